@@ -1,0 +1,28 @@
+"""minixnn: an educational engine that explains neural networks, layer by layer and rule by rule.
+
+    from minixnn import datasets, models, passes
+    from minixnn.rules import lrp
+
+    net = models.load("cnn")
+    images, labels = datasets.mnist("test")
+    R = passes.lrp(net, images[:8], rules=lrp.epsilon)      # R[0] are the heatmaps
+"""
+import importlib
+
+from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,
+                            Sigmoid, Softplus, SumPool2d, Tanh)
+from minixnn.layers.norm import fold_batch_norm
+from minixnn.network import Network
+
+__version__ = "0.1.0"
+SUBMODULES = ["attribution", "backend", "datasets", "interop", "layers", "ledger", "metrics", "models", "network",
+              "passes", "plot", "rules", "synthesis", "train"]
+__all__ = ["AvgPool2d", "BatchNorm2d", "Conv2d", "Dense", "Dropout", "Flatten", "GlobalAvgPool", "MaxPool2d", "Network",
+           "ReLU", "Sigmoid", "Softplus", "SumPool2d", "Tanh", "fold_batch_norm", *SUBMODULES]
+
+
+def __getattr__(name):
+    """Import a submodule when it is first asked for, so that `import minixnn` costs no more than numpy."""
+    if name in SUBMODULES:
+        return importlib.import_module(f"minixnn.{name}")
+    raise AttributeError(f"module 'minixnn' has no attribute {name!r}")

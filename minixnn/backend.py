@@ -1,0 +1,66 @@
+"""The few array helpers that layers and rules share, the same for NumPy and CuPy.
+
+There is no switch between CPU and GPU: an array knows where it lives, and whatever is computed from it lives
+there too. Operators and array methods do nearly all the work. Where a *function* is needed (`maximum`,
+`zeros`), the line asks the array for its module first:
+
+    xp = array_module(x)        # numpy for a NumPy array, cupy for a CuPy array
+
+CuPy is never imported here. Whoever hands over a CuPy array has imported it already.
+"""
+import sys
+
+import numpy as np
+
+
+def array_module(x):
+    """The module that made the array `x`: numpy or cupy.
+
+    Raises TypeError for anything that is not an array: a list, say, or a torch tensor.
+    """
+    top = type(x).__module__.partition(".")[0]
+    if top in ("builtins", "torch") or not hasattr(x, "dtype"):
+        raise TypeError(f"got {type(x).__name__}, expected a NumPy or CuPy array; "
+                        "convert it first, for instance with numpy.asarray(x, dtype=numpy.float32)")
+    return sys.modules[top]
+
+
+def to_numpy(x):
+    """`x` as a NumPy array: itself if it is one, a copy in host memory if it lives on a GPU."""
+    return x.get() if hasattr(x, "get") else np.asarray(x)
+
+
+def like(x, host):
+    """The host array `host` moved to where `x` lives (random numbers and labels start on the host)."""
+    return array_module(x).asarray(host)
+
+
+def positive(x):
+    """x+ = max(x, 0), entry by entry. None stays None (a layer without bias has no positive bias either)."""
+    return None if x is None else array_module(x).maximum(x, 0)
+
+
+def negative(x):
+    """x- = min(x, 0), entry by entry, so that x = x+ + x-. None stays None."""
+    return None if x is None else array_module(x).minimum(x, 0)
+
+
+def stabilize(z, epsilon=0.0):
+    """The denominator z + epsilon sgn(z), with sgn(0) = +1. Bach et al. 2015, eq. 58.
+
+    With `epsilon` = 0 the zeros of z become infinite, so that R / stabilize(z) is 0 there: a neuron whose
+    contributions sum to nothing has nobody to hand its relevance to. It is lost, and the ledger says so.
+    """
+    xp = array_module(z)
+    if epsilon == 0:
+        return xp.where(z == 0, np.inf, z).astype(z.dtype, copy=False)
+    signed = z + 0.0                            # -0.0 + 0.0 is +0.0: the sign of zero is plus, whatever zero it is
+    signed = xp.copysign(epsilon, signed, out=signed)
+    signed += z
+    return signed
+
+
+def demand(ok, message):
+    """Raise ValueError(message) unless the condition `ok` holds (a bool, or a 0-d array of one)."""
+    if not bool(ok):
+        raise ValueError(message)

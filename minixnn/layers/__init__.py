@@ -1,0 +1,11 @@
+"""The layers, one file per kind. Each is a function with six verbs and no memory: see `base.py`."""
+from minixnn.layers.activation import ReLU, Sigmoid, Softplus, Tanh
+from minixnn.layers.base import Affine, Elementwise, Layer
+from minixnn.layers.conv import Conv2d
+from minixnn.layers.dense import Dense
+from minixnn.layers.norm import BatchNorm2d, ChannelScale
+from minixnn.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d, SumPool2d
+from minixnn.layers.shape import Dropout, Flatten
+
+__all__ = ["Affine", "AvgPool2d", "BatchNorm2d", "ChannelScale", "Conv2d", "Dense", "Dropout", "Elementwise",
+           "Flatten", "GlobalAvgPool", "Layer", "MaxPool2d", "ReLU", "Sigmoid", "Softplus", "SumPool2d", "Tanh"]

@@ -1,0 +1,51 @@
+"""The fully connected layer."""
+import numpy as np
+
+from minixnn.layers.base import Affine, expect_rank
+
+
+class Dense(Affine):
+    """y = x @ W + b.   x (N, I), W (I, O), b (O,) or None, y (N, O)"""
+
+    def __init__(self, W, b=None):
+        if W.ndim != 2:
+            raise ValueError(f"Dense got weights of shape {W.shape}, expected 2 axes (inputs, outputs)")
+        if b is not None and b.shape != W.shape[1:]:
+            raise ValueError(f"Dense got a bias of shape {b.shape}, expected one number per output: {W.shape[1:]}")
+        self.W, self.b = W, b
+
+    @classmethod
+    def random(cls, inputs, outputs, rng, bias=True, init="he", dtype=np.float32):
+        """A layer to train from: weights drawn by `init` from the Generator `rng`, bias zero (or none)."""
+        W = draw((inputs, outputs), inputs, outputs, rng, init).astype(dtype)
+        return cls(W, np.zeros(outputs, dtype) if bias else None)
+
+    def forward(self, x):
+        expect_rank(self, x, 2, "(images, inputs); put a Flatten layer before it")
+        if x.shape[1] != self.W.shape[0]:
+            raise ValueError(f"{self!r} got {x.shape[1]} inputs an image, expected {self.W.shape[0]}")
+        y = x @ self.W                          # (N, I) @ (I, O) -> (N, O)
+        return y if self.b is None else y + self.b
+
+    def gradient(self, x, dy):
+        return dy @ self.W.T                    # (N, O) @ (O, I) -> (N, I)
+
+    def parameter_gradients(self, x, dy):
+        return {"W": x.T @ dy,                  # (I, N) @ (N, O) -> (I, O)
+                "b": None if self.b is None else dy.sum(axis=0)}
+
+    def __repr__(self):
+        bias = "" if self.b is not None else ", no bias"
+        return f"Dense({self.W.shape[0]} -> {self.W.shape[1]}{bias})"
+
+
+def draw(shape, fan_in, fan_out, rng, init):
+    """Normal random weights of mean 0 and the variance under which signals keep their size.
+
+    "he":     variance 2 / fan_in, for ReLU networks.  He et al. 2015, eq. 10.
+    "glorot": variance 2 / (fan_in + fan_out), for tanh and linear outputs.  Glorot & Bengio 2010, eq. 12.
+    """
+    variances = {"he": 2 / fan_in, "glorot": 2 / (fan_in + fan_out)}
+    if init not in variances:
+        raise ValueError(f"got init={init!r}, expected one of {sorted(variances)}")
+    return rng.normal(0.0, variances[init] ** 0.5, shape)

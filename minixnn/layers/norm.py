@@ -1,0 +1,135 @@
+"""Batch normalisation, and the scaling of channels that it amounts to once training is over."""
+import numpy as np
+
+from minixnn.layers.base import Affine, Layer
+
+
+class ChannelScale(Affine):
+    """y = x * W + b, channel by channel. x (..., C), W (C,), b (C,) or None, y (..., C)"""
+
+    def __init__(self, W, b=None):
+        self.W, self.b = W, b
+
+    def forward(self, x):
+        if x.shape[-1] != self.W.shape[0]:
+            raise ValueError(f"{self!r} got {x.shape[-1]} channels, expected {self.W.shape[0]}")
+        y = x * self.W
+        return y if self.b is None else y + self.b
+
+    def gradient(self, x, dy):
+        return dy * self.W
+
+    def parameter_gradients(self, x, dy):
+        every_other = tuple(range(x.ndim - 1))
+        return {"W": (x * dy).sum(axis=every_other),
+                "b": None if self.b is None else dy.sum(axis=every_other)}
+
+
+class BatchNorm2d(ChannelScale):
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta.   Ioffe & Szegedy 2015, algorithms 1 and 2.
+
+    With mean and variance fixed, as they are when explaining, this is the affine map x W + b with
+
+        W = gamma / sqrt(variance + epsilon),    b = beta - mean W
+
+    All arrays are (C,). Batch normalisation couples the images of a batch only while it is learning.
+    """
+
+    def __init__(self, gamma, beta, mean, variance, epsilon=1e-5, momentum=0.1):
+        shapes = {np.shape(a) for a in (gamma, beta, mean, variance)}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+            raise ValueError(f"BatchNorm2d got arrays of shapes {sorted(shapes)}, expected four of shape (channels,)")
+        self.gamma, self.beta, self.mean, self.variance = gamma, beta, mean, variance
+        self.epsilon, self.momentum = epsilon, momentum
+
+    @classmethod
+    def identity(cls, channels, dtype=np.float32):
+        """A layer to train from: it leaves images as they are until it has seen some."""
+        zero, one = np.zeros(channels, dtype), np.ones(channels, dtype)
+        return cls(one, zero, zero.copy(), one.copy())
+
+    @property
+    def W(self):
+        return self.gamma / (self.variance + self.epsilon) ** 0.5
+
+    @property
+    def b(self):
+        return self.beta - self.mean * self.W
+
+    def with_weights(self, W, b):
+        return ChannelScale(W, b)
+
+    def settings(self):
+        return {"epsilon": self.epsilon, "momentum": self.momentum}
+
+    def arrays(self):
+        return {"gamma": self.gamma, "beta": self.beta, "mean": self.mean, "variance": self.variance}
+
+    def training(self, x, rng):
+        """Normalise by the statistics of the batch `x`, and let the running ones follow. Algorithm 1."""
+        axes = tuple(range(x.ndim - 1))
+        count = x.size // x.shape[-1]
+        mean, variance = x.mean(axis=axes), x.var(axis=axes)
+        self.mean += self.momentum * (mean - self.mean)
+        self.variance += self.momentum * (variance * count / max(count - 1, 1) - self.variance)
+        return _OverBatch(self.gamma, self.beta, self.epsilon)
+
+    def parameter_gradients(self, x, dy):
+        axes = tuple(range(x.ndim - 1))
+        normal = (x - self.mean) / (self.variance + self.epsilon) ** 0.5
+        return {"gamma": (normal * dy).sum(axis=axes), "beta": dy.sum(axis=axes)}
+
+
+class _OverBatch(Layer):
+    """Batch normalisation while learning: mean and variance are functions of x, and so part of the gradient."""
+
+    def __init__(self, gamma, beta, epsilon):
+        self.gamma, self.beta, self.epsilon = gamma, beta, epsilon
+
+    def normal(self, x):
+        """x with mean 0 and variance 1 in every channel, and the scale 1 / sqrt(variance + epsilon) used."""
+        axes = tuple(range(x.ndim - 1))
+        scale = 1 / (x.var(axis=axes) + self.epsilon) ** 0.5                # (C,)
+        return (x - x.mean(axis=axes)) * scale, scale
+
+    def forward(self, x):
+        return self.normal(x)[0] * self.gamma + self.beta
+
+    def gradient(self, x, dy):
+        """The chain rule through mean and variance: what changes all images alike changes nothing."""
+        axes = tuple(range(x.ndim - 1))
+        normal, scale = self.normal(x)
+        dn = dy * self.gamma
+        return scale * (dn - dn.mean(axis=axes) - normal * (dn * normal).mean(axis=axes))
+
+    def parameter_gradients(self, x, dy):
+        axes = tuple(range(x.ndim - 1))
+        return {"gamma": (self.normal(x)[0] * dy).sum(axis=axes), "beta": dy.sum(axis=axes)}
+
+
+def fold_batch_norm(net):
+    """An equivalent network without batch normalisation: each one is merged into its neighbour.
+
+    After a Dense or Conv2d layer y = x W + b, the pair (y - mean) s + beta' is one layer with weights W s and
+    bias (b - mean) s + beta. Rules are then not disturbed by a layer that only rescales.
+    Guillemot et al. 2020 (arXiv 2002.11018).
+
+    Raises ValueError where a BatchNorm2d has no such layer directly before it.
+    """
+    from minixnn.layers.conv import Conv2d
+    from minixnn.layers.dense import Dense
+    from minixnn.network import Network
+
+    layers = []
+    for l, layer in enumerate(net.layers):
+        if not isinstance(layer, BatchNorm2d):
+            layers.append(layer)
+        elif layers and isinstance(layers[-1], (Conv2d, Dense)):
+            before = layers.pop()
+            bias = layer.b if before.b is None else before.b * layer.W + layer.b
+            layers.append(before.with_weights(before.W * layer.W, bias))    # W (..., O) * (O,)
+        else:
+            raise ValueError(f"layer {l} is {layer!r} behind {net.layers[l - 1] if l else 'the input'!r}; it can be "
+                             "folded only into a Conv2d or Dense directly before it")
+    return Network(layers)
+

@@ -1,0 +1,149 @@
+"""Pooling layers: the maximum, the average or the sum over windows of an image, channel by channel."""
+import numpy as np
+
+from minixnn.backend import array_module
+from minixnn.layers.base import Affine, Layer, expect_rank
+from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
+
+
+class Windowed(Layer):
+    """What pools over windows share: size, stride (the size, unless given) and padding."""
+
+    def __init__(self, size, stride=None, padding="valid"):
+        self.size = pair(size, "size")
+        self.stride = self.size if stride is None else pair(stride, "stride")
+        self.padding = check_padding(padding)
+        if self.padding not in ("valid", "same") and any(
+                max(p) >= k for p, k in zip(self.padding, self.size)):
+            raise ValueError(f"got padding={padding!r} for windows of {self.size}: some windows would hold "
+                             "padding alone; pad by less than the window's size")
+
+    def settings(self):
+        return {"size": self.size, "stride": self.stride, "padding": self.padding}
+
+    def place(self, x):
+        """(pads, (Ho, Wo)) for the images `x` (N, H, W, C)."""
+        expect_rank(self, x, 4, "(images, height, width, channels)")
+        pads = pixels_to_add(self.padding, x.shape[1:3], self.size, self.stride)
+        return pads, output_size(self, x.shape[1:3], pads, self.size, self.stride)
+
+
+class MaxPool2d(Windowed):
+    """y = the largest x in each window. x (N, H, W, C), y (N, Ho, Wo, C). Of equals the first one wins."""
+
+    def forward(self, x):
+        pads, size = self.place(x)
+        x, xp = pad(x, pads, -np.inf), array_module(x)
+        y = None
+        for index in offsets(self.size, self.stride, size):
+            y = x[index].copy() if y is None else xp.maximum(y, x[index], out=y)
+        return y
+
+    def gradient(self, x, dy):
+        """The winner of each window receives all; where windows overlap, a pixel may win several times."""
+        pads, size = self.place(x)
+        y, N = self.forward(x), len(x)
+        framed, xp = pad(x, pads, -np.inf), array_module(x)
+        dx = xp.zeros(framed.shape, dtype=dy.dtype)
+        free = xp.ones(y.shape, dtype=bool)     # windows whose winner is still to be found
+        for index in offsets(self.size, self.stride, size):
+            won = (framed[index] == y) & free
+            free &= ~won                        # the first maximum wins: the window is taken now
+            dx[index] += won * dy
+        (top, _), (left, _) = pads
+        return dx[:N, top:top + x.shape[1], left:left + x.shape[2]]
+
+    def deconvnet(self, x, dy):
+        return self.gradient(x, dy)             # the "switches" of Zeiler & Fergus 2014, section 2.1
+
+    def guided_backprop(self, x, dy):
+        return self.gradient(x, dy)
+
+    def lrp(self, x, R, rule=None):
+        """Winner takes all, unless a rule is given (`lrp.proportional`)."""
+        return self.gradient(x, R) if rule is None else rule(self, x, R)
+
+    def summing(self):
+        """The sum over the same windows: what sharing relevance in proportion to x starts from."""
+        return SumPool2d(self.size, self.stride, self.padding)
+
+    def deeplift(self, x, x_ref, m):
+        """Multipliers under which the contributions sum to the change of the maximum, overlapping or not.
+
+        The change is split at the higher of both maxima:  y - y_ref = (top - y_ref) + (y - top).
+        The rise is the doing of x's winner, which is now above what the window had; the fall that of the
+        reference's winner, which is no longer so high. Credit over (x - x_ref) is the multiplier.
+        """
+        xp = array_module(x)
+        y, y_ref = self.forward(x), self.forward(x_ref)
+        top = xp.maximum(y, y_ref)
+        credit = self.gradient(x, m * (top - y_ref)) + self.gradient(x_ref, m * (y - top))
+        dx = x - x_ref
+        flat = abs(dx) < 1e-7
+        return xp.where(flat, self.gradient(x, m), credit / xp.where(flat, 1, dx))
+
+
+class SumPool2d(Affine, Windowed):
+    """y = W times the sum of x over each window. W is 1; it is there for the rules, which re-weight layers.
+
+    As a linear map every pixel of a window weighs the same, so relevance is shared in proportion to x.
+    """
+    W, b = np.float32(1), None
+
+    def arrays(self):
+        return {}                               # nothing to learn, nothing to save
+
+    def weights(self, x, pads, size):
+        """The weight of the pixels of each window, a number or (Ho, Wo, 1)."""
+        return self.W
+
+    def forward(self, x):
+        pads, size = self.place(x)
+        weights = self.weights(x, pads, size)
+        x, y = pad(x, pads), 0
+        for index in offsets(self.size, self.stride, size):
+            y = y + x[index]
+        return y * weights
+
+    def gradient(self, x, dy):
+        pads, size = self.place(x)
+        dy = dy * self.weights(x, pads, size)
+        (top, bottom), (left, right) = pads
+        N, H, W, C = x.shape
+        dx = array_module(x).zeros((N, H + top + bottom, W + left + right, C), dtype=dy.dtype)
+        for index in offsets(self.size, self.stride, size):
+            dx[index] += dy
+        return dx[:, top:top + H, left:left + W]
+
+
+class AvgPool2d(SumPool2d):
+    """y = the mean of x over each window; over its real pixels, unless `count_padding` (torch's default)."""
+
+    def __init__(self, size, stride=None, padding="valid", count_padding=False):
+        super().__init__(size, stride, padding)
+        self.count_padding = count_padding
+
+    def settings(self):
+        return {**super().settings(), "count_padding": self.count_padding}
+
+    def weights(self, x, pads, size):
+        if self.count_padding or pads == ((0, 0), (0, 0)):
+            return self.W * x.dtype.type(1 / (self.size[0] * self.size[1]))
+        real = pad(array_module(x).ones((1, *x.shape[1:3], 1), dtype=x.dtype), pads)
+        return self.W / sum(real[index] for index in offsets(self.size, self.stride, size))[0]
+
+
+class GlobalAvgPool(Affine):
+    """y = the mean of each channel over the whole image. x (N, H, W, C), y (N, C)"""
+    W, b = np.float32(1), None
+
+    def arrays(self):
+        return {}
+
+    def forward(self, x):
+        expect_rank(self, x, 4, "(images, height, width, channels)")
+        return x.mean(axis=(1, 2)) * self.W
+
+    def gradient(self, x, dy):
+        share = dy * self.W / (x.shape[1] * x.shape[2])                     # (N, C)
+        return array_module(x).broadcast_to(share[:, None, None, :], x.shape) + x.dtype.type(0)

@@ -1,0 +1,76 @@
+"""Layers that move numbers about without computing: Flatten, and Dropout when it is not training."""
+from minixnn.backend import like
+from minixnn.layers.base import Layer
+
+
+class Flatten(Layer):
+    """(N, H, W, C) -> (N, H * W * C). Every verb back is the same reshape the other way."""
+
+    def forward(self, x):
+        return x.reshape(len(x), -1)
+
+    def gradient(self, x, dy):
+        return dy.reshape(x.shape)
+
+    def deconvnet(self, x, dy):
+        return dy.reshape(x.shape)
+
+    def guided_backprop(self, x, dy):
+        return dy.reshape(x.shape)
+
+    def lrp(self, x, R, rule=None):
+        return R.reshape(x.shape)
+
+    def deeplift(self, x, x_ref, m):
+        return m.reshape(x.shape)
+
+
+class Dropout(Layer):
+    """Drops units at random while training, each with probability `rate`; does nothing when explaining.
+
+    Srivastava et al. 2014. The kept units are scaled by 1 / (1 - rate) in training, so that nothing is left
+    to do afterwards.
+    """
+
+    def __init__(self, rate=0.5):
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout got rate={rate}, expected a share of units in [0, 1)")
+        self.rate = rate
+
+    def settings(self):
+        return {"rate": self.rate}
+
+    def training(self, x, rng):
+        keep = like(x, rng.random(x.shape, dtype="float32") >= self.rate)
+        return Masked(keep.astype(x.dtype) / (1 - self.rate))
+
+    def forward(self, x):
+        return x
+
+    def gradient(self, x, dy):
+        return dy
+
+    def deconvnet(self, x, dy):
+        return dy
+
+    def guided_backprop(self, x, dy):
+        return dy
+
+    def lrp(self, x, R, rule=None):
+        return R
+
+    def deeplift(self, x, x_ref, m):
+        return m
+
+
+class Masked(Layer):
+    """y = x * mask: what Dropout is for the length of one training batch."""
+
+    def __init__(self, mask):
+        self.mask = mask
+
+    def forward(self, x):
+        return x * self.mask
+
+    def gradient(self, x, dy):
+        return dy * self.mask

@@ -1,0 +1,79 @@
+"""Sliding windows: where they lie, and how far an image must be padded for them.
+
+Convolution and pooling look at an image through windows of kh x kw pixels, `stride` pixels apart. This file
+holds the arithmetic both need, and none of theirs.
+"""
+from minixnn.backend import array_module
+
+
+def pair(value, name):
+    """3 -> (3, 3); (2, 3) -> (2, 3). Sizes and strides are given either way."""
+    both = (value, value) if isinstance(value, int) else tuple(value)
+    if len(both) != 2 or not all(isinstance(v, int) and v >= 1 for v in both):
+        raise ValueError(f"got {name}={value!r}, expected a positive whole number or a pair of them")
+    return both
+
+
+def check_padding(padding):
+    """`padding` in its one canonical form: "valid", "same", or ((top, bottom), (left, right))."""
+    if padding in ("valid", "same"):
+        return padding
+    if isinstance(padding, int):
+        padding = ((padding, padding), (padding, padding))
+    try:
+        (top, bottom), (left, right) = padding
+        if all(isinstance(p, int) and p >= 0 for p in (top, bottom, left, right)):
+            return (top, bottom), (left, right)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"got padding={padding!r}, expected 'valid', 'same', a whole number of pixels "
+                     "or ((top, bottom), (left, right))")
+
+
+def pixels_to_add(padding, image, kernel, stride):
+    """((top, bottom), (left, right)) for an image of (H, W) pixels.
+
+    "same" adds what makes the output ceil(n / stride) pixels long; an odd pixel is added at the end.
+    """
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding != "same":
+        return padding
+    sides = []
+    for n, k, s in zip(image, kernel, stride):
+        short = max((-(-n // s) - 1) * s + k - n, 0)
+        sides.append((short // 2, short - short // 2))
+    return tuple(sides)
+
+
+def output_size(layer, image, pads, kernel, stride):
+    """(Ho, Wo): how many windows fit into the padded image, down and across."""
+    size = tuple((n + sum(p) - k) // s + 1 for n, p, k, s in zip(image, pads, kernel, stride))
+    if min(size) < 1:
+        raise ValueError(f"{layer!r} got images of {image[0]} x {image[1]} pixels, smaller than its window of "
+                         f"{kernel[0]} x {kernel[1]}; give larger images, or padding='same'")
+    return size
+
+
+def pad(x, pads, value=0):
+    """`x` (N, H, W, C) with pixels of `value` added around it. A negative number of pixels cuts them off."""
+    (top, bottom), (left, right) = pads
+    if (top, bottom, left, right) == (0, 0, 0, 0):
+        return x
+    N, H, W, C = x.shape
+    framed = array_module(x).full((N, H + top + bottom, W + left + right, C), value, dtype=x.dtype)
+    inside = x[:, max(-top, 0):H - max(-bottom, 0), max(-left, 0):W - max(-right, 0)]
+    framed[:, max(top, 0):max(top, 0) + inside.shape[1], max(left, 0):max(left, 0) + inside.shape[2]] = inside
+    return framed
+
+
+def offsets(kernel, stride, size):
+    """For each pixel (i, j) of the window, the index of that pixel in *all* windows at once.
+
+    x[index] has the shape of the output (N, Ho, Wo, C): a strided slice, so nothing is copied. A loop over
+    the kh * kw pixels of the window replaces one over the N * Ho * Wo windows.
+    """
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            yield (slice(None), slice(i, i + stride[0] * (size[0] - 1) + 1, stride[0]),
+                   slice(j, j + stride[1] * (size[1] - 1) + 1, stride[1]))

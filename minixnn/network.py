@@ -1,0 +1,150 @@
+"""A network is a list of layers."""
+import json
+import os
+import tempfile
+import zipfile
+
+import numpy as np
+
+from minixnn import layers as kinds
+from minixnn.backend import array_module, to_numpy
+
+VERSION = 1             # of the file format; raised when an older reader could misunderstand a newer file
+
+
+class Network:
+    """Layers applied one after the other. `net.layers` is the list; there is nothing more to it."""
+
+    def __init__(self, layers):
+        self.layers = list(layers)
+        if not self.layers:
+            raise ValueError("got no layers, expected a list such as [Flatten(), Dense(W, b)]")
+
+    def forward(self, x):
+        """The output of the last layer. x (N, ...), output (N, outputs)"""
+        check_input(x)
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def trace(self, x):
+        """All activations, as a list: A[l] enters layer l, and A[-1] is the output."""
+        check_input(x)
+        A = [x]
+        for layer in self.layers:
+            A.append(layer.forward(A[-1]))
+        return A
+
+    def predict(self, x, batch_size=100):
+        """As `forward`, `batch_size` images at a time, so that memory does not grow with the images."""
+        xp = array_module(x)
+        parts = [self.forward(x[n:n + batch_size]) for n in range(0, len(x), batch_size)]
+        return xp.concatenate(parts) if parts else self.forward(x)
+
+    def on(self, xp):
+        """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""
+        return self.map_arrays(lambda array: xp.asarray(to_numpy(array)))
+
+    def astype(self, dtype):
+        """A copy of the network that computes in `dtype`, for instance numpy.float64."""
+        return self.map_arrays(lambda array: array.astype(dtype))
+
+    def map_arrays(self, f):
+        return Network([layer.map_arrays(f) for layer in self.layers])
+
+    def describe(self, rules=None, x=None):
+        """A table, as text: layer, output shape (if an example input `x` is given), parameters, rule."""
+        from minixnn.rules.composites import rules_for
+        rules = [None] * len(self.layers) if rules is None else rules_for(self, rules)
+        shapes = [""] * len(self.layers) if x is None else [a.shape[1:] for a in self.trace(x[:1])[1:]]
+        rows = [(" l", "layer", "output shape", "parameters", "rule")]
+        for l, layer in enumerate(self.layers):
+            count = sum(a.size for a in layer.arrays().values() if a is not None)
+            rows.append((f"{l:2d}", repr(layer), str(shapes[l]), f"{count:,}" if count else "", name_of(rules[l])))
+        widths = [max(len(row[i]) for row in rows) for i in range(5)]
+        return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows)
+
+    def save(self, path, dtype=None):
+        """Write architecture and weights to one .npz file, all of it or nothing.
+
+        The file is written beside `path` and then put in its place, so a failed save leaves an old file whole.
+        `dtype=numpy.float16` halves the size; loading gives float32 again.
+        """
+        arrays, plan = {}, []
+        for l, layer in enumerate(self.layers):
+            if getattr(kinds, type(layer).__name__, None) is not type(layer):
+                raise ValueError(f"layer {l} is {layer!r}, not one of minixnn.layers; only those can be saved")
+            mine = {name: to_numpy(a) for name, a in layer.arrays().items() if a is not None}
+            plan.append({"kind": type(layer).__name__, "settings": layer.settings(), "arrays": sorted(mine)})
+            arrays.update({f"{l}.{name}": a if dtype is None else a.astype(dtype) for name, a in mine.items()})
+        header = json.dumps({"format": "minixnn", "version": VERSION, "layers": plan})
+        folder = os.path.dirname(os.path.abspath(path))
+        handle, draft = tempfile.mkstemp(suffix=".npz", dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez_compressed(file, architecture=np.array(header), **arrays)
+            os.replace(draft, path)
+        except BaseException:
+            os.unlink(draft)
+            raise
+
+    @classmethod
+    def load(cls, path):
+        """The network that `save` wrote. ValueError if the file is damaged, foreign, or from a newer version."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                if "architecture" not in file:
+                    raise ValueError("it has no entry 'architecture'")
+                header, arrays = json.loads(str(file["architecture"])), {k: file[k] for k in file.files}
+            if header.get("format") != "minixnn":
+                raise ValueError("its architecture is not in minixnn's format")
+        except FileNotFoundError:
+            raise
+        except (ValueError, KeyError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} is not a network saved by minixnn, or is damaged: {error}. "
+                             "Write it again with net.save(path)") from error
+        if header["version"] > VERSION:
+            raise ValueError(f"{path} has format version {header['version']}, this minixnn reads up to {VERSION}; "
+                             "install a newer minixnn")
+        return cls([_rebuild(path, l, entry, arrays) for l, entry in enumerate(header["layers"])])
+
+    def __repr__(self):
+        return "Network([" + ", ".join(map(repr, self.layers)) + "])"
+
+
+def _rebuild(path, l, entry, arrays):
+    """Layer l of a saved network."""
+    if entry["kind"] not in kinds.__all__:
+        raise ValueError(f"{path}: layer {l} is a {entry['kind']!r}, which this minixnn does not know")
+    mine = {}
+    for name in entry["arrays"]:
+        if f"{l}.{name}" not in arrays:
+            raise ValueError(f"{path} is damaged: the array {name} of layer {l} is missing. Write it again")
+        a = arrays[f"{l}.{name}"]
+        mine[name] = a.astype(np.float32) if a.dtype == np.float16 else a
+    return getattr(kinds, entry["kind"])(**mine, **entry["settings"])
+
+
+def name_of(rule):
+    """How a rule is called in a table: "alpha_beta (alpha=1.0, beta=0.0)" for a partial, "" for None."""
+    if rule is None:
+        return ""
+    knobs = ", ".join(f"{k}={v}" if np.isscalar(v) else k for k, v in getattr(rule, "keywords", {}).items())
+    name = getattr(getattr(rule, "func", rule), "__name__", repr(rule))
+    return f"{name} ({knobs})" if knobs else name
+
+
+def check_input(x):
+    """Refuse what would go wrong silently, or far from here: no images, whole numbers, NaN and infinity."""
+    xp = array_module(x)
+    if x.ndim < 2:
+        raise ValueError(f"got an array of shape {x.shape}, expected a batch with the images along the first "
+                         "axis; write x[None] for a single image")
+    if len(x) == 0:
+        raise ValueError(f"got an empty batch of shape {x.shape}, expected at least one image")
+    if x.dtype.kind != "f":
+        raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the "
+                         "network was trained on them, for instance x.astype('float32') / 255")
+    if not bool(xp.isfinite(x.sum())) and not bool(xp.isfinite(x).all()):
+        raise ValueError("got NaN or infinite numbers in the input, expected finite ones; look for a division by "
+                         "zero where the images are prepared")

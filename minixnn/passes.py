@@ -1,0 +1,137 @@
+"""The backward passes: one loop a method, each written out.
+
+Every pass first runs the network forwards and keeps all activations, A[l] being what enters layer l. Then it
+walks back from the output and returns the list R of what it found on the way: R[l] lies beside A[l] and has
+its shape, R[0] is the explanation at the input, R[-1] is what the pass started from.
+
+The loops look alike on purpose. Set a breakpoint in one, look at `l`, `A[l]` and `R[l + 1]`, and step into the
+layer: the formula is one or two frames below.
+"""
+import numpy as np
+
+from minixnn.backend import array_module, like
+from minixnn.rules import composites, lrp as _lrp
+
+
+def gradient(net, x, target=None, start=None):
+    """Plain backpropagation: dy_target / dx, layer by layer. Simonyan et al. 2014, section 3.
+
+    x (N, ...). target: None (the largest output of each image), an int, or one int an image. start: dL/dy, an
+    array of the output's shape, in place of the one-hot vector of the target. Returns the list dL/dA[l].
+    """
+    A = net.trace(x)
+    R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    for l in reversed(range(len(net.layers))):
+        R[l] = net.layers[l].gradient(A[l], R[l + 1])
+    return R
+
+
+def deconvnet(net, x, target=None, start=None):
+    """The deconvolutional network: backpropagation with rectified signals. Zeiler & Fergus 2014, section 2.1.
+
+    Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
+    """
+    A = net.trace(x)
+    R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    for l in reversed(range(len(net.layers))):
+        R[l] = net.layers[l].deconvnet(A[l], R[l + 1])
+    return R
+
+
+def guided_backprop(net, x, target=None, start=None):
+    """Backpropagation of positive signals through units that fired. Springenberg et al. 2015, section 3.4.
+
+    Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
+    """
+    A = net.trace(x)
+    R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    for l in reversed(range(len(net.layers))):
+        R[l] = net.layers[l].guided_backprop(A[l], R[l + 1])
+    return R
+
+
+def lrp(net, x, target=None, rules=_lrp.epsilon, start=None):
+    """Layer-wise relevance propagation. Bach et al. 2015; Montavon et al. 2019.
+
+    x (N, ...). target as for `gradient`. rules: one rule, a list with an entry a layer, or a composite. start:
+    relevance of the outputs; by default the output of the target, all others zero. Returns the list R: what
+    arrives, R[0].sum(), is what started, R[-1].sum(), less what the rules let biases and stabilisers absorb.
+    """
+    rules = composites.rules_for(net, rules)
+    A = net.trace(x)
+    R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
+    for l in reversed(range(len(net.layers))):
+        R[l] = net.layers[l].lrp(A[l], R[l + 1], rules[l])  # <- STEP INTO
+    return R
+
+
+def deep_taylor(net, x, target=None, low=None, high=None, start=None):
+    """Deep Taylor decomposition. Montavon et al. 2017.
+
+    z^B at the pixels if their bounds `low` and `high` are given (numbers or arrays), else w^2; z+ above; pools
+    share in proportion. Arguments and result otherwise as for `lrp`. The theory asks for ReLU layers with
+    biases b <= 0 and explains evidence *for* the target: start from an output that is positive.
+    """
+    rules = composites.deep_taylor(net, low, high)
+    A = net.trace(x)
+    R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
+    for l in reversed(range(len(net.layers))):
+        R[l] = net.layers[l].lrp(A[l], R[l + 1], rules[l])
+    return R
+
+
+def deeplift(net, x, x_ref, target=None, start=None):
+    """DeepLIFT with the linear and the rescale rule. Shrikumar et al. 2017, sections 3.3 and 3.5.
+
+    x_ref: the reference, an input to compare with, of x's shape or of one image's (1, ...). start: multipliers
+    of the outputs; by default 1 for the target. Returns the list of contributions M[l] (A[l] - A_ref[l]); each
+    sums to the difference of the target's output between x and x_ref ("summation to delta", eq. 1).
+    """
+    A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
+    M = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    for l in reversed(range(len(net.layers))):
+        M[l] = net.layers[l].deeplift(A[l], A_ref[l], M[l + 1])
+    return [m * (a - a_ref) for m, a, a_ref in zip(M, A, A_ref)]
+
+
+def as_reference(x, x_ref):
+    """`x_ref` as one reference an image: repeated if there is one for all, refused if it does not fit."""
+    if x_ref.shape[1:] != x.shape[1:] or len(x_ref) not in (1, len(x)):
+        raise ValueError(f"got a reference of shape {x_ref.shape} for inputs of shape {x.shape}; expected the same "
+                         f"shape, or {(1, *x.shape[1:])} for one reference to all")
+    return array_module(x).broadcast_to(x_ref, x.shape) + 0 * x
+
+
+def one_hot(y, target=None):
+    """1 at the target of each image, 0 elsewhere, in the shape of the output y (N, classes)."""
+    xp = array_module(y)
+    if y.ndim != 2:
+        raise ValueError(f"the network's output has shape {y.shape}, which has no classes to choose a target from; "
+                         "give start=, an array of that shape")
+    N, classes = y.shape
+    if target is None:
+        target = y.argmax(axis=1)
+    elif isinstance(target, int) or getattr(target, "ndim", None) == 0:
+        target = [int(target)] * N
+    if not hasattr(target, "get"):              # given by the user: look at it here on the host
+        chosen = np.asarray(target)
+        if chosen.shape != (N,) or chosen.dtype.kind not in "iu":
+            raise ValueError(f"got targets of shape {chosen.shape} and type {chosen.dtype}, expected None, one whole "
+                             f"number, or one for each of the {N} images")
+        if chosen.min() < 0 or chosen.max() >= classes:
+            raise ValueError(f"got target {chosen.min() if chosen.min() < 0 else chosen.max()}, expected a class "
+                             f"from 0 to {classes - 1}")
+        target = like(y, chosen)
+    return (xp.arange(classes) == target[:, None]).astype(y.dtype)          # (N, classes)
+
+
+def target_only(y, target=None):
+    """The output of the target of each image, all others zero: the relevance to start from."""
+    return y * one_hot(y, target)
+
+
+def check_start(y, start):
+    """`start` itself, if it has the shape of the output y; it may be of one image's shape, for all alike."""
+    if start.shape != y.shape and start.shape != (1, *y.shape[1:]):
+        raise ValueError(f"got a start of shape {start.shape}, expected the output's shape {y.shape}")
+    return array_module(y).broadcast_to(start, y.shape).astype(y.dtype)

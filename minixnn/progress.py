@@ -1,0 +1,19 @@
+"""A progress bar on one line of the terminal; silent where the output is a file."""
+import sys
+import time
+
+
+def progress(items, what, quiet=False):
+    """Yield from the sequence `items`, drawing how many of them are done and how long the rest may take."""
+    start, total, drawn = time.perf_counter(), len(items), 0.0
+    show = not quiet and total > 1 and sys.stderr.isatty()
+    for done, item in enumerate(items):
+        now = time.perf_counter()
+        if show and now - drawn > 0.1:          # ten times a second is enough for anybody
+            drawn = now
+            left = f"{(now - start) / done * (total - done):4.0f} s left" if done else ""
+            bar = "#" * (30 * done // total)
+            print(f"\r{what} [{bar:<30}] {done}/{total} {left} ", end="", file=sys.stderr, flush=True)
+        yield item
+    if show:
+        print(f"\r{what} [{'#' * 30}] {total}/{total} {time.perf_counter() - start:4.0f} s   ", file=sys.stderr)

@@ -1,0 +1,66 @@
+"""The rules of deep Taylor decomposition: one neuron at a time, expanded at a root point.
+
+A neuron's relevance R_k is seen as a function of its inputs and expanded to first order at a point x~ where it
+is zero. Which x~ is nearest depends on where the inputs may lie; each domain gives one rule (Montavon et al.
+2017, section 4). `root_points.py` computes these points and shows that expansion and rule agree.
+
+    domain            root is searched along            rule
+    any real x        w_k, the steepest way             w_square
+    x >= 0            x where w_jk > 0, else 0          z_plus
+    l <= x <= h       x - l or x - h, by the weight     z_box
+
+None of the three gives anything to the bias: where b_k > 0 the theory does not hold (it asks for b <= 0).
+"""
+import numpy as np
+
+from minixnn.backend import array_module, demand, negative, positive, stabilize
+
+
+def w_square(layer, x, R):
+    """The w^2 rule. Montavon et al. 2017, section 4.1.
+
+        R_j = sum_k w_jk^2 / sum_j' w_j'k^2 R_k
+
+    Any real x, of which it looks at the shape only (padding is no input and receives nothing). Conserves.
+    """
+    squared = layer.with_weights(layer.W ** 2, None)
+    ones = array_module(x).ones_like(x)
+    z = squared.forward(ones)                               # sum_j w_jk^2
+    s = R / stabilize(z)
+    return squared.gradient(ones, s)
+
+
+def z_plus(layer, x, R):
+    """The z+ rule. Montavon et al. 2017, section 4.2.
+
+        R_j = sum_k x_j w_jk+ / sum_j' x_j' w_j'k+ R_k
+
+    For x >= 0, else ValueError: hidden layers behind a ReLU. Conserves, except where no z_jk is positive.
+    """
+    demand((x >= 0).all(), "z_plus got negative inputs, expected x >= 0 as behind a ReLU; at the pixels use z_box "
+           "or w_square, elsewhere lrp.alpha_beta with alpha=1, beta=0, which splits the product by its sign")
+    excite = layer.with_weights(positive(layer.W), None)
+    z = excite.forward(x)
+    s = R / stabilize(z)
+    c = excite.gradient(x, s)
+    return x * c
+
+
+def z_box(layer, x, R, low, high):
+    """The z^B rule, for pixels. Montavon et al. 2017, section 4.3.
+
+        R_j = sum_k (x_j w_jk - l_j w_jk+ - h_j w_jk-) / (the same summed over j) R_k
+
+    For low <= x <= high, else ValueError; both are numbers, or arrays that broadcast to x. Conserves. With
+    low = high = 0 it is LRP-0 without bias, on any x.
+    """
+    if not (np.isscalar(low) and np.isscalar(high) and low == high == 0):
+        demand(((low <= x) & (x <= high)).all(), "z_box got pixels outside [low, high]; give bounds that hold for "
+               "every possible image in the form the network sees it, such as low=0, high=1")
+    low, high = x * 0 + low, x * 0 + high                   # shape of x
+    plain = layer.with_weights(layer.W, None)
+    up = layer.with_weights(positive(layer.W), None)
+    down = layer.with_weights(negative(layer.W), None)
+    z = plain.forward(x) - up.forward(low) - down.forward(high)
+    s = R / stabilize(z)
+    return x * plain.gradient(x, s) - low * up.gradient(x, s) - high * down.gradient(x, s)

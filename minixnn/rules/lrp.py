@@ -1,0 +1,140 @@
+"""The rules of layer-wise relevance propagation, each written once for every affine layer.
+
+A rule takes a layer y = W.x + b, its input x and the relevance R of its outputs, and returns the relevance of
+its inputs. The papers write sums over indices; here a sum over j is a `forward` and a sum over k a `gradient`,
+which is why the same four lines serve a dense layer and a convolution (Montavon et al. 2019, section 10.3.2):
+
+    z = forward       z_k = sum_j x_j w_jk + b_k       what each output was made of
+    s = R / z         s_k = R_k / z_k                  relevance per unit of it
+    c = gradient      c_j = sum_k w_jk s_k             what an input of size 1 has earned
+    R = x c           R_j = x_j c_j
+
+Notation: z_jk = x_j w_jk is the contribution of input j to output k; v+ = max(v, 0), v- = min(v, 0).
+"Absorbed" relevance is what a bias or the stabiliser keeps: it does not arrive at the inputs.
+"""
+from minixnn.backend import array_module, demand, negative, positive, stabilize
+
+
+def epsilon(layer, x, R, epsilon=1e-6):
+    """LRP-epsilon. Bach et al. 2015, eq. 58.
+
+        R_j = sum_k z_jk / (z_k + epsilon sgn z_k) R_k          z_k = sum_j z_jk + b_k
+
+    Any x. Conserves relevance but for what bias and stabiliser absorb. With epsilon = 0 it is LRP-0, and over
+    a whole network of ReLU, affine and max-pooling layers gradient times input.
+    """
+    z = layer.forward(x)                                    # shape of y
+    s = R / stabilize(z, epsilon)                           # relevance per unit of z
+    c = layer.gradient(x, s)                                # shape of x
+    return x * c
+
+
+def gamma(layer, x, R, gamma=0.25):
+    """LRP-gamma. Montavon et al. 2019, section 10.2.3.
+
+        R_j = sum_k x_j (w_jk + gamma w_jk+) / (sum_j x_j (w_jk + gamma w_jk+) + b_k + gamma b_k+) R_k
+
+    For x >= 0, else ValueError. The boosted bias absorbs. gamma = 0 is LRP-0, gamma -> infinity alpha1-beta0.
+    """
+    demand((x >= 0).all(), "gamma got negative inputs, expected x >= 0 as behind a ReLU; use gamma_signed")
+    boosted = layer.with_weights(_boost(layer.W, gamma), _boost(layer.b, gamma))
+    z = boosted.forward(x)
+    s = R / stabilize(z)
+    c = boosted.gradient(x, s)
+    return x * c
+
+
+def gamma_signed(layer, x, R, gamma=0.25):
+    """LRP-gamma for inputs of any sign: what has the sign of the sum z_k is boosted, be it plus or minus.
+
+        z_k > 0:  z_jk = x_j+ (w_jk + gamma w_jk+) + x_j- (w_jk + gamma w_jk-),    b_k + gamma b_k+
+        z_k < 0:  z_jk = x_j+ (w_jk + gamma w_jk-) + x_j- (w_jk + gamma w_jk+),    b_k + gamma b_k-
+
+    Any x; equal to `gamma` for x >= 0 where z_k > 0. The boosted bias absorbs. (The generalisation of
+    Montavon et al. 2019 that Zennit documents as its Gamma rule.)
+    """
+    W, b = layer.W, layer.b
+    up = layer.with_weights(W + gamma * positive(W), None)
+    down = layer.with_weights(W + gamma * negative(W), None)
+    sign = layer.forward(x) > 0
+    x_pos, x_neg, R_x = positive(x), negative(x), 0
+    for same, opposite, bias, mine in ((up, down, positive(b), sign), (down, up, negative(b), ~sign)):
+        z = same.forward(x_pos) + opposite.forward(x_neg) + (0 if b is None else b + gamma * bias)
+        s = mine * R / stabilize(z)
+        R_x = R_x + x_pos * same.gradient(x, s) + x_neg * opposite.gradient(x, s)
+    return R_x
+
+
+def alpha_beta(layer, x, R, alpha=2.0, beta=1.0):
+    """LRP-alpha-beta. Bach et al. 2015, eq. 60.
+
+        R_j = sum_k ( alpha z_jk+ / (sum_j z_jk+ + b_k+)  -  beta z_jk- / (sum_j z_jk- + b_k-) ) R_k
+
+    The *product* z_jk = x_j w_jk is split by its sign. alpha - beta = 1, else ValueError. Any x. b+ and b-
+    absorb. A neuron with no negative contribution has nobody to take its -beta R_k: relevance is created.
+    """
+    demand(abs(alpha - beta - 1) < 1e-9 and beta >= 0, f"got alpha={alpha}, beta={beta}, expected "
+           "alpha - beta = 1 with beta >= 0, so that relevance is conserved; for instance alpha=2, beta=1")
+    if _may_be_negative(x):
+        return _alpha_beta_signed(layer, x, R, alpha, beta)
+    excite = layer.with_weights(positive(layer.W), positive(layer.b))       # x >= 0, so that z_jk+ = x_j w_jk+
+    z = excite.forward(x)
+    s = alpha * R / stabilize(z)
+    c = excite.gradient(x, s)
+    if beta:
+        inhibit = layer.with_weights(negative(layer.W), negative(layer.b))
+        z = inhibit.forward(x)
+        s = beta * R / stabilize(z)
+        c -= inhibit.gradient(x, s)
+    return x * c
+
+
+def _alpha_beta_signed(layer, x, R, alpha, beta):
+    """The same for x of any sign: a product is positive where both signs agree.
+
+        z_jk+ = x_j+ w_jk+ + x_j- w_jk-          z_jk- = x_j+ w_jk- + x_j- w_jk+
+    """
+    W, b = layer.W, layer.b
+    up, down = layer.with_weights(positive(W), None), layer.with_weights(negative(W), None)
+    x_pos, x_neg, R_x = positive(x), negative(x), 0
+    for weight, same, opposite, bias in ((alpha, up, down, positive(b)), (-beta, down, up, negative(b))):
+        if weight:
+            z = same.forward(x_pos) + opposite.forward(x_neg) + (0 if b is None else bias)
+            s = weight * R / stabilize(z)
+            R_x = R_x + x_pos * same.gradient(x, s) + x_neg * opposite.gradient(x, s)
+    return R_x
+
+
+def flat(layer, x, R):
+    """The flat rule. Lapuschkin et al. 2019.
+
+        R_j = sum_k R_k / n_k          n_k = how many inputs output k sees, padding not counted
+
+    Any x, of which it looks at the shape only. Conserves; no bias. For the first layer: it shows *where*.
+    """
+    same = layer.with_weights(layer.W * 0 + 1, None)        # every weight 1
+    ones = array_module(x).ones_like(x)
+    z = same.forward(ones)                                  # n_k
+    s = R / stabilize(z)
+    return same.gradient(ones, s)
+
+
+def proportional(layer, x, R):
+    """Relevance of a pool shared in proportion to x over each window. Montavon et al. 2017.
+
+        R_j = sum_k x_j / (sum_j' x_j') R_k
+
+    For max pooling an alternative to "winner takes all"; average and sum pooling do this by themselves.
+    Conserves, except for windows whose sum is 0.
+    """
+    pool = layer.summing() if hasattr(layer, "summing") else layer
+    return epsilon(pool, x, R, epsilon=0)
+
+
+def _boost(W, gamma):
+    return None if W is None else W + gamma * positive(W)
+
+
+def _may_be_negative(x):
+    """Whether x has a negative entry. On a GPU the answer is yes, unseen: looking would make the host wait."""
+    return hasattr(x, "get") or bool(x.min() < 0)

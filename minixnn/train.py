@@ -1,0 +1,149 @@
+"""Training: a loss, two optimisers, and the loop. Gradients flow through the same verb that explains.
+
+    rng = numpy.random.default_rng(0)
+    net = Network([Flatten(), Dense.random(784, 100, rng), ReLU(), Dense.random(100, 10, rng)])
+    history = fit(net, images, labels, epochs=3, rng=rng)
+
+`fit` changes the arrays of the layers in place. It is the only function here that does.
+"""
+import math
+
+from minixnn.backend import array_module, like, to_numpy
+from minixnn.network import check_input
+from minixnn.progress import progress
+
+
+def softmax(logits):
+    """exp(z_k) / sum_k exp(z_k), row by row, shifted by the largest so that nothing overflows. (N, K) -> (N, K)"""
+    p = array_module(logits).exp(logits - logits.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(logits, labels):
+    """The mean of -log p(label) over the batch, and its gradient with respect to the logits (N, K).
+
+    The gradient of softmax and logarithm together is p - one_hot(label), over N.
+    """
+    xp = array_module(logits)
+    if len(labels) != len(logits):
+        raise ValueError(f"got {len(labels)} labels for {len(logits)} images, expected one for each")
+    truth = (xp.arange(logits.shape[1]) == like(logits, labels)[:, None]).astype(logits.dtype)     # (N, K)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_sum = xp.log(xp.exp(shifted).sum(axis=1))
+    loss = (log_sum - (shifted * truth).sum(axis=1)).mean()
+    return loss, (softmax(logits) - truth) / len(logits)
+
+
+class SGD:
+    """Steps against the gradient, with momentum: v = momentum v + g;  p = p - rate v. Polyak 1964."""
+
+    def __init__(self, rate=0.1, momentum=0.9, decay=0.0):
+        self.rate, self.momentum, self.decay = rate, momentum, decay
+        self.state = {}
+
+    def step(self, key, p, g):
+        """Move the parameter array `p` in place; `key` tells parameters apart."""
+        v = self.state.get(key)
+        v = g.copy() if v is None else self.momentum * v + g
+        self.state[key] = v
+        p -= self.rate * (v + self.decay * p)
+
+
+class Adam:
+    """Adam, Kingma & Ba 2015, algorithm 1; with `decay` the decoupled weight decay of Loshchilov & Hutter 2019."""
+
+    def __init__(self, rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
+        self.rate, self.beta1, self.beta2, self.epsilon, self.decay = rate, beta1, beta2, epsilon, decay
+        self.state = {}
+
+    def step(self, key, p, g):
+        """Move the parameter array `p` in place; `key` tells parameters apart."""
+        if key not in self.state:
+            xp = array_module(p)
+            self.state[key] = [0, xp.zeros_like(p), xp.zeros_like(p)]
+        self.state[key][0] += 1
+        t, m, v = self.state[key]
+        m += (1 - self.beta1) * (g - m)                     # running mean of the gradient
+        v += (1 - self.beta2) * (g * g - v)                 # and of its square
+        # Both start at 0; dividing by 1 - beta^t takes that start out again.
+        size = self.rate * math.sqrt(1 - self.beta2 ** t) / (1 - self.beta1 ** t)
+        root = array_module(v).sqrt(v)
+        root += self.epsilon * math.sqrt(1 - self.beta2 ** t)
+        if self.decay:
+            p -= self.rate * self.decay * p
+        p -= size * m / root
+
+
+def constant(share):
+    """The learning rate stays as it is."""
+    return 1.0
+
+
+def cosine(share):
+    """From 1 at the start of training (share 0) to 0 at its end. Loshchilov & Hutter 2017, eq. 5."""
+    return 0.5 * (1 + math.cos(math.pi * share))
+
+
+def backpropagate(net, x, labels, rng):
+    """One batch forwards and backwards: loss, number of right answers, [{name: gradient}, ...] by layer."""
+    layers, A = [], [x]
+    for layer in net.layers:
+        layers.append(layer.training(A[-1], rng))           # dropout draws its mask here
+        A.append(layers[-1].forward(A[-1]))
+    loss, dy = cross_entropy(A[-1], labels)
+    gradients = [None] * len(layers)
+    lowest = next((l for l, layer in enumerate(net.layers) if layer.arrays()), 0)
+    for l in reversed(range(lowest, len(layers))):
+        gradients[l] = layers[l].parameter_gradients(A[l], dy)
+        if l > lowest:                                      # below the first parameters nobody asks
+            dy = layers[l].gradient(A[l], dy)
+    right = (A[-1].argmax(axis=1) == like(A[-1], labels)).sum()
+    return loss, right, gradients
+
+
+def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size=100, schedule=cosine, augment=None,
+        validation=None, quiet=False):
+    """Train `net` in place on softmax cross-entropy; returns a list with one dictionary an epoch.
+
+    images (N, ...) and labels (N,); or a function epoch -> (images, labels) that makes new ones. rng: the
+    numpy.random.Generator that shuffles, drops out and augments; the same seed gives the same network.
+    optimizer: an SGD or Adam (Adam by default), whose rate is multiplied by schedule(share of training done).
+    augment: a function (batch, rng) -> batch. validation: (images, labels) to measure accuracy on.
+    A saved network can be loaded and trained on.
+    """
+    if rng is None:
+        raise ValueError("got no rng, expected a numpy.random.Generator such as numpy.random.default_rng(0): "
+                         "training draws random numbers and is to be repeatable")
+    optimizer = optimizer or Adam()
+    full_rate, history, done = optimizer.rate, [], 0
+    for epoch in range(epochs):
+        x, y = images(epoch) if callable(images) else (images, labels)
+        check_input(x[:1])
+        order, loss_sum, right_sum = rng.permutation(len(x)), 0, 0
+        steps = [order[n:n + batch_size] for n in range(0, len(x), batch_size)]
+        for n, some in enumerate(progress(steps, f"epoch {epoch + 1}/{epochs}", quiet)):
+            optimizer.rate = full_rate * schedule((epoch + n / len(steps)) / epochs)
+            batch, truth = x[like(x, some)], y[some]
+            if augment is not None:
+                batch = augment(batch, rng)
+            loss, right, gradients = backpropagate(net, batch, truth, rng)
+            for l, layer in enumerate(net.layers):
+                arrays = layer.arrays()
+                for name, g in (gradients[l] or {}).items():
+                    if g is not None:
+                        optimizer.step((l, name), arrays[name], g)
+            loss_sum, right_sum, done = loss_sum + loss * len(batch), right_sum + right, done + len(batch)
+        history.append({"epoch": epoch + 1, "loss": float(loss_sum) / len(x), "accuracy": float(right_sum) / len(x)})
+        if validation is not None:
+            history[-1]["validation"] = accuracy(net, *validation)
+        if not quiet:
+            print("  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in history[-1].items()),
+                  flush=True)
+    optimizer.rate = full_rate
+    return history
+
+
+def accuracy(net, images, labels, batch_size=100):
+    """The share of images whose largest output is their label."""
+    found = to_numpy(net.predict(images, batch_size)).argmax(axis=1)
+    return float((found == to_numpy(labels)).mean())
