@@ -1,0 +1,187 @@
+"""Does the stand-in for CuPy catch code that would fail on a GPU, and let through what would not?"""
+import copy
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import record_cupy
+import standin_cupy as device
+
+RNG = np.random.default_rng(0)
+HOST = RNG.normal(size=(3, 4)).astype("float32")
+BIAS = np.ones(4, "float32")
+
+
+@pytest.fixture
+def x():
+    return device.asarray(HOST)
+
+
+LEAKS = {
+    "a numpy function of a device array": lambda x: np.mean(x),
+    "a numpy ufunc of a device array": lambda x: np.maximum(x, 0),
+    "numpy where with device arrays": lambda x: np.where(x > 0, x, 0),
+    "a numpy array made like a device array": lambda x: np.zeros_like(x),
+    "numpy's scatter on a device array": lambda x: np.add.at(x, 0, 1),
+    "a reduction by numpy's ufunc": lambda x: np.add.reduce(x),
+    "implicit conversion": lambda x: np.asarray(x),
+    "implicit conversion inside a list": lambda x: np.array([x[0], x[1]]),
+    "a host bias added on the right": lambda x: x + BIAS,
+    "a host bias added on the left": lambda x: BIAS + x,
+    "a host bias added in place": lambda x: x.__iadd__(BIAS),
+    "a host array without axes": lambda x: x * np.array(2.0, "float32"),
+    "a host matrix in a product": lambda x: x @ HOST.T,
+    "a host array handed to a device function": lambda x: device.maximum(x, HOST),
+    "only host arrays handed to a device function": lambda x: device.exp(HOST),
+    "a host array in a list": lambda x: device.concatenate([x, HOST]),
+    "a host array as out": lambda x: device.maximum(x, 0, out=np.empty_like(HOST)),
+    "a host array written into a device array": lambda x: x.__setitem__(0, BIAS),
+    "a host mask as index": lambda x: x[HOST > 0],
+    "host integers as index": lambda x: x[np.array([0, 1])],
+    "a list where CuPy wants an array": lambda x: device.sum([1.0, 2.0]),
+    "where= in a ufunc": lambda x: device.divide(1, x, where=x > 0),
+    "where= in a reduction": lambda x: x.sum(where=x > 0),
+    "initial= in a reduction": lambda x: x.max(initial=0),
+    "an argument that einsum lacks in CuPy": lambda x: device.einsum("ij->i", x, order="C"),
+    "item with an index": lambda x: x.item(0),
+    "a device number as a shape": lambda x: device.zeros(x.argmax()),
+    "a device number in a reshape": lambda x: x.reshape(x.argmax(), 4),
+    "a device number as a range": lambda x: range(x.argmax()),
+    "errstate": lambda x: device.errstate(divide="ignore"),
+    "a function that only CuPy 14 has": lambda x: device.put_along_axis(x, x.argmax(1)[:, None], 0, 1),
+    "a function that no CuPy has": lambda x: device.spacing(x),
+    "a method that CuPy lacks": lambda x: x.setflags(write=False),
+    "random numbers of the device": lambda x: device.random.normal(size=3),
+    "a condition on many entries": lambda x: bool(x > 0),
+    "two masks in one index": lambda x: x[x[:, 0] > 0, x[0] > 0],
+    "a scatter that hits an entry twice": lambda x: x.__setitem__(device.asarray([0, 0]), 1),
+    "saving a device array": lambda x: np.save(os.devnull, x),
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_planted_leak_is_caught(leak, x):
+    with pytest.raises((TypeError, AttributeError, ValueError, IndexError)):
+        LEAKS[leak](x)
+
+
+FINE = {
+    "operators": lambda xp, x: 2 * x - x / 3 + (-x) ** 2 + abs(x),
+    "comparisons": lambda xp, x: (x > 0) & ~(x == 1) | (x <= -1),
+    "a numpy number": lambda xp, x: np.float32(2) * x + x * np.float32(3),
+    "maximum and out": lambda xp, x: xp.maximum(x, 0, out=xp.empty_like(x)),
+    "copysign in place": lambda xp, x: xp.copysign(1e-3, x, out=xp.zeros_like(x)),
+    "where with numbers": lambda xp, x: xp.where(x > 0, x, np.inf),
+    "matmul and out": lambda xp, x: xp.matmul(x, x.T, out=xp.empty((3, 3), x.dtype)),
+    "einsum": lambda xp, x: xp.einsum("ij,kj->ik", x, x),
+    "tensordot": lambda xp, x: xp.tensordot(x, x, ([1], [1])),
+    "a reduction": lambda xp, x: x.sum(axis=1, keepdims=True) + xp.mean(x) + x.max(),
+    "views by stride": lambda xp, x: xp.lib.stride_tricks.as_strided(x, (2, 2, 4), (x.strides[0], *x.strides)).copy(),
+    "windows": lambda xp, x: xp.lib.stride_tricks.sliding_window_view(x, (2, 2)).sum(axis=(2, 3)),
+    "a mask": lambda xp, x: x[x > 0],
+    "a gather": lambda xp, x: xp.take_along_axis(x, x.argmax(axis=1)[:, None], 1),
+    "padding": lambda xp, x: xp.pad(x, ((1, 1), (0, 2))),
+    "layout": lambda xp, x: x[:, ::-1].T.reshape(-1)[None, ...].astype("float64"),
+    "stacking": lambda xp, x: xp.concatenate([x, xp.stack([x[0], x[1]])]),
+    "one entry": lambda xp, x: x[1, 2],
+    "constants": lambda xp, x: x[:, xp.newaxis] * xp.pi + xp.arange(4, dtype=xp.float32),
+}
+
+
+@pytest.mark.parametrize("code", FINE)
+def test_portable_code_gives_numpys_numbers_and_types(code, x):
+    expected, came = FINE[code](np, HOST), FINE[code](device, x)
+    assert type(came) is device.ndarray
+    assert came.dtype == expected.dtype and came.shape == np.shape(expected)
+    np.testing.assert_array_equal(came.get(), expected)
+
+
+def test_moving_there_copies_and_moving_back_copies(x):
+    x[...] = 0
+    x.get()[...] = 1
+    assert HOST.any() and not x.get().any()
+    assert device.asarray(x) is x
+    assert type(device.asnumpy(x)) is np.ndarray
+
+
+def test_a_view_shares_memory_with_its_array(x):
+    x[1][...] = 7
+    device.lib.stride_tricks.as_strided(x, (2,), (x.strides[1],))[...] = 8
+    x[2, 3][...] = 9
+    x.reshape(-1)[4:5] += 1
+    host = x.get()
+    assert list(host[0, :2]) == [8, 8] and list(host[1]) == [8, 7, 7, 7] and host[2, 3] == 9
+
+
+def test_in_place_arithmetic_keeps_the_array_and_out_is_returned(x):
+    same, total = x, x.sum()
+    x += 1
+    total *= 2
+    assert x is same and type(total) is device.ndarray and total.ndim == 0
+    assert device.exp(x, out=x) is x and x.clip(0, 1, out=x) is x
+    assert copy.deepcopy(x) is not x
+
+
+@pytest.mark.parametrize("what", [float, int, bool, repr, lambda a: a.item(), lambda a: a.get(), lambda a: a.tolist(),
+                                  device.asnumpy, "{:.3f}".format, lambda a: a[a > 0], lambda a: a.nonzero(),
+                                  lambda a: device.where(a), lambda a: device.unique(a)])
+def test_every_wait_for_the_device_is_noted_once_with_its_place(what):
+    number = device.asarray(np.array([2.0], "float32"))
+    with device.waiting() as waits:
+        what(number)
+    assert len(waits) == 1 and "test_standin.py" in waits[0], waits
+
+
+def test_arithmetic_reductions_and_moving_there_wait_for_nothing(x):
+    with device.waiting() as waits:
+        y = device.asarray(HOST) + x.mean() * device.where(x > 0, 1, x).sum(axis=0)
+        y[y > 0] = 0
+    assert waits == []
+
+
+def test_the_recorded_list_has_an_old_and_a_new_cupy():
+    assert [version.split(".")[0] for version in device.RECORD] == ["13", "14"]
+    for places in device.RECORD.values():
+        assert len(places["cupy"]) > 400 and len(places["cupy.ndarray"]) > 100
+        assert "errstate" not in places["cupy"] and "normal" not in places["cupy.random.Generator"]
+
+
+def test_the_installed_cupy_still_matches_the_recorded_list():
+    cupy = pytest.importorskip("cupy", reason="cupy is not installed")
+    major = cupy.__version__.partition(".")[0]
+    recorded = {version.partition(".")[0]: places for version, places in record_cupy.read().items()}
+    assert major in recorded, f"cupy {cupy.__version__} is not recorded: run python {record_cupy.__file__}"
+    found = record_cupy.surface()
+    different = [f"{place}.{name}: recorded {recorded[major][place].get(name, 'nothing')}, installed "
+                 f"{found[place].get(name, 'nothing')}" for place in found
+                 for name in sorted(recorded[major][place].keys() | found[place].keys())
+                 if recorded[major][place].get(name, "nothing") != found[place].get(name, "nothing")]
+    assert not different, "\n".join(different) + f"\nrecord it again: python {record_cupy.__file__}"
+
+
+A_CUPY_WITHOUT_A_DEVICE = """
+class cuda:
+    class runtime:
+        class CUDARuntimeError(RuntimeError):
+            pass
+
+        def getDeviceCount():
+            raise cuda.runtime.CUDARuntimeError("cudaErrorNoDevice")
+"""
+
+
+@pytest.mark.parametrize("required", [False, True])
+@pytest.mark.parametrize("cupy, reason", [(A_CUPY_WITHOUT_A_DEVICE, "cupy imports but finds no device"),
+                                          ("raise ImportError", "cupy is not installed")])
+def test_without_a_device_cupy_is_skipped_with_the_reason_or_fails_if_required(cupy, reason, required, tmp_path):
+    (tmp_path / "cupy.py").write_text(cupy)
+    (tmp_path / "test_it.py").write_text("def test_it(xp):\n    assert xp.__name__ != 'cupy'\n")
+    paths = [str(tmp_path), str(pathlib.Path(__file__).parents[1])]
+    run = subprocess.run([sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", "-p", "conftest",
+                          "-c", os.devnull, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path,
+                         env={**os.environ, "MINIXNN_REQUIRE_GPU": str(int(required)), "PYTHONPATH": ":".join(paths)})
+    assert run.returncode == int(required), run.stdout
+    assert reason in run.stdout and "2 passed" in run.stdout, run.stdout
