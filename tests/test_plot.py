@@ -1,0 +1,238 @@
+"""Do the figures show the numbers they were given, and does a script end as it should with and without a display?"""
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minixnn import plot
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left_behind():
+    yield
+    plt.close("all")
+
+
+def shown(figure):
+    """The panels of a figure that hold a picture: their last image, in reading order."""
+    return [ax.images[-1] for ax in figure.axes if ax.images]
+
+
+def digits(n, seed=0):
+    return np.random.default_rng(seed).random((n, 28, 28, 1)).astype(np.float32)
+
+
+def signed(n, seed=0, shape=(28, 28, 1)):
+    return np.random.default_rng(seed).normal(size=(n, *shape))
+
+
+def test_importing_plot_does_not_import_matplotlib():
+    code = "import sys, minixnn.plot; assert 'matplotlib' not in sys.modules, 'matplotlib was imported'"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"pip install minixnn\[lessons\]"):
+        plot.images(digits(1))
+
+
+@pytest.mark.parametrize("form", [lambda x: x, lambda x: x[..., 0], lambda x: x.reshape(3, 784), list,
+                                  lambda x: [picture[..., 0] for picture in x]])
+def test_every_accepted_form_of_pictures_draws_the_same(form):
+    x = digits(3)
+    panels = shown(plot.images(form(x)))
+    assert len(panels) == 3
+    for panel, picture in zip(panels, x):
+        assert np.array_equal(panel.get_array(), picture[..., 0])
+
+
+def test_zero_is_paper_and_one_is_ink():
+    panel, = shown(plot.images(np.array([[[0.0, 1.0]]])))
+    assert panel.to_rgba(0.0)[:3] == (1, 1, 1) and panel.to_rgba(1.0)[:3] == (0, 0, 0)
+
+
+def test_colour_pictures_keep_their_colours():
+    panel, = shown(plot.images(np.full((1, 4, 4, 3), (0.2, 0.4, 0.6))))
+    assert np.allclose(panel.get_array(), (0.2, 0.4, 0.6))
+
+
+@pytest.mark.parametrize("shape", [(784,), (3, 783), (1, 1, 28, 28, 1)])
+def test_other_shapes_are_refused(shape):
+    with pytest.raises(ValueError, match=r"got pictures of shape .*expected \(N, H, W, 1\)"):
+        plot.images(np.zeros(shape))
+
+
+def test_no_pictures_are_refused():
+    with pytest.raises(ValueError, match="got no pictures"):
+        plot.images(np.zeros((0, 28, 28, 1)))
+
+
+def test_a_heatmap_is_white_at_zero_and_as_wide_below_as_above():
+    for panel in shown(plot.heatmaps({"a": signed(3), "b": signed(3, 1)})):
+        low, high = panel.get_clim()
+        assert low == -high and np.isclose(high, np.abs(panel.get_array()).max())
+        assert panel.to_rgba(0.0)[:3] == (1, 1, 1)
+
+
+def test_red_speaks_for_and_blue_against_and_in_grey_what_speaks_for_is_darker():
+    red, _, blue, _ = plot.signed_colours()(1.0)
+    assert red > blue
+    red, _, blue, _ = plot.signed_colours()(0.0)
+    assert red < blue
+    grey = plot.signed_colours()(np.linspace(0, 1, 101))[:, :3] @ [0.299, 0.587, 0.114]
+    assert (np.diff(grey[:51]) > 0).all() and (np.diff(grey[50:]) < 0).all(), "a grey copy must not turn around"
+    assert grey[-1] < 0.15 < 0.35 < grey[0], (grey[-1], grey[0])
+
+
+@pytest.mark.parametrize("scale, limits", [("map", [1, 2, 3, 4]), ("method", [2, 2, 4, 4]), ("figure", [4, 4, 4, 4])])
+def test_limits_are_shared_as_asked(scale, limits):
+    maps = {"a": np.array([[[1.0]], [[-2.0]]]), "b": np.array([[[3.0]], [[-4.0]]])}
+    assert [panel.get_clim()[1] for panel in shown(plot.heatmaps(maps, scale=scale))] == limits
+
+
+def test_a_quantile_keeps_one_bright_pixel_from_bleaching_the_rest():
+    R = np.ones((1, 10, 10))
+    R[0, 0, 0] = 1000
+    assert shown(plot.heatmaps({"a": R}, quantile=0.9))[0].get_clim() == (-1, 1)
+    assert shown(plot.heatmaps({"a": R}))[0].get_clim() == (-1000, 1000)
+
+
+def test_a_map_of_zeros_and_a_map_with_nan_are_drawn():
+    R = np.zeros((2, 4, 4))
+    R[1, 0, 0], R[1, 1, 1] = np.nan, 5
+    figure = plot.heatmaps({"a": R}, outlines=True, images=np.ones((2, 4, 4)))
+    figure.canvas.draw()
+    assert shown(figure)[3].get_clim() == (-5, 5)
+    assert np.allclose(shown(figure)[2].to_rgba(0.0), 1)
+
+
+def test_colour_channels_of_a_heatmap_are_summed():
+    R = signed(1, shape=(5, 5, 3))
+    panel, = shown(plot.heatmaps({"a": R}))
+    assert np.allclose(panel.get_array(), R[0].sum(axis=2))
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_methods_and_images_are_where_their_names_are(transpose):
+    x, maps = digits(3), {"LRP": signed(3, 1), "gradient": signed(3, 2)}
+    figure = plot.heatmaps(maps, images=x, names="abc", title="three", transpose=transpose)
+    panels = [ax for ax in figure.axes if ax.images]
+    grid = np.array(panels).reshape(3, 3)
+    above, beside = [ax.get_title() for ax in grid[0]], [ax.get_ylabel() for ax in grid[:, 0]]
+    methods = ["input", "LRP", "gradient"]
+    assert (above, beside) == ((methods, list("abc")) if transpose else (list("abc"), methods))
+    assert not any(ax.get_title() or ax.get_ylabel() for ax in grid[1:, 1:].flat)
+    grid = grid.T if transpose else grid
+    for row, pictures in zip(grid, [x, *maps.values()]):
+        for ax, picture in zip(row, pictures):
+            assert np.array_equal(ax.images[0].get_array(), picture[..., 0])
+
+
+def test_the_colour_bar_shows_half_of_the_scale_for_maps_without_negatives():
+    half, whole = plot.heatmaps({"a": np.abs(signed(2))}), plot.heatmaps({"a": signed(2)})
+    assert half.axes[-1].get_ylim() == (0, 1) and whole.axes[-1].get_ylim() == (-1, 1)
+    numbers = plot.heatmaps({"a": np.full((2, 3, 3), -7.5)}, scale="figure").axes[-1]
+    assert [label.get_text() for label in numbers.get_yticklabels()] == ["\N{MINUS SIGN}7.5", "0", "7.5"]
+
+
+def test_heatmaps_that_do_not_match_the_images_are_refused():
+    with pytest.raises(ValueError, match="'input': 2, 'LRP': 3.*expected one heatmap per image"):
+        plot.heatmaps({"LRP": signed(3)}, images=digits(2))
+    with pytest.raises(ValueError, match="got 2 images and 3 heatmaps"):
+        plot.overlay(digits(2), signed(3))
+    with pytest.raises(ValueError, match="got scale='row', expected"):
+        plot.heatmaps({"LRP": signed(3)}, scale="row")
+
+
+def test_a_coarse_map_is_stretched_over_its_image_and_boxes_enclose_their_pixels():
+    figure = plot.overlay(digits(2), signed(2, shape=(7, 7)), boxes=[[2, 3, 10, 12], [0, 0, 28, 28]])
+    for ax, box in zip(figure.axes, [(2.5, 1.5, 9, 8), (-.5, -.5, 28, 28)]):
+        assert tuple(ax.images[-1].get_extent()) == (-.5, 27.5, 27.5, -.5)
+        assert ax.patches[0].get_bbox().bounds == box
+        assert len(ax.collections) == 1, "the outline of the input is missing"
+
+
+def test_several_boxes_per_picture():
+    figure = plot.images(digits(2), boxes=np.arange(16).reshape(2, 2, 4))
+    assert [len(ax.patches) for ax in figure.axes] == [2, 2]
+
+
+def test_faint_relevance_lets_a_photograph_shine_through():
+    R = np.array([[[0.0, 1.0]]])
+    back, heat = plot.overlay(np.full((1, 2, 2, 3), 0.5), R).axes[0].images
+    assert np.allclose(heat.get_alpha(), [[0.0, 0.85]]) and np.allclose(back.get_array(), 0.8)
+
+
+def test_a_grid_wraps_and_has_no_empty_panels():
+    assert len(plot.images(digits(7), columns=3).axes) == 7
+
+
+def test_curves_show_mean_and_error_and_differ_without_colour():
+    x = np.arange(5)
+    ax, = plot.curves(x, {f"m{k}": (x * k, np.ones(5)) if k else x + 9 for k in range(8)}, "x", "y", "title").axes
+    assert len({(line.get_linestyle(), line.get_marker()) for line in ax.lines}) == 8
+    assert np.array_equal(ax.lines[3].get_ydata(), x * 3) and np.array_equal(ax.lines[0].get_ydata(), x + 9)
+    assert len(ax.collections) == 7
+    band = ax.collections[2].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (-1, 13)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [f"m{k}" for k in range(8)]
+
+
+SCRIPT = """
+import matplotlib.pyplot as plt
+from minixnn import plot
+plt.figure(); plt.figure(); plot.show()
+plt.figure(); plot.show()
+assert not plt.get_fignums()
+"""
+
+
+def run(script, text, **environment):
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(text)
+    root = os.path.dirname(os.path.dirname(plot.__file__))          # the script lies elsewhere and must find minixnn
+    environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONPATH": root, **environment}
+    return subprocess.run([sys.executable, script], env=environment, cwd=script.parents[1], text=True, check=True,
+                          stdout=subprocess.PIPE).stdout
+
+
+def names(folder):
+    return sorted(path.name for path in folder.glob("**/*.png"))
+
+
+def test_a_lesson_saves_its_figures_beside_the_lessons_and_counts_on(tmp_path):
+    run(tmp_path / "lessons" / "2_3_lrp.py", SCRIPT)
+    assert names(tmp_path / "figures") == ["2_3_lrp_1.png", "2_3_lrp_2.png", "2_3_lrp_3.png"]
+
+
+def test_another_script_saves_in_the_working_directory_and_the_environment_decides_first(tmp_path):
+    run(tmp_path / "mine" / "own.py", SCRIPT)
+    assert len(names(tmp_path / "figures")) == 3
+    output = run(tmp_path / "mine" / "own.py", SCRIPT, MINIXNN_FIGURES=str(tmp_path / "there"))
+    assert names(tmp_path / "there") == ["own_1.png", "own_2.png", "own_3.png"]
+    assert str(tmp_path / "there" / "own_1.png") in output
+
+
+def test_with_a_display_figures_are_shown_and_not_saved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    calls = []
+    monkeypatch.setattr(plt, "get_backend", lambda: "TkAgg")
+    monkeypatch.setattr(plt, "show", lambda: calls.append("shown"))
+    plt.figure()
+    plot.show()
+    assert calls == ["shown"] and not names(tmp_path)
+
+
+def test_while_documentation_is_built_figures_are_left_open(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "sphinx_gallery", object())
+    plt.figure()
+    plot.show()
+    assert len(plt.get_fignums()) == 1 and not names(tmp_path)
