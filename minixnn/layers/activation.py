@@ -20,7 +20,7 @@ class ReLU(Elementwise):
         return positive(dy)
 
     def guided_backprop(self, x, dy):
-        """Springenberg et al. 2015, section 3.4: both conditions at once, deconvnet's and the gradient's."""
+        """Springenberg et al. 2015, figure 1: both conditions at once, deconvnet's and the gradient's."""
         return positive(dy) * (x > 0)
 
 

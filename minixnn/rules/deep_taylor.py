@@ -2,7 +2,7 @@
 
 A neuron's relevance R_k is seen as a function of its inputs and expanded to first order at a point x~ where it
 is zero. Which x~ is nearest depends on where the inputs may lie; each domain gives one rule (Montavon et al.
-2017, section 4). `root_points.py` computes these points and shows that expansion and rule agree.
+2017; 2018, section 5.2). `root_points.py` computes these points and shows that expansion and rule agree.
 
     domain            root is searched along            rule
     any real x        w_k, the steepest way             w_square
@@ -17,7 +17,7 @@ from minixnn.backend import array_module, demand, negative, positive, stabilize
 
 
 def w_square(layer, x, R):
-    """The w^2 rule. Montavon et al. 2017, section 4.1.
+    """The w^2 rule. Montavon et al. 2017.
 
         R_j = sum_k w_jk^2 / sum_j' w_j'k^2 R_k
 
@@ -31,7 +31,7 @@ def w_square(layer, x, R):
 
 
 def z_plus(layer, x, R):
-    """The z+ rule. Montavon et al. 2017, section 4.2.
+    """The z+ rule. Montavon et al. 2017.
 
         R_j = sum_k x_j w_jk+ / sum_j' x_j' w_j'k+ R_k
 
@@ -47,7 +47,7 @@ def z_plus(layer, x, R):
 
 
 def z_box(layer, x, R, low, high):
-    """The z^B rule, for pixels. Montavon et al. 2017, section 4.3.
+    """The z^B rule, for pixels. Montavon et al. 2017.
 
         R_j = sum_k (x_j w_jk - l_j w_jk+ - h_j w_jk-) / (the same summed over j) R_k
 

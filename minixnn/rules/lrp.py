@@ -2,7 +2,7 @@
 
 A rule takes a layer y = W.x + b, its input x and the relevance R of its outputs, and returns the relevance of
 its inputs. The papers write sums over indices; here a sum over j is a `forward` and a sum over k a `gradient`,
-which is why the same four lines serve a dense layer and a convolution (Montavon et al. 2019, section 10.3.2):
+which is why the same four lines serve a dense layer and a convolution (Montavon et al. 2019, section 10.2.2):
 
     z = forward       z_k = sum_j x_j w_jk + b_k       what each output was made of
     s = R / z         s_k = R_k / z_k                  relevance per unit of it
@@ -30,7 +30,7 @@ def epsilon(layer, x, R, epsilon=1e-6):
 
 
 def gamma(layer, x, R, gamma=0.25):
-    """LRP-gamma. Montavon et al. 2019, section 10.2.3.
+    """LRP-gamma. Montavon et al. 2019, section 10.2.1.
 
         R_j = sum_k x_j (w_jk + gamma w_jk+) / (sum_j x_j (w_jk + gamma w_jk+) + b_k + gamma b_k+) R_k
 
@@ -50,8 +50,8 @@ def gamma_signed(layer, x, R, gamma=0.25):
         z_k > 0:  z_jk = x_j+ (w_jk + gamma w_jk+) + x_j- (w_jk + gamma w_jk-),    b_k + gamma b_k+
         z_k < 0:  z_jk = x_j+ (w_jk + gamma w_jk-) + x_j- (w_jk + gamma w_jk+),    b_k + gamma b_k-
 
-    Any x; equal to `gamma` for x >= 0 where z_k > 0. The boosted bias absorbs. (The generalisation of
-    Montavon et al. 2019 that Zennit documents as its Gamma rule.)
+    Any x; equal to `gamma` for x >= 0 where z_k > 0. The boosted bias absorbs. Andeol et al. 2021; the Gamma rule
+    of Zennit.
     """
     W, b = layer.W, layer.b
     up = layer.with_weights(W + gamma * positive(W), None)
