@@ -76,9 +76,9 @@ def scenes():
 RECIPES = {
     "dense": (dense, digits, 40, 1e-3),
     "dense_no_bias": (dense_no_bias, digits, 40, 1e-3),
-    "cnn": (cnn, digits, 24, 1e-3),
-    "cluttered_gap": (cluttered_gap, scenes, 16, 2e-3),
-    "cluttered_dense": (cluttered_dense, scenes, 16, 1e-3),
+    "cnn": (cnn, digits, 18, 1e-3),
+    "cluttered_gap": (cluttered_gap, scenes, 12, 2e-3),
+    "cluttered_dense": (cluttered_dense, scenes, 10, 1e-3),
 }
 
 

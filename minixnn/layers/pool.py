@@ -42,16 +42,21 @@ class MaxPool2d(Windowed):
     def gradient(self, x, dy):
         """The winner of each window receives all; where windows overlap, a pixel may win several times."""
         pads, size = self.place(x)
-        y, N = self.forward(x), len(x)
-        framed, xp = pad(x, pads, -np.inf), array_module(x)
+        y, xp = self.forward(x), array_module(x)
+        framed = pad(x, pads, -np.inf)
         dx = xp.zeros(framed.shape, dtype=dy.dtype)
         free = xp.ones(y.shape, dtype=bool)     # windows whose winner is still to be found
+        apart = all(s >= k for s, k in zip(self.stride, self.size))
         for index in offsets(self.size, self.stride, size):
-            won = (framed[index] == y) & free
-            free &= ~won                        # the first maximum wins: the window is taken now
-            dx[index] += won * dy
+            won = framed[index] == y
+            won &= free
+            free ^= won                         # the first maximum wins: its window is taken now
+            if apart:                           # no window shares a pixel with another: write, do not add
+                xp.multiply(dy, won, out=dx[index])
+            else:
+                dx[index] += dy * won
         (top, _), (left, _) = pads
-        return dx[:N, top:top + x.shape[1], left:left + x.shape[2]]
+        return dx[:, top:top + x.shape[1], left:left + x.shape[2]]
 
     def deconvnet(self, x, dy):
         return self.gradient(x, dy)             # the "switches" of Zeiler & Fergus 2014, section 2.1

@@ -61,7 +61,8 @@ def pad(x, pads, value=0):
     if (top, bottom, left, right) == (0, 0, 0, 0):
         return x
     N, H, W, C = x.shape
-    framed = array_module(x).full((N, H + top + bottom, W + left + right, C), value, dtype=x.dtype)
+    xp, shape = array_module(x), (N, H + top + bottom, W + left + right, C)
+    framed = xp.full(shape, value, dtype=x.dtype) if value else xp.zeros(shape, dtype=x.dtype)
     inside = x[:, max(-top, 0):H - max(-bottom, 0), max(-left, 0):W - max(-right, 0)]
     framed[:, max(top, 0):max(top, 0) + inside.shape[1], max(left, 0):max(left, 0) + inside.shape[2]] = inside
     return framed
