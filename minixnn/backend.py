@@ -8,6 +8,8 @@ there too. Operators and array methods do nearly all the work. Where a *function
 
 CuPy is never imported here. Whoever hands over a CuPy array has imported it already.
 """
+import contextlib
+import contextvars
 import sys
 
 import numpy as np
@@ -61,6 +63,38 @@ def stabilize(z, epsilon=0.0):
 
 
 def demand(ok, message):
-    """Raise ValueError(message) unless the condition `ok` holds (a bool, or a 0-d array of one)."""
-    if not bool(ok):
+    """Raise ValueError(message) unless the condition `ok` holds (a bool, or a 0-d array of one).
+
+    Inside `looking_once` a condition on a GPU is put by, to be looked at with all others when the pass ends.
+    """
+    put_by = _put_by.get()
+    if put_by is not None and hasattr(ok, "get"):
+        put_by.append((ok, message))
+    elif not bool(ok):
         raise ValueError(message)
+
+
+_put_by = contextvars.ContextVar("conditions that a pass still has to look at", default=None)
+
+
+@contextlib.contextmanager
+def looking_once():
+    """`@looking_once()` above a pass: the conditions its rules demand of GPU arrays are looked at once, at its end.
+
+    To look at a number the host must wait until the GPU has computed it, and meanwhile the GPU gets no further
+    work. One look a layer would make the wait longer than the work. NumPy's conditions are looked at at once.
+    """
+    if _put_by.get() is not None:                           # a pass within a pass: the outer one looks
+        yield
+        return
+    put_by = []
+    token = _put_by.set(put_by)
+    try:
+        yield
+    finally:
+        _put_by.reset(token)                                # after an error nothing is left over
+    if put_by:
+        conditions, messages = zip(*put_by)
+        held = array_module(conditions[0]).stack(conditions).get()
+        for ok, message in zip(held, messages):
+            demand(bool(ok), message)

@@ -43,7 +43,7 @@ class Network:
 
     def on(self, xp):
         """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""
-        return self.map_arrays(lambda array: xp.asarray(to_numpy(array)))
+        return self.map_arrays(lambda array: xp.array(to_numpy(array)))
 
     def astype(self, dtype):
         """A copy of the network that computes in `dtype`, for instance numpy.float64."""

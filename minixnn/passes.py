@@ -9,7 +9,7 @@ layer: the formula is one or two frames below.
 """
 import numpy as np
 
-from minixnn.backend import array_module, like
+from minixnn.backend import array_module, like, looking_once
 from minixnn.rules import composites, lrp as _lrp
 
 
@@ -50,6 +50,7 @@ def guided_backprop(net, x, target=None, start=None):
     return R
 
 
+@looking_once()
 def lrp(net, x, target=None, rules=_lrp.epsilon, start=None):
     """Layer-wise relevance propagation. Bach et al. 2015; Montavon et al. 2019.
 
@@ -65,6 +66,7 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, start=None):
     return R
 
 
+@looking_once()
 def deep_taylor(net, x, target=None, low=None, high=None, start=None):
     """Deep Taylor decomposition. Montavon et al. 2017.
 

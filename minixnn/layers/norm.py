@@ -36,7 +36,7 @@ class BatchNorm2d(ChannelScale):
     """
 
     def __init__(self, gamma, beta, mean, variance, epsilon=1e-5, momentum=0.1):
-        shapes = {np.shape(a) for a in (gamma, beta, mean, variance)}
+        shapes = {a.shape for a in (gamma, beta, mean, variance)}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
             raise ValueError(f"BatchNorm2d got arrays of shapes {sorted(shapes)}, expected four of shape (channels,)")
         self.gamma, self.beta, self.mean, self.variance = gamma, beta, mean, variance

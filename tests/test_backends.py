@@ -1,0 +1,290 @@
+"""Does everything run on the array module it is given, compute what NumPy computes, and stay there?
+
+Every test runs on NumPy, on the stand-in for CuPy (tests/backends/standin_cupy.py) and, where there is a device,
+on CuPy. What must come back: the same kind of array, the same type of number, NumPy's values to 1e-4.
+"""
+from functools import partial
+
+import numpy as np
+import pytest
+import standin_cupy
+
+from minixnn import backend, layers, passes
+from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
+                            MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh)
+from minixnn.layers.norm import fold_batch_norm
+from minixnn.network import Network
+from minixnn.rules import composites, deep_taylor, lrp
+from minixnn.train import SGD, Adam, accuracy, cross_entropy, fit, softmax
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def assert_same(came, expected, xp):
+    """`came` is an array of `xp` with the type, shape and numbers of NumPy's `expected`; likewise lists and dicts."""
+    if expected is None or isinstance(expected, (str, bool, int)):
+        assert came == expected
+    elif isinstance(expected, dict):
+        assert came.keys() == expected.keys()
+        for name in expected:
+            assert_same(came[name], expected[name], xp)
+    elif isinstance(expected, (list, tuple)):
+        assert len(came) == len(expected)
+        for one, other in zip(came, expected):
+            assert_same(one, other, xp)
+    elif isinstance(expected, float):
+        assert came == pytest.approx(expected, rel=1e-4)
+    else:
+        assert backend.array_module(came) is xp
+        assert came.dtype == expected.dtype and came.shape == expected.shape
+        size = np.abs(expected).max(initial=1e-6, where=np.isfinite(expected))
+        np.testing.assert_allclose(backend.to_numpy(came), expected, rtol=1e-4, atol=1e-4 * size)
+
+
+IMAGES = (2, 6, 7, 5)           # more than 4 channels, and other code for fewer
+LAYERS = {
+    "Dense": (Dense(draw(6, 4), draw(4, seed=1)), (3, 6)),
+    "Dense, no bias": (Dense(draw(6, 4)), (3, 6)),
+    "Conv2d, same": (Conv2d(draw(3, 3, 5, 4), draw(4, seed=1)), IMAGES),
+    "Conv2d, few channels": (Conv2d(draw(3, 2, 2, 4), draw(4, seed=1), padding="valid"), (2, 6, 7, 2)),
+    "Conv2d, stride": (Conv2d(draw(3, 3, 5, 4), stride=(2, 1), padding=((1, 0), (2, 1))), IMAGES),
+    "MaxPool2d": (MaxPool2d(2), IMAGES),
+    "MaxPool2d, overlapping": (MaxPool2d(3, stride=1, padding="same"), IMAGES),
+    "AvgPool2d": (AvgPool2d(2, padding="same"), IMAGES),
+    "AvgPool2d, padding counted": (AvgPool2d(3, stride=2, padding=1, count_padding=True), IMAGES),
+    "SumPool2d": (SumPool2d((2, 3), stride=1), IMAGES),
+    "GlobalAvgPool": (GlobalAvgPool(), IMAGES),
+    "BatchNorm2d": (BatchNorm2d(draw(5), draw(5, seed=1), draw(5, seed=2), abs(draw(5, seed=3))), IMAGES),
+    "ChannelScale": (ChannelScale(draw(5), draw(5, seed=1)), IMAGES),
+    "ReLU": (ReLU(), IMAGES),
+    "Sigmoid": (Sigmoid(), IMAGES),
+    "Tanh": (Tanh(), IMAGES),
+    "Softplus": (Softplus(), IMAGES),
+    "Flatten": (Flatten(), IMAGES),
+    "Dropout": (Dropout(0.5), IMAGES),
+}
+AFFINE = {name: (layer, shape) for name, (layer, shape) in LAYERS.items() if isinstance(layer, layers.Affine)}
+RULES = {
+    "epsilon": lrp.epsilon, "LRP-0": partial(lrp.epsilon, epsilon=0), "gamma_signed": lrp.gamma_signed,
+    "alpha2_beta1": lrp.alpha_beta, "alpha1_beta0": composites.alpha1_beta0, "flat": lrp.flat,
+    "w_square": deep_taylor.w_square, "z_box": partial(deep_taylor.z_box, low=-9, high=9),
+    "gamma": lrp.gamma, "z_plus": deep_taylor.z_plus,
+}
+FOR_POSITIVE = ("gamma", "z_plus")
+
+
+def on(layer, xp):
+    return layer.map_arrays(xp.asarray)
+
+
+def test_every_layer_is_here():
+    kinds = [getattr(layers, name) for name in layers.__all__]
+    assert {type(layer) for layer, _ in LAYERS.values()} \
+        == {kind for kind in kinds if isinstance(kind, type)} - {layers.Layer, layers.Affine, layers.Elementwise}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_verbs_of_every_layer(name, xp):
+    layer, shape = LAYERS[name]
+    x, x_ref = draw(*shape), draw(*shape, seed=5)
+    y = layer.forward(x)
+    dy = draw(*y.shape, seed=6)
+    mine, mx, mx_ref, mdy = on(layer, xp), xp.asarray(x), xp.asarray(x_ref), xp.asarray(dy)
+    rule = (lrp.epsilon,) if name in AFFINE else ()
+    assert_same(mine.forward(mx), y, xp)
+    assert_same(mine.gradient(mx, mdy), layer.gradient(x, dy), xp)
+    assert_same(mine.deconvnet(mx, mdy), layer.deconvnet(x, dy), xp)
+    assert_same(mine.guided_backprop(mx, mdy), layer.guided_backprop(x, dy), xp)
+    assert_same(mine.lrp(mx, mdy, *rule), layer.lrp(x, dy, *rule), xp)
+    assert_same(mine.deeplift(mx, mx_ref, mdy), layer.deeplift(x, x_ref, dy), xp)
+    assert_same(mine.parameter_gradients(mx, mdy), layer.parameter_gradients(x, dy), xp)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_while_it_learns(name, xp):
+    layer, shape = LAYERS[name]
+    layer, mine = layer.map_arrays(np.copy), on(layer, xp)              # the running statistics change
+    x = draw(*shape)
+    mx = xp.asarray(x)
+    while_learning, mine_learning = (f.training(a, np.random.default_rng(1)) for f, a in ((layer, x), (mine, mx)))
+    y = while_learning.forward(x)
+    dy = draw(*y.shape, seed=6)
+    mdy = xp.asarray(dy)
+    assert_same(mine_learning.forward(mx), y, xp)
+    assert_same(mine_learning.gradient(mx, mdy), while_learning.gradient(x, dy), xp)
+    assert_same(mine_learning.parameter_gradients(mx, mdy), while_learning.parameter_gradients(x, dy), xp)
+    assert_same(mine.arrays(), layer.arrays(), xp)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", AFFINE)
+def test_every_rule_on_every_affine_layer(name, rule, xp):
+    layer, shape = AFFINE[name]
+    x = draw(*shape)
+    x = abs(x) if rule in FOR_POSITIVE else x
+    R = draw(*layer.forward(x).shape, seed=6)
+    assert_same(RULES[rule](on(layer, xp), xp.asarray(x), xp.asarray(R)), RULES[rule](layer, x, R), xp)
+
+
+def test_a_max_pool_that_shares_in_proportion(xp):
+    x, R = abs(draw(*IMAGES)), draw(2, 3, 3, 5, seed=6)
+    assert_same(MaxPool2d(2).lrp(xp.asarray(x), xp.asarray(R), lrp.proportional),
+                MaxPool2d(2).lrp(x, R, lrp.proportional), xp)
+
+
+def a_net(depth=1):
+    """Every kind of layer, the middle of it `depth` times over."""
+    rng = np.random.default_rng(3)
+    stack = [Conv2d.random(3, 2, 6, rng), ReLU()]
+    for _ in range(depth):
+        stack += [Conv2d.random(3, 6, 6, rng), BatchNorm2d(draw(6), draw(6), draw(6), abs(draw(6)) + 1), ReLU(),
+                  MaxPool2d(2, stride=1, padding="same"), AvgPool2d(2, stride=1, padding="same")]
+    return Network(stack + [MaxPool2d(2, padding="same"), Flatten(), Dense.random(54, 8, rng), ReLU(), Dropout(0.5),
+                            Dense.random(8, 5, rng)])
+
+
+X = np.random.default_rng(4).random((3, 5, 5, 2), dtype="float32")
+X_REF = np.random.default_rng(5).random((1, 5, 5, 2), dtype="float32")
+PASSES = {
+    "gradient": passes.gradient, "deconvnet": passes.deconvnet, "guided_backprop": passes.guided_backprop,
+    "lrp": passes.lrp, "deep_taylor": passes.deep_taylor,
+    "deep_taylor, bounds": partial(passes.deep_taylor, low=0, high=1),
+    "deeplift": lambda net, x, **more: passes.deeplift(net, x, backend.like(x, X_REF), **more),
+    **{name: partial(passes.lrp, rules=getattr(composites, name)) for name in (
+        "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
+        "epsilon_gamma_box", "deep_taylor")},
+}
+
+
+@pytest.mark.parametrize("target", [None, 2, np.array([0, 4, 1])], ids=["largest", "one", "each its own"])
+@pytest.mark.parametrize("name", PASSES)
+def test_every_pass(name, target, xp):
+    net = a_net()
+    assert_same(PASSES[name](net.on(xp), xp.asarray(X), target=target), PASSES[name](net, X, target=target), xp)
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_the_host_waits_for_the_device_equally_often_however_deep_the_network(name):
+    counts = []
+    for depth in (1, 3):
+        net, x = a_net(depth).on(standin_cupy), standin_cupy.asarray(X)
+        with standin_cupy.waiting() as waits:
+            PASSES[name](net, x)
+        counts.append(waits)
+    assert len(counts[0]) == len(counts[1]) <= 3, counts
+
+
+def test_a_rule_outside_its_domain_says_so_in_a_pass_and_by_itself(xp):
+    net, x = Network([Dense(draw(6, 4)), Tanh(), Dense(draw(4, 3))]).on(xp), xp.asarray(draw(2, 6))
+    with pytest.raises(ValueError, match="gamma got negative inputs"):
+        passes.lrp(net, x, rules=lrp.gamma)
+    with pytest.raises(ValueError, match="z_plus got negative inputs"):
+        deep_taylor.z_plus(net.layers[0], x, x[:, :4])
+    assert np.isfinite(backend.to_numpy(passes.lrp(net, abs(x), rules=[lrp.gamma, None, lrp.epsilon])[0])).all()
+
+
+def test_the_first_condition_that_fails_is_the_one_reported(xp):
+    with pytest.raises(ValueError, match="second"):
+        with backend.looking_once():
+            for ok, message in (True, "first"), (False, "second"), (False, "third"):
+                backend.demand(xp.asarray(ok), message)
+
+
+def test_a_pass_within_a_pass_is_looked_at_once_by_the_outer_one():
+    with standin_cupy.waiting() as waits:
+        with backend.looking_once():
+            for _ in range(3):
+                with backend.looking_once():
+                    backend.demand(standin_cupy.asarray(True), "")
+            assert waits == []
+    assert len(waits) == 1
+
+
+def test_an_error_in_a_pass_leaves_no_condition_behind():
+    with pytest.raises(RuntimeError, match="elsewhere"):
+        with backend.looking_once():
+            backend.demand(standin_cupy.asarray(False), "never looked at")
+            raise RuntimeError("elsewhere")
+    with backend.looking_once():
+        backend.demand(standin_cupy.asarray(True), "looked at")
+    with pytest.raises(ValueError, match="outside of any pass"):
+        backend.demand(standin_cupy.asarray(False), "outside of any pass")
+
+
+def test_arrays_that_are_none_are_refused_in_a_sentence():
+    for wrong in ([[1.0]], 1.0, None):
+        with pytest.raises(TypeError, match="expected a NumPy or CuPy array"):
+            backend.array_module(wrong)
+
+
+def test_to_numpy_and_like_move_there_and_back(xp):
+    there = backend.like(xp.asarray(X), X_REF)
+    assert backend.array_module(there) is xp
+    assert type(backend.to_numpy(there)) is np.ndarray and (backend.to_numpy(there) == X_REF).all()
+
+
+def test_a_network_moves_as_a_copy_and_predicts_in_batches(xp):
+    net = a_net()
+    mine = net.on(xp)
+    mine.layers[0].W[...] = 0
+    assert net.layers[0].W.any() and all(type(a) is np.ndarray for layer in net.layers
+                                         for a in layer.arrays().values() if a is not None)
+    mine = net.on(xp)
+    assert_same(mine.predict(xp.asarray(X), batch_size=2), net.forward(X), xp)
+    assert_same(mine.astype("float64").forward(xp.asarray(X.astype("float64"))),
+                net.astype("float64").forward(X.astype("float64")), xp)
+    assert_same(mine.on(np).forward(X), net.forward(X), np)
+    assert mine.describe(lrp.epsilon, xp.asarray(X)) == net.describe(lrp.epsilon, X)
+
+
+def test_a_network_is_saved_from_where_it_lives(xp, tmp_path):
+    net = a_net()
+    net.on(xp).save(tmp_path / "net.npz")
+    assert_same(Network.load(tmp_path / "net.npz").forward(X), net.forward(X), np)
+
+
+def test_bad_input_is_refused(xp):
+    net = a_net().on(xp)
+    for value in (np.nan, np.inf):
+        x = xp.array(X)
+        x[1, 2, 3, 0] = value
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            passes.gradient(net, x)
+    with pytest.raises(ValueError, match="got target 5"):
+        passes.gradient(net, xp.asarray(X), target=5)
+
+
+def test_batch_norm_folds(xp):
+    net = a_net()
+    assert_same(fold_batch_norm(net.on(xp)).forward(xp.asarray(X)), fold_batch_norm(net).forward(X), xp)
+
+
+def test_softmax_and_the_loss(xp):
+    logits, labels = 3 * draw(4, 5), np.array([0, 4, 4, 2])
+    assert_same(softmax(xp.asarray(logits)), softmax(logits), xp)
+    assert_same(cross_entropy(xp.asarray(logits), labels), cross_entropy(logits, labels), xp)
+
+
+@pytest.mark.parametrize("optimizer", [Adam, SGD])
+def test_training_takes_the_same_steps(optimizer, xp):
+    rng = np.random.default_rng(7)
+    images, labels = rng.random((20, 5, 5, 2), dtype="float32"), rng.integers(0, 5, 20)
+    net, mine = a_net(), a_net().on(xp)
+    knobs = {"epochs": 2, "batch_size": 8, "quiet": True}
+    history = fit(net, images, labels, rng=np.random.default_rng(8), optimizer=optimizer(), **knobs)
+    found = fit(mine, xp.asarray(images), labels, rng=np.random.default_rng(8), optimizer=optimizer(), **knobs)
+    assert_same(found, history, xp)
+    assert_same([layer.arrays() for layer in mine.layers], [layer.arrays() for layer in net.layers], xp)
+    assert_same(accuracy(mine, xp.asarray(images), labels), accuracy(net, images, labels), xp)
+
+
+def test_training_waits_for_the_device_only_when_an_epoch_ends():
+    counts = []
+    for images in (16, 64):
+        net, x = a_net().on(standin_cupy), standin_cupy.asarray(draw(images, 5, 5, 2))
+        with standin_cupy.waiting() as waits:
+            fit(net, x, np.zeros(images, int), epochs=1, batch_size=8, rng=np.random.default_rng(0), quiet=True)
+        counts.append(waits)
+    assert len(counts[0]) == len(counts[1]), counts
