@@ -1,0 +1,122 @@
+"""Is what newcomers are told to type what the machine checks, and does the package carry what it needs and no more?"""
+import configparser
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def config():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+def requirements(config, extra):
+    return [line for line in config["options.extras_require"][extra].splitlines() if line and line[0] != "#"]
+
+
+def commands(text):
+    """The lines that set up a virtual environment and use it."""
+    return [line for line in text.splitlines() if line.startswith("python3 -m venv")]
+
+
+def shell_variable(name):
+    line, = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith(f"{name}=")]
+    return line.removeprefix(f"{name}=").strip("'")
+
+
+def test_importing_minixnn_brings_numpy_and_nothing_heavier():
+    code = ("import sys, minixnn; "
+            "heavy = sorted({'matplotlib', 'cupy', 'torch', 'onnx', 'PIL', 'scipy'} & set(sys.modules)); "
+            "sys.exit(', '.join(heavy) or 0)")
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, stderr=subprocess.PIPE)
+    assert process.returncode == 0, f"import minixnn imported {process.stderr}"
+
+
+def test_readme_has_exactly_two_commands_and_ci_runs_them_word_for_word():
+    told = commands((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert told == [shell_variable("LESSONS"), shell_variable("TESTS")]
+
+
+def test_ci_really_runs_what_it_names():
+    steps = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith("step ")]
+    assert steps == ['step tests "$TESTS"', "step flake8 '.venv/bin/python -m flake8'", 'step lessons "$LESSONS"']
+
+
+def test_wherever_the_peers_command_is_written_it_is_the_one_that_ci_runs():
+    """Told in prose as two lines: one to install, one to run."""
+    install, run = shell_variable("PEERS_INSTALL"), shell_variable("PEERS_TESTS")
+    pages = [path for pattern in ("*.md", "docs/**/*.rst", "docs/**/*.md", "tests/peers/*.md", "tests/peers/*.py")
+             for path in ROOT.glob(pattern)]
+    for page in pages:
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if ".venv-peers/bin/pip" in line:
+                assert line.strip() == install, f"{page.name} says {line.strip()!r}, .ci/run does {install!r}"
+            elif ".venv-peers/bin/python -m pytest" in line:
+                assert line.strip() == run, f"{page.name} says {line.strip()!r}, .ci/run does {run!r}"
+
+
+def test_pyproject_names_the_build_system_and_nothing_else():
+    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+    assert [line for line in lines if line.startswith("[")] == ["[build-system]"]
+    assert [line.partition(" ")[0] for line in lines[1:] if line] == ["requires", "build-backend"]
+
+
+def test_the_extras_are_the_promised_ones(config):
+    extras = set(config["options.extras_require"])
+    assert {"lessons", "test", "docs", "gpu12", "gpu13", "onnx", "peers"} <= extras
+    assert requirements(config, "gpu12") == ["cupy-cuda12x>=13"]
+    assert requirements(config, "gpu13") == ["cupy-cuda13x>=13"]
+    assert "torch==2.13.0" in requirements(config, "peers")
+    for extra in extras - {"peers"}:
+        assert not any(line.startswith("torch") for line in requirements(config, extra)), f"{extra} asks for torch"
+    assert config["options"]["install_requires"].split() == ["numpy>=2.0"]
+    assert config["options"]["python_requires"] == ">=3.10"
+
+
+def test_the_version_is_said_once(config):
+    import minixnn
+    assert config["metadata"]["version"] == minixnn.__version__
+
+
+def test_every_source_file_is_for_one_sitting():
+    """A file that a student reads in one go: 250 lines, give or take a few."""
+    long = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in ROOT.glob("minixnn/**/*.py")}
+    assert not {name: lines for name, lines in long.items() if lines > 270}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The names inside a wheel built from this tree, without asking an index for anything."""
+    pytest.importorskip("setuptools", minversion="71", reason="building without isolation needs setuptools here")
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("setup.cfg", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md", "minixnn", "lessons", "tests"):
+        (source / name).symlink_to(ROOT / name)
+    process = subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+                              "--no-index", "--wheel-dir", str(folder), str(source)],
+                             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.returncode == 0, process.stdout
+    path, = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
+def test_the_wheel_carries_all_of_minixnn_and_its_data(wheel):
+    inside = [path for path in (ROOT / "minixnn").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    missing = {path.relative_to(ROOT).as_posix() for path in inside} - set(wheel)
+    assert not missing
+
+
+def test_the_wheel_carries_nothing_but_minixnn_and_the_licences(wheel):
+    outside = [name for name in wheel if not name.startswith("minixnn")]
+    assert not outside
+    licences = [name for name in wheel if ".dist-info" in name and "LICENSE" in name]
+    assert len(licences) == 2, licences
