@@ -1,8 +1,7 @@
 """A network is a list of layers."""
 import json
 import os
-import tempfile
-import zipfile
+import pathlib
 
 import numpy as np
 
@@ -76,17 +75,15 @@ class Network:
                 raise ValueError(f"layer {l} is {layer!r}, not one of minixnn.layers; only those can be saved")
             mine = {name: to_numpy(a) for name, a in layer.arrays().items() if a is not None}
             plan.append({"kind": type(layer).__name__, "settings": layer.settings(), "arrays": sorted(mine)})
-            arrays.update({f"{l}.{name}": a if dtype is None else a.astype(dtype) for name, a in mine.items()})
+            arrays.update({f"{l}.{name}": _stored(a, dtype, f"{name} of layer {l}") for name, a in mine.items()})
         header = json.dumps({"format": "minixnn", "version": VERSION, "layers": plan})
-        folder = os.path.dirname(os.path.abspath(path))
-        handle, draft = tempfile.mkstemp(suffix=".npz", dir=folder)
+        draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(draft, "wb") as file:
                 np.savez_compressed(file, architecture=np.array(header), **arrays)
             os.replace(draft, path)
-        except BaseException:
-            os.unlink(draft)
-            raise
+        finally:
+            draft.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path):
@@ -96,30 +93,41 @@ class Network:
                 if "architecture" not in file:
                     raise ValueError("it has no entry 'architecture'")
                 header, arrays = json.loads(str(file["architecture"])), {k: file[k] for k in file.files}
-            if header.get("format") != "minixnn":
+            if header["format"] != "minixnn":
                 raise ValueError("its architecture is not in minixnn's format")
-        except FileNotFoundError:
+            if header["version"] <= VERSION:
+                return cls([_rebuild(l, entry, arrays) for l, entry in enumerate(header["layers"])])
+        except (FileNotFoundError, IsADirectoryError, PermissionError):
             raise
-        except (ValueError, KeyError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is not a network saved by minixnn, or is damaged: {error}. "
+        except Exception as error:              # a damaged file can make the readers of it raise anything at all
+            raise ValueError(f"{path} is not a network saved by minixnn, or is damaged: {error!r}. "
                              "Write it again with net.save(path)") from error
-        if header["version"] > VERSION:
-            raise ValueError(f"{path} has format version {header['version']}, this minixnn reads up to {VERSION}; "
-                             "install a newer minixnn")
-        return cls([_rebuild(path, l, entry, arrays) for l, entry in enumerate(header["layers"])])
+        raise ValueError(f"{path} has format version {header['version']}, this minixnn reads up to {VERSION}; "
+                         "install a newer minixnn")
 
     def __repr__(self):
         return "Network([" + ", ".join(map(repr, self.layers)) + "])"
 
 
-def _rebuild(path, l, entry, arrays):
+def _stored(array, dtype, what):
+    """`array` in the `dtype` of the file, if its numbers fit into that."""
+    if dtype is None:
+        return array
+    limit = np.finfo(dtype).max
+    if abs(array).max(initial=0) > limit:
+        raise ValueError(f"{what} has numbers beyond {limit}, the largest that {np.dtype(dtype)} can hold; "
+                         "save without dtype=")
+    return array.astype(dtype)
+
+
+def _rebuild(l, entry, arrays):
     """Layer l of a saved network."""
     if entry["kind"] not in kinds.__all__:
-        raise ValueError(f"{path}: layer {l} is a {entry['kind']!r}, which this minixnn does not know")
+        raise ValueError(f"layer {l} is a {entry['kind']!r}, which this minixnn does not know")
     mine = {}
     for name in entry["arrays"]:
         if f"{l}.{name}" not in arrays:
-            raise ValueError(f"{path} is damaged: the array {name} of layer {l} is missing. Write it again")
+            raise ValueError(f"the array {name} of layer {l} is missing")
         a = arrays[f"{l}.{name}"]
         mine[name] = a.astype(np.float32) if a.dtype == np.float16 else a
     return getattr(kinds, entry["kind"])(**mine, **entry["settings"])

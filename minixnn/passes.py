@@ -9,7 +9,7 @@ layer: the formula is one or two frames below.
 """
 import numpy as np
 
-from minixnn.backend import array_module, like, looking_once
+from minixnn.backend import array_module, like, looking_once, to_numpy
 from minixnn.rules import composites, lrp as _lrp
 
 
@@ -39,7 +39,7 @@ def deconvnet(net, x, target=None, start=None):
 
 
 def guided_backprop(net, x, target=None, start=None):
-    """Backpropagation of positive signals through units that fired. Springenberg et al. 2015, section 3.4.
+    """Backpropagation of positive signals through units that fired. Springenberg et al. 2015, figure 1.
 
     Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
     """
@@ -101,7 +101,7 @@ def as_reference(x, x_ref):
     if x_ref.shape[1:] != x.shape[1:] or len(x_ref) not in (1, len(x)):
         raise ValueError(f"got a reference of shape {x_ref.shape} for inputs of shape {x.shape}; expected the same "
                          f"shape, or {(1, *x.shape[1:])} for one reference to all")
-    return array_module(x).broadcast_to(x_ref, x.shape) + 0 * x
+    return array_module(x).broadcast_to(x_ref, x.shape).astype(x.dtype)
 
 
 def one_hot(y, target=None):
@@ -113,10 +113,10 @@ def one_hot(y, target=None):
     N, classes = y.shape
     if target is None:
         target = y.argmax(axis=1)
-    elif isinstance(target, int) or getattr(target, "ndim", None) == 0:
-        target = [int(target)] * N
-    if not hasattr(target, "get"):              # given by the user: look at it here on the host
-        chosen = np.asarray(target)
+    elif getattr(target, "shape", None) != (N,) or not hasattr(target, "get"):      # look at it on the host
+        chosen = to_numpy(target)
+        if chosen.ndim == 0:
+            chosen = np.full(N, chosen)
         if chosen.shape != (N,) or chosen.dtype.kind not in "iu":
             raise ValueError(f"got targets of shape {chosen.shape} and type {chosen.dtype}, expected None, one whole "
                              f"number, or one for each of the {N} images")
@@ -134,6 +134,7 @@ def target_only(y, target=None):
 
 def check_start(y, start):
     """`start` itself, if it has the shape of the output y; it may be of one image's shape, for all alike."""
+    array_module(start)                         # refuses what is not an array
     if start.shape != y.shape and start.shape != (1, *y.shape[1:]):
         raise ValueError(f"got a start of shape {start.shape}, expected the output's shape {y.shape}")
     return array_module(y).broadcast_to(start, y.shape).astype(y.dtype)

@@ -25,13 +25,22 @@ def cross_entropy(logits, labels):
     The gradient of softmax and logarithm together is p - one_hot(label), over N.
     """
     xp = array_module(logits)
-    if len(labels) != len(logits):
-        raise ValueError(f"got {len(labels)} labels for {len(logits)} images, expected one for each")
+    check_labels(labels, len(logits))
+    if not hasattr(labels, "get") and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
+        raise ValueError(f"got labels from {labels.min()} to {labels.max()}, expected classes from 0 to "
+                         f"{logits.shape[1] - 1}, as many as the network has outputs")
     truth = (xp.arange(logits.shape[1]) == like(logits, labels)[:, None]).astype(logits.dtype)     # (N, K)
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_sum = xp.log(xp.exp(shifted).sum(axis=1))
     loss = (log_sum - (shifted * truth).sum(axis=1)).mean()
     return loss, (softmax(logits) - truth) / len(logits)
+
+
+def check_labels(labels, images):
+    """Refuse what is not one whole number for each of so many images."""
+    if getattr(labels, "shape", None) != (images,) or labels.dtype.kind not in "iu":
+        came = f"an array of shape {labels.shape} and type {labels.dtype}" if hasattr(labels, "dtype") else type(labels)
+        raise ValueError(f"got {came} as labels, expected an array of {images} whole numbers, the class of each image")
 
 
 class SGD:
@@ -115,10 +124,11 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
         raise ValueError("got no rng, expected a numpy.random.Generator such as numpy.random.default_rng(0): "
                          "training draws random numbers and is to be repeatable")
     optimizer = optimizer or Adam()
-    full_rate, history, done = optimizer.rate, [], 0
+    full_rate, history = optimizer.rate, []
     for epoch in range(epochs):
         x, y = images(epoch) if callable(images) else (images, labels)
-        check_input(x[:1])
+        check_input(x)
+        check_labels(y, len(x))
         order, loss_sum, right_sum = rng.permutation(len(x)), 0, 0
         steps = [order[n:n + batch_size] for n in range(0, len(x), batch_size)]
         for n, some in enumerate(progress(steps, f"epoch {epoch + 1}/{epochs}", quiet)):
@@ -132,7 +142,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
                 for name, g in (gradients[l] or {}).items():
                     if g is not None:
                         optimizer.step((l, name), arrays[name], g)
-            loss_sum, right_sum, done = loss_sum + loss * len(batch), right_sum + right, done + len(batch)
+            loss_sum, right_sum = loss_sum + loss * len(batch), right_sum + right
         history.append({"epoch": epoch + 1, "loss": float(loss_sum) / len(x), "accuracy": float(right_sum) / len(x)})
         if validation is not None:
             history[-1]["validation"] = accuracy(net, *validation)

@@ -64,7 +64,7 @@ class Conv2d(Affine):
 
     def gradient(self, x, dy):
         """Each output pixel hands dy W back to the pixels of its window, where all that arrives is summed."""
-        (pads, size), (kh, kw, C, O) = self.place(x), self.W.shape
+        (pads, _), (kh, kw, C, _) = self.place(x), self.W.shape
         if self.stride == (1, 1) and C > 4:
             # Seen from an input pixel this is a convolution again: of dy, with the kernel turned by 180
             # degrees and its channels swapped.

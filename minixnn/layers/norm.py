@@ -132,4 +132,3 @@ def fold_batch_norm(net):
             raise ValueError(f"layer {l} is {layer!r} behind {net.layers[l - 1] if l else 'the input'!r}; it can be "
                              "folded only into a Conv2d or Dense directly before it")
     return Network(layers)
-

@@ -3,26 +3,31 @@
 Convolution and pooling look at an image through windows of kh x kw pixels, `stride` pixels apart. This file
 holds the arithmetic both need, and none of theirs.
 """
+from operator import index                      # a whole number, be it Python's or NumPy's; else TypeError
+
 from minixnn.backend import array_module
 
 
 def pair(value, name):
     """3 -> (3, 3); (2, 3) -> (2, 3). Sizes and strides are given either way."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2 or not all(isinstance(v, int) and v >= 1 for v in both):
-        raise ValueError(f"got {name}={value!r}, expected a positive whole number or a pair of them")
-    return both
+    try:
+        down, across = (value, value) if hasattr(value, "__index__") else value
+        if min(index(down), index(across)) >= 1:
+            return index(down), index(across)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"got {name}={value!r}, expected a positive whole number or a pair of them")
 
 
 def check_padding(padding):
     """`padding` in its one canonical form: "valid", "same", or ((top, bottom), (left, right))."""
-    if padding in ("valid", "same"):
+    if isinstance(padding, str) and padding in ("valid", "same"):
         return padding
-    if isinstance(padding, int):
+    if hasattr(padding, "__index__"):
         padding = ((padding, padding), (padding, padding))
     try:
-        (top, bottom), (left, right) = padding
-        if all(isinstance(p, int) and p >= 0 for p in (top, bottom, left, right)):
+        (top, bottom), (left, right) = ((index(p), index(q)) for p, q in padding)
+        if min(top, bottom, left, right) >= 0:
             return (top, bottom), (left, right)
     except (TypeError, ValueError):
         pass

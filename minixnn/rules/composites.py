@@ -92,7 +92,7 @@ def deep_taylor(net, low=None, high=None):
 
 def rules_for(net, rules):
     """One entry a layer, from whatever a user gives: one rule, a list with an entry a layer, or a composite."""
-    if getattr(rules, "composite", False):
+    if getattr(getattr(rules, "func", rules), "composite", False):      # .func: what a partial has inside
         rules = rules(net)
     if callable(rules):
         return [rules if isinstance(layer, Affine) else None for layer in net.layers]
@@ -102,4 +102,7 @@ def rules_for(net, rules):
     if len(rules) != len(net.layers):
         raise ValueError(f"got a list of {len(rules)} rules for {len(net.layers)} layers; give one entry a layer, "
                          "None where a layer takes no rule; net.describe() lists the layers")
+    for l, rule in enumerate(rules):
+        if rule is not None and not callable(rule):
+            raise ValueError(f"got {rule!r} as the rule of layer {l}, expected a function such as lrp.epsilon, or None")
     return list(rules)

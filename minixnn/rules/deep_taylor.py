@@ -54,10 +54,11 @@ def z_box(layer, x, R, low, high):
     For low <= x <= high, else ValueError; both are numbers, or arrays that broadcast to x. Conserves. With
     low = high = 0 it is LRP-0 without bias, on any x.
     """
-    if not (np.isscalar(low) and np.isscalar(high) and low == high == 0):
+    anything = np.isscalar(low) and np.isscalar(high) and low == high == 0
+    low, high = (x * 0 + low).astype(x.dtype), (x * 0 + high).astype(x.dtype)               # shape of x
+    if not anything:
         demand(((low <= x) & (x <= high)).all(), "z_box got pixels outside [low, high]; give bounds that hold for "
                "every possible image in the form the network sees it, such as low=0, high=1")
-    low, high = x * 0 + low, x * 0 + high                   # shape of x
     plain = layer.with_weights(layer.W, None)
     up = layer.with_weights(positive(layer.W), None)
     down = layer.with_weights(negative(layer.W), None)

@@ -47,18 +47,18 @@ def gamma(layer, x, R, gamma=0.25):
 def gamma_signed(layer, x, R, gamma=0.25):
     """LRP-gamma for inputs of any sign: what has the sign of the sum z_k is boosted, be it plus or minus.
 
-        z_k > 0:  z_jk = x_j+ (w_jk + gamma w_jk+) + x_j- (w_jk + gamma w_jk-),    b_k + gamma b_k+
+        z_k >= 0: z_jk = x_j+ (w_jk + gamma w_jk+) + x_j- (w_jk + gamma w_jk-),    b_k + gamma b_k+
         z_k < 0:  z_jk = x_j+ (w_jk + gamma w_jk-) + x_j- (w_jk + gamma w_jk+),    b_k + gamma b_k-
 
-    Any x; equal to `gamma` for x >= 0 where z_k > 0. The boosted bias absorbs. Andeol et al. 2021; the Gamma rule
+    Any x; equal to `gamma` for x >= 0 where z_k >= 0. The boosted bias absorbs. Andeol et al. 2021; the Gamma rule
     of Zennit.
     """
     W, b = layer.W, layer.b
     up = layer.with_weights(W + gamma * positive(W), None)
     down = layer.with_weights(W + gamma * negative(W), None)
-    sign = layer.forward(x) > 0
+    rising = layer.forward(x) >= 0                          # sgn(0) = +1
     x_pos, x_neg, R_x = positive(x), negative(x), 0
-    for same, opposite, bias, mine in ((up, down, positive(b), sign), (down, up, negative(b), ~sign)):
+    for same, opposite, bias, mine in ((up, down, positive(b), rising), (down, up, negative(b), ~rising)):
         z = same.forward(x_pos) + opposite.forward(x_neg) + (0 if b is None else b + gamma * bias)
         s = mine * R / stabilize(z)
         R_x = R_x + x_pos * same.gradient(x, s) + x_neg * opposite.gradient(x, s)
@@ -75,33 +75,15 @@ def alpha_beta(layer, x, R, alpha=2.0, beta=1.0):
     """
     demand(abs(alpha - beta - 1) < 1e-9 and beta >= 0, f"got alpha={alpha}, beta={beta}, expected "
            "alpha - beta = 1 with beta >= 0, so that relevance is conserved; for instance alpha=2, beta=1")
-    if _may_be_negative(x):
-        return _alpha_beta_signed(layer, x, R, alpha, beta)
-    excite = layer.with_weights(positive(layer.W), positive(layer.b))       # x >= 0, so that z_jk+ = x_j w_jk+
-    z = excite.forward(x)
-    s = alpha * R / stabilize(z)
-    c = excite.gradient(x, s)
-    if beta:
-        inhibit = layer.with_weights(negative(layer.W), negative(layer.b))
-        z = inhibit.forward(x)
-        s = beta * R / stabilize(z)
-        c -= inhibit.gradient(x, s)
-    return x * c
-
-
-def _alpha_beta_signed(layer, x, R, alpha, beta):
-    """The same for x of any sign: a product is positive where both signs agree.
-
-        z_jk+ = x_j+ w_jk+ + x_j- w_jk-          z_jk- = x_j+ w_jk- + x_j- w_jk+
-    """
-    W, b = layer.W, layer.b
-    up, down = layer.with_weights(positive(W), None), layer.with_weights(negative(W), None)
-    x_pos, x_neg, R_x = positive(x), negative(x), 0
-    for weight, same, opposite, bias in ((alpha, up, down, positive(b)), (-beta, down, up, negative(b))):
+    W, b, R_x, signed = layer.W, layer.b, 0, _may_be_negative(x)
+    x_pos, x_neg = (positive(x), negative(x)) if signed else (x, None)
+    for weight, part, other in ((alpha, positive, negative), (-beta, negative, positive)):
         if weight:
-            z = same.forward(x_pos) + opposite.forward(x_neg) + (0 if b is None else bias)
+            same = layer.with_weights(part(W), part(b))     # of x_j+ it makes z_jk+ first, then z_jk-
+            opposite = layer.with_weights(other(W), None)   # and of x_j-, where minus times minus is plus
+            z = same.forward(x_pos) + (opposite.forward(x_neg) if signed else 0)
             s = weight * R / stabilize(z)
-            R_x = R_x + x_pos * same.gradient(x, s) + x_neg * opposite.gradient(x, s)
+            R_x = R_x + x_pos * same.gradient(x, s) + (x_neg * opposite.gradient(x, s) if signed else 0)
     return R_x
 
 
@@ -128,7 +110,10 @@ def proportional(layer, x, R):
     Conserves, except for windows whose sum is 0.
     """
     pool = layer.summing() if hasattr(layer, "summing") else layer
-    return epsilon(pool, x, R, epsilon=0)
+    z = pool.forward(x)                                     # sum_j' x_j', of an average pool over n
+    s = R / stabilize(z)
+    c = pool.gradient(x, s)
+    return x * c
 
 
 def _boost(W, gamma):
