@@ -7,25 +7,14 @@ import numpy
 import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent / "backends"))
+HERE = pathlib.Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "backends")]
 import standin_cupy  # noqa: E402
+from record_cupy import installed_cupy  # noqa: E402
 
 settings.register_profile("ci", derandomize=True, deadline=None)        # the same examples every time
 settings.register_profile("dev", deadline=None)                         # new ones every time, to search further
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-
-
-def installed_cupy():
-    """(cupy, None), or (None, why there is none to run on)."""
-    try:
-        import cupy
-    except ImportError:
-        return None, "cupy is not installed"
-    try:
-        devices = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError:
-        devices = 0
-    return (cupy, None) if devices else (None, "cupy imports but finds no device")
 
 
 @pytest.fixture(scope="session", params=["numpy", "standin", "cupy"])

@@ -17,6 +17,19 @@ MODULES = ("cupy", "cupy.linalg", "cupy.lib.stride_tricks", "cupy.random")
 CLASSES = ("cupy.ndarray", "cupy.random.Generator")
 
 
+def installed_cupy():
+    """(cupy, None), or (None, why there is none to run on)."""
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError:
+        return None, "cupy is not installed"
+    try:
+        devices = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError:
+        devices = 0
+    return (cupy, None) if devices else (None, "cupy imports but finds no device")
+
+
 def bare(parameters):
     """The parameters of a signature with every default value replaced by `...`, since only the names matter."""
     empty = inspect.Parameter.empty
