@@ -1,4 +1,6 @@
-"""Layers that move numbers about without computing: Flatten, and Dropout when it is not training."""
+"""Layers that move numbers about without computing: Flatten, Unflatten, and Dropout when it is not training."""
+import math
+
 from minixnn.backend import like
 from minixnn.layers.base import Layer
 
@@ -8,6 +10,39 @@ class Flatten(Layer):
 
     def forward(self, x):
         return x.reshape(len(x), -1)
+
+    def gradient(self, x, dy):
+        return dy.reshape(x.shape)
+
+    def deconvnet(self, x, dy):
+        return dy.reshape(x.shape)
+
+    def guided_backprop(self, x, dy):
+        return dy.reshape(x.shape)
+
+    def lrp(self, x, R, rule=None):
+        return R.reshape(x.shape)
+
+    def deeplift(self, x, x_ref, m):
+        return m.reshape(x.shape)
+
+
+class Unflatten(Layer):
+    """(N, D) -> (N, *shape), for instance Unflatten((28, 28, 1)). A generator of images ends so."""
+
+    def __init__(self, shape):
+        self.shape = tuple(shape)
+        if not self.shape or not all(isinstance(n, int) and n > 0 for n in self.shape):
+            raise ValueError(f"Unflatten got shape={shape!r}, expected that of one image, for instance (28, 28, 1)")
+
+    def settings(self):
+        return {"shape": self.shape}
+
+    def forward(self, x):
+        size = math.prod(self.shape)
+        if x.shape[1:] != (size,):
+            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected (images, {size})")
+        return x.reshape(len(x), *self.shape)
 
     def gradient(self, x, dy):
         return dy.reshape(x.shape)
