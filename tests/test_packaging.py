@@ -22,8 +22,8 @@ def requirements(config, extra):
 
 
 def commands(text):
-    """The lines that set up a virtual environment and use it."""
-    return [line for line in text.splitlines() if line.startswith("python3 -m venv")]
+    """The lines that set up the virtual environment and use it."""
+    return [line for line in text.splitlines() if line.startswith("python3 -m venv .venv ")]
 
 
 def shell_variable(name):
