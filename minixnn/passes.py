@@ -7,9 +7,13 @@ its shape, R[0] is the explanation at the input, R[-1] is what the pass started 
 The loops look alike on purpose. Set a breakpoint in one, look at `l`, `A[l]` and `R[l + 1]`, and step into the
 layer: the formula is one or two frames below.
 """
+import warnings
+
 import numpy as np
 
-from minixnn.backend import array_module, like, looking_once, to_numpy
+from minixnn import reveal_cancel
+from minixnn.backend import array_module, like, looking_once, negative, positive, to_numpy
+from minixnn.layers import Affine
 from minixnn.rules import composites, lrp as _lrp
 
 
@@ -72,9 +76,11 @@ def deep_taylor(net, x, target=None, low=None, high=None, start=None):
 
     z^B at the pixels if their bounds `low` and `high` are given (numbers or arrays), else w^2; z+ above; pools
     share in proportion. Arguments and result otherwise as for `lrp`. The theory asks for ReLU layers with
-    biases b <= 0 and explains evidence *for* the target: start from an output that is positive.
+    biases b <= 0, and warns where they are not; and it explains evidence *for* the target: start from an output
+    that is positive.
     """
     rules = composites.deep_taylor(net, low, high)
+    warn_of_positive_biases(net)
     A = net.trace(x)
     R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
@@ -94,6 +100,37 @@ def deeplift(net, x, x_ref, target=None, start=None):
     for l in reversed(range(len(net.layers))):
         M[l] = net.layers[l].deeplift(A[l], A_ref[l], M[l + 1])
     return [m * (a - a_ref) for m, a, a_ref in zip(M, A, A_ref)]
+
+
+def deeplift_reveal_cancel(net, x, x_ref, target=None, start=None):
+    """DeepLIFT with the linear and the RevealCancel rule. Shrikumar et al. 2017, sections 3.4 and 3.5.3.
+
+    Two walks, of pairs: up the differences D[l] = (d+, d-) from the reference, down the multipliers M[l] =
+    (m+, m-). Arguments as for `deeplift`. Returns the list of contributions m+ d+ + m- d-; each sums to the
+    difference of the target's output between x and x_ref.
+    """
+    A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
+    D = [(positive(A[0] - A_ref[0]), negative(A[0] - A_ref[0]))]
+    for l in range(len(net.layers)):
+        D.append(reveal_cancel.forward(net.layers[l], A[l], A_ref[l], D[l]))
+    start = one_hot(A[-1], target) if start is None else check_start(A[-1], start)
+    M = [None] * len(net.layers) + [(start, start)]
+    for l in reversed(range(len(net.layers))):
+        M[l] = reveal_cancel.backward(net.layers[l], A[l], A_ref[l], D[l], M[l + 1])
+    return [m_pos * d_pos + m_neg * d_neg for (m_pos, m_neg), (d_pos, d_neg) in zip(M, D)]
+
+
+def warn_of_positive_biases(net):
+    """Say where deep Taylor's assumption b <= 0 does not hold."""
+    biased = [(l, layer) for l, layer in enumerate(net.layers) if isinstance(layer, Affine) and layer.b is not None]
+    if not biased:
+        return
+    largest = array_module(biased[0][1].b).stack([layer.b.max() for l, layer in biased])
+    names = [f"{l} ({layer!r})" for (l, layer), b in zip(biased, to_numpy(largest)) if b > 0]
+    if names:
+        warnings.warn(f"deep Taylor got positive biases in layer {', '.join(names)}, expected b <= 0, so that every "
+                      "neuron is zero somewhere and can be expanded there. Relevance is still conserved, but may be no "
+                      "Taylor expansion: read the heatmap as LRP, or train without biases", stacklevel=4)
 
 
 def as_reference(x, x_ref):

@@ -1,0 +1,58 @@
+"""Cutting work into micro-batches, so that memory stays flat however many images are explained.
+
+A batch of about a hundred images keeps a processor busy; a larger one only moves more memory. So whoever gives
+ten thousand images, or asks for fifty steps on each, gets them explained a hundred at a time.
+"""
+import numpy as np
+
+from minixnn.backend import array_module
+
+
+def in_batches(f, x, batch_size, *aligned):
+    """f(x, *aligned) on `batch_size` images at a time, the parts put together. Result like f's, in x's dtype.
+
+    x (N, ...). aligned: what belongs to the images and is cut with them: targets, starts, references. None, a
+    number, or an array of length 1 is for all images alike and handed over whole.
+    """
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"got batch_size={batch_size!r}, expected a positive whole number of images")
+    N, whole = len(x), None
+    for value in aligned:
+        if is_list(value) and len(value) not in (1, N):
+            raise ValueError(f"got {len(value)} targets, starts or references for {N} images; expected one for each, "
+                             "or one for all")
+    for n in range(0, max(N, 1), batch_size):
+        some = slice(n, n + batch_size)
+        part = f(x[some], *(value[some] if is_list(value) and len(value) == N else value for value in aligned))
+        if len(part) == N:                      # all in one batch
+            return part.astype(x.dtype, copy=False)
+        if whole is None:
+            whole = array_module(x).empty((N, *part.shape[1:]), dtype=x.dtype)
+        whole[some] = part
+    return whole
+
+
+def in_turns(count, images, batch_size):
+    """Slices of range(count): how many of `count` changed copies of `images` images fit into a batch at a time.
+
+    A hundred images take one copy at a time; one image takes a hundred copies at once. Either way the network
+    sees about `batch_size` images.
+    """
+    at_once = max(1, batch_size // images)
+    return [slice(k, min(k + at_once, count)) for k in range(0, count, at_once)]
+
+
+def copies(value, k, images):
+    """`value`, aligned with `images` images, for k copies of them one after the other (k * images, ...).
+
+    None, a number, and what is for all images alike stay as they are.
+    """
+    if not is_list(value) or len(value) != images:
+        return value
+    value = value if hasattr(value, "dtype") else np.asarray(value)
+    return array_module(value).concatenate([value] * k)
+
+
+def is_list(value):
+    """Whether `value` has entries to cut: a list or an array with axes; not None, a number, or a 0-d array."""
+    return value is not None and getattr(value, "ndim", 1 if isinstance(value, (list, tuple)) else 0) > 0
