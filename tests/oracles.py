@@ -1,0 +1,227 @@
+"""Layers and rules as slow, obvious loops: what the fast code of minixnn is compared with.
+
+Nothing here calls a verb of minixnn. A layer is unrolled into its connections: for every output k the list of
+(j, w), every input j that output k sees and the weight w it has there, and the bias b_k. Inputs and outputs are
+numbered in the order of a flattened image (row, column, channel). A padded pixel is no input, and has no number.
+
+The rules then are the papers' double sums over these connections. Numbers are exact fractions: a sum that is
+zero on paper is zero here, so that the conventions for zero denominators can be compared too.
+"""
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+
+from minixnn.layers import AvgPool2d, ChannelScale, Conv2d, Dense, GlobalAvgPool, MaxPool2d
+
+
+def pads(padding, n, k, s):
+    """(before, after) along one side of n pixels, for windows of k pixels, s apart."""
+    if padding == "valid":
+        return 0, 0
+    outputs = -(-n // s)                            # ceil(n / s)
+    short = 0
+    while (n + short - k) // s + 1 < outputs or n + short < k:
+        short += 1
+    return short // 2, short - short // 2
+
+
+def windows(layer, shape, kernel):
+    """{(row, column) of an output pixel: [(i, j, row, column) of each real pixel in its window]}, row by row.
+
+    (i, j) is the place in the window, (row, column) the place in the image (H, W).
+    """
+    (H, W), (kh, kw), (sh, sw) = shape, kernel, layer.stride
+    if isinstance(layer.padding, str):
+        (top, bottom), (left, right) = pads(layer.padding, H, kh, sh), pads(layer.padding, W, kw, sw)
+    else:
+        (top, bottom), (left, right) = layer.padding
+    found = {}
+    for out_row, first_row in enumerate(range(-top, H + bottom - kh + 1, sh)):
+        for out_column, first_column in enumerate(range(-left, W + right - kw + 1, sw)):
+            found[out_row, out_column] = [
+                (i, j, first_row + i, first_column + j) for i in range(kh) for j in range(kw)
+                if 0 <= first_row + i < H and 0 <= first_column + j < W]
+    return found
+
+
+def output_shape(layer, shape):
+    """The shape of the output for one image of `shape`."""
+    if isinstance(layer, Dense):
+        return layer.W.shape[1:]
+    if isinstance(layer, ChannelScale):
+        return tuple(shape)
+    if isinstance(layer, GlobalAvgPool):
+        return (shape[2],)
+    is_conv = isinstance(layer, Conv2d)
+    rows, columns = zip(*windows(layer, shape[:2], layer.W.shape[:2] if is_conv else layer.size))
+    return max(rows) + 1, max(columns) + 1, layer.W.shape[3] if is_conv else shape[2]
+
+
+def connections(layer, shape):
+    """[[(j, w), ...] for every output k], [b_k for every output k]: the layer, unrolled for images of `shape`."""
+    if isinstance(layer, Dense):
+        weights, bias = exact(layer.W), bias_of(layer, layer.W.shape[1])
+        return [[(j, weights[j][k]) for j in range(len(weights))] for k in range(layer.W.shape[1])], bias
+    if isinstance(layer, ChannelScale):
+        scale, bias = exact(layer.W), bias_of(layer, shape[-1])
+        places = list(product(*map(range, shape)))
+        return [[(j, scale[place[-1]])] for j, place in enumerate(places)], [bias[place[-1]] for place in places]
+    H, W, C = shape
+    if isinstance(layer, GlobalAvgPool):
+        return [[((h * W + w) * C + c, Fraction(1, H * W)) for h in range(H) for w in range(W)]
+                for c in range(C)], [Fraction(0)] * C
+    found, biases = [], []
+    if isinstance(layer, Conv2d):
+        kernel, outputs = exact(layer.W), layer.W.shape[3]
+        bias = bias_of(layer, outputs)
+        for window in windows(layer, (H, W), layer.W.shape[:2]).values():
+            for o in range(outputs):
+                found.append([((h * W + w) * C + c, kernel[i][j][c][o]) for i, j, h, w in window for c in range(C)])
+                biases.append(bias[o])
+        return found, biases
+    for window in windows(layer, (H, W), layer.size).values():
+        weight = Fraction(1)
+        if isinstance(layer, AvgPool2d):
+            weight = Fraction(1, layer.size[0] * layer.size[1] if layer.count_padding else len(window))
+        for c in range(C):
+            found.append([((h * W + w) * C + c, weight) for _, _, h, w in window])
+            biases.append(Fraction(0))
+    return found, biases
+
+
+def forward(layer, x):
+    """y of an affine layer, image by image and output by output."""
+    links, b = connections(layer, x.shape[1:])
+    y = [[b[k] + sum(image[j] * w for j, w in links[k]) for k in range(len(links))] for image in images(x)]
+    return as_array(y, (len(x), *output_shape(layer, x.shape[1:])))
+
+
+def gradient(layer, x, dy):
+    """dL/dx of an affine layer: every output hands w dy to each of its inputs."""
+    links, _ = connections(layer, x.shape[1:])
+    dx = [[Fraction(0)] * (x[0].size) for _ in x]
+    for n, signal in enumerate(images(dy)):
+        for k, ours in enumerate(links):
+            for j, w in ours:
+                dx[n][j] += w * signal[k]
+    return as_array(dx, x.shape)
+
+
+def winners(layer, x):
+    """{(n, k): j}: the input that is the maximum of window k of image n, the first of them in reading order."""
+    assert isinstance(layer, MaxPool2d)
+    _, H, W, C = x.shape
+    found = {}
+    for n, image in enumerate(images(x)):
+        for place, window in enumerate(windows(layer, (H, W), layer.size).values()):
+            for c in range(C):
+                best = None
+                for _, _, h, w in window:
+                    j = (h * W + w) * C + c
+                    if best is None or image[j] > image[best]:
+                        best = j
+                found[n, place * C + c] = best
+    return found
+
+
+def max_pool(layer, x):
+    y = [[Fraction(0)] * int(np.prod(output_shape(layer, x.shape[1:]))) for _ in x]
+    flat = images(x)
+    for (n, k), j in winners(layer, x).items():
+        y[n][k] = flat[n][j]
+    return as_array(y, (len(x), *output_shape(layer, x.shape[1:])))
+
+
+def winner_takes_all(layer, x, R):
+    received = [[Fraction(0)] * x[0].size for _ in x]
+    relevance = images(R)
+    for (n, k), j in winners(layer, x).items():
+        received[n][j] += relevance[n][k]
+    return as_array(received, x.shape)
+
+
+# --- the rules: one output k at a time, one input j at a time ------------------------------------------------
+
+def relevance(layer, x, R, rule, **knobs):
+    """`rule`, one of the functions below, on every image: the relevance of the inputs, in the shape of x."""
+    links, b = connections(layer, x.shape[1:])
+    knobs = {name: Fraction(float(value)) if np.isscalar(value) else value for name, value in knobs.items()}
+    received = [[Fraction(0)] * x[0].size for _ in x]
+    for n, (image, relevances) in enumerate(zip(images(x), images(R))):
+        for k, ours in enumerate(links):
+            for j, share in zip((j for j, _ in ours), rule([(image[j], w) for j, w in ours], b[k], **knobs)):
+                received[n][j] += share * relevances[k]
+    return as_array(received, x.shape)
+
+
+def epsilon(inputs, b, epsilon=0):
+    z = sum(x * w for x, w in inputs) + b
+    z += epsilon if z >= 0 else -epsilon
+    return [quotient(x * w, z) for x, w in inputs]
+
+
+def gamma(inputs, b, gamma):
+    boosted = [x * (w + gamma * max(w, 0)) for x, w in inputs]
+    z = sum(boosted) + b + gamma * max(b, 0)
+    return [quotient(v, z) for v in boosted]
+
+
+def gamma_signed(inputs, b, gamma):
+    rises = sum(x * w for x, w in inputs) + b >= 0
+    with_sign, against = (max, min) if rises else (min, max)
+    boosted = [x * (w + gamma * (with_sign if x > 0 else against)(w, 0)) for x, w in inputs]
+    z = sum(boosted) + b + gamma * with_sign(b, 0)
+    return [quotient(v, z) for v in boosted]
+
+
+def alpha_beta(inputs, b, alpha, beta):
+    up = sum(max(x * w, 0) for x, w in inputs) + max(b, 0)
+    down = sum(min(x * w, 0) for x, w in inputs) + min(b, 0)
+    return [alpha * quotient(max(x * w, 0), up) - beta * quotient(min(x * w, 0), down) for x, w in inputs]
+
+
+def flat(inputs, b):
+    return [Fraction(1, len(inputs)) for _ in inputs]
+
+
+def z_plus(inputs, b):
+    z = sum(x * max(w, 0) for x, w in inputs)
+    return [quotient(x * max(w, 0), z) for x, w in inputs]
+
+
+def w_square(inputs, b):
+    z = sum(w * w for _, w in inputs)
+    return [quotient(w * w, z) for _, w in inputs]
+
+
+def z_box(inputs, b, low, high):
+    parts = [x * w - low * max(w, 0) - high * min(w, 0) for x, w in inputs]
+    return [quotient(part, sum(parts)) for part in parts]
+
+
+# --- small things ----------------------------------------------------------------------------------------------
+
+def quotient(a, b):
+    """a / b, and 0 where b is 0: a neuron that nothing adds up to hands nothing back."""
+    return a / b if b != 0 else Fraction(0)
+
+
+def exact(array):
+    """The array as nested lists of fractions."""
+    if array.ndim == 0:
+        return Fraction(float(array))
+    return [exact(part) for part in array]
+
+
+def bias_of(layer, outputs):
+    return [Fraction(0)] * outputs if layer.b is None else exact(layer.b)
+
+
+def images(x):
+    """One flat list of fractions per image."""
+    return [exact(np.asarray(image, dtype=float).reshape(-1)) for image in x]
+
+
+def as_array(rows, shape):
+    return np.array([[float(v) for v in row] for row in rows]).reshape(shape)
