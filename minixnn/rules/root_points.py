@@ -1,0 +1,117 @@
+"""Root points: where deep Taylor decomposition expands each neuron, and why its rules are that expansion.
+
+A neuron f_k(x) = max(0, z_k), z_k = sum_j x_j w_jk + b_k, is expanded to first order at a point x~ where it is
+zero. As f_k is linear between x~ and x, nothing is left out, and input j is due
+
+    R_jk = w_jk (x_j - x~_j)                    sum_j R_jk = f_k(x)
+
+The root is searched from x along a line, x~ = x - t v with t = z_k / sum_j v_j w_jk, and the direction v is
+chosen so that x~ stays where inputs can be (Montavon et al. 2017, appendix):
+
+    rule        inputs           v_j                                        x~ is there
+    w_square    any real         w_jk                                       always: the nearest root
+    z_plus      x >= 0           x_j where w_jk > 0, else 0                  if b_k <= 0
+    z_box       low <= x <= high x_j - low where w_jk > 0,                   if b_k <= 0 and low <= 0 <= high
+                                 x_j - high where w_jk < 0, else 0
+
+Every neuron has its own root: x~ is an array (N, I, O) for a Dense layer with I inputs and O neurons, which is why
+the rules never compute it. A neuron that is zero at x already is its own root and hands nothing on.
+"""
+import functools
+import warnings
+
+from minixnn.backend import array_module, demand, positive, stabilize
+from minixnn.layers import Dense
+from minixnn.rules import deep_taylor
+
+
+def w_square_direction(layer, x):
+    """The steepest way down: v = w_k."""
+    return layer.W + 0 * x[:, :, None]
+
+
+def z_plus_direction(layer, x):
+    """Towards zero, for the inputs that excite the neuron."""
+    demand((x >= 0).all(), "z_plus searches a root among x >= 0 but got negative inputs; use z_box or w_square")
+    return x[:, :, None] * (layer.W > 0)
+
+
+def z_box_direction(layer, x, low, high):
+    """Towards the corner of the box where the neuron is least excited."""
+    demand(((low <= x) & (x <= high)).all(), "z_box got inputs outside [low, high]; give bounds that hold for all")
+    to_low, to_high = x - low, x - high
+    return to_low[:, :, None] * (layer.W > 0) + to_high[:, :, None] * (layer.W < 0)
+
+
+DIRECTIONS = {"w_square": w_square_direction, "z_plus": z_plus_direction, "z_box": z_box_direction}
+
+
+def search_direction(layer, x, rule, **knobs):
+    """v (N, I, O) for each neuron of the Dense `layer`. rule: one of the three functions in `deep_taylor`.
+
+    low and high of z_box are keywords here, or come with the rule, as in partial(deep_taylor.z_box, low=0, high=1).
+    """
+    rule, knobs = unwrapped(rule, knobs)
+    if not isinstance(layer, Dense):
+        raise ValueError(f"got {layer!r}, expected a Dense layer, whose neurons all see the same inputs")
+    return DIRECTIONS[rule.__name__](layer, x, **knobs)
+
+
+def root_points(layer, x, rule, **knobs):
+    """x~ (N, I, O): x~[n, :, k] is the root point of neuron k for image n, found as `rule` finds it.
+
+    Warns where a bias is positive: such a neuron may have no root among the inputs that can occur, or none
+    along the line at all; then its x~ is x itself, where it is not zero.
+    """
+    v = search_direction(layer, x, rule, **knobs)
+    if layer.b is not None and bool((layer.b > 0).any()):
+        warnings.warn(f"{layer!r} has positive biases, under which a neuron may have no root point; the theory of deep "
+                      "Taylor decomposition asks for b <= 0", stacklevel=2)
+    slope = (v * layer.W).sum(axis=1)                                       # sum_j v_j w_jk, (N, O)
+    t = positive(layer.forward(x)) / stabilize(slope)                       # how far the root is, in units of v
+    return x[:, :, None] - t[:, None, :] * v
+
+
+def root_point(layer, x, k, rule, **knobs):
+    """x~ (N, I) of neuron k alone."""
+    if not 0 <= k < layer.W.shape[1]:
+        raise ValueError(f"got neuron {k}, expected one from 0 to {layer.W.shape[1] - 1}")
+    bias = None if layer.b is None else layer.b[k:k + 1]
+    return root_points(layer.with_weights(layer.W[:, k:k + 1], bias), x, rule, **knobs)[:, :, 0]
+
+
+def expansion(layer, x, rule, **knobs):
+    """R_jk = w_jk (x_j - x~_j), (N, I, O): what each neuron owes to each input, from the root points themselves.
+
+    Its sum over k is what the rule answers for R_k = f_k(x), the same without ever computing a root.
+    """
+    return layer.W * (x[:, :, None] - root_points(layer, x, rule, **knobs))
+
+
+def value_at_root(layer, x, rule, **knobs):
+    """z_k at the root of each neuron that is not zero at x, else 0. (N, O); zero up to rounding where b_k <= 0."""
+    roots = root_points(layer, x, rule, **knobs)
+    z = (roots * layer.W).sum(axis=1) + (0 if layer.b is None else layer.b)
+    return array_module(x).where(layer.forward(x) > 0, z, 0)
+
+
+def is_inside(layer, x, rule, **knobs):
+    """Whether each neuron's root lies where inputs can be, rounding aside. (N, O)"""
+    roots = root_points(layer, x, rule, **knobs)
+    rule, knobs = unwrapped(rule, knobs)
+    slack = 100 * array_module(x).finfo(x.dtype).eps * (1 + abs(x).max())
+    if rule is deep_taylor.w_square:
+        return array_module(x).isfinite(roots).all(axis=1)                  # any real point will do
+    if rule is deep_taylor.z_plus:
+        return (roots >= -slack).all(axis=1)
+    low, high = (0 * x + bound for bound in (knobs["low"], knobs["high"]))
+    return ((roots >= low[:, :, None] - slack) & (roots <= high[:, :, None] + slack)).all(axis=1)
+
+
+def unwrapped(rule, knobs):
+    """The rule's own function, and all its knobs, whether they came with it (a partial) or beside it."""
+    if isinstance(rule, functools.partial):
+        rule, knobs = rule.func, {**rule.keywords, **knobs}
+    if getattr(rule, "__name__", None) not in DIRECTIONS or getattr(deep_taylor, rule.__name__) is not rule:
+        raise ValueError(f"got the rule {rule!r}, expected w_square, z_plus or z_box of minixnn.rules.deep_taylor")
+    return rule, knobs
