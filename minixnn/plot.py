@@ -105,6 +105,12 @@ def curves(x, lines, xlabel="", ylabel="", title=None, xscale="linear", yscale="
     return figure
 
 
+def ledger(book, title=None, every_layer=False):
+    """Where relevance went, a bar a layer, as `minixnn.ledger.ledger` found it: see `ledger_view.bars`."""
+    from minixnn.ledger_view import bars
+    return bars(book, title, every_layer)
+
+
 def show():
     """End a script: its open figures appear on the screen or, where there is none, in the folder `figures`.
 
