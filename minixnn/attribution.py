@@ -4,10 +4,10 @@
     for name, method in METHODS.items():
         R = method(net, images, labels)
 
-Every function is f(net, x, target=None, *, batch_size=100, ...) -> array of x's shape and dtype. target: None (the
+Every function is f(net, x, target=None, *, batch_size=None, ...) -> array of x's shape and dtype. target: None (the
 largest output of each image), an int, or one int an image. start: what a pass starts from in place of the
-target, an array of the output's shape. Images are explained `batch_size` at a time. Whoever wants to see the
-layers on the way calls `minixnn.passes` instead.
+target, an array of the output's shape. Images are explained `batch_size` at a time, by default as many as suit the
+machine (`batching.at_a_time`). Whoever wants to see the layers on the way calls `minixnn.passes` instead.
 """
 from functools import partial
 
@@ -25,7 +25,7 @@ __all__ = ["METHODS", "cam", "channel", "contrast", "deconvnet", "deep_taylor", 
            "integrated_gradients", "lrp", "occlusion", "saliency", "sensitivity", "smoothgrad", "unit"]
 
 
-def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=100):
+def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=None):
     """Layer-wise relevance propagation with one rule, a list of rules, or a composite: see `passes.lrp`."""
     rules = composites.rules_for(net, rules)
 
@@ -34,17 +34,19 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=100):
     return in_batches(of_some, x, batch_size, target, start)
 
 
-def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=100):
+def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=None):
     """Deep Taylor decomposition for pixels between `low` and `high`; with both None for any pixels.
 
     See `passes.deep_taylor`. The bounds are numbers, or arrays that broadcast to the images.
     """
-    def of_some(x, target, start):
+    def of_some(x, target, start, low, high):
         return passes.deep_taylor(net, x, target, low, high, start)[0]
-    return in_batches(of_some, x, batch_size, target, start)
+    low, high = (bound.reshape((1,) * (x.ndim - bound.ndim) + bound.shape) if getattr(bound, "ndim", 0) else bound
+                 for bound in (low, high))                  # an array gets the images' axes, to be cut with them
+    return in_batches(of_some, x, batch_size, target, start, low, high)
 
 
-def deeplift(net, x, target=None, x_ref=None, *, start=None, batch_size=100):
+def deeplift(net, x, target=None, x_ref=None, *, start=None, batch_size=None):
     """DeepLIFT with the rescale rule: see `passes.deeplift`. Sums to y(x) - y(x_ref).
 
     x_ref: the reference, of x's shape or of one image's (1, ...); None is zero; a list of references, each an
@@ -54,7 +56,7 @@ def deeplift(net, x, target=None, x_ref=None, *, start=None, batch_size=100):
     return _over_references(passes.deeplift, net, x, target, x_ref, start, batch_size)
 
 
-def deeplift_reveal_cancel(net, x, target=None, x_ref=None, *, start=None, batch_size=100):
+def deeplift_reveal_cancel(net, x, target=None, x_ref=None, *, start=None, batch_size=None):
     """DeepLIFT with the RevealCancel rule: see `passes.deeplift_reveal_cancel`. References as for `deeplift`."""
     return _over_references(passes.deeplift_reveal_cancel, net, x, target, x_ref, start, batch_size)
 
@@ -73,7 +75,7 @@ def _over_references(deeplift, net, x, target, x_ref, start, batch_size):
     return total / len(references)
 
 
-def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=None, batch_size=100):
+def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=None, batch_size=None):
     """By how much the output falls when a window of the image is covered. Zeiler & Fergus 2014, section 4.2.
 
         R_p = mean over the windows that hold pixel p of  y(x) - y(x with the window covered)
@@ -98,7 +100,7 @@ def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=Non
         y = net.forward(x)
         dy = passes.one_hot(y, decided(net, x, target)) if start is None else passes.check_start(y, start)
         total, count = 0 * x, 0 * x[:1, :, :, :1]
-        for some in in_turns(len(windows), len(x), batch_size):
+        for some in in_turns(len(windows), x, batch_size):
             k = some.stop - some.start
             covered = copies(x, k, len(x)).reshape(k, *x.shape)
             for n, (rows, columns) in enumerate(windows[some]):
@@ -112,7 +114,7 @@ def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=Non
     return in_batches(of_some, x, batch_size, target, start)
 
 
-def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=100):
+def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None):
     """The start "output of `target` minus output of `other`": what speaks for one class *rather than* the other.
 
     Shape of the output (N, classes). other: an int or one int an image; None is the largest output besides the
@@ -127,7 +129,7 @@ def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=100)
     return y * start if relevance else start
 
 
-def unit(net, x, index, *, relevance=True, batch_size=100):
+def unit(net, x, index, *, relevance=True, batch_size=None):
     """The start at one entry of the output: `index` is a number, or (row, column, channel) where it is images.
 
     To explain a neuron inside a network cut the network first: unit(Network(net.layers[:l]), x, (3, 4, 7)).
@@ -140,7 +142,7 @@ def unit(net, x, index, *, relevance=True, batch_size=100):
     return start
 
 
-def channel(net, x, index, *, relevance=True, batch_size=100):
+def channel(net, x, index, *, relevance=True, batch_size=None):
     """The start at one channel of the output, everywhere in the image. Otherwise as `unit`."""
     y = net.predict(x, batch_size)
     start = y * 0

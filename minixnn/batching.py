@@ -3,20 +3,33 @@
 A batch of about a hundred images keeps a processor busy; a larger one only moves more memory. So whoever gives
 ten thousand images, or asks for fifty steps on each, gets them explained a hundred at a time.
 """
+import math
+
 import numpy as np
 
-from minixnn.backend import array_module
+from minixnn.backend import array_module, looking_once
+
+ON_HOST = 80_000            # numbers in the images of one batch: a hundred digits, or one photograph
+ON_DEVICE = 40 * ON_HOST    # a GPU is busy only with more: some thousand digits, or some twenty photographs
 
 
+def at_a_time(x, batch_size=None):
+    """How many of the images x (N, ...) to compute on together: `batch_size`, or for None what suits the machine."""
+    if batch_size is None:
+        return max(1, (ON_HOST if array_module(x) is np else ON_DEVICE) // max(1, math.prod(x.shape[1:])))
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"got batch_size={batch_size!r}, expected a positive whole number of images")
+    return batch_size
+
+
+@looking_once()
 def in_batches(f, x, batch_size, *aligned):
     """f(x, *aligned) on `batch_size` images at a time, the parts put together. Result like f's, in x's dtype.
 
     x (N, ...). aligned: what belongs to the images and is cut with them: targets, starts, references. None, a
     number, or an array of length 1 is for all images alike and handed over whole.
     """
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"got batch_size={batch_size!r}, expected a positive whole number of images")
-    N, whole = len(x), None
+    batch_size, N, whole = at_a_time(x, batch_size), len(x), None
     for value in aligned:
         if is_list(value) and len(value) not in (1, N):
             raise ValueError(f"got {len(value)} targets, starts or references for {N} images; expected one for each, "
@@ -32,13 +45,13 @@ def in_batches(f, x, batch_size, *aligned):
     return whole
 
 
-def in_turns(count, images, batch_size):
-    """Slices of range(count): how many of `count` changed copies of `images` images fit into a batch at a time.
+def in_turns(count, x, batch_size):
+    """Slices of range(count): how many of `count` changed copies of the images x fit into a batch at a time.
 
     A hundred images take one copy at a time; one image takes a hundred copies at once. Either way the network
     sees about `batch_size` images.
     """
-    at_once = max(1, batch_size // images)
+    at_once = max(1, at_a_time(x, batch_size) // len(x))
     return [slice(k, min(k + at_once, count)) for k in range(0, count, at_once)]
 
 

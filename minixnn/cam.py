@@ -1,6 +1,6 @@
 """Class activation maps: weighted sums of feature maps. All are importable from `minixnn.attribution`.
 
-Every function is f(net, x, target=None, *, layer=None, resize=True, batch_size=100). layer: the index l of the
+Every function is f(net, x, target=None, *, layer=None, resize=True, batch_size=None). layer: the index l of the
 layer that the feature maps A[l] *enter*; None is the input of the head, the last activations that are images.
 resize: stretch the map to the height and width of x, bilinearly with aligned corners, and repeat it over the
 channels, so that the result is like x (N, H, W, C). Without it the map is returned as it is, (N, h, w).
@@ -14,7 +14,7 @@ from minixnn.layers import Dense, Dropout, Flatten, GlobalAvgPool
 from minixnn.network import Network
 
 
-def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=100):
+def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None):
     """Class activation mapping. Zhou et al. 2016.
 
         R_ij = sum_k w_kc A_ijk          w_kc: from feature map k to the target c
@@ -38,7 +38,7 @@ def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=
     return shown(in_batches(of_some, x, batch_size, target, start), x, resize)
 
 
-def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, start=None, batch_size=100):
+def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, start=None, batch_size=None):
     """Gradient-weighted class activation mapping. Selvaraju et al. 2017.
 
         R_ij = (sum_k a_k A_ijk)+        a_k = mean over ij of  g_ijk = dy_target / dA_ijk
@@ -55,7 +55,7 @@ def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, star
     return shown(in_batches(of_some, x, batch_size, target, start), x, resize)
 
 
-def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=100):
+def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None):
     """Grad-CAM++. Chattopadhay et al. 2018.
 
         R_ij = (sum_k a_k A_ijk)+        a_k = sum over ij of  alpha_ijk g_ijk+
@@ -76,7 +76,7 @@ def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=No
     return shown(in_batches(of_some, x, batch_size, target, start), x, resize)
 
 
-def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=100):
+def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=None):
     """Guided backpropagation times Grad-CAM stretched to the image. Selvaraju et al. 2017. -> array like x"""
     where = grad_cam(net, x, target, layer=layer, start=start, batch_size=batch_size)
 

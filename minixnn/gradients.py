@@ -1,8 +1,8 @@
 """Heatmaps made of gradients. All are importable from `minixnn.attribution`.
 
-Every function is f(net, x, target=None, *, batch_size=100) -> array like x. target: None (the largest output of
+Every function is f(net, x, target=None, *, batch_size=None) -> array like x. target: None (the largest output of
 each image), an int, or one int an image. start: dL/dy in place of the target, an array of the output's shape
-(see `attribution.contrast`). Images are explained `batch_size` at a time.
+(see `attribution.contrast`). Images are explained `batch_size` at a time (None: see `batching.at_a_time`).
 """
 import numpy as np
 
@@ -11,7 +11,7 @@ from minixnn.backend import array_module, like, positive
 from minixnn.batching import copies, in_batches, in_turns
 
 
-def gradient(net, x, target=None, *, start=None, batch_size=100):
+def gradient(net, x, target=None, *, start=None, batch_size=None):
     """dy_target / dx. Baehrens et al. 2010; Simonyan et al. 2014, section 3.
 
     What would raise or lower the output, not what made it.
@@ -21,12 +21,12 @@ def gradient(net, x, target=None, *, start=None, batch_size=100):
     return in_batches(of_some, x, batch_size, target, start)
 
 
-def sensitivity(net, x, target=None, *, start=None, batch_size=100):
+def sensitivity(net, x, target=None, *, start=None, batch_size=None):
     """(dy_target / dx)^2. Montavon et al. 2018, section 4.1.   Its sum is the squared length of the gradient."""
     return gradient(net, x, target, start=start, batch_size=batch_size) ** 2
 
 
-def saliency(net, x, target=None, *, start=None, batch_size=100):
+def saliency(net, x, target=None, *, start=None, batch_size=None):
     """|dy_target / dx|, the largest over the channels of a pixel. Simonyan et al. 2014, section 3.1.
 
     The one number of a pixel is repeated over its channels. Inputs without channels keep the absolute value.
@@ -37,7 +37,7 @@ def saliency(net, x, target=None, *, start=None, batch_size=100):
     return array_module(x).repeat(R.max(axis=-1, keepdims=True), x.shape[-1], axis=-1)
 
 
-def gradient_times_input(net, x, target=None, *, start=None, batch_size=100):
+def gradient_times_input(net, x, target=None, *, start=None, batch_size=None):
     """x dy_target / dx. Shrikumar et al. 2016; simple Taylor decomposition in Montavon et al. 2018, section 4.2.
 
     Sums to the output where the network is homogeneous: ReLU, max pooling and no biases.
@@ -45,14 +45,14 @@ def gradient_times_input(net, x, target=None, *, start=None, batch_size=100):
     return x * gradient(net, x, target, start=start, batch_size=batch_size)
 
 
-def deconvnet(net, x, target=None, *, start=None, batch_size=100):
+def deconvnet(net, x, target=None, *, start=None, batch_size=None):
     """The signal of the deconvolutional network. Zeiler & Fergus 2014, section 2.1."""
     def of_some(x, target, start):
         return passes.deconvnet(net, x, target, start)[0]
     return in_batches(of_some, x, batch_size, target, start)
 
 
-def guided_backprop(net, x, target=None, *, start=None, batch_size=100):
+def guided_backprop(net, x, target=None, *, start=None, batch_size=None):
     """The signal of guided backpropagation. Springenberg et al. 2015."""
     def of_some(x, target, start):
         return passes.guided_backprop(net, x, target, start)[0]
@@ -60,7 +60,7 @@ def guided_backprop(net, x, target=None, *, start=None, batch_size=100):
 
 
 def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="midpoint", return_error=False, *,
-                         start=None, batch_size=100):
+                         start=None, batch_size=None):
     """Integrated gradients. Sundararajan et al. 2017.
 
         R = (x - baseline) * integral over t from 0 to 1 of  gradient(baseline + t (x - baseline))
@@ -72,14 +72,15 @@ def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="m
     (R, error), and error (N,) is by how much the sum misses it.
     """
     t, weights = path(steps, method)
-    baseline = x[:1] * 0 + (0 if baseline is None else baseline) if np.ndim(baseline) == 0 else baseline
+    if getattr(baseline, "ndim", 0) == 0:                   # None, or a number for all pixels
+        baseline = x[:1] * 0 + (0 if baseline is None else baseline)
 
     def of_some(x, target, baseline, start):
         if start is None:
             target = decided(net, x, target)
         baseline = passes.as_reference(x, baseline)
         total = 0
-        for some in in_turns(steps if method != "trapezoid" else steps + 1, len(x), batch_size):
+        for some in in_turns(steps if method != "trapezoid" else steps + 1, x, batch_size):
             k = len(t[some])
             points = baseline + column(t[some], x) * (x - baseline)                     # (k, N, ...)
             dy = passes.gradient(net, points.reshape(-1, *x.shape[1:]), copies(target, k, len(x)),
@@ -115,7 +116,7 @@ def path(steps, method="midpoint"):
 
 
 def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, samples=50, kind="mean", *, start=None,
-               batch_size=100):
+               batch_size=None):
     """SmoothGrad: a heatmap averaged over noisy copies of each image. Smilkov et al. 2017.
 
         R = mean over samples of  method(x + e),    e normal with deviation  noise * (largest - smallest pixel)
@@ -138,7 +139,7 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
         pixels = x.reshape(len(x), -1)
         deviation = noise * (pixels.max(axis=1) - pixels.min(axis=1)).reshape(-1, *[1] * (x.ndim - 1))
         total = squares = 0
-        for some in in_turns(samples, len(x), batch_size):
+        for some in in_turns(samples, x, batch_size):
             k = some.stop - some.start
             e = np.stack([stream.standard_normal((k, *x.shape[1:])) for stream in streams], axis=1)     # (k, N, ...)
             noisy = x + deviation * like(x, e.astype(x.dtype))

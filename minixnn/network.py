@@ -6,7 +6,8 @@ import pathlib
 import numpy as np
 
 from minixnn import layers as kinds
-from minixnn.backend import array_module, to_numpy
+from minixnn.backend import array_module, demand, to_numpy
+from minixnn.batching import in_batches
 
 VERSION = 1             # of the file format; raised when an older reader could misunderstand a newer file
 
@@ -34,11 +35,9 @@ class Network:
             A.append(layer.forward(A[-1]))
         return A
 
-    def predict(self, x, batch_size=100):
-        """As `forward`, `batch_size` images at a time, so that memory does not grow with the images."""
-        xp = array_module(x)
-        parts = [self.forward(x[n:n + batch_size]) for n in range(0, len(x), batch_size)]
-        return xp.concatenate(parts) if parts else self.forward(x)
+    def predict(self, x, batch_size=None):
+        """As `forward`, `batch_size` images at a time (None: what suits the machine), so that memory stays flat."""
+        return in_batches(self.forward, x, batch_size)
 
     def on(self, xp):
         """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""
@@ -153,6 +152,5 @@ def check_input(x):
     if x.dtype.kind != "f":
         raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the "
                          "network was trained on them, for instance x.astype('float32') / 255")
-    if not bool(xp.isfinite(x.sum())) and not bool(xp.isfinite(x).all()):
-        raise ValueError("got NaN or infinite numbers in the input, expected finite ones; look for a division by "
-                         "zero where the images are prepared")
+    demand(xp.isfinite(x).all(), "got NaN or infinite numbers in the input, expected finite ones; look for a division "
+           "by zero where the images are prepared")

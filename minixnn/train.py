@@ -153,7 +153,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
     return history
 
 
-def accuracy(net, images, labels, batch_size=100):
+def accuracy(net, images, labels, batch_size=None):
     """The share of images whose largest output is their label."""
     found = to_numpy(net.predict(images, batch_size)).argmax(axis=1)
     return float((found == to_numpy(labels)).mean())

@@ -3,13 +3,14 @@
 Every test runs on NumPy, on the stand-in for CuPy (tests/backends/standin_cupy.py) and, where there is a device,
 on CuPy. What must come back: the same kind of array, the same type of number, NumPy's values to 1e-4.
 """
+import contextlib
 from functools import partial
 
 import numpy as np
 import pytest
 import standin_cupy
 
-from minixnn import backend, layers, passes
+from minixnn import attribution, backend, batching, layers, passes
 from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
                             MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh)
 from minixnn.layers.norm import fold_batch_norm
@@ -43,6 +44,14 @@ def assert_same(came, expected, xp):
         np.testing.assert_allclose(backend.to_numpy(came), expected, rtol=1e-4, atol=1e-4 * size)
 
 
+@contextlib.contextmanager
+def waiting_at_most(times):
+    """What stands inside may make the host wait for the device so often (seen on the stand-in)."""
+    with standin_cupy.waiting() as waits:
+        yield
+    assert len(waits) <= times, waits
+
+
 IMAGES = (2, 6, 7, 5)           # more than 4 channels, and other code for fewer
 LAYERS = {
     "Dense": (Dense(draw(6, 4), draw(4, seed=1)), (3, 6)),
@@ -63,6 +72,7 @@ LAYERS = {
     "Tanh": (Tanh(), IMAGES),
     "Softplus": (Softplus(), IMAGES),
     "Flatten": (Flatten(), IMAGES),
+    "Unflatten": (layers.Unflatten((3, 4)), (2, 12)),
     "Dropout": (Dropout(0.5), IMAGES),
 }
 AFFINE = {name: (layer, shape) for name, (layer, shape) in LAYERS.items() if isinstance(layer, layers.Affine)}
@@ -93,13 +103,12 @@ def test_the_verbs_of_every_layer(name, xp):
     dy = draw(*y.shape, seed=6)
     mine, mx, mx_ref, mdy = on(layer, xp), xp.asarray(x), xp.asarray(x_ref), xp.asarray(dy)
     rule = (lrp.epsilon,) if name in AFFINE else ()
-    assert_same(mine.forward(mx), y, xp)
-    assert_same(mine.gradient(mx, mdy), layer.gradient(x, dy), xp)
-    assert_same(mine.deconvnet(mx, mdy), layer.deconvnet(x, dy), xp)
-    assert_same(mine.guided_backprop(mx, mdy), layer.guided_backprop(x, dy), xp)
-    assert_same(mine.lrp(mx, mdy, *rule), layer.lrp(x, dy, *rule), xp)
-    assert_same(mine.deeplift(mx, mx_ref, mdy), layer.deeplift(x, x_ref, dy), xp)
-    assert_same(mine.parameter_gradients(mx, mdy), layer.parameter_gradients(x, dy), xp)
+    with waiting_at_most(0):
+        found = [mine.forward(mx), mine.gradient(mx, mdy), mine.deconvnet(mx, mdy), mine.guided_backprop(mx, mdy),
+                 mine.lrp(mx, mdy, *rule), mine.deeplift(mx, mx_ref, mdy), mine.parameter_gradients(mx, mdy)]
+    assert_same(found, [
+        y, layer.gradient(x, dy), layer.deconvnet(x, dy), layer.guided_backprop(x, dy),
+        layer.lrp(x, dy, *rule), layer.deeplift(x, x_ref, dy), layer.parameter_gradients(x, dy)], xp)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -112,9 +121,10 @@ def test_every_layer_while_it_learns(name, xp):
     y = while_learning.forward(x)
     dy = draw(*y.shape, seed=6)
     mdy = xp.asarray(dy)
-    assert_same(mine_learning.forward(mx), y, xp)
-    assert_same(mine_learning.gradient(mx, mdy), while_learning.gradient(x, dy), xp)
-    assert_same(mine_learning.parameter_gradients(mx, mdy), while_learning.parameter_gradients(x, dy), xp)
+    with waiting_at_most(0):
+        found = [f(mx, mdy) for f in (mine_learning.gradient, mine_learning.parameter_gradients)]
+        found.append(mine_learning.forward(mx))
+    assert_same(found, [while_learning.gradient(x, dy), while_learning.parameter_gradients(x, dy), y], xp)
     assert_same(mine.arrays(), layer.arrays(), xp)
 
 
@@ -125,7 +135,10 @@ def test_every_rule_on_every_affine_layer(name, rule, xp):
     x = draw(*shape)
     x = abs(x) if rule in FOR_POSITIVE else x
     R = draw(*layer.forward(x).shape, seed=6)
-    assert_same(RULES[rule](on(layer, xp), xp.asarray(x), xp.asarray(R)), RULES[rule](layer, x, R), xp)
+    mine, mx, mR = on(layer, xp), xp.asarray(x), xp.asarray(R)
+    with waiting_at_most(1):                                # for its condition on x, where it has one
+        found = RULES[rule](mine, mx, mR)
+    assert_same(found, RULES[rule](layer, x, R), xp)
 
 
 def test_a_max_pool_that_shares_in_proportion(xp):
@@ -152,6 +165,8 @@ PASSES = {
     "lrp": passes.lrp, "deep_taylor": passes.deep_taylor,
     "deep_taylor, bounds": partial(passes.deep_taylor, low=0, high=1),
     "deeplift": lambda net, x, **more: passes.deeplift(net, x, backend.like(x, X_REF), **more),
+    "deeplift_reveal_cancel": lambda net, x, **more: passes.deeplift_reveal_cancel(
+        net, x, backend.like(x, X_REF), **more),
     **{name: partial(passes.lrp, rules=getattr(composites, name)) for name in (
         "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
         "epsilon_gamma_box", "deep_taylor")},
@@ -288,3 +303,77 @@ def test_training_waits_for_the_device_only_when_an_epoch_ends():
             fit(net, x, np.zeros(images, int), epochs=1, batch_size=8, rng=np.random.default_rng(0), quiet=True)
         counts.append(waits)
     assert len(counts[0]) == len(counts[1]), counts
+
+
+def image_net(head):
+    """A small network for images that ends in global average pooling, or in two dense layers."""
+    rng = np.random.default_rng(6)
+    body = [Conv2d.random(3, 2, 4, rng), ReLU(), MaxPool2d(2, padding="same"), Conv2d.random(3, 4, 6, rng), ReLU()]
+    return Network(body + ([GlobalAvgPool(), Dense.random(6, 5, rng)] if head == "average" else
+                           [Flatten(), Dense.random(54, 8, rng), ReLU(), Dense.random(8, 5, rng)]))
+
+
+@pytest.mark.parametrize("target", [None, 2, [0, 4, 1]], ids=["largest", "one", "each its own"])
+@pytest.mark.parametrize("name", attribution.METHODS)
+def test_every_attribution_method(name, target, xp):
+    net = image_net("average" if name == "cam" else "dense")
+    mine, x = net.on(xp), xp.asarray(X)
+    with waiting_at_most(4):
+        found = attribution.METHODS[name](mine, x, target)
+    assert_same(found, attribution.METHODS[name](net, X, target), xp)
+
+
+@pytest.mark.parametrize("name", attribution.METHODS)
+def test_a_heatmap_makes_the_host_wait_equally_often_for_more_batches_of_a_deeper_network(name):
+    counts = []
+    for depth, images in ((1, 2), (3, 6)):
+        net, x = a_net(depth).on(standin_cupy), standin_cupy.asarray(np.concatenate([X, X])[:images])
+        if name == "cam":
+            net = image_net("average").on(standin_cupy)
+        with standin_cupy.waiting() as waits:
+            attribution.METHODS[name](net, x, 2, batch_size=2)
+        counts.append(waits)
+    more = 2 if name == "deep_taylor" else 0                # it looks at the biases anew in each of two more batches
+    assert len(counts[0]) + more == len(counts[1]) <= 4, counts
+
+
+OPTIONS = {
+    "several references": lambda net, x, xp: attribution.deeplift(net, x, 1, [x[0], x[1:2] / 2]),
+    "a baseline for all, with error": lambda net, x, xp: attribution.integrated_gradients(
+        net, x, baseline=x[:1] / 3, steps=5, method="trapezoid", return_error=True),
+    "a baseline that is a number": lambda net, x, xp: attribution.integrated_gradients(net, x, baseline=0.5, steps=3),
+    "the variance of a smooth gradient": lambda net, x, xp: attribution.smoothgrad(
+        net, x, rng=np.random.default_rng(1), samples=4, kind="variance"),
+    "small windows, a colour that covers": lambda net, x, xp: attribution.occlusion(
+        net, x, size=(2, 3), stride=(1, 2), value=xp.asarray(np.array([0.2, 0.7], "float32"))),
+    "one class rather than the next": lambda net, x, xp: attribution.lrp(net, x, start=attribution.contrast(net, x)),
+    "one class rather than another": lambda net, x, xp: attribution.gradient(
+        net, x, start=attribution.contrast(net, x, [0, 1, 2], 3, relevance=False)),
+    "one unit": lambda net, x, xp: attribution.unit(Network(net.layers[:4]), x, (1, 2, 3)),
+    "one channel": lambda net, x, xp: attribution.channel(Network(net.layers[:4]), x, 3),
+    "a map of its own size": lambda net, x, xp: attribution.grad_cam_plus_plus(net, x, layer=3, resize=False),
+    "targets on the device": lambda net, x, xp: attribution.lrp(net, x, xp.asarray(np.array([1, 0, 3]))),
+    "bounds for each channel": lambda net, x, xp: attribution.deep_taylor(
+        net, x, low=xp.asarray(np.array([0, -1], "float32")), high=xp.asarray(np.array([1, 2], "float32"))),
+    "bounds for every pixel": lambda net, x, xp: attribution.deep_taylor(net, x, low=x * 0 - 1, high=x * 0 + 1),
+}
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_options_of_attribution(name, batch_size, xp, monkeypatch):
+    monkeypatch.setattr(batching, "ON_HOST", 2 * 50 if batch_size else batching.ON_HOST)
+    monkeypatch.setattr(batching, "ON_DEVICE", 2 * 50 if batch_size else batching.ON_DEVICE)
+    net = image_net("dense")
+    assert_same(OPTIONS[name](net.on(xp), xp.asarray(X), xp), OPTIONS[name](net, X, np), xp)
+
+
+def test_a_batch_is_a_hundred_digits_on_the_host_and_thousands_on_a_device(xp):
+    digits = xp.zeros((5000, 28, 28, 1), dtype=xp.float32)
+    photographs = xp.zeros((2, 224, 224, 3), dtype=xp.float32)
+    expected = (102, 1) if xp is np else (4081, 21)
+    assert (batching.at_a_time(digits), batching.at_a_time(photographs)) == expected
+    assert batching.at_a_time(digits, 7) == 7
+    for wrong in (0, 2.0, "all"):
+        with pytest.raises(ValueError, match="expected a positive whole number"):
+            batching.at_a_time(digits, wrong)
