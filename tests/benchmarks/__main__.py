@@ -1,0 +1,176 @@
+"""How fast is minixnn beside the frameworks, on this CPU? Ratios, measured side by side.
+
+    python -m tests.benchmarks                  # all of it, about an hour; writes docs/speed.json and docs/speed.md
+    python -m tests.benchmarks --quick          # small batches, fewer repeats; prints only
+
+Each contender runs in its own process. All of them do a piece of work in turns, one repeat each, so that what else the
+machine does hits them alike; the ratio is that of their medians. With one thread it is the processor's time that is
+counted, with several the clock's. Every table is made with one thread for all and
+again with all cores; where OPENBLAS_CORETYPE pins NumPy to the kernels of an older processor, once more without it,
+since a user's machine has no such pin. A library that is not installed, or has no such method, is left out by name.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+
+from tests.benchmarks.contenders import CONTENDERS
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+EXPLAIN = ["epsilon", "z+", "alpha2-beta1", "gradient"]
+MANY = ["integrated gradients, 50", "SmoothGrad, 50"]
+SINGLE = ["convolution 3x3 32 to 64, forward", "convolution 3x3 32 to 64, gradient", "convolution 3x3 32 to 64, weights",
+          "max pooling 2x2, forward", "max pooling 2x2, gradient"]
+
+
+def plan(quick):
+    """[(work, batch, repeats)]: more repeats of what is short."""
+    if quick:
+        return [(work, batch, 7) for work in EXPLAIN for batch in (1, 100)]
+    works = [(work, batch, repeats) for work in EXPLAIN for batch, repeats in ((1, 31), (100, 11), (1000, 7))]
+    works += [(work, batch, 7) for work in MANY for batch in (1, 100)]
+    works += [("training, 20 steps", 100, 7), ("VGG-16 epsilon_plus_flat", 1, 7)]
+    return works + [(work, 100, 15) for work in SINGLE]
+
+
+def start(contender, threads, environment):
+    """The process of a contender, waiting for work."""
+    environment = {**environment, **{name: str(threads) for name in (
+        "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}}
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-m", "tests.benchmarks.contenders", contender,
+                             str(threads)],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                            env=environment)
+
+
+def ask(process, **request):
+    """One line to the process, one line back."""
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
+    line = process.stdout.readline()
+    return json.loads(line) if line else {"absent": "its process ended"}
+
+
+def race(works, threads, environment):
+    """[{"work", "batch", "seconds": {contender: median}, "absent": {contender: why}}]"""
+    processes, results = {name: start(name, threads, environment) for name in CONTENDERS}, []
+    for work, batch, repeats in works:
+        times, absent = {}, {}
+        for repeat in range(repeats):
+            for name, process in processes.items():
+                if name in absent or name == "zennit, whole batch" and batch <= 100:
+                    continue
+                answer = ask(process, work=work, batch=batch)
+                if "absent" in answer:
+                    absent[name] = answer["absent"]
+                else:
+                    times.setdefault(name, []).append(answer["seconds"])
+        results.append({"work": work, "batch": batch, "absent": absent, "repeats": repeats,
+                        "seconds": {name: statistics.median(some) for name, some in times.items()}})
+        print(row(results[-1]), flush=True)
+    for process in processes.values():
+        process.stdin.close()
+        process.wait()
+    return results
+
+
+def row(result):
+    """A line of the table: milliseconds of ours, and how many times longer each other one takes."""
+    ours = result["seconds"]["minixnn"]
+    zennit = [result["seconds"][name] for name in ("zennit", "zennit, whole batch") if name in result["seconds"]]
+    others = {"zennit": min(zennit) if zennit else None,                    # fed as it likes best
+              "captum": result["seconds"].get("captum"), "torch": result["seconds"].get("torch")}
+    cells = [f"{seconds / ours:.2f}" if seconds else "-" for seconds in others.values()]
+    return f"| {result['work']} | {result['batch']} | {ours * 1e3:.1f} | " + " | ".join(cells) + " |"
+
+
+HEAD = """| work | batch | minixnn, ms | zennit / minixnn | captum / minixnn | torch / minixnn |
+|---|---|---|---|---|---|"""
+
+
+def memory(environment):
+    """Peak memory in MiB of a process that explains so many images by LRP-epsilon, and of one that explains one."""
+    peaks = {}
+    for batch in (1, 100, 1000, 10_000):
+        process = start("minixnn", 1, environment)
+        ask(process, work="epsilon", batch=batch)
+        peaks[batch] = ask(process, peak=True)["mib"]
+        process.stdin.close()
+        process.wait()
+    return peaks
+
+
+def kernels(environment):
+    """The name of the processor kernels that NumPy's BLAS uses, told by threadpoolctl if that is installed."""
+    code = ("import numpy, threadpoolctl as t; print(*{i.get('architecture') or i['internal_api'] "
+            "for i in t.threadpool_info() if i['user_api'] == 'blas'})")
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    return found.stdout.strip() or "unknown (threadpoolctl is not installed)"
+
+
+def versions():
+    """Versions of what takes part, as {name: version or "absent"}."""
+    from importlib import metadata
+    found = {"python": platform.python_version()}
+    for name in ("numpy", "torch", "zennit", "captum"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def page(record):
+    """docs/speed.md, from what was measured."""
+    text = ["# Speed on a CPU", "",
+            "Written by `python -m tests.benchmarks` from `speed.json`; not to be edited. The last three columns are how "
+            "many times as long another library takes for the same work on the same network: above 1, minixnn is faster. "
+            "zennit gets 1,000 images whole or 100 at a time, whichever is faster for it; \"-\" means that it has no such "
+            "method. lrp_toolbox was not measured.", "",
+            f"{record['date']}, {record['machine']}; " + ", ".join(f"{k} {v}" for k, v in record["versions"].items()), ""]
+    for table in record["tables"]:
+        text += [f"## {table['threads']} thread{'s' if table['threads'] > 1 else ''}, BLAS kernels: {table['kernels']}"
+                 f"{' (' + table['pin'] + ')' if table['pin'] else ''}", "", HEAD]
+        text += [row(result) for result in table["results"]]
+        text += [""]
+    peaks = {int(k): v for k, v in record["memory"].items()}
+    text += ["## Memory", "", "Peak memory of a process that explains so many digits by LRP-epsilon, over that of one that "
+             "explains a single one.", "", "| images | MiB more |", "|---|---|"]
+    text += [f"| {n:,} | {peaks[n] - peaks[1]:.0f} |" for n in sorted(peaks) if n > 1]
+    return "\n".join(text) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few lines, printed only")
+    asked = parser.parse_args()
+    pin, cores = os.environ.get("OPENBLAS_CORETYPE"), os.cpu_count()
+    free = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
+    settings = [(1, dict(os.environ), f"pinned to {pin}" if pin else "")]
+    if pin:
+        settings.append((1, free, "pin removed"))
+    if not asked.quick and cores > 1:
+        settings.append((cores, free, ""))
+    tables = []
+    for threads, environment, note in settings:
+        print(f"\n{threads} thread(s), BLAS kernels: {kernels(environment)} {note}\n{HEAD}", flush=True)
+        tables.append({"threads": threads, "kernels": kernels(environment), "pin": note,
+                       "results": race(plan(asked.quick), threads, environment)})
+    if asked.quick:
+        return
+    record = {"date": datetime.date.today().isoformat(), "machine": f"{platform.machine()}, {cores} cores",
+              "versions": versions(), "tables": tables, "memory": memory(free)}
+    DOCS.mkdir(exist_ok=True)
+    (DOCS / "speed.json").write_text(json.dumps(record, indent=1) + "\n")
+    (DOCS / "speed.md").write_text(page(record))
+    print(f"written: {DOCS / 'speed.json'}, {DOCS / 'speed.md'}")
+
+
+if __name__ == "__main__":
+    main()

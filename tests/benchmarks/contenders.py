@@ -1,0 +1,226 @@
+"""The contenders: what each library runs for each piece of work. One of them at a time, in a process of its own.
+
+    python -m tests.benchmarks.contenders minixnn       # then one JSON line of work in, one JSON line of seconds out
+
+Every library explains the same network with the same weights: the architecture of the shipped cnn, for 28 x 28
+digits, or the layers of VGG-16. Libraries are imported by their own contender only, so that no one pays for another.
+"""
+import gc
+import json
+import resource
+import sys
+import time
+from functools import partial
+
+import numpy as np
+
+
+def digits(batch):
+    return np.random.default_rng(1).random((batch, 28, 28, 1), dtype="float32")
+
+
+def minixnn(work, batch):
+    """A function without arguments that does the work once."""
+    from minixnn import attribution, models, train
+    from minixnn.layers import Conv2d, MaxPool2d
+    from minixnn.rules import composites, lrp
+    rng = np.random.default_rng(0)
+    if work == "VGG-16 epsilon_plus_flat":
+        from tests.benchmarks.gpu import vgg16
+        net, x = vgg16(rng), rng.random((batch, 224, 224, 3), dtype="float32")
+        return lambda: attribution.lrp(net, x, 0, composites.epsilon_plus_flat)
+    if work.startswith(("convolution", "max pooling")):
+        layer = MaxPool2d(2) if "max" in work else Conv2d.random(3, 32, 64, rng, bias=False)
+        x = rng.standard_normal((batch, 28, 28, 32), dtype="float32")
+        dy = rng.standard_normal(layer.forward(x).shape, dtype="float32")
+        verb = {"forward": lambda: layer.forward(x), "gradient": lambda: layer.gradient(x, dy),
+                "weights": lambda: layer.parameter_gradients(x, dy)}
+        return verb[work.split()[-1]]
+    net, x = models.cnn(rng), digits(batch)
+    if work == "training, 20 steps":
+        images, labels = digits(20 * batch), rng.integers(0, 10, 20 * batch)
+        return lambda: train.fit(net, images, labels, epochs=1, rng=rng, batch_size=batch, quiet=True)
+    rules = {"epsilon": lrp.epsilon, "z+": composites.alpha1_beta0, "alpha2-beta1": composites.alpha2_beta1}
+    if work in rules:
+        return lambda: attribution.lrp(net, x, 0, rules[work])
+    return {"gradient": lambda: attribution.gradient(net, x, 0),
+            "integrated gradients, 50": lambda: attribution.integrated_gradients(net, x, 0, steps=50),
+            "SmoothGrad, 50": lambda: attribution.smoothgrad(net, x, 0, samples=50)}[work]
+
+
+def torch_cnn():
+    """The architecture of `models.cnn` in torch, with the same weights."""
+    import torch
+    from torch import nn
+
+    from minixnn import models
+    ours = models.cnn(np.random.default_rng(0))
+    theirs = nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1, bias=False), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(64, 128, 3, padding=1, bias=False), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True),
+        nn.Flatten(), nn.Linear(2048, 256, bias=False), nn.ReLU(), nn.Linear(256, 10, bias=False))
+    mine = [layer.W for layer in ours.layers if layer.arrays()]
+    mine[3] = mine[3].reshape(4, 4, 128, 256).transpose(2, 0, 1, 3).reshape(2048, 256)     # flattened channels first
+    with torch.no_grad():
+        for W, parameter in zip(mine, theirs.parameters()):
+            parameter.copy_(torch.from_numpy(W.T.copy() if W.ndim == 2 else W.transpose(3, 2, 0, 1).copy()))
+        x = digits(2)
+        same = np.allclose(theirs(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())), ours.forward(x), atol=1e-4)
+    assert same, "the two networks must be one"
+    return theirs
+
+
+def torch_vgg16():
+    """The layers of VGG-16 with random weights."""
+    from torch import nn
+    layers, channels = [], 3
+    for width, convolutions in zip((64, 128, 256, 512, 512), (2, 2, 3, 3, 3)):
+        for _ in range(convolutions):
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(25088, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(),
+                         nn.Linear(4096, 1000))
+
+
+def torch(work, batch):
+    """Automatic differentiation by hand, with nothing between."""
+    import torch as th
+    from torch import nn
+    if work.startswith(("convolution", "max pooling")):
+        layer = nn.MaxPool2d(2) if "max" in work else nn.Conv2d(32, 64, 3, padding=1, bias=False)
+        x = th.randn(batch, 32, 28, 28)
+        dy = th.randn_like(layer(x))
+        if work.endswith("forward"):
+            def forward():
+                with th.no_grad():
+                    layer(x)
+            return forward
+        # Backward alone is not to be had through autograd; the graph is built once and run through many times.
+        wanted = layer.weight if work.endswith("weights") else x.requires_grad_()
+        y = layer(x)
+        return lambda: th.autograd.grad(y, wanted, dy, retain_graph=True)
+    net = torch_cnn()
+    if work == "training, 20 steps":
+        images, labels = th.rand(20 * batch, 1, 28, 28), th.randint(0, 10, (20 * batch,))
+        full = nn.Sequential(*net[:10], nn.Dropout(0.3), *net[10:12], nn.Dropout(0.5), net[12])     # as models.cnn
+        optimizer = th.optim.Adam(full.parameters())
+
+        def train():
+            for n in range(0, len(images), batch):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(full(images[n:n + batch]), labels[n:n + batch]).backward()
+                optimizer.step()
+        return train
+    x = th.from_numpy(digits(batch).transpose(0, 3, 1, 2).copy())
+
+    def gradient(x):
+        x = x.detach().requires_grad_()
+        return th.autograd.grad(net(x)[:, 0].sum(), x)[0]
+
+    def of_changed(change):
+        """The mean gradient over 50 changed copies, as many at a time as make about a hundred images."""
+        total, at_once = 0, max(1, 100 // len(x))
+        for part in x.split(100):
+            sums = [gradient(th.cat([change(part, k) for k in range(first, min(first + at_once, 50))])).reshape(
+                -1, *part.shape).sum(0) for first in range(0, 50, at_once)]
+            total = sum(sums)
+        return total
+    return {"gradient": lambda: [gradient(part) for part in x.split(100)],
+            "integrated gradients, 50": lambda: of_changed(lambda x, k: x * ((k + 0.5) / 50)),
+            "SmoothGrad, 50": lambda: of_changed(lambda x, k: x + 0.15 * th.randn_like(x))}[work]
+
+
+def zennit(work, batch, whole=False):
+    """Zennit: a composite of one rule, or its own EpsilonPlusFlat; fed 100 images at a time, or all (`whole`)."""
+    from tests.peers.libraries import torch as th, zennit as zn
+    if zn is None:
+        raise ImportError("zennit is not installed")
+    from zennit.attribution import Gradient, IntegratedGradients, SmoothGrad
+    from zennit.composites import EpsilonPlusFlat, LayerMapComposite
+    from zennit.rules import AlphaBeta, Epsilon, Pass, ZPlus
+    from zennit.types import Activation, Convolution, Linear
+    if work == "VGG-16 epsilon_plus_flat":
+        net, x, composite = torch_vgg16(), th.rand(batch, 3, 224, 224), EpsilonPlusFlat()
+        start = th.eye(1000)[[0] * batch]
+        attributor = Gradient(net, composite)
+        return lambda: attributor(x, start)
+    rule = {"epsilon": Epsilon, "z+": ZPlus, "alpha2-beta1": partial(AlphaBeta, 2, 1)}.get(work)
+    if rule:
+        composite = LayerMapComposite([(Activation, Pass()), (Convolution, rule()), (Linear, rule())])
+        attributor = Gradient(torch_cnn(), composite)
+    else:
+        attributor = {"gradient": Gradient, "integrated gradients, 50": partial(IntegratedGradients, n_iter=50),
+                      "SmoothGrad, 50": partial(SmoothGrad, n_iter=50)}[work](torch_cnn())
+    x = th.from_numpy(digits(batch).transpose(0, 3, 1, 2).copy())
+    start, parts = th.eye(10)[:1], x.split(batch if whole else 100)
+
+    def explain():
+        with attributor:
+            for part in parts:
+                attributor(part, start.expand(len(part), -1))
+    return explain
+
+
+def captum(work, batch):
+    """Captum, 100 images at a time."""
+    from captum.attr import LRP, IntegratedGradients, NoiseTunnel, Saliency
+    from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
+
+    from tests.peers.libraries import torch as th
+    net = torch_cnn()
+    parts = th.from_numpy(digits(batch).transpose(0, 3, 1, 2).copy()).split(100)
+    rule = {"epsilon": EpsilonRule, "z+": Alpha1_Beta0_Rule}.get(work)
+    if rule:
+        def explain():
+            for part in parts:
+                for layer in net:                           # captum takes the rules off again after each call, and
+                    if not isinstance(layer, (th.nn.MaxPool2d, th.nn.ReLU)):         # has its own for these two
+                        layer.rule = rule() if hasattr(layer, "weight") else EpsilonRule()
+                LRP(net).attribute(part.clone().requires_grad_(), target=0)
+        return explain
+    if work == "integrated gradients, 50":
+        method, options = IntegratedGradients(net), {"n_steps": 50, "internal_batch_size": 100}
+    elif work == "SmoothGrad, 50":
+        method, options = NoiseTunnel(Saliency(net)), {"nt_samples": 50, "nt_samples_batch_size":
+                                                       max(1, 100 // batch), "stdevs": 0.15, "abs": False}
+    else:
+        method, options = {"gradient": Saliency}[work](net), {"abs": False}
+    return lambda: [method.attribute(part.clone().requires_grad_(), target=0, **options) for part in parts]
+
+
+CONTENDERS = {"minixnn": minixnn, "zennit": zennit, "zennit, whole batch": partial(zennit, whole=True),
+              "captum": captum, "torch": torch}
+
+
+def serve(contender):
+    """Read {"work", "batch"} from each line, do it once, write the seconds it took. {"peak": true}: memory, MiB."""
+    ready, found, threads = None, None, int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    clock = time.process_time if threads == 1 else time.perf_counter    # a single thread: its own time, undisturbed
+    if contender != "minixnn":
+        from tests.peers.libraries import torch as th
+        if th is not None:
+            th.set_num_threads(threads)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if request.get("peak"):
+                answer = {"mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+            else:
+                key = request["work"], request["batch"]
+                if key != ready:
+                    found = CONTENDERS[contender](*key)
+                    found()                                 # the first time is for warming up
+                    ready = key
+                gc.collect()
+                start = clock()
+                found()
+                answer = {"seconds": clock() - start}
+        except (KeyError, ImportError) as error:            # this library has no such method, or is not there
+            answer = {"absent": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
