@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import standin_cupy
 
-from minixnn import attribution, backend, batching, layers, passes
+from minixnn import attribution, backend, batching, layers, ledger, passes
 from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
                             MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh)
 from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
-from minixnn.rules import composites, deep_taylor, lrp
+from minixnn.rules import composites, deep_taylor, lrp, root_points
 from minixnn.train import SGD, Adam, accuracy, cross_entropy, fit, softmax
 
 
@@ -377,3 +377,25 @@ def test_a_batch_is_a_hundred_digits_on_the_host_and_thousands_on_a_device(xp):
     for wrong in (0, 2.0, "all"):
         with pytest.raises(ValueError, match="expected a positive whole number"):
             batching.at_a_time(digits, wrong)
+
+
+@pytest.mark.parametrize("rules", [lrp.epsilon, lrp.alpha_beta, lrp.gamma_signed, composites.epsilon_plus_flat,
+                                   composites.epsilon_gamma_box, composites.deep_taylor])
+def test_the_ledger_is_kept_on_the_host_of_relevance_that_is_anywhere(rules, xp):
+    net = a_net().astype("float64")
+    x = X.astype("float64")
+    kept = ledger.ledger(net, x, [0, 4, 1], rules, batch_size=2)
+    found = ledger.ledger(net.on(xp), xp.asarray(x), [0, 4, 1], rules, batch_size=2)
+    assert found.largest_residual < 1e-10
+    for mine, row in zip([*found.rows, found.total], [*kept.rows, kept.total]):
+        assert mine.layer == row.layer and mine.rule == row.rule
+        for column in ledger.COLUMNS:
+            assert getattr(mine, column) == pytest.approx(getattr(row, column), rel=1e-4, abs=1e-9 * row.moved), column
+
+
+@pytest.mark.parametrize("rule", [deep_taylor.w_square, deep_taylor.z_plus, partial(deep_taylor.z_box, low=0, high=1)])
+@pytest.mark.parametrize("question", [root_points.root_points, root_points.expansion, root_points.value_at_root,
+                                      root_points.is_inside, root_points.search_direction])
+def test_root_points(question, rule, xp):
+    layer, x = Dense(draw(6, 4), -abs(draw(4, seed=1))), X.reshape(-1, 6)[:4]
+    assert_same(question(on(layer, xp), xp.asarray(x), rule), question(layer, x, rule), xp)
