@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_layers import assert_same, host, on
 
-from minixnn.backend import stabilize
+from minixnn.backend import positive, stabilize
 from minixnn.layers import AvgPool2d, Conv2d, Dense, GlobalAvgPool, MaxPool2d, SumPool2d
 from minixnn.rules import deep_taylor as dt
 from minixnn.rules import lrp
@@ -115,7 +115,7 @@ def test_a_huge_gamma_is_alpha1_beta0_where_something_is_positive(case):
     """What is positive outgrows all else; where nothing is, gamma keeps LRP-0 and alpha1-beta0 has no taker."""
     layer, x, rng = case
     x = abs(x) + 0.25
-    excited = layer.with_weights(np.maximum(layer.W, 0), None if layer.b is None else np.maximum(layer.b, 0)).forward(x)
+    excited = layer.with_weights(positive(layer.W), positive(layer.b)).forward(x)
     R = strategies.grid(rng, excited.shape, x.dtype) * (excited > 0)
     came = lrp.gamma(layer, x, R, gamma=1e9)
     assert came == pytest.approx(lrp.alpha_beta(layer, x, R, alpha=1, beta=0), rel=1e-5, abs=1e-5)
@@ -138,8 +138,11 @@ def test_a_rule_without_bias_conserves_relevance_output_by_output(case, rule):
     rule = partial(dt.z_box, low=-1, high=3) if rule == "z_box" else rule
     R = strategies.grid(rng, layer.forward(x).shape, x.dtype)
     links, b = oracles.connections(layer, x.shape[1:])
-    held = sum(float(r) for image, relevance in zip(oracles.images(x), oracles.images(R))
-               for k, r in enumerate(relevance) if links[k] and sum(formula([(image[j], w) for j, w in links[k]], b[k])))
+    held = 0.0
+    for image, relevances in zip(oracles.images(x), oracles.images(R)):
+        for k, inputs in enumerate(links):
+            if inputs and sum(formula([(image[j], w) for j, w in inputs], b[k])) != 0:
+                held += float(relevances[k])
     total = rule(layer, x, R).sum()
     assert total == pytest.approx(held, rel=1e-9, abs=1e-9), f"{layer!r}: arrived {total}, started {held}"
 

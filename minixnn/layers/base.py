@@ -47,6 +47,11 @@ class Layer:
         raise TypeError(f"{self!r} is not an affine layer: it has no weights that a rule could change; "
                         "give None as this layer's entry in the list of rules")
 
+    def __getattr__(self, name):
+        """Python asks here for what it finds nowhere else; mostly it is a rule that asks a pool for its weights."""
+        hint = ": it is no affine layer; give None as its entry in the list of rules" if name in ("W", "b") else ""
+        raise AttributeError(f"{type(self).__name__} has no {name}{hint}")
+
     def forward(self, x):
         raise NotImplementedError(f"{type(self).__name__}.forward")
 

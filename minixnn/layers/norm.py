@@ -110,25 +110,35 @@ class _OverBatch(Layer):
 def fold_batch_norm(net):
     """An equivalent network without batch normalisation: each one is merged into its neighbour.
 
-    After a Dense or Conv2d layer y = x W + b, the pair (y - mean) s + beta' is one layer with weights W s and
-    bias (b - mean) s + beta. Rules are then not disturbed by a layer that only rescales.
+    After a Dense or Conv2d layer y = x W + b, the pair (y - mean) s + beta is one layer with weights W s and
+    bias (b - mean) s + beta, where s = gamma / sqrt(variance + epsilon). Rules are then not disturbed by a layer that only rescales.
     Guillemot et al. 2020 (arXiv 2002.11018).
 
-    Raises ValueError where a BatchNorm2d has no such layer directly before it.
+    Raises ValueError where a BatchNorm2d has no such layer directly before it, in the network or in its branch of
+    a Residual.
     """
+    from minixnn.network import Network
+    return Network(_folded(net.layers, "layer "))
+
+
+def _folded(layers, place):
+    """A list of layers without batch normalisation; `place` says where in the network the list lies."""
     from minixnn.layers.conv import Conv2d
     from minixnn.layers.dense import Dense
-    from minixnn.network import Network
+    from minixnn.layers.residual import Residual
 
-    layers = []
-    for l, layer in enumerate(net.layers):
-        if not isinstance(layer, BatchNorm2d):
-            layers.append(layer)
-        elif layers and isinstance(layers[-1], (Conv2d, Dense)):
-            before = layers.pop()
+    result = []
+    for l, layer in enumerate(layers):
+        if isinstance(layer, Residual):
+            result.append(Residual(*(_folded(inside, f"{place}{l}.{branch}.")
+                                     for branch, inside in layer.branches.items())))
+        elif not isinstance(layer, BatchNorm2d):
+            result.append(layer)
+        elif result and isinstance(result[-1], (Conv2d, Dense)):
+            before = result.pop()
             bias = layer.b if before.b is None else before.b * layer.W + layer.b
-            layers.append(before.with_weights(before.W * layer.W, bias))    # W (..., O) * (O,)
+            result.append(before.with_weights(before.W * layer.W, bias))    # W (..., O) * (O,)
         else:
-            raise ValueError(f"layer {l} is {layer!r} behind {net.layers[l - 1] if l else 'the input'!r}; it can be "
+            raise ValueError(f"{place}{l} is {layer!r} behind {layers[l - 1] if l else 'the input'!r}; it can be "
                              "folded only into a Conv2d or Dense directly before it")
-    return Network(layers)
+    return result

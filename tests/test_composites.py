@@ -1,0 +1,97 @@
+"""Does every composite put the rule where its name says?"""
+from functools import partial
+
+import numpy as np
+import pytest
+
+from minixnn import Network, passes
+from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,
+                            SumPool2d)
+from minixnn.network import name_of
+from minixnn.rules import composites, lrp
+from minixnn.rules import deep_taylor as dt
+
+RNG = np.random.default_rng(0)
+NET = Network([Conv2d.random(3, 1, 4, RNG), BatchNorm2d.identity(4), ReLU(), MaxPool2d(2), Conv2d.random(3, 4, 4, RNG),
+               ReLU(), AvgPool2d(2), Conv2d.random(1, 4, 4, RNG), ReLU(), SumPool2d(2), Flatten(), Dropout(),
+               Dense.random(4, 5, RNG), ReLU(), Dense.random(5, 3, RNG)])
+GAP = Network([Conv2d.random(3, 1, 4, RNG), ReLU(), GlobalAvgPool(), Dense.random(4, 3, RNG)])
+DENSE = Network([Flatten(), Dense.random(64, 5, RNG), ReLU(), Dense.random(5, 3, RNG)])
+IMAGES = RNG.random((2, 8, 8, 1)).astype("float32")
+
+PLUS, TWO_ONE, EPSILON = "alpha_beta (alpha=1.0, beta=0.0)", "alpha_beta (alpha=2.0, beta=1.0)", "epsilon"
+GAMMA, BOX = "gamma (gamma=0.25)", "z_box (low=0.0, high=1.0)"
+# name: the rules of the first convolution, the further ones, dense layers, max pools, other affine layers
+EXPECTED = {
+    "epsilon_plus": (PLUS, PLUS, EPSILON, "", EPSILON),
+    "epsilon_plus_flat": ("flat", PLUS, EPSILON, "", EPSILON),
+    "epsilon_alpha2_beta1": (TWO_ONE, TWO_ONE, EPSILON, "", EPSILON),
+    "epsilon_alpha2_beta1_flat": ("flat", TWO_ONE, EPSILON, "", EPSILON),
+    "epsilon_gamma_box": (BOX, GAMMA, EPSILON, "", EPSILON),
+    "deep_taylor": ("w_square", "z_plus", "z_plus", "proportional", EPSILON),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_composite_gives_each_kind_of_layer_its_rule(name):
+    first, conv, dense, max_pool, affine = EXPECTED[name]
+    found = [name_of(rule) for rule in getattr(composites, name)(NET)]
+    assert found == [first, affine, "", max_pool, conv, "", affine, conv, "", affine, "", "", dense, "", dense]
+    assert [name_of(rule) for rule in getattr(composites, name)(GAP)] == [first, "", affine, dense]
+
+
+@pytest.mark.parametrize("name, first", [("epsilon_plus", EPSILON), ("epsilon_plus_flat", "flat"),
+                                         ("epsilon_alpha2_beta1_flat", "flat"), ("epsilon_gamma_box", BOX),
+                                         ("deep_taylor", "w_square")])
+def test_the_rule_for_the_pixels_goes_to_the_first_layer_with_weights_also_if_it_is_dense(name, first):
+    found = [name_of(rule) for rule in getattr(composites, name)(DENSE)]
+    assert found == ["", first, "", "z_plus" if name == "deep_taylor" else EPSILON]
+
+
+def test_no_composite_is_left_untested():
+    marked = {name for name, f in vars(composites).items() if getattr(f, "composite", False)}
+    assert marked == set(EXPECTED)
+
+
+def test_knobs_reach_the_rules():
+    rules = composites.epsilon_gamma_box(NET, low=-1, high=2, gamma=0.5)
+    assert rules[0].func is dt.z_box and rules[0].keywords == {"low": -1, "high": 2}
+    assert rules[4].func is lrp.gamma and rules[4].keywords == {"gamma": 0.5}
+    box = composites.deep_taylor(NET, low=-1, high=2)[0]
+    assert box.func is dt.z_box and box.keywords == {"low": -1, "high": 2}
+
+
+@pytest.mark.parametrize("bounds", [{"low": 0}, {"high": 1}])
+def test_deep_taylor_wants_both_bounds_or_neither(bounds):
+    with pytest.raises(ValueError, match="both bounds.*or neither"):
+        composites.deep_taylor(NET, **bounds)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_composite_can_be_given_as_itself_called_or_as_a_partial(name, dtype):
+    composite = getattr(composites, name)
+    net, x = NET.astype(dtype), IMAGES.astype(dtype)
+    expected = passes.lrp(net, x, rules=composite(net))
+    for rules in (composite, partial(composite), tuple(composite(net))):
+        came = passes.lrp(net, x, rules=rules)
+        assert all(np.array_equal(a, b) for a, b in zip(came, expected))
+    assert {R.dtype for R in expected} == {np.dtype(dtype)}
+    assert [R.shape for R in expected] == [a.shape for a in net.trace(x)]
+    assert np.isfinite(expected[0]).all() and expected[0].any()
+
+
+def test_one_rule_serves_every_affine_layer():
+    rules = composites.rules_for(NET, lrp.flat)
+    assert [rule is lrp.flat for rule in rules] == [name_of(r) != "" for r in composites.epsilon_plus(NET)]
+
+
+def test_a_composite_of_ones_own_is_marked_by_the_decorator():
+    @composites.composite
+    def all_flat(net):
+        return [lrp.flat if hasattr(layer, "W") else None for layer in net.layers]
+
+    assert np.array_equal(passes.lrp(NET, IMAGES, rules=all_flat)[0], passes.lrp(NET, IMAGES, rules=lrp.flat)[0])
+    assert [name_of(r) for r in composites.by_kind(NET, conv=lrp.flat, dense=dt.w_square)] == [
+        name_of(r).replace(PLUS, "flat") if l < 12 else name_of(r).replace(EPSILON, "w_square")
+        for l, r in enumerate(composites.epsilon_plus(NET))]

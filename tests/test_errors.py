@@ -1,0 +1,185 @@
+"""Is wrong input refused where it comes in, in a sentence that tells what came, what was expected, what to do?"""
+from functools import partial
+
+import numpy as np
+import pytest
+
+from minixnn import Network, passes
+from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
+                            MaxPool2d, ReLU, SumPool2d, Unflatten)
+from minixnn.rules import lrp
+from minixnn.rules import deep_taylor as dt
+
+RNG = np.random.default_rng(0)
+NET = Network([Conv2d.random(3, 1, 2, RNG), ReLU(), MaxPool2d(2), Flatten(), Dense.random(32, 3, RNG)])
+IMAGES = RNG.random((4, 8, 8, 1)).astype("float32")
+
+
+def one_bad(value):
+    x = IMAGES.copy()
+    x[2, 3, 3, 0] = value
+    return x
+
+
+BAD_IMAGES = {
+    "a single image": (IMAGES[0], ValueError, r"Conv2d\(3x3, 1 -> 2\) got .* shape \(8, 8, 1\), expected 4 axes"),
+    "no channel axis": (IMAGES[..., 0], ValueError, "expected 4 axes .*height, width, channels"),
+    "one number an image": (IMAGES[:, 0, 0, 0], ValueError, r"expected a batch .*write x\[None\]"),
+    "flat images": (IMAGES.reshape(4, -1), ValueError, "expected 4 axes"),
+    "three channels": (IMAGES.repeat(3, axis=3), ValueError, "got images of 3 channels, expected 1; .*channel-last"),
+    "channel first": (IMAGES.transpose(0, 3, 1, 2), ValueError, "got images of 8 channels, expected 1; .*channel-last"),
+    "larger images": (np.ones((1, 12, 12, 1)), ValueError, r"Dense\(32 -> 3\) got 72 inputs an image, expected 32"),
+    "one pixel": (np.ones((1, 1, 1, 1)), ValueError, "1 x 1 pixels, smaller than its window of 2 x 2; .*'same'"),
+    "bytes": ((255 * IMAGES).astype("uint8"), ValueError, "type uint8, expected floating point; .*astype.*/ 255"),
+    "whole numbers": (np.ones((1, 8, 8, 1), int), ValueError, "type int64, expected floating point"),
+    "booleans": (IMAGES > 0.5, ValueError, "type bool, expected floating point"),
+    "complex numbers": (IMAGES * 1j, ValueError, "type complex64, expected floating point"),
+    "objects": (IMAGES.astype(object), ValueError, "type object, expected floating point"),
+    "NaN": (one_bad(np.nan), ValueError, "NaN or infinite.*division by zero"),
+    "infinity": (one_bad(np.inf), ValueError, "NaN or infinite"),
+    "minus infinity": (one_bad(-np.inf), ValueError, "NaN or infinite"),
+    "no images": (IMAGES[:0], ValueError, r"empty batch of shape \(0, 8, 8, 1\), expected at least one image"),
+    "a list": (IMAGES.tolist(), TypeError, "got list, expected a NumPy or CuPy array; convert it"),
+    "None": (None, TypeError, "got NoneType, expected a NumPy or CuPy array"),
+}
+USES = {
+    "forward": lambda x: NET.forward(x), "trace": lambda x: NET.trace(x), "predict": lambda x: NET.predict(x),
+    "gradient": lambda x: passes.gradient(NET, x), "deconvnet": lambda x: passes.deconvnet(NET, x),
+    "guided_backprop": lambda x: passes.guided_backprop(NET, x), "lrp": lambda x: passes.lrp(NET, x),
+    "deep_taylor": lambda x: passes.deep_taylor(NET, x), "deeplift": lambda x: passes.deeplift(NET, x, IMAGES[:1] * 0),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("bad", BAD_IMAGES)
+def test_images_that_do_not_fit_are_refused_by_everything_that_takes_images(bad, use):
+    x, error, sentence = BAD_IMAGES[bad]
+    if use == "deeplift" and bad not in ("a list", "None") and x.shape[1:] != IMAGES.shape[1:]:
+        sentence = f"{sentence}|got a reference of shape"               # x and its reference cannot both fit
+    if use == "predict" and bad == "None":
+        sentence = f"{sentence}|NoneType"
+    with pytest.raises(error, match=sentence):
+        USES[use](x)
+
+
+def test_large_finite_numbers_are_no_infinity():
+    """Their sum overflows float32; the numbers themselves are all right."""
+    x = np.full((1, 2), 3e38, "float32")
+    assert Network([ReLU()]).forward(x).tolist() == x.tolist()
+
+
+BAD_TARGETS = {
+    "too large": (3, "got target 3, expected a class from 0 to 2"),
+    "negative": (-1, "got target -1, expected a class from 0 to 2"),
+    "one of many too large": ([0, 1, 7, 2], "got target 7, expected a class from 0 to 2"),
+    "one of many negative": ([0, 1, -2, 2], "got target -2"),
+    "too few": ([0, 1, 2], r"targets of shape \(3,\).*one for each of the 4 images"),
+    "too many": ([0] * 5, r"targets of shape \(5,\)"),
+    "one hot": (np.eye(3)[[0, 1, 2, 0]], r"targets of shape \(4, 3\)"),
+    "a column": (np.zeros((4, 1), int), r"targets of shape \(4, 1\)"),
+    "a fraction": (1.0, "type float64, expected None, one whole number"),
+    "a numpy fraction": (np.float32(1.5), "type float32"),
+    "fractions": ([0.0, 1, 2, 0], "type float64"),
+    "a name": ("cat", "one whole number"),
+    "a truth": (True, "type bool"),
+    "none of them": ([], r"shape \(0,\)"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_TARGETS)
+@pytest.mark.parametrize("use", ["gradient", "deconvnet", "guided_backprop", "lrp", "deep_taylor", "deeplift"])
+def test_a_target_that_is_no_class_is_refused(use, bad):
+    target, sentence = BAD_TARGETS[bad]
+    reference = (0 * IMAGES,) if use == "deeplift" else ()
+    with pytest.raises(ValueError, match=sentence):
+        getattr(passes, use)(NET, IMAGES, *reference, target=target)
+
+
+@pytest.mark.parametrize("use", ["gradient", "deconvnet", "guided_backprop", "lrp", "deep_taylor", "deeplift"])
+@pytest.mark.parametrize("start, error, sentence", [
+    (np.ones((4, 2)), ValueError, r"start of shape \(4, 2\), expected the output's shape \(4, 3\)"),
+    (np.ones(3), ValueError, "start of shape"), (np.ones((3, 3)), ValueError, "start of shape"),
+    ([[1, 0, 0]], TypeError, "got list, expected a NumPy or CuPy array")])
+def test_a_start_of_another_shape_is_refused(use, start, error, sentence):
+    reference = (0 * IMAGES,) if use == "deeplift" else ()
+    with pytest.raises(error, match=sentence):
+        getattr(passes, use)(NET, IMAGES, *reference, start=start)
+
+
+@pytest.mark.parametrize("rules, sentence", [
+    ([lrp.epsilon] * 4, "a list of 4 rules for 5 layers; give one entry a layer"), ([], "a list of 0 rules for 5"),
+    ((lrp.epsilon,) * 6, "a list of 6 rules"), ("epsilon", "got rules='epsilon', expected a rule such as lrp.epsilon"),
+    (None, "got rules=None, expected a rule"), ({0: lrp.epsilon}, "expected a rule"),
+    ([None] * 5, "Dense.*needs a rule to pass relevance on, got None"),
+    ([lrp.epsilon, None, None, None, "flat"], "got 'flat' as the rule of layer 4, expected a function"),
+    ([None, lrp.epsilon, None, None, lrp.epsilon], "Conv2d.*needs a rule"),
+    (partial(lrp.alpha_beta, alpha=2, beta=0), "alpha=2, beta=0, expected alpha - beta = 1"),
+    (partial(dt.z_box, low=0.5, high=1), "pixels outside"),
+])
+def test_rules_that_do_not_fit_the_network_are_refused(rules, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        passes.lrp(NET, IMAGES, rules=rules)
+
+
+def test_a_rule_that_changes_weights_is_refused_by_a_layer_that_has_none():
+    with pytest.raises(AttributeError, match="MaxPool2d has no W: it is no affine layer; give None"):
+        passes.lrp(NET, IMAGES, rules=[lrp.epsilon, None, dt.z_plus, None, lrp.epsilon])
+
+
+@pytest.mark.parametrize("use", [partial(passes.lrp, rules=dt.z_plus), partial(passes.lrp, rules=lrp.gamma)])
+def test_a_negative_image_is_refused_by_the_rules_for_positive_ones(use):
+    with pytest.raises(ValueError, match="negative inputs, expected x >= 0"):
+        use(NET, IMAGES - 0.5)
+
+
+@pytest.mark.parametrize("low, high", [(0, 0.5), (0.5, 1), (1, 0), (np.full((8, 8, 1), 0.6), 1)])
+def test_an_image_outside_its_box_is_refused(low, high):
+    with pytest.raises(ValueError, match="outside.*such as low=0, high=1"):
+        passes.deep_taylor(NET, IMAGES, low=low, high=high)
+
+
+W4, ONE = np.ones((3, 3, 1, 2)), np.ones(1)
+BAD_LAYERS = {
+    "Dense, three axes": (lambda: Dense(np.ones((1, 2, 3))), r"weights of shape \(1, 2, 3\), expected 2 axes"),
+    "Dense, bias": (lambda: Dense(np.ones((2, 3)), np.ones(2)), r"shape \(2,\), .*one number per output: \(3,\)"),
+    "Dense, init": (lambda: Dense.random(1, 1, RNG, init="best"), "init='best', expected one of .*glorot.*he"),
+    "Conv2d, two axes": (lambda: Conv2d(np.ones((3, 3))), r"expected 4 axes \(kernel height, kernel width"),
+    "Conv2d, bias": (lambda: Conv2d(W4, np.ones(1)), r"bias of shape \(1,\), expected one number a channel: \(2,\)"),
+    "Conv2d, stride 0": (lambda: Conv2d(W4, stride=0), "stride=0, expected a positive whole number"),
+    "Conv2d, stride 1.5": (lambda: Conv2d(W4, stride=1.5), "stride=1.5, expected a positive whole number"),
+    "Conv2d, three strides": (lambda: Conv2d(W4, stride=(1, 1, 1)), "or a pair of them"),
+    "Conv2d, padding word": (lambda: Conv2d(W4, padding="full"), "padding='full', expected 'valid', 'same'"),
+    "Conv2d, padding pair": (lambda: Conv2d(W4, padding=(1, 1)), r"or \(\(top, bottom\), \(left, right\)\)"),
+    "Conv2d, padding below 0": (lambda: Conv2d(W4, padding=-1), "padding="),
+    "Conv2d, padding 0.5": (lambda: Conv2d(W4, padding=0.5), "padding=0.5"),
+    "Conv2d, kernel of no size": (lambda: Conv2d.random(0, 1, 1, RNG), "size=0"),
+    "MaxPool2d, size 0": (lambda: MaxPool2d(0), "size=0, expected a positive whole number"),
+    "AvgPool2d, size word": (lambda: AvgPool2d("2"), "size='2'"),
+    "SumPool2d, padding as wide as the window": (lambda: SumPool2d(2, 1, 2), "hold padding alone; pad by less"),
+    "BatchNorm2d, shapes": (lambda: BatchNorm2d(ONE, ONE, ONE, np.ones(2)), "expected four of shape"),
+    "Dropout, rate 1": (lambda: Dropout(1), r"rate=1, expected a share of units in \[0, 1\)"),
+    "Dropout, rate below 0": (lambda: Dropout(-0.1), "rate=-0.1"),
+    "Unflatten, no shape": (lambda: Unflatten(()), r"shape=\(\), expected that of one image"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_LAYERS)
+def test_a_layer_that_makes_no_sense_is_refused_when_it_is_built(bad):
+    build, sentence = BAD_LAYERS[bad]
+    with pytest.raises(ValueError, match=sentence):
+        build()
+
+
+@pytest.mark.parametrize("layer, x, sentence", [
+    (MaxPool2d(2), np.ones((2, 4)), "MaxPool2d.*expected 4 axes"),
+    (AvgPool2d(3), np.ones((1, 2, 5, 1)), "2 x 5 pixels, smaller than its window of 3 x 3"),
+    (GlobalAvgPool(), np.ones((2, 4)), "GlobalAvgPool.*expected 4 axes"),
+    (Dense(np.ones((4, 1))), np.ones((1, 2, 2, 1)), "put a Flatten layer before it"),
+    (ChannelScale(np.ones(2)), np.ones((1, 3)), "got 3 channels, expected 2"),
+    (BatchNorm2d.identity(2), np.ones((1, 2, 2, 3)), "BatchNorm2d.*got 3 channels, expected 2"),
+    (Unflatten((2, 2, 1)), np.ones((3, 5)), r"shape \(3, 5\), expected \(images, 4\)"),
+    (Conv2d(W4, padding="valid"), np.ones((1, 2, 9, 1)), "2 x 9 pixels, smaller than its window"),
+])
+def test_a_layer_refuses_what_it_cannot_take(layer, x, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        layer.forward(x)

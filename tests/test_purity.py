@@ -1,0 +1,147 @@
+"""Does a verb leave the layer and its arguments as they were, and float32 as float32?"""
+import copy
+from functools import partial
+
+import numpy as np
+import pytest
+
+from minixnn import Network, passes
+from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
+                            MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
+from minixnn.rules import composites, lrp
+from minixnn.rules import deep_taylor as dt
+
+RNG = np.random.default_rng(0)
+IMAGE, FLAT = (2, 6, 5, 6), (2, 12)
+LAYERS = [
+    (Dense.random(12, 4, RNG), FLAT), (Dense.random(12, 4, RNG, bias=False), FLAT),
+    (Conv2d.random(3, 6, 3, RNG), IMAGE), (Conv2d.random(3, 6, 3, RNG, stride=2, padding=((0, 1), (2, 0))), IMAGE),
+    (Conv2d.random(2, 6, 3, RNG, bias=False, padding="valid"), IMAGE), (MaxPool2d(2), IMAGE),
+    (MaxPool2d(3, 2, "same"), IMAGE), (AvgPool2d(2), IMAGE), (AvgPool2d(3, 1, 1), IMAGE), (SumPool2d(3, 2, 1), IMAGE),
+    (AvgPool2d(3, 1, 1, count_padding=True), IMAGE), (GlobalAvgPool(), IMAGE),
+    (BatchNorm2d(*RNG.normal(size=(3, 6)), RNG.random(6)), IMAGE), (ChannelScale(RNG.normal(size=6)), IMAGE),
+    (ReLU(), IMAGE), (Sigmoid(), IMAGE), (Tanh(), IMAGE), (Softplus(), IMAGE), (Flatten(), IMAGE),
+    (Unflatten((2, 3, 2)), FLAT), (Dropout(0.5), FLAT),
+]
+RULES = {"epsilon": lrp.epsilon, "LRP-0": partial(lrp.epsilon, epsilon=0), "gamma": lrp.gamma,
+         "gamma_signed": lrp.gamma_signed, "alpha_beta": lrp.alpha_beta, "flat": lrp.flat, "z_plus": dt.z_plus,
+         "alpha1 beta0": partial(lrp.alpha_beta, alpha=1, beta=0), "w_square": dt.w_square,
+         "z_box": partial(dt.z_box, low=0, high=1),
+         "z_box a channel": partial(dt.z_box, low=np.zeros(1), high=np.ones(1))}
+
+
+def frozen(*arrays):
+    """The arrays, refusing to be written to."""
+    for a in arrays:
+        a.flags.writeable = False
+    return arrays
+
+
+def in_every_verb(layer, x):
+    """(name, result) of every verb of the layer at x, all arguments and weights being read-only."""
+    layer = layer.map_arrays(lambda a: frozen(a.astype(x.dtype))[0])
+    y = layer.forward(x)
+    x, x_ref, dy = frozen(x, (x * x).astype(x.dtype), (np.cos(y)).astype(x.dtype))
+    before = copy.deepcopy(vars(layer))
+    yield "forward", layer.forward(x), y.shape
+    for verb in ("gradient", "deconvnet", "guided_backprop"):
+        yield verb, getattr(layer, verb)(x, dy), x.shape
+    yield "deeplift", layer.deeplift(x, x_ref, dy), x.shape
+    if hasattr(layer, "W"):
+        for name, rule in RULES.items():
+            yield name, layer.lrp(x, dy, rule), x.shape
+    else:
+        yield "lrp", layer.lrp(x, dy, None), x.shape
+    if isinstance(layer, MaxPool2d):
+        yield "proportional", layer.lrp(x, dy, lrp.proportional), x.shape
+    for name, g in layer.parameter_gradients(x, dy).items():
+        if g is not None:
+            yield f"d{name}", g, layer.arrays()[name].shape
+    after = vars(layer)
+    assert set(after) == set(before), f"{layer!r} has stored {set(after) - set(before)}"
+    assert all(np.array_equal(after[name], before[name]) for name in before), f"{layer!r} has changed"
+
+
+@pytest.mark.parametrize("layer, shape", LAYERS, ids=lambda v: repr(v) if hasattr(v, "forward") else "")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_verb_changes_layer_or_arguments_or_the_dtype(layer, shape, dtype):
+    x = RNG.random(shape).astype(dtype)
+    for name, result, expected in in_every_verb(layer, x):
+        assert result.dtype == dtype, f"{name} of {layer!r} turns {dtype} into {result.dtype}"
+        assert result.shape == expected, f"{name} of {layer!r}: shape {result.shape}, expected {expected}"
+
+
+@pytest.mark.parametrize("layer, shape", LAYERS, ids=lambda v: repr(v) if hasattr(v, "forward") else "")
+def test_the_same_call_gives_the_same_numbers_again(layer, shape):
+    x = RNG.random(shape).astype("float32")
+    first = [result.copy() for _, result, _ in in_every_verb(layer, x.copy())]
+    again = [result for _, result, _ in in_every_verb(layer, x.copy())]
+    assert all(map(np.array_equal, first, again))
+
+
+@pytest.mark.parametrize("verb", ["gradient", "deconvnet", "guided_backprop"])
+@pytest.mark.parametrize("layer, shape", [case for case in LAYERS if not isinstance(case[0], Dropout)],
+                         ids=lambda v: repr(v) if hasattr(v, "forward") else "")
+def test_what_a_verb_returns_shares_no_buffer_with_the_next_call(layer, shape, verb):
+    """A reused buffer must not be handed out: the first result would change under the caller's feet."""
+    layer = layer.map_arrays(lambda a: a.astype("float32"))
+    x = RNG.random(shape).astype("float32")
+    y, dy = layer.forward(x), np.ones_like(layer.forward(x))
+    kept, g = y.copy(), getattr(layer, verb)(x, dy)
+    kept_g = g.copy()
+    other = layer.forward(x + 1)
+    getattr(layer, verb)(x + 1, 2 * dy)
+    assert np.array_equal(y, kept) and np.array_equal(g, kept_g)
+    assert not np.shares_memory(y, other)
+
+
+def whole_net():
+    return Network([Conv2d.random(3, 1, 6, RNG), BatchNorm2d.identity(6), ReLU(), MaxPool2d(2),
+                    Conv2d.random(3, 6, 4, RNG, stride=2), Softplus(), AvgPool2d(2, 1, 1), Flatten(), Dropout(),
+                    Dense.random(36, 5, RNG), ReLU(), Dense.random(5, 3, RNG, bias=False)])
+
+
+COMPOSITES = {name: f for name, f in vars(composites).items() if getattr(f, "composite", False)}
+
+
+@pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["gradient", "deconvnet", "guided_backprop", "deep_taylor", "deeplift", *RULES,
+                                  *COMPOSITES])
+def test_no_pass_changes_the_network_or_the_images_or_the_dtype(name, dtype):
+    net, x = whole_net().astype(dtype), RNG.random((2, 8, 8, 1)).astype(dtype)
+    net = net.map_arrays(lambda a: frozen(a)[0])
+    frozen(x)
+    before = copy.deepcopy([vars(layer) for layer in net.layers])
+    if name in RULES or name in COMPOSITES:
+        first = [RULES.get(name)] + [lrp.epsilon if hasattr(layer, "W") else None for layer in net.layers[1:]]
+        R = passes.lrp(net, x, rules=COMPOSITES.get(name, first))
+    elif name == "deeplift":
+        R = passes.deeplift(net, x, np.zeros((1, 8, 8, 1)))
+    else:
+        R = getattr(passes, name)(net, x)
+    assert {r.dtype for r in R} == {np.dtype(dtype)}, [r.dtype for r in R]
+    for layer, old in zip(net.layers, before):
+        assert vars(layer).keys() == old.keys()
+        assert all(np.array_equal(vars(layer)[key], old[key]) for key in old)
+
+
+@pytest.mark.parametrize("target", [1, [0, 2], np.array([0, 2])])
+def test_targets_and_starts_are_left_alone(target):
+    net, x = whole_net(), RNG.random((2, 8, 8, 1)).astype("float32")
+    kept = copy.deepcopy(target)
+    passes.lrp(net, x, target)
+    assert np.array_equal(target, kept)
+    start, = frozen(np.ones((1, 3)))
+    assert passes.lrp(net, x, start=start)[-1].dtype == np.float32
+
+
+def test_the_trace_is_not_changed_by_a_pass_over_it():
+    """ReLU and Dropout may hand on their input: nothing downstream may write into it."""
+    net, x = whole_net(), RNG.random((2, 8, 8, 1)).astype("float32")
+    A = net.trace(x)
+    kept = [a.copy() for a in A]
+    for l, layer in enumerate(net.layers):
+        layer.forward(A[l])
+        layer.gradient(A[l], A[l + 1])
+    assert all(map(np.array_equal, A, kept))
