@@ -40,6 +40,7 @@ PASSES = {
     "LRP, epsilon_alpha2_beta1": partial(passes.lrp, rules=composites.epsilon_alpha2_beta1),
     "deep Taylor": partial(passes.deep_taylor, low=0, high=1),
     "DeepLIFT": lambda net, x: passes.deeplift(net, x, 0 * x[:1]),
+    "DeepLIFT, RevealCancel": lambda net, x: passes.deeplift_reveal_cancel(net, x, 0 * x[:1]),
 }
 
 
