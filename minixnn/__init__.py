@@ -9,16 +9,17 @@
 """
 import importlib
 
-from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,
-                            Sigmoid, Softplus, SumPool2d, Tanh)
+from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
+                            MaxPool2d, ReLU, Residual, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
 from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 
 __version__ = "0.1.0"
-SUBMODULES = ["attribution", "backend", "datasets", "interop", "layers", "ledger", "metrics", "models", "network",
-              "passes", "plot", "rules", "synthesis", "train"]
-__all__ = ["AvgPool2d", "BatchNorm2d", "Conv2d", "Dense", "Dropout", "Flatten", "GlobalAvgPool", "MaxPool2d", "Network",
-           "ReLU", "Sigmoid", "Softplus", "SumPool2d", "Tanh", "fold_batch_norm", *SUBMODULES]
+SUBMODULES = ["attribution", "backend", "datasets", "density", "generator", "interop", "layers", "ledger", "metrics",
+              "models", "network", "passes", "plot", "rules", "synthesis", "train"]
+__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dense", "Dropout", "Flatten", "GlobalAvgPool",
+           "MaxPool2d", "Network", "ReLU", "Residual", "Sigmoid", "Softplus", "SumPool2d", "Tanh", "Unflatten",
+           "fold_batch_norm", *SUBMODULES]
 
 
 def __getattr__(name):

@@ -54,11 +54,7 @@ class Network:
         """A table, as text: layer, output shape (if an example input `x` is given), parameters, rule."""
         from minixnn.rules.composites import rules_for
         rules = [None] * len(self.layers) if rules is None else rules_for(self, rules)
-        shapes = [""] * len(self.layers) if x is None else [a.shape[1:] for a in self.trace(x[:1])[1:]]
-        rows = [(" l", "layer", "output shape", "parameters", "rule")]
-        for l, layer in enumerate(self.layers):
-            count = sum(a.size for a in layer.arrays().values() if a is not None)
-            rows.append((f"{l:2d}", repr(layer), str(shapes[l]), f"{count:,}" if count else "", name_of(rules[l])))
+        rows = [(" l", "layer", "output shape", "parameters", "rule"), *_rows(self.layers, rules, x, "")]
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
         return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows)
 
@@ -70,8 +66,9 @@ class Network:
         """
         arrays, plan = {}, []
         for l, layer in enumerate(self.layers):
-            if getattr(kinds, type(layer).__name__, None) is not type(layer):
-                raise ValueError(f"layer {l} is {layer!r}, not one of minixnn.layers; only those can be saved")
+            for each in kinds.residual.every_layer([layer]):
+                if getattr(kinds, type(each).__name__, None) is not type(each):
+                    raise ValueError(f"layer {l} is {each!r}, not one of minixnn.layers; only those can be saved")
             mine = {name: to_numpy(a) for name, a in layer.arrays().items() if a is not None}
             plan.append({"kind": type(layer).__name__, "settings": layer.settings(), "arrays": sorted(mine)})
             arrays.update({f"{l}.{name}": _stored(a, dtype, f"{name} of layer {l}") for name, a in mine.items()})
@@ -108,6 +105,23 @@ class Network:
         return "Network([" + ", ".join(map(repr, self.layers)) + "])"
 
 
+def _rows(layers, rules, x, place):
+    """Lines of a description, a residual block followed by those of the layers inside, 4.body.0 and so on."""
+    x = None if x is None else x[:1]
+    for l, (layer, rule) in enumerate(zip(layers, rules)):
+        y = None if x is None else layer.forward(x)
+        count = sum(a.size for a in layer.arrays().values() if a is not None)
+        inside = getattr(layer, "branches", {})
+        yield (f"{place}{l}" if place else f"{l:2d}", repr(layer),
+               "" if y is None else str(y.shape[1:]), f"{count:,}" if count else "", "" if inside else name_of(rule))
+        within = [[None] * len(mine) for mine in inside.values()]
+        if inside and rule is not None:
+            within = kinds.residual.rules_within(layer, rule)
+        for (branch, mine), theirs in zip(inside.items(), within):
+            yield from _rows(mine, theirs, x, f"{place or '  '}{l}.{branch}.")
+        x = y
+
+
 def _stored(array, dtype, what):
     """`array` in the `dtype` of the file, if its numbers fit into that."""
     if dtype is None:
@@ -136,6 +150,8 @@ def name_of(rule):
     """How a rule is called in a table: "alpha_beta (alpha=1.0, beta=0.0)" for a partial, "" for None."""
     if rule is None:
         return ""
+    if isinstance(rule, (list, tuple)):                     # inside a residual block: each rule once
+        return ", ".join(dict.fromkeys(filter(None, map(name_of, rule))))
     knobs = ", ".join(f"{k}={v}" if np.isscalar(v) else k for k, v in getattr(rule, "keywords", {}).items())
     name = getattr(getattr(rule, "func", rule), "__name__", repr(rule))
     return f"{name} ({knobs})" if knobs else name

@@ -14,6 +14,7 @@ import numpy as np
 from minixnn import reveal_cancel
 from minixnn.backend import array_module, like, looking_once, negative, positive, to_numpy
 from minixnn.layers import Affine
+from minixnn.layers.residual import every_layer
 from minixnn.rules import composites, lrp as _lrp
 
 
@@ -122,7 +123,8 @@ def deeplift_reveal_cancel(net, x, x_ref, target=None, start=None):
 
 def warn_of_positive_biases(net):
     """Say where deep Taylor's assumption b <= 0 does not hold."""
-    biased = [(l, layer) for l, layer in enumerate(net.layers) if isinstance(layer, Affine) and layer.b is not None]
+    biased = [(l, layer) for l, outer in enumerate(net.layers) for layer in every_layer([outer])
+              if isinstance(layer, Affine) and layer.b is not None]
     if not biased:
         return
     largest = array_module(biased[0][1].b).stack([layer.b.max() for l, layer in biased])

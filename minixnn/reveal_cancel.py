@@ -8,12 +8,14 @@ each kind of layer does, r being the reference of its input:
     affine        D+ = d+ W+ + d- W-,  D- = d+ W- + d- W+          each input counts on one side of each neuron
     elementwise   y+ = ((f(r + d+) - f(r)) + (f(r + d+ + d-) - f(r + d-))) / 2,    y- = the same with + and - exchanged
     max pool      as elementwise, with f the maximum of each window
+    residual      either branch by these rules; the differences of both are added, and so are the multipliers
 
 y+ is how much the positive part changes f, averaged over being added first and being added last: its Shapley
 value, with + and - as the two players. So y+ + y- = y - y_ref, and contributions sum to the difference.
 """
 from minixnn.backend import array_module, negative, positive
-from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d
+from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d, Residual
+from minixnn.layers.residual import trace
 
 
 def forward(layer, x, r, d):
@@ -25,6 +27,9 @@ def forward(layer, x, r, d):
         return ((up - start) + (end - down)) / 2, ((down - start) + (end - up)) / 2
     if isinstance(layer, (Flatten, Dropout)):
         return layer.forward(d[0]), layer.forward(d[1])
+    if isinstance(layer, Residual):
+        pairs = [differences(inside, trace(inside, x), trace(inside, r), d)[-1] for inside in layer.branches.values()]
+        return tuple(sum(side) for side in zip(*pairs))
     raise NotImplementedError(f"{type(layer).__name__} has no RevealCancel rule; passes.deeplift, with the rescale "
                               "rule, works on every layer that has the verb deeplift")
 
@@ -37,7 +42,29 @@ def backward(layer, x, r, d, m):
         return elementwise_backward(layer, r, *d, *m)
     if isinstance(layer, MaxPool2d):
         return max_pool_backward(layer, r, *d, *m)
+    if isinstance(layer, Residual):
+        return residual_backward(layer, x, r, d, m)
     return layer.gradient(x, m[0]), layer.gradient(x, m[1])                 # Flatten, Dropout
+
+
+def differences(layers, A, A_ref, d):
+    """The way up through a list of layers: D[l] is the pair (d+, d-) of what enters layers[l]."""
+    D = [d]
+    for l, layer in enumerate(layers):
+        D.append(forward(layer, A[l], A_ref[l], D[l]))
+    return D
+
+
+def residual_backward(layer, x, r, d, m):
+    """The way down through either branch, from the same multipliers: the block adds what they compute."""
+    total = 0, 0
+    for layers in layer.branches.values():
+        A, A_ref, mine = trace(layers, x), trace(layers, r), m
+        D = differences(layers, A, A_ref, d)
+        for l in reversed(range(len(layers))):
+            mine = backward(layers[l], A[l], A_ref[l], D[l], mine)
+        total = total[0] + mine[0], total[1] + mine[1]
+    return total
 
 
 def parts(layer):

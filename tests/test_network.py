@@ -14,8 +14,8 @@ import pytest
 
 from minixnn import Network
 from minixnn import layers as kinds
-from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
-                            MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
+from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten,
+                            GlobalAvgPool, MaxPool2d, ReLU, Residual, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
 from minixnn.rules import composites, lrp
 
 
@@ -28,7 +28,8 @@ def every_layer(dtype="float32"):
         MaxPool2d((2, 3), 1, "same"), ChannelScale(rng.normal(size=4)), Softplus(),
         AvgPool2d(3, 2, 1, count_padding=True), SumPool2d(2, 1, "same"), Conv2d.random(1, 4, 5, rng, bias=False),
         Tanh(), Flatten(), Dropout(0.3), Dense.random(4 * 3 * 5, 12, rng), Sigmoid(), Unflatten((2, 2, 3)),
-        GlobalAvgPool(), Dense.random(3, 3, rng, bias=False)]).astype(dtype)
+        Residual([Conv2d.random(3, 3, 3, rng), ReLU(), Residual([Tanh()])], [ChannelScale(rng.normal(size=3))]),
+        AdaptiveAvgPool2d((3, 1)), GlobalAvgPool(), Dense.random(3, 3, rng, bias=False)]).astype(dtype)
 
 
 X = np.random.default_rng(1).normal(size=(5, 8, 9, 2)).astype("float32")

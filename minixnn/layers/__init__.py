@@ -4,9 +4,10 @@ from minixnn.layers.base import Affine, Elementwise, Layer
 from minixnn.layers.conv import Conv2d
 from minixnn.layers.dense import Dense
 from minixnn.layers.norm import BatchNorm2d, ChannelScale
-from minixnn.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d, SumPool2d
+from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, MaxPool2d, SumPool2d
+from minixnn.layers.residual import Residual
 from minixnn.layers.shape import Dropout, Flatten, Unflatten
 
-__all__ = ["Affine", "AvgPool2d", "BatchNorm2d", "ChannelScale", "Conv2d", "Dense", "Dropout", "Elementwise",
-           "Flatten", "GlobalAvgPool", "Layer", "MaxPool2d", "ReLU", "Sigmoid", "Softplus", "SumPool2d", "Tanh",
-           "Unflatten"]
+__all__ = ["AdaptiveAvgPool2d", "Affine", "AvgPool2d", "BatchNorm2d", "ChannelScale", "Conv2d", "Dense", "Dropout",
+           "Elementwise", "Flatten", "GlobalAvgPool", "Layer", "MaxPool2d", "ReLU", "Residual", "Sigmoid", "Softplus",
+           "SumPool2d", "Tanh", "Unflatten"]

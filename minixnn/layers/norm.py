@@ -111,8 +111,8 @@ def fold_batch_norm(net):
     """An equivalent network without batch normalisation: each one is merged into its neighbour.
 
     After a Dense or Conv2d layer y = x W + b, the pair (y - mean) s + beta is one layer with weights W s and
-    bias (b - mean) s + beta, where s = gamma / sqrt(variance + epsilon). Rules are then not disturbed by a layer that only rescales.
-    Guillemot et al. 2020 (arXiv 2002.11018).
+    bias (b - mean) s + beta, where s = gamma / sqrt(variance + epsilon). Rules are then not disturbed by a layer
+    that only rescales. Guillemot et al. 2020 (arXiv 2002.11018).
 
     Raises ValueError where a BatchNorm2d has no such layer directly before it, in the network or in its branch of
     a Residual.

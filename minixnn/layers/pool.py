@@ -152,3 +152,42 @@ class GlobalAvgPool(Affine):
     def gradient(self, x, dy):
         share = dy * self.W / (x.shape[1] * x.shape[2])                     # (N, C)
         return array_module(x).broadcast_to(share[:, None, None, :], x.shape) + x.dtype.type(0)
+
+
+class AdaptiveAvgPool2d(Affine):
+    """y = the means over `size` windows that share out an image of any size. x (N, H, W, C), y (N, *size, C)
+
+    Window i of h covers the rows from floor(i H / h) to ceil((i + 1) H / h): where h does not divide H they
+    overlap by a row. Images that have this size already come out as they are.
+    """
+    W, b = np.float32(1), None
+
+    def __init__(self, size):
+        self.size = pair(size, "size")
+
+    def settings(self):
+        return {"size": self.size}
+
+    def arrays(self):
+        return {}
+
+    def means(self, x):
+        """Two matrices, (h, H) and (w, W), in each row of which the pixels of a window share the weight 1."""
+        expect_rank(self, x, 4, "(images, height, width, channels)")
+        xp, matrices = array_module(x), []
+        for n, k in zip(x.shape[1:3], self.size):
+            i, pixel = xp.arange(k)[:, None], xp.arange(n)
+            inside = (pixel >= i * n // k) & (pixel < -(-(i + 1) * n // k))
+            matrices.append((inside / inside.sum(axis=1, keepdims=True)).astype(x.dtype))
+        return matrices
+
+    def forward(self, x):
+        rows, columns = self.means(x)
+        N, H, Wd, C = x.shape
+        y = (rows @ x.reshape(N, H, Wd * C)).reshape(N, -1, Wd, C)          # (h, H) @ (N, H, W C)
+        return columns @ y * self.W                                         # (w, W) @ (N, h, W, C)
+
+    def gradient(self, x, dy):
+        rows, columns = self.means(x)
+        dx = columns.T @ (dy * self.W)                                      # (W, w) @ (N, h, w, C)
+        return (rows.T @ dx.reshape(len(x), self.size[0], -1)).reshape(x.shape)

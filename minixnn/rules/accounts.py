@@ -14,7 +14,8 @@ from functools import partial
 from typing import NamedTuple
 
 from minixnn.backend import array_module, negative, positive, stabilize
-from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d, Unflatten
+from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d, Residual, Unflatten
+from minixnn.layers.residual import rules_within, trace
 from minixnn.rules import deep_taylor, lrp
 
 
@@ -122,8 +123,31 @@ def account_of(layer, rule, accounts=ACCOUNTS):
     What decides is the function that runs: the layer's own `lrp` where a layer takes no rule, else the rule, with
     functools.partial looked through: partial(lrp.epsilon, epsilon=0.1) has the account `epsilon` with that knob.
     """
+    if isinstance(layer, Residual):
+        known = all(account_of(each, mine, accounts) for inside, rules in
+                    zip(layer.branches.values(), rules_within(layer, rule)) for each, mine in zip(inside, rules))
+        return partial(block, rule=rule, accounts=accounts) if known else None
     runs = type(layer).lrp
     if runs in PASSING_ON or (runs is MaxPool2d.lrp and rule is None):
         return passing_on
     account = accounts.get(getattr(rule, "func", rule)) if runs in (Affine.lrp, MaxPool2d.lrp) else None
     return account and partial(account, *getattr(rule, "args", ()), **getattr(rule, "keywords", {}))
+
+
+def block(layer, x, R, rule, accounts=ACCOUNTS):
+    """What the layers inside a residual block withhold, summed over each image (N,); and what had no y to go to."""
+    y = layer.forward(x)
+    s, total = R / stabilize(y), [0, 0, image_sums(division(R, y).lost)]
+    for layers, rules in zip(layer.branches.values(), rules_within(layer, rule)):
+        A = trace(layers, x)
+        R_l = A[-1] * s
+        for l in reversed(range(len(layers))):
+            withheld = account_of(layers[l], rules[l], accounts)(layers[l], A[l], R_l)
+            total = [sum_ + image_sums(part) for sum_, part in zip(total, withheld)]
+            R_l = layers[l].lrp(A[l], R_l, rules[l])
+    return Withheld(*total)
+
+
+def image_sums(part):
+    """(N, ...) -> (N,); a number stays one."""
+    return part.reshape(len(part), -1).sum(axis=1) if getattr(part, "ndim", 0) else part
