@@ -12,9 +12,12 @@ import time
 
 import numpy as np
 
-from minixnn import datasets
+from minixnn import datasets, vgg
 from minixnn.layers import Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU
 from minixnn.network import Network
+from minixnn.vgg import vgg_input
+
+__all__ = ["RECIPES", "load", "names", "record", "train", "vgg_input"]
 
 DATA = pathlib.Path(__file__).parent / "data"
 RECORD = DATA / "models.json"
@@ -83,14 +86,16 @@ RECIPES = {
 
 
 def names():
-    """The names that `load` knows."""
-    return sorted(RECIPES)
+    """What `load` knows: the classifiers, the generator of digits, and VGG-16's convolutions (in a checkout only)."""
+    return sorted([*RECIPES, "generator", "vgg16_features"])
 
 
 def load(name):
     """The trained network `name`, in float32. ValueError if there is none of that name."""
-    if name not in RECIPES:
+    if name not in names():
         raise ValueError(f"got model {name!r}, expected one of {', '.join(names())}")
+    if name == "vgg16_features":
+        return vgg.features()
     return Network.load(DATA / f"{name}.npz")
 
 
@@ -102,6 +107,8 @@ def record(name):
 def train(name, seed=0, epochs=None):
     """Train `name` by its recipe, save its weights (float16), and record its accuracy on the test images."""
     from minixnn.train import Adam, accuracy, fit
+    if name == "generator":
+        return train_generator(seed, epochs or 16)
     architecture, data, usual, rate = RECIPES[name]
     epochs = usual if epochs is None else epochs
     rng = np.random.default_rng(seed)
@@ -111,15 +118,34 @@ def train(name, seed=0, epochs=None):
     start = time.perf_counter()
     fit(net, images, labels, epochs=epochs, rng=rng, optimizer=Adam(rate, decay=0.01), augment=augment)
     net.save(DATA / f"{name}.npz", dtype=np.float16)
-    known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
-    known[name] = {"accuracy": accuracy(load(name), *test), "seed": seed, "epochs": epochs, "test_images": len(test[0])}
-    RECORD.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
-    print(f"{name}: {known[name]['accuracy']:.2%} of {len(test[0])} test images, "
-          f"{time.perf_counter() - start:.0f} s of training")
+    seconds = time.perf_counter() - start
+    note(name, accuracy(load(name), *test), seed, epochs, len(test[0]), seconds)
     return net
 
 
+def train_generator(seed=0, epochs=16):
+    """Train the generator, save its weights, and record how many redrawn test digits "dense" still recognises."""
+    from minixnn import generator
+    from minixnn.train import accuracy
+    start = time.perf_counter()
+    net = generator.train(seed, epochs)
+    seconds = time.perf_counter() - start
+    net.save(DATA / "generator.npz", dtype=np.float16)
+    images, labels = datasets.mnist("test")
+    redrawn = load("generator").predict(generator.encoder().predict(images))
+    note("generator", accuracy(load("dense"), redrawn, labels), seed, epochs, len(images), seconds)
+    return net
+
+
+def note(name, accuracy, seed, epochs, test_images, seconds):
+    """Write the entry of a network in data/models.json."""
+    known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    known[name] = {"accuracy": accuracy, "seed": seed, "epochs": epochs, "test_images": test_images}
+    RECORD.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
+    print(f"{name}: {accuracy:.2%} of {test_images} test images, {seconds:.0f} s of training")
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] != "train" or sys.argv[2] not in RECIPES:
-        sys.exit(f"usage: python -m minixnn.models train NAME     NAME: {', '.join(names())}")
+    if len(sys.argv) != 3 or sys.argv[1] != "train" or sys.argv[2] not in [*RECIPES, "generator"]:
+        sys.exit(f"usage: python -m minixnn.models train NAME     NAME: {', '.join([*RECIPES, 'generator'])}")
     train(sys.argv[2])
