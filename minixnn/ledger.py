@@ -25,7 +25,7 @@ import numpy as np
 
 from minixnn import passes
 from minixnn.backend import to_numpy
-from minixnn.batching import is_list
+from minixnn.batching import at_a_time, is_list
 from minixnn.ledger_view import table
 from minixnn.network import name_of
 from minixnn.progress import progress
@@ -94,7 +94,7 @@ class Ledger:
         return table(self)
 
 
-def ledger(net, x, target=None, rules=lrp.epsilon, start=None, accounts=None, batch_size=100, quiet=False):
+def ledger(net, x, target=None, rules=lrp.epsilon, start=None, accounts=None, batch_size=None, quiet=False):
     """Run `passes.lrp(net, x, target, rules, start)` and say, for every layer, where the relevance went: a Ledger.
 
     Arguments as for the pass; for deep Taylor, rules=composites.deep_taylor(net, low, high). accounts: {rule:
@@ -104,6 +104,7 @@ def ledger(net, x, target=None, rules=lrp.epsilon, start=None, accounts=None, ba
     from about 1e-7 of the relevance down to 1e-16.
     """
     rules, books = rules_for(net, rules), []
+    batch_size = at_a_time(x, batch_size)
     for n in progress(range(0, max(len(x), 1), batch_size), "ledger", quiet):
         some = slice(n, n + batch_size)
         mine = [value[some] if is_list(value) and len(value) == len(x) else value for value in (target, start)]
