@@ -145,8 +145,8 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
             noisy = x + deviation * like(x, e.astype(x.dtype))
             begin = {} if start is None else {"start": copies(start, k, len(x))}
             R = method(net, noisy.reshape(-1, *x.shape[1:]), copies(target, k, len(x)), **begin).reshape(noisy.shape)
-            total = total + R.sum(axis=0, dtype="float64")          # in double precision: the variance is the
-            squares = squares + (R * R).sum(axis=0, dtype="float64")        # small difference of two large sums
+            R = R.astype("float64", copy=False)                     # the variance is a small difference of large sums
+            total, squares = total + R.sum(axis=0), squares + (R * R).sum(axis=0)
         mean, mean_square = total / samples, squares / samples
         return {"mean": mean, "squared": mean_square, "variance": positive(mean_square - mean * mean)}[kind]
 
