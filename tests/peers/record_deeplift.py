@@ -10,6 +10,9 @@ writes data/deeplift_reveal_cancel.json. Nothing in the package is changed. It s
 means version 1, so it is handed a module that is `tensorflow.compat.v1` under that name; and since the package
 asks for `tf.float32` wherever it makes a number, that module's `float32` is float64. The weights are drawn with
 few binary digits, so that the package's own casts to float32 round nothing.
+
+The package adds 1e-7 to positive and negative parts nearer to zero than half of that, before it divides by them. With
+each case goes the smallest part that met it, so that who compares knows where this matters.
 """
 import json
 import pathlib
@@ -54,7 +57,7 @@ def networks(rng):
                            "stride": stride, "padding": padding})
 
     relu, flatten = ("ReLU", {}), ("Flatten", {})
-    for hidden in ([5], [7, 6], [8, 8, 5]):
+    for hidden in ([5], [7, 6], [16], [24, 20], [24, 20, 16]):
         sizes = [6] + hidden + [3]
         layers = []
         for inputs, outputs in zip(sizes, sizes[1:]):
@@ -87,18 +90,23 @@ def their_layer(kind, settings, mode):
 
 
 def contributions(layers, x, x_ref, target, mode):
-    """What the package answers for one network: contributions in the shape of x."""
-    from deeplift.layers import Input
+    """What the package answers for one network: contributions in the shape of x, and the smallest part it met."""
+    from deeplift.layers import Activation, Input
     from deeplift.models import SequentialModel
-    from deeplift.util import connect_list_of_layers
+    from deeplift.util import compile_func, connect_list_of_layers
     theirs = [Input(batch_shape=(None,) + x.shape[1:])] + [their_layer(*layer, mode) for layer in layers]
     for number, layer in enumerate(theirs):
         layer.name, layer.verbose = str(number), False
     connect_list_of_layers(theirs)
     theirs[-1].build_fwd_pass_vars()
     f = SequentialModel(theirs).get_target_contribs_func(find_scores_layer_idx=0, target_layer_idx=-1)
-    return np.array(f(task_idx=target, input_data_list=[x], input_references_list=[x_ref], batch_size=len(x),
-                      progress_update=None))
+    answer = np.array(f(task_idx=target, input_data_list=[x], input_references_list=[x_ref], batch_size=len(x),
+                        progress_update=None))
+    given = [part for layer in theirs if isinstance(layer, Activation)
+             for part in layer.get_inputs().get_pos_and_neg_contribs()]
+    entry = theirs[0]
+    met = compile_func([entry.get_activation_vars(), entry.get_reference_vars()], given)([x, x_ref])
+    return answer.tolist(), min(float(abs(part).min()) for part in met)
 
 
 def plain(value):
@@ -112,13 +120,13 @@ def main():
     cases = []
     for name, layers, shape in networks(rng):
         x, x_ref = drawn(rng, 4, *shape), drawn(rng, 4, *shape)
-        x_ref[:, ::2] = x[:, ::2] if name.startswith(CONV) else 0      # some inputs that do not differ at all
+        x_ref[:, ::2] = x[:, ::2] if name.startswith(CONV) else 0      # conv: some inputs do not differ at all
         target = int(rng.integers(3))
         case = {"name": name, "target": target, "x": plain(x), "x_ref": plain(x_ref),
                 "layers": [[kind, {key: plain(value) for key, value in settings.items()}]
                            for kind, settings in layers]}
-        for mode in ("RevealCancel", "Rescale"):
-            case[mode] = plain(contributions(layers, x, x_ref, target, mode))
+        case["Rescale"], _ = contributions(layers, x, x_ref, target, "Rescale")
+        case["RevealCancel"], case["smallest part"] = contributions(layers, x, x_ref, target, "RevealCancel")
         cases.append(case)
     record = {"package": "deeplift", "version": importlib.metadata.version("deeplift"),
               "tensorflow": tensorflow.__version__, "call": CALL,

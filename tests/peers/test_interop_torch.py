@@ -1,0 +1,170 @@
+"""Networks from torch and back compute the same. What needs no torch is tested in `tests/test_interop.py`."""
+import numpy as np
+import pytest
+
+import minixnn
+from minixnn import layers
+from minixnn.interop import from_torch, to_torch
+from minixnn.network import Network
+from tests.peers import networks
+from tests.peers.libraries import torch
+
+BOUNDS = {"float64": 1e-10, "float32": 1e-5}
+SEEDS = range(10)
+
+
+@pytest.fixture(autouse=True)
+def torch_is_there(needs):
+    needs("torch")
+
+
+def outputs(case, dtype):
+    """(name, output) of the torch network, of ours, of the one written back, and of that one read again."""
+    module = case.module.to(getattr(torch, dtype))
+    x, tensor = case.x.astype(dtype), case.tensor.to(getattr(torch, dtype))
+    net = from_torch(module, input_shape=tensor.shape[1:])
+    back = to_torch(net, input_shape=x.shape[1:])
+    again = from_torch(back, input_shape=tensor.shape[1:])
+    with torch.no_grad():
+        return {"torch": networks.to_array(module(tensor)), "from_torch": net.forward(x),
+                "to_torch": networks.to_array(back(tensor)), "from_torch again": again.forward(x)}
+
+
+def worst(case, dtype):
+    found = outputs(case, dtype)
+    expected = found.pop("torch")
+    for name, output in found.items():
+        assert output.dtype == expected.dtype == np.dtype(dtype), (name, output.dtype)
+        assert output.shape == expected.shape, (name, output.shape, expected.shape)
+    return max(float(abs(output - expected).max()) for output in found.values()) / max(1, float(abs(expected).max()))
+
+
+def measure():
+    """[(precision, networks, largest relative difference, bound), ...] for the table."""
+    for dtype, bound in BOUNDS.items():
+        found = [worst(networks.case(kind, seed), dtype) for kind in networks.KINDS for seed in SEEDS]
+        yield dtype, len(found), max(found), bound
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+@pytest.mark.parametrize("kind", networks.KINDS)
+def test_outputs_are_equal_on_both_sides_and_after_the_way_back(kind, dtype):
+    for seed in SEEDS:
+        largest = worst(networks.case(kind, seed), dtype)
+        assert largest <= BOUNDS[dtype], f"{kind} {seed}: outputs differ by {largest:.3g}"
+
+
+@pytest.mark.parametrize("name", ["dense", "cnn"])
+def test_shipped_networks_can_be_taken_to_torch(name):
+    case = networks.shipped(name)
+    assert worst(case, "float64") <= 1e-10
+
+
+def settings_of_ours():
+    """Our own settings, which torch spells in other ways: "same" with strides, padding at one side only."""
+    rng = np.random.default_rng(0)
+
+    def conv(*shape, **settings):
+        return layers.Conv2d(rng.normal(size=shape), rng.normal(size=shape[-1]), **settings)
+
+    head = [layers.Conv2d(rng.normal(size=(2, 1, 3, 4)), stride=(1, 2), padding="valid"), layers.ReLU()]
+    one_sided = ((0, 1), (2, 0))
+    yield "conv, same, stride 2", [conv(3, 3, 3, 4, stride=2)]
+    yield "conv, same, even kernel", [conv(2, 4, 3, 4)]
+    yield "conv, one-sided padding", [conv(3, 3, 3, 4, padding=one_sided)]
+    yield "conv, padding=2", [conv(3, 3, 3, 4, padding=2)]
+    yield "max pool, same", head + [layers.MaxPool2d(2, padding="same")]
+    yield "max pool 3, stride 2, same", head + [layers.MaxPool2d(3, 2, padding="same")]
+    yield "max pool, one-sided padding", head + [layers.MaxPool2d(3, 2, padding=one_sided)]
+    yield "average pool, same", head + [layers.AvgPool2d(2, padding="same")]
+    yield "average pool, padding counted", head + [layers.AvgPool2d(3, 2, padding=1, count_padding=True)]
+    yield "average pool, one side counted", head + [layers.AvgPool2d(3, 2, padding=one_sided, count_padding=True)]
+    yield "sum pool, same", head + [layers.SumPool2d(2, padding="same")]
+    yield "sum pool, one-sided padding", head + [layers.SumPool2d(3, 2, padding=one_sided)]
+    yield "global average pool", head + [layers.GlobalAvgPool(), layers.Dense(rng.normal(size=(4, 2)))]
+    yield "softplus of large numbers", [layers.Flatten(), layers.Dense(30 * rng.normal(size=(9 * 7 * 3, 5))),
+                                        layers.Softplus()]
+
+
+@pytest.mark.parametrize("number", range(14))
+def test_each_setting_of_ours_survives_the_way_to_torch_and_back(number):
+    name, made = list(settings_of_ours())[number]
+    net, x = Network(made), np.random.default_rng(1).normal(size=(3, 9, 7, 3))
+    module = to_torch(net, input_shape=x.shape[1:])
+    expected = net.forward(x)
+    theirs = networks.to_array(module(networks.to_tensor(x)))
+    again = from_torch(module, input_shape=(3, 9, 7)).forward(x)
+    assert abs(theirs - expected).max() < 1e-10, name
+    assert abs(again - expected).max() < 1e-10, name
+
+
+def test_a_module_that_runs_twice_is_read_twice():
+    """named_children() lists a shared module once; a reader that trusts it would lose an activation."""
+    relu = torch.nn.ReLU()
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), relu, torch.nn.Linear(4, 4), relu).double()
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    net = from_torch(module)
+    assert [type(layer).__name__ for layer in net.layers] == ["Dense", "ReLU", "Dense", "ReLU"]
+    assert abs(net.forward(x) - module(torch.from_numpy(x)).detach().numpy()).max() < 1e-12
+
+
+def test_weights_are_copies_on_either_way():
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4))
+    net = from_torch(module)
+    back = to_torch(net)
+    with torch.no_grad():
+        module[0].weight.zero_()
+        back[0].weight.zero_()
+    assert abs(net.layers[0].W).max() > 0
+
+
+def test_a_network_trained_in_torch_is_read_as_it_explains_not_as_it_learns():
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Dropout(0.5)).double()
+    module(torch.randn(8, 1, 6, 6, dtype=torch.float64))    # running statistics that are not 0 and 1
+    net, x = from_torch(module.train(), input_shape=(1, 6, 6)), np.random.default_rng(0).normal(size=(2, 6, 6, 1))
+    theirs = networks.to_array(module.eval()(networks.to_tensor(x)))
+    assert abs(net.forward(x) - theirs).max() < 1e-12
+
+
+def test_bfloat16_is_refused_with_the_remedy():
+    with pytest.raises(ValueError, match=r"^1: weights in bfloat16 are not supported; call module.float"):
+        from_torch(torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(3, 4)).to(torch.bfloat16))
+
+
+def test_what_a_network_cannot_represent_is_refused_by_the_name_it_has_in_torch():
+    nn = torch.nn
+    for module, said in [
+        (nn.Sequential(*[nn.ReLU()] * 3, nn.Sequential(nn.Conv2d(32, 32, 3, groups=32))), "3.0: groups=32 is not supp"),
+        (nn.Sequential(nn.ReLU(), nn.GELU()), "1: GELU is not supported"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3, padding_mode="reflect", padding=1)), "0: padding_mode='reflect' is not"),
+        (nn.Sequential(nn.MaxPool2d(2, dilation=2)), "0: dilation=2 is not supported"),
+        (nn.Sequential(nn.ReLU(), nn.LSTM(3, 4)), "1: LSTM is not supported"),
+        (nn.Transformer(8, 2, 1, 1, 8), "Transformer: Transformer is not supported"),
+        (nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)), "0: track_running_stats=False is not supported"),
+        (nn.Sequential(nn.Softplus(beta=2)), "0: beta=2.0 is not supported"),
+        (nn.Sequential(nn.ZeroPad2d(1), nn.ReLU()), "0: ZeroPad2d of 0.0 is supported only directly before"),
+    ]:
+        with pytest.raises(ValueError) as refusal:
+            from_torch(module, input_shape=(32, 8, 8))
+        assert str(refusal.value).startswith(said), str(refusal.value)
+
+
+def test_a_subclass_with_a_forward_of_its_own_is_refused_and_one_without_is_read():
+    class Wide(torch.nn.Linear):
+        pass
+
+    class Odd(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x) ** 2
+
+    assert isinstance(from_torch(torch.nn.Sequential(Wide(2, 3))).layers[0], layers.Dense)
+    with pytest.raises(ValueError, match="^0: Odd is not supported"):
+        from_torch(torch.nn.Sequential(Odd(2, 3)))
+
+
+def test_minixnn_itself_does_not_import_torch():
+    import subprocess
+    import sys
+    code = "import sys, minixnn.interop; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert minixnn.interop is not None
