@@ -14,7 +14,7 @@ y+ is how much the positive part changes f, averaged over being added first and 
 value, with + and - as the two players. So y+ + y- = y - y_ref, and contributions sum to the difference.
 """
 from minixnn.backend import array_module, negative, positive
-from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d, Residual
+from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d, Unflatten, Residual
 from minixnn.layers.residual import trace
 
 
@@ -25,7 +25,7 @@ def forward(layer, x, r, d):
     if isinstance(layer, (Elementwise, MaxPool2d)):
         start, up, down, end = (layer.forward(point) for point in corners(r, *d))
         return ((up - start) + (end - down)) / 2, ((down - start) + (end - up)) / 2
-    if isinstance(layer, (Flatten, Dropout)):
+    if isinstance(layer, (Flatten, Unflatten, Dropout)):
         return layer.forward(d[0]), layer.forward(d[1])
     if isinstance(layer, Residual):
         pairs = [differences(inside, trace(inside, x), trace(inside, r), d)[-1] for inside in layer.branches.values()]
@@ -44,7 +44,7 @@ def backward(layer, x, r, d, m):
         return max_pool_backward(layer, r, *d, *m)
     if isinstance(layer, Residual):
         return residual_backward(layer, x, r, d, m)
-    return layer.gradient(x, m[0]), layer.gradient(x, m[1])                 # Flatten, Dropout
+    return layer.gradient(x, m[0]), layer.gradient(x, m[1])                 # only moved about
 
 
 def differences(layers, A, A_ref, d):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import minixnn
 from minixnn import Network, attribution, passes
-from minixnn.layers import Dense, Flatten, MaxPool2d, ReLU
+from minixnn.layers import Dense, Dropout, Flatten, MaxPool2d, ReLU, Unflatten
 from minixnn.layers.base import Layer
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -203,6 +203,15 @@ def test_a_reference_of_another_shape_is_refused(deeplift):
         deeplift(net, np.ones((5, 3)), np.ones((2, 4)))
     with pytest.raises(ValueError, match="empty list of references"):
         attribution.deeplift(net, np.ones((5, 3)), x_ref=[])
+
+
+@pytest.mark.parametrize("deeplift", PASSES)
+def test_layers_that_only_move_numbers_about_change_no_contribution(deeplift):
+    rng = np.random.default_rng(0)
+    below, above = small_networks.dense_layer(rng, 4, 6), small_networks.dense_layer(rng, 6, 3)
+    x, x_ref = rng.normal(size=(2, 5, 4))
+    moved = Network([below, Unflatten((3, 2, 1)), Dropout(), ReLU(), Flatten(), above])
+    close(deeplift(moved, x, x_ref, 1)[0], deeplift(Network([below, ReLU(), above]), x, x_ref, 1)[0])
 
 
 def test_a_layer_of_an_unknown_kind_is_refused_by_reveal_cancel_in_a_sentence():
