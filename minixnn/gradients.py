@@ -80,7 +80,7 @@ def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="m
             target = decided(net, x, target)
         baseline = passes.as_reference(x, baseline)
         total = 0
-        for some in in_turns(steps if method != "trapezoid" else steps + 1, x, batch_size):
+        for some in in_turns(len(t), x, batch_size):
             k = len(t[some])
             points = baseline + column(t[some], x) * (x - baseline)                     # (k, N, ...)
             dy = passes.gradient(net, points.reshape(-1, *x.shape[1:]), copies(target, k, len(x)),

@@ -14,7 +14,7 @@ y+ is how much the positive part changes f, averaged over being added first and 
 value, with + and - as the two players. So y+ + y- = y - y_ref, and contributions sum to the difference.
 """
 from minixnn.backend import array_module, negative, positive
-from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d, Unflatten, Residual
+from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d, Residual, Unflatten
 from minixnn.layers.residual import trace
 
 
