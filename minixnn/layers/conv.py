@@ -133,13 +133,19 @@ def scatter(dy, W, stride, shape, pads):
     """The transpose of `correlate`, one product and then one addition per pixel of the window -> `shape`."""
     xp = array_module(dy)
     (kh, kw, C, O), (N, H, Wd, _), ((top, bottom), (left, right)) = W.shape, shape, pads
-    size = dy.shape[1:3]
+    size, flat = dy.shape[1:3], W.reshape(-1, O)                            # (kh kw C, O)
     dx = xp.zeros((N, H + top + bottom, Wd + left + right, C), dtype=xp.result_type(dy, W))
     images = max(1, (CHUNK_ROWS if xp is np else DEVICE_BYTES // (kh * kw * C * 4)) // (size[0] * size[1]))
     for first in range(0, N, images):
         some = slice(first, first + images)
-        back = dy[some].reshape(-1, O) @ W.reshape(-1, O).T                 # (windows, kh kw C)
-        back = back.reshape(-1, *size, kh * kw, C)
-        for k, index in enumerate(offsets((kh, kw), stride, size)):
-            dx[some][index] += back[..., k, :]
+        block, target = dy[some].reshape(-1, O), dx[some]                   # (windows, O)
+        if C > 4:
+            back = (block @ flat.T).reshape(-1, *size, kh * kw, C)
+            for k, index in enumerate(offsets((kh, kw), stride, size)):
+                target[index] += back[..., k, :]
+        else:                                   # few channels: one whole image of each is added, not runs of C numbers
+            back = (flat @ block.T).reshape(kh * kw, C, -1, *size)
+            for k, index in enumerate(offsets((kh, kw), stride, size)):
+                for c in range(C):
+                    target[(*index, c)] += back[k, c]
     return dx[:, top:top + H, left:left + Wd]
