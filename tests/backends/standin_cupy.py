@@ -172,6 +172,8 @@ class ndarray:
 
     def __init__(self, host):
         self._host = np.asarray(host)
+        if self._host.dtype.char not in "?bBhHiIlLqQefdFD":
+            raise ValueError(f"Unsupported dtype {self._host.dtype}")
 
     # What CuPy refuses, and what this stand-in refuses on top (see the head of the file)
     def __array__(self, dtype=None, copy=None):
@@ -225,7 +227,8 @@ class ndarray:
     itemsize = property(lambda self: self._host.itemsize)
     nbytes = property(lambda self: self._host.nbytes)
     strides = property(lambda self: self._host.strides)
-    flags = property(lambda self: self._host.flags)
+    flags = property(lambda self: types.SimpleNamespace(
+        **{name: getattr(self._host.flags, name) for name in ("c_contiguous", "f_contiguous", "owndata")}))
     T = property(lambda self: ndarray(self._host.T))
     real = property(lambda self: ndarray(self._host.real))
     imag = property(lambda self: ndarray(self._host.imag))

@@ -55,6 +55,11 @@ LEAKS = {
     "a function that no CuPy has": lambda x: device.spacing(x),
     "a method that CuPy lacks": lambda x: x.setflags(write=False),
     "random numbers of the device": lambda x: device.random.normal(size=3),
+    "an array of words": lambda x: device.array(["one", "two"]),
+    "numbers longer than a device has": lambda x: x.astype("longdouble"),
+    "a flag that CuPy lacks": lambda x: x.flags.writeable,
+    "a property that only CuPy 14 has": lambda x: x.mT,
+    "NumPy 2's names for arguments": lambda x: device.clip(x, min=0, max=1),
     "a condition on many entries": lambda x: bool(x > 0),
     "two masks in one index": lambda x: x[x[:, 0] > 0, x[0] > 0],
     "a scatter that hits an entry twice": lambda x: x.__setitem__(device.asarray([0, 0]), 1),
@@ -87,6 +92,7 @@ FINE = {
     "layout": lambda xp, x: x[:, ::-1].T.reshape(-1)[None, ...].astype("float64"),
     "stacking": lambda xp, x: xp.concatenate([x, xp.stack([x[0], x[1]])]),
     "one entry": lambda xp, x: x[1, 2],
+    "a layout": lambda xp, x: x + x.flags.c_contiguous + x.T.flags.f_contiguous,
     "constants": lambda xp, x: x[:, xp.newaxis] * xp.pi + xp.arange(4, dtype=xp.float32),
 }
 
