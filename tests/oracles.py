@@ -7,12 +7,13 @@ numbered in the order of a flattened image (row, column, channel). A padded pixe
 The rules then are the papers' double sums over these connections. Numbers are exact fractions: a sum that is
 zero on paper is zero here, so that the conventions for zero denominators can be compared too.
 """
+import math
 from fractions import Fraction
 from itertools import product
 
 import numpy as np
 
-from minixnn.layers import AvgPool2d, ChannelScale, Conv2d, Dense, GlobalAvgPool, MaxPool2d
+from minixnn.layers import AdaptiveAvgPool2d, AvgPool2d, ChannelScale, Conv2d, Dense, GlobalAvgPool, MaxPool2d
 
 
 def pads(padding, n, k, s):
@@ -45,6 +46,11 @@ def windows(layer, shape, kernel):
     return found
 
 
+def shares(n, k):
+    """(first, past the last) pixel of each of the k windows that share out n pixels."""
+    return [((i * n) // k, math.ceil(Fraction((i + 1) * n, k))) for i in range(k)]
+
+
 def output_shape(layer, shape):
     """The shape of the output for one image of `shape`."""
     if isinstance(layer, Dense):
@@ -53,6 +59,8 @@ def output_shape(layer, shape):
         return tuple(shape)
     if isinstance(layer, GlobalAvgPool):
         return (shape[2],)
+    if isinstance(layer, AdaptiveAvgPool2d):
+        return *layer.size, shape[2]
     is_conv = isinstance(layer, Conv2d)
     rows, columns = zip(*windows(layer, shape[:2], layer.W.shape[:2] if is_conv else layer.size))
     return max(rows) + 1, max(columns) + 1, layer.W.shape[3] if is_conv else shape[2]
@@ -72,6 +80,13 @@ def connections(layer, shape):
         return [[((h * W + w) * C + c, Fraction(1, H * W)) for h in range(H) for w in range(W)]
                 for c in range(C)], [Fraction(0)] * C
     found, biases = [], []
+    if isinstance(layer, AdaptiveAvgPool2d):
+        for top, bottom in shares(H, layer.size[0]):
+            for left, right in shares(W, layer.size[1]):
+                weight = Fraction(1, (bottom - top) * (right - left))
+                pixels = [h * W + w for h in range(top, bottom) for w in range(left, right)]
+                found += [[(pixel * C + c, weight) for pixel in pixels] for c in range(C)]
+        return found, [Fraction(0)] * len(found)
     if isinstance(layer, Conv2d):
         kernel, outputs = exact(layer.W), layer.W.shape[3]
         bias = bias_of(layer, outputs)

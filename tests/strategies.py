@@ -7,7 +7,7 @@ equal numbers (ties) are frequent. They have both signs, unless a test asks for 
 import numpy as np
 from hypothesis import strategies as st
 
-from minixnn.layers import AvgPool2d, BatchNorm2d, Conv2d, Dense, GlobalAvgPool, MaxPool2d, SumPool2d
+from minixnn.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dense, GlobalAvgPool, MaxPool2d, SumPool2d
 
 seeds = st.integers(0, 2 ** 32 - 1)
 dtypes = st.sampled_from(["float32", "float64"])
@@ -63,7 +63,9 @@ def pool(draw, dtype, rng, kinds=(AvgPool2d, SumPool2d)):
 
 @st.composite
 def global_pool(draw, dtype, rng):
-    return GlobalAvgPool(), tuple(draw(st.integers(1, 4)) for _ in range(3))
+    sizes = st.integers(1, 4)
+    layer = GlobalAvgPool() if draw(st.booleans()) else AdaptiveAvgPool2d((draw(sizes), draw(sizes)))
+    return layer, tuple(draw(st.integers(1, 4)) for _ in range(3))
 
 
 @st.composite

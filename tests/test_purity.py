@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from minixnn import Network, passes
-from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
-                            MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
+from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten,
+                            GlobalAvgPool, MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
 from minixnn.rules import composites, lrp
 from minixnn.rules import deep_taylor as dt
 
@@ -18,7 +18,7 @@ LAYERS = [
     (Conv2d.random(3, 6, 3, RNG), IMAGE), (Conv2d.random(3, 6, 3, RNG, stride=2, padding=((0, 1), (2, 0))), IMAGE),
     (Conv2d.random(2, 6, 3, RNG, bias=False, padding="valid"), IMAGE), (MaxPool2d(2), IMAGE),
     (MaxPool2d(3, 2, "same"), IMAGE), (AvgPool2d(2), IMAGE), (AvgPool2d(3, 1, 1), IMAGE), (SumPool2d(3, 2, 1), IMAGE),
-    (AvgPool2d(3, 1, 1, count_padding=True), IMAGE), (GlobalAvgPool(), IMAGE),
+    (AvgPool2d(3, 1, 1, count_padding=True), IMAGE), (GlobalAvgPool(), IMAGE), (AdaptiveAvgPool2d((4, 3)), IMAGE),
     (BatchNorm2d(*RNG.normal(size=(3, 6)), RNG.random(6)), IMAGE), (ChannelScale(RNG.normal(size=6)), IMAGE),
     (ReLU(), IMAGE), (Sigmoid(), IMAGE), (Tanh(), IMAGE), (Softplus(), IMAGE), (Flatten(), IMAGE),
     (Unflatten((2, 3, 2)), FLAT), (Dropout(0.5), FLAT),

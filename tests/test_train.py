@@ -113,7 +113,8 @@ def weights(net):
 
 def trained(seed=1, **more):
     net = small_net()
-    history = fit(net, *data(), rng=np.random.default_rng(seed), **{"epochs": 2, "quiet": True, "batch_size": 20, **more})
+    more = {"epochs": 2, "batch_size": 20, **more}
+    history = fit(net, *data(), rng=np.random.default_rng(seed), quiet=True, **more)
     return net, history
 
 
