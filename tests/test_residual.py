@@ -1,128 +1,325 @@
-"""Is a residual block the sum of its branches, whichever way one goes through it?"""
+"""Does a residual block compute, explain, learn and travel like the layers it is made of?"""
 from functools import partial
 
 import numpy as np
 import pytest
-import strategies
-from hypothesis import given, settings
-from test_gradients import assert_derivative
+from hypothesis import given
+from hypothesis import strategies as st
 
-from minixnn import Network, passes
-from minixnn.layers import BatchNorm2d, Conv2d, Dense, Dropout, Flatten, ReLU, Residual, Tanh
+from minixnn import Network, attribution, passes
+from minixnn.backend import to_numpy
+from minixnn.layers import (AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d,
+                            ReLU, Residual, Tanh)
+from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.residual import every_layer
+from minixnn.ledger import ledger
+from minixnn.network import name_of
 from minixnn.rules import composites, lrp
-from minixnn.train import fit
+from minixnn.train import Adam, fit
 
-ZERO = partial(lrp.epsilon, epsilon=0)
-
-
-def block(rng, bias=True):
-    """A block that halves the image, as a convolution in its shortcut does, with a block inside its body."""
-    return Residual([Conv2d.random(3, 2, 6, rng, bias, stride=2, dtype="float64"), ReLU(),
-                     Residual([Conv2d.random(3, 6, 6, rng, bias, dtype="float64"), ReLU()]),
-                     Conv2d.random(3, 6, 3, rng, bias, dtype="float64")],
-                    [Conv2d.random(1, 2, 3, rng, bias, stride=2, dtype="float64")])
+seeds = st.integers(0, 2 ** 32 - 1)
 
 
-def test_the_output_is_the_sum_of_the_branches_and_an_empty_shortcut_is_the_identity():
+def conv(rng, before, after, size=3, stride=1, bias=True):
+    W = rng.normal(size=(size, size, before, after)) / size
+    return Conv2d(W, rng.normal(size=after) if bias else None, stride, size // 2)
+
+
+def norm(rng, channels):
+    return BatchNorm2d(*rng.normal(size=(3, channels)), rng.random(channels) + 0.5)
+
+
+def small_resnet(seed=0, bias=True, normalised=False, activation=ReLU):
+    """Identity and projecting shortcuts, one block within another, float64."""
+    rng = np.random.default_rng(seed)
+
+    def unit(before, after, size=3, stride=1):
+        return [conv(rng, before, after, size, stride, bias), *([norm(rng, after)] if normalised else [])]
+    inner = Residual([*unit(4, 4), activation(), *unit(4, 4, 1)])
+    return Network([*unit(2, 4), activation(), Residual([*unit(4, 4), activation(), inner]), activation(),
+                    Residual([*unit(4, 5, stride=2), activation(), *unit(5, 5)], unit(4, 5, 1, 2)), activation(),
+                    GlobalAvgPool(), Dense(rng.normal(size=(5, 3)), rng.normal(size=3) if bias else None)])
+
+
+def images(seed=1, count=3):
+    return np.random.default_rng(seed).normal(size=(count, 7, 6, 2))
+
+
+def blocks(net):
+    return [layer for layer in every_layer(net.layers) if isinstance(layer, Residual)]
+
+
+# --- one neuron, by head ---------------------------------------------------------------------------------------------
+
+def test_either_branch_receives_by_its_share_of_the_sum():
+    """y = 2 x1 + x1 and y = -3 x2 + x2: of R = 6 the body gets 4, the shortcut 2; of R = 4 the body 6, the shortcut -2."""
+    block, x, R = Residual([Dense(np.diag([2.0, -3.0]))]), np.array([[1.0, 1.0]]), np.array([[6.0, 4.0]])
+    assert np.array_equal(block.forward(x), [[3.0, -2.0]])
+    body = Residual([Dense(np.diag([2.0, -3.0]))], [Dense(np.eye(2))])
+    seen = []
+
+    def watch(layer, x, R):
+        seen.append(R)
+        return lrp.epsilon(layer, x, R, epsilon=0)
+    assert np.allclose(body.lrp(x, R, watch), R)
+    assert np.allclose(seen, [[[4, 6]], [[2, -2]]]), seen
+    assert np.allclose(block.lrp(x, R, lrp.epsilon), R)
+
+
+def test_where_both_branches_cancel_nobody_receives_and_nothing_is_nan():
+    block = Residual([Dense(np.array([[-1.0]]))])
+    assert np.array_equal(block.lrp(np.ones((1, 1)), np.ones((1, 1)), lrp.epsilon), [[0.0]])
+
+
+# --- derivatives -----------------------------------------------------------------------------------------------------
+
+@given(seeds, st.booleans())
+def test_gradient_is_the_derivative_along_any_direction(seed, normalised):
+    net, x = small_resnet(seed, normalised=normalised, activation=Tanh), images(seed + 1)
+    rng, e = np.random.default_rng(seed), 1e-6
+    dy, v = rng.normal(size=(3, 3)), rng.normal(size=x.shape)
+    found = (passes.gradient(net, x, start=dy)[0] * v).sum()
+    expected = ((net.forward(x + e * v) - net.forward(x - e * v)) * dy).sum() / (2 * e)
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_parameter_gradients_are_derivatives_and_are_called_like_the_arrays(normalised):
+    block = blocks(small_resnet(normalised=normalised, activation=Tanh))[0]
+    x, rng, e = np.random.default_rng(1).normal(size=(2, 5, 4, 4)), np.random.default_rng(2), 1e-6
+    dy = rng.normal(size=block.forward(x).shape)
+    gradients = block.parameter_gradients(x, dy)
+    learnt = {name for name in block.arrays() if name.rpartition(".")[2] not in ("mean", "variance")}
+    assert set(gradients) == learnt and any("body.2.body.0" in name or "body.3.body.0" in name for name in gradients)
+    for name, g in gradients.items():
+        v = rng.normal(size=g.shape)
+
+        def moved(t):
+            twin = block.map_arrays(np.copy)
+            twin.arrays()[name][...] += t * v
+            return (twin.forward(x) * dy).sum()
+        assert (g * v).sum() == pytest.approx((moved(e) - moved(-e)) / (2 * e), rel=1e-5, abs=1e-6), name
+
+
+def test_rectified_gradients_go_through_both_branches():
+    """With all weights and signals positive nothing is rectified: all three are the gradient."""
     rng = np.random.default_rng(0)
-    x, layer = rng.normal(size=(2, 5, 4, 2)), block(rng)
-    body, shortcut = (Network(layers).forward(x) for layers in (layer.body, layer.shortcut))
-    np.testing.assert_allclose(layer.forward(x), body + shortcut)
-    np.testing.assert_allclose(Residual([Tanh()]).forward(x), np.tanh(x) + x)
+    net = Network([Residual([Dense(rng.random((4, 4))), ReLU()]), ReLU(), Residual(
+        [Dense(rng.random((4, 2)))], [Dense(rng.random((4, 2)))])])
+    x, dy = rng.random((2, 4)), rng.random((2, 2))
+    for method in (passes.deconvnet, passes.guided_backprop):
+        assert np.allclose(method(net, x, start=dy)[0], passes.gradient(net, x, start=dy)[0])
+    x, dy = -x, -dy                                         # and with all negative only the identity hands back
+    assert np.array_equal(Residual([ReLU()]).guided_backprop(x, dy[:, :1] + x * 0), dy[:, :1] + x * 0)
+    assert np.array_equal(Residual([ReLU()]).deconvnet(x, -dy[:, :1] + x * 0), 2 * (-dy[:, :1] + x * 0))
 
 
-@settings(max_examples=20)
-@given(strategies.seeds)
-def test_its_gradients_are_derivatives(seed):
-    rng = np.random.default_rng(seed)
-    x, layer = rng.normal(size=(2, 5, 4, 2)), block(rng)
-    y = rng.normal(size=layer.forward(x).shape)
-    assert_derivative(lambda x: (layer.forward(x) * y).sum(), x, layer.gradient(x, y), rng, "x")
-    gradients = layer.parameter_gradients(x, y)
-    assert set(gradients) == set(layer.arrays())
-    for name in ("body.0.W", "body.0.b", "body.2.body.0.W", "shortcut.0.W", "shortcut.0.b"):
-        def f(p):
-            return (Residual(**layer.settings(), **{**layer.arrays(), name: p}).forward(x) * y).sum()
-        assert_derivative(f, layer.arrays()[name], gradients[name], rng, name)
+# --- relevance -------------------------------------------------------------------------------------------------------
+
+@given(seeds)
+def test_lrp_0_of_a_bias_free_resnet_is_gradient_times_input(seed):
+    net, x = small_resnet(seed, bias=False), images(seed + 1)
+    R = passes.lrp(net, x, 0, rules=partial(lrp.epsilon, epsilon=0))
+    expected = x * passes.gradient(net, x, 0)[0] * 1.0
+    np.testing.assert_allclose(R[0], expected, atol=1e-8 * max(1, abs(expected).max()))
 
 
-@pytest.mark.parametrize("rule", [ZERO, partial(lrp.epsilon, epsilon=1e-9)])
-def test_lrp_0_of_a_linear_block_is_lrp_0_of_the_one_matrix_it_is(rule):
-    rng = np.random.default_rng(1)
-    W, x, R = rng.normal(size=(4, 4)), rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
-    expected = lrp.epsilon(Dense(W + np.eye(4)), x, R, epsilon=0)
-    np.testing.assert_allclose(Residual([Dense(W)]).lrp(x, R, rule), expected, rtol=1e-6)
+@pytest.mark.parametrize("rules", [partial(lrp.epsilon, epsilon=0), lrp.gamma_signed,
+                                   partial(lrp.gamma_signed, gamma=10.0)])
+def test_relevance_is_conserved_without_biases(rules):
+    net, x = small_resnet(bias=False), images()
+    R = [r.reshape(3, -1).sum(axis=1) for r in passes.lrp(net, x, 1, rules=rules)]
+    for l in range(len(net.layers)):
+        np.testing.assert_allclose(R[l], R[-1], rtol=1e-9, err_msg=f"layer {l}")
 
 
-@settings(max_examples=20)
-@given(strategies.seeds)
-def test_lrp_0_is_gradient_times_input_and_conserves_without_bias(seed):
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(2, 5, 4, 2))
-    for bias in (True, False):
-        net = Network([block(rng, bias), ReLU(), Flatten(), Dense.random(18, 3, rng, bias, dtype="float64")])
-        R, g = passes.lrp(net, x, 1, rules=ZERO)[0], passes.gradient(net, x, 1)[0]
-        np.testing.assert_allclose(R, x * g, rtol=1e-6, atol=1e-9)
-    assert R.sum() == pytest.approx(net.forward(x)[:, 1].sum(), rel=1e-6)
+@pytest.mark.parametrize("rules", [lrp.epsilon, lrp.gamma_signed, lrp.alpha_beta, composites.epsilon_plus_flat])
+def test_the_ledger_accounts_for_everything_inside_a_block(rules):
+    book = ledger(fold_batch_norm(small_resnet(normalised=True)), images(), rules=rules, quiet=True)
+    assert book.largest_residual < 1e-10, str(book)
+    assert all(row.unexplained == 0 for row in book.rows)
+    assert any(row.absorbed_by_bias != 0 for row in book.rows if row.layer.startswith("Residual"))
 
 
-def test_each_branch_has_rules_of_its_own():
-    """By hand: what a branch receives is its share of the sum, and goes down by the branch's own rules."""
-    rng = np.random.default_rng(2)
-    x, layer = rng.random((1, 4, 4, 2)), Residual([Conv2d.random(3, 2, 2, rng, bias=False, dtype="float64")])
-    R = rng.random((1, 4, 4, 2))
-    share = R / layer.forward(x)
-    expected = lrp.flat(layer.body[0], x, layer.body[0].forward(x) * share) + x * share
-    np.testing.assert_allclose(layer.lrp(x, R, ([lrp.flat], [])), expected)
-    for wrong in (None, [lrp.flat], ([lrp.flat],), ([lrp.flat], [None]), ([], [])):
-        with pytest.raises(ValueError, match="pair of lists with one entry a layer: 1 for the body, 0 for"):
-            layer.lrp(x, R, wrong)
+def test_a_rule_of_ones_own_inside_a_block_is_unexplained_in_the_ledger():
+    book = ledger(small_resnet(), images(), rules=lambda layer, x, R: 0.5 * lrp.epsilon(layer, x, R), quiet=True)
+    row = next(row for row in book.rows if row.layer.startswith("Residual"))
+    assert row.unexplained != 0 and row.residual == 0
 
 
-def test_a_composite_goes_into_the_branches():
-    rng = np.random.default_rng(3)
-    net = Network([Conv2d.random(3, 2, 2, rng), Residual([Conv2d.random(3, 2, 2, rng), ReLU()]), Flatten(),
-                   Dense.random(32, 3, rng)])
-    first, inside, flatten, dense = composites.epsilon_plus_flat(net)
-    assert (first, flatten, dense) == (lrp.flat, None, lrp.epsilon)
-    assert inside == ([composites.alpha1_beta0, None], [])
-
-
-@settings(max_examples=20)
-@given(strategies.seeds)
+@given(seeds)
 def test_deeplift_contributions_sum_to_the_difference(seed):
-    rng = np.random.default_rng(seed)
-    x, x_ref = rng.normal(size=(2, 2, 5, 4, 2))
-    layer = block(rng)
-    m = rng.normal(size=layer.forward(x).shape)
-    came = (layer.deeplift(x, x_ref, m) * (x - x_ref)).sum()
-    expected = (m * (layer.forward(x) - layer.forward(x_ref))).sum()
-    assert came == pytest.approx(expected, rel=1e-6), (came, expected)
+    net, x, x_ref = small_resnet(seed), images(seed + 1), images(seed + 2)
+    difference = (net.forward(x) - net.forward(x_ref))[:, 2]
+    for method in (passes.deeplift, passes.deeplift_reveal_cancel):
+        for C in method(net, x, x_ref, target=2):
+            np.testing.assert_allclose(C.reshape(3, -1).sum(axis=1), difference, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("verb", ["deconvnet", "guided_backprop"])
-def test_signals_of_both_branches_are_added_after_they_were_rectified_apart(verb):
-    x, signal = np.array([[1.0, -1]]), np.array([[2.0, -3]])
-    relu = getattr(ReLU(), verb)(x, signal)
-    assert getattr(Residual([ReLU()]), verb)(x, signal).tolist() == (relu + signal).tolist()
-    assert getattr(Residual([ReLU()], [ReLU()]), verb)(x, signal).tolist() == (2 * relu).tolist()
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+def test_a_composite_gives_a_pair_of_lists_to_a_block():
+    net = small_resnet()
+    rules = composites.epsilon_plus_flat(net)
+    plus = composites.alpha1_beta0
+    assert rules == [lrp.flat, None, ([plus, None, ([plus, None, plus], [])], []), None, ([plus, None, plus], [plus]),
+                     None, lrp.epsilon, lrp.epsilon]
+    assert name_of(rules[2]) == "alpha_beta (alpha=1.0, beta=0.0)"
 
 
-def test_training_moves_what_lies_inside_in_place_and_draws_masks_there():
-    rng = np.random.default_rng(4)
-    net = Network([Residual([Conv2d.random(3, 1, 1, rng), BatchNorm2d.identity(1), ReLU(), Dropout(0.5)]), Flatten(),
-                   Dense.random(16, 2, rng)])
-    x, labels = rng.random((20, 4, 4, 1)).astype("float32"), rng.integers(0, 2, 20)
-    arrays = net.layers[0].arrays()
-    before = {name: a.copy() for name, a in arrays.items()}
-    fit(net, x, labels, epochs=2, rng=rng, quiet=True)
-    for name, a in net.layers[0].arrays().items():
-        assert a is arrays[name], f"{name} was replaced, not moved in place"
-        assert a.dtype == np.float32 and not np.array_equal(a, before[name]), name
+def test_a_block_that_sees_the_pixels_has_a_first_layer_in_either_branch():
+    rng = np.random.default_rng(0)
+    net = Network([Residual([conv(rng, 2, 3), ReLU(), conv(rng, 3, 3)], [conv(rng, 2, 3, 1)]), ReLU(), conv(rng, 3, 1)])
+    assert composites.by_kind(net, conv=lrp.gamma, first=lrp.flat) == [
+        ([lrp.flat, None, lrp.gamma], [lrp.flat]), None, lrp.gamma]
 
 
-def test_branches_that_do_not_fit_and_an_empty_body_are_refused():
-    with pytest.raises(ValueError, match="from its body.*from its shortcut, which cannot be added"):
-        Residual([Conv2d(np.ones((1, 1, 1, 2)))]).forward(np.ones((1, 3, 3, 1)))
-    with pytest.raises(ValueError, match="empty body, expected a list of layers"):
-        Residual([])
+def test_one_rule_and_the_same_rule_spelt_out_are_the_same():
+    net, x = small_resnet(), images()
+    a = lrp.alpha_beta
+    spelt_out = [a, None, ([a, None, ([a, None, a], [])], []), None, ([a, None, a], [a]), None, a, a]
+    once, twice = passes.lrp(net, x, 0, rules=a), passes.lrp(net, x, 0, rules=spelt_out)
+    assert all(np.array_equal(one, other) for one, other in zip(once, twice))
+
+
+def test_deep_taylor_goes_through_blocks_and_names_their_positive_biases():
+    net = small_resnet(bias=False)
+    R = passes.deep_taylor(net, images(), 0, low=-9, high=9)
+    assert composites.deep_taylor(net)[2][0][2][0][0].__name__ == "z_plus" and np.isfinite(R[0]).all()
+    with pytest.warns(UserWarning, match=r"positive biases in layer 0 .*, 2 \(Conv2d"):
+        passes.deep_taylor(small_resnet(), images(), 0, low=-9, high=9)
+
+
+@pytest.mark.parametrize("rule, words", [
+    (None, "got None as its rule, expected one rule .* or a pair of lists"),
+    (([lrp.epsilon], []), "3 for the body, 0 for the shortcut"),
+    ([lrp.epsilon, None, lrp.epsilon], "pair of lists"),
+    (([lrp.epsilon, "gamma", lrp.epsilon], []), "got 'gamma' as the rule of layer 0.body.1"),
+    (([lrp.epsilon, None, None], []), "Dense.* needs a rule"),
+])
+def test_a_wrong_rule_is_refused_in_words(rule, words):
+    net = Network([Residual([Dense(np.eye(2)), ReLU(), Dense(np.eye(2))])])
+    with pytest.raises(ValueError, match=words):
+        passes.lrp(net, np.ones((1, 2)), 0, rules=[rule])
+
+
+# --- learning --------------------------------------------------------------------------------------------------------
+
+def test_training_draws_masks_and_moves_running_statistics_inside_a_block():
+    rng = np.random.default_rng(0)
+    block = Residual([norm(rng, 3), Dropout(0.5)])
+    before, x = block.body[0].mean.copy(), rng.normal(size=(50, 3)) + 5
+    stand_in = block.training(x, np.random.default_rng(1))
+    y = stand_in.forward(x) - x
+    assert 0.3 < np.mean(y == 0) < 0.7 and not np.allclose(block.body[0].mean, before)
+    assert np.array_equal(block.forward(x), block.forward(x))               # itself it stays without a mask
+    assert set(stand_in.parameter_gradients(x, x)) == {"body.0.gamma", "body.0.beta"}
+
+
+def test_a_resnet_learns():
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(60, 6, 6, 2)), rng.integers(0, 3, 60)
+    x += labels[:, None, None, None]
+    net = small_resnet(normalised=True)
+    history = fit(net, x, labels, epochs=8, rng=rng, batch_size=20, optimizer=Adam(0.02), quiet=True)
+    assert history[-1]["loss"] < history[0]["loss"] / 2, history
+
+
+# --- moving and keeping ----------------------------------------------------------------------------------------------
+
+def test_folding_batch_normalisation_leaves_the_function_as_it_is():
+    net, x = small_resnet(normalised=True), images()
+    folded = fold_batch_norm(net)
+    assert not any(isinstance(layer, BatchNorm2d) for layer in every_layer(folded.layers))
+    assert any(isinstance(layer, BatchNorm2d) for layer in every_layer(net.layers))         # the original keeps its own
+    np.testing.assert_allclose(folded.forward(x), net.forward(x), rtol=1e-10)
+
+
+def test_a_normalisation_that_cannot_be_folded_is_named_by_its_place():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"layer 1\.shortcut\.0 is BatchNorm2d.* behind 'the input'"):
+        fold_batch_norm(Network([ReLU(), Residual([ReLU()], [norm(rng, 2)])]))
+
+
+def test_a_block_is_rebuilt_from_its_settings_and_arrays():
+    for block in blocks(small_resnet(normalised=True)):
+        twin = Residual(**block.arrays(), **block.settings())
+        assert twin.settings() == block.settings() and list(twin.arrays()) == list(block.arrays())
+        assert all(a is b for a, b in zip(twin.arrays().values(), block.arrays().values()))
+
+
+def test_a_saved_resnet_comes_back(tmp_path):
+    net, x = small_resnet(normalised=True), images()
+    net.save(tmp_path / "net.npz")
+    assert np.array_equal(Network.load(tmp_path / "net.npz").forward(x), net.forward(x))
+
+
+def test_a_layer_of_ones_own_inside_a_block_cannot_be_saved(tmp_path):
+    class Mine(ReLU):
+        pass
+    with pytest.raises(ValueError, match="layer 0 is Mine.*only those can be saved"):
+        Network([Residual([Mine()])]).save(tmp_path / "net.npz")
+
+
+def test_describe_shows_what_is_inside():
+    lines = small_resnet().describe(composites.epsilon_plus_flat, images()).splitlines()
+    assert len(lines) == 1 + 8 + 3 + 3 + 4
+    row = next(line for line in lines if "4.shortcut.0" in line)
+    assert "Conv2d(1x1, 4 -> 5, stride (2, 2))" in row and "(4, 3, 5)" in row and "alpha_beta" in row and "25" in row
+    assert any(line.strip().startswith("2.body.2.body.0") for line in lines)
+    assert "2.body.0" in small_resnet().describe()
+
+
+def test_no_verb_changes_the_block_or_its_arguments():
+    block = blocks(small_resnet(normalised=True))[-1]
+    x, kept = images()[..., :1] + np.zeros(4), {name: a.copy() for name, a in block.arrays().items()}
+    x_before, dy = x.copy(), np.ones((3, 4, 3, 5))
+    block.forward(x), block.gradient(x, dy), block.deconvnet(x, dy), block.guided_backprop(x, dy)
+    block.lrp(x, dy, lrp.epsilon), block.deeplift(x, x + 1, dy), block.parameter_gradients(x, dy)
+    assert np.array_equal(x, x_before) and np.array_equal(dy, np.ones_like(dy))
+    assert all(np.array_equal(a, kept[name]) for name, a in block.arrays().items())
+
+
+def test_heatmaps_of_a_resnet_on_every_array_module(xp):
+    net, x = fold_batch_norm(small_resnet(normalised=True)).astype("float32"), images().astype("float32")
+    for method in (attribution.METHODS["lrp_epsilon_plus_flat"], attribution.METHODS["deeplift"],
+                   attribution.METHODS["grad_cam"]):
+        found = method(net.on(xp), xp.asarray(x), 1)
+        assert type(found) is type(xp.asarray(x)) and found.dtype == "float32"
+        expected = method(net, x, 1)
+        np.testing.assert_allclose(to_numpy(found), expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda: Residual([]), "empty body"),
+    (lambda: Residual(["ReLU"]), "got 'ReLU' in its body"),
+    (lambda: Residual([ReLU()], [{"kind": "Nonsense", "settings": {}}]), "in its shortcut"),
+    (lambda: Residual([Flatten()]).forward(np.ones((1, 2, 2, 1))), "cannot be added"),
+    (lambda: Residual([MaxPool2d(2)]).forward(np.ones((1, 4, 4, 1))), r"\(1, 2, 2, 1\) from its body"),
+])
+def test_a_block_that_cannot_be_is_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+# --- the adaptive pool -----------------------------------------------------------------------------------------------
+
+@given(st.tuples(st.integers(1, 9), st.integers(1, 9)), st.tuples(st.integers(1, 5), st.integers(1, 5)), seeds)
+def test_an_adaptive_pool_averages_its_windows(image, size, seed):
+    x = np.random.default_rng(seed).normal(size=(2, *image, 3))
+    layer = AdaptiveAvgPool2d(size)
+    expected = np.array([[x[:, i * image[0] // size[0]:-(-(i + 1) * image[0] // size[0]),
+                            j * image[1] // size[1]:-(-(j + 1) * image[1] // size[1])].mean(axis=(1, 2))
+                          for j in range(size[1])] for i in range(size[0])]).transpose(2, 0, 1, 3)
+    np.testing.assert_allclose(layer.forward(x), expected, atol=1e-12)
+    dy = np.random.default_rng(seed + 1).normal(size=expected.shape)
+    assert (layer.forward(x) * dy).sum() == pytest.approx((x * layer.gradient(x, dy)).sum(), abs=1e-9)
+    R = lrp.flat(layer, x, dy)
+    assert R.sum() == pytest.approx(dy.sum(), abs=1e-9)
+
+
+def test_an_adaptive_pool_leaves_images_of_its_size_exactly_as_they_are():
+    x = np.random.default_rng(0).normal(size=(2, 7, 7, 3)).astype("float32")
+    assert np.array_equal(AdaptiveAvgPool2d(7).forward(x), x)
+    with pytest.raises(ValueError, match="expected 4 axes"):
+        AdaptiveAvgPool2d(7).forward(x[0])
