@@ -22,7 +22,8 @@ from minixnn.rules import lrp as _lrp
 
 __all__ = ["METHODS", "cam", "channel", "contrast", "deconvnet", "deep_taylor", "deeplift", "deeplift_reveal_cancel",
            "grad_cam", "grad_cam_plus_plus", "gradient", "gradient_times_input", "guided_backprop", "guided_grad_cam",
-           "integrated_gradients", "lrp", "occlusion", "saliency", "sensitivity", "smoothgrad", "unit"]
+           "integrated_gradients", "lrp", "occlusion", "saliency", "sensitivity", "similarity", "smoothgrad",
+           "unit"]
 
 
 def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=None):
@@ -148,6 +149,22 @@ def channel(net, x, index, *, relevance=True, batch_size=None):
     start = y * 0
     start[..., index] = y[..., index] if relevance else 1
     return start
+
+
+def similarity(net, x, other, *, relevance=True, batch_size=None):
+    """The start "what in x resembles another image": the scalar product of what the network makes of the two.
+
+        start_k = y_k(x) m_k / |m|          m = y(other); of maps the mean over the image, wherever a thing is in it
+
+    `other`: an image for each of x, or one (1, ...) for all. The outputs should be features >= 0, as behind a ReLU.
+    Without `relevance` the derivatives m_k / |m|.
+    """
+    y, m = net.predict(x, batch_size), net.predict(other, batch_size)
+    if m.ndim == 4:
+        m = m.mean(axis=(1, 2), keepdims=True)
+    length = (m ** 2).reshape(len(m), -1).sum(axis=1).reshape(-1, *[1] * (m.ndim - 1)) ** 0.5
+    m = m / array_module(m).where(length == 0, 1, length)
+    return y * m if relevance else y * 0 + m
 
 
 # name: function (net, x, target) -> array like x. Pixels are taken to lie in [0, 1] where a method wants bounds.
