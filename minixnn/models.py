@@ -108,7 +108,7 @@ def train(name, seed=0, epochs=None):
     """Train `name` by its recipe, save its weights (float16), and record its accuracy on the test images."""
     from minixnn.train import Adam, accuracy, fit
     if name == "generator":
-        return train_generator(seed, epochs or 16)
+        return train_generator(seed, epochs or 4)
     architecture, data, usual, rate = RECIPES[name]
     epochs = usual if epochs is None else epochs
     rng = np.random.default_rng(seed)
@@ -123,7 +123,7 @@ def train(name, seed=0, epochs=None):
     return net
 
 
-def train_generator(seed=0, epochs=16):
+def train_generator(seed=0, epochs=4):
     """Train the generator, save its weights, and record how many redrawn test digits "dense" still recognises."""
     from minixnn import generator
     from minixnn.train import accuracy
