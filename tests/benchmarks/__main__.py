@@ -24,8 +24,8 @@ from tests.benchmarks.contenders import CONTENDERS
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 EXPLAIN = ["epsilon", "z+", "alpha2-beta1", "gradient"]
 MANY = ["integrated gradients, 50", "SmoothGrad, 50"]
-SINGLE = ["convolution 3x3 32 to 64, forward", "convolution 3x3 32 to 64, gradient", "convolution 3x3 32 to 64, weights",
-          "max pooling 2x2, forward", "max pooling 2x2, gradient"]
+SINGLE = ["convolution 3x3 32 to 64, forward", "convolution 3x3 32 to 64, gradient",
+          "convolution 3x3 32 to 64, weights", "max pooling 2x2, forward", "max pooling 2x2, gradient"]
 
 
 def plan(quick):
@@ -128,10 +128,11 @@ def versions():
 def page(record):
     """docs/speed.md, from what was measured."""
     text = ["# Speed on a CPU", "",
-            "Written by `python -m tests.benchmarks` from `speed.json`; not to be edited. The last three columns are how "
-            "many times as long another library takes for the same work on the same network: above 1, minixnn is faster. "
-            "zennit gets 1,000 images whole or 100 at a time, whichever is faster for it; \"-\" means that it has no such "
-            "method. lrp_toolbox was not measured.", "",
+            "Written by `python -m tests.benchmarks` from `speed.json`; not to be edited. The last three columns are",
+            "how many times as long another library takes for the same work on the same network: above 1, minixnn is",
+            "faster. zennit gets 1,000 images whole or 100 at a time, whichever is faster for it; \"-\" means that it",
+            "has no such method. lrp_toolbox was not measured. With one thread the processor's time is counted, with",
+            "several the clock's.", "",
             f"{record['date']}, {record['machine']}; " + ", ".join(f"{k} {v}" for k, v in record["versions"].items()), ""]
     for table in record["tables"]:
         text += [f"## {table['threads']} thread{'s' if table['threads'] > 1 else ''}, BLAS kernels: {table['kernels']}"
@@ -139,8 +140,8 @@ def page(record):
         text += [row(result) for result in table["results"]]
         text += [""]
     peaks = {int(k): v for k, v in record["memory"].items()}
-    text += ["## Memory", "", "Peak memory of a process that explains so many digits by LRP-epsilon, over that of one that "
-             "explains a single one.", "", "| images | MiB more |", "|---|---|"]
+    text += ["## Memory", "", "Peak memory of a process that explains so many digits by LRP-epsilon, over that of",
+             "one that explains a single one.", "", "| images | MiB more |", "|---|---|"]
     text += [f"| {n:,} | {peaks[n] - peaks[1]:.0f} |" for n in sorted(peaks) if n > 1]
     return "\n".join(text) + "\n"
 

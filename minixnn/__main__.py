@@ -1,0 +1,7 @@
+"""python -m minixnn: see `cli.py`."""
+import sys
+
+from minixnn.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

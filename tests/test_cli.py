@@ -1,0 +1,183 @@
+"""Does the command line explain what it is given, and say what it cannot?"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minixnn import attribution, datasets, models
+from minixnn.cli import main
+from minixnn.explaining import explain_to
+from minixnn.pictures import asked_for, read
+
+
+@pytest.fixture
+def digit(tmp_path):
+    """A test digit, and the PNG file that holds it."""
+    x = np.round(datasets.mnist("test")[0][:1] * 255) / np.float32(255)
+    path = tmp_path / "seven.png"
+    Image.fromarray(np.uint8(x[0, ..., 0] * 255)).save(path)
+    return x.astype(np.float32), path
+
+
+def test_a_picture_from_a_file_is_explained_as_the_same_array_is(digit, tmp_path, capsys):
+    x, path = digit
+    call = ["explain", str(path), "--model", "dense", "--method", "lrp_alpha1_beta0", "-o", str(tmp_path / "o")]
+    assert main(call) == 0
+    written = np.load(tmp_path / "o" / "seven_relevance.npy")
+    expected = attribution.METHODS["lrp_alpha1_beta0"](models.load("dense"), x, None)[0]
+    assert np.allclose(written, expected, atol=1e-6)
+    assert {"seven_heatmap.png", "seven_overlay.png"} <= set(os.listdir(tmp_path / "o"))
+    said = capsys.readouterr().out
+    assert "explained 7" in said and "withheld by biases" in said
+
+
+def test_every_kind_of_picture_is_read_and_what_was_done_to_it_is_said(tmp_path):
+    grey = np.uint8(np.arange(400).reshape(20, 20) % 256)
+    kinds = {"grey.png": Image.fromarray(grey), "rgba.png": Image.fromarray(grey).convert("RGBA"),
+             "palette.png": Image.fromarray(grey).convert("P"), "one.png": Image.fromarray(grey).convert("1"),
+             "colour.jpg": Image.fromarray(grey).convert("RGB"), "tiny.png": Image.new("L", (1, 1)),
+             "deep.png": Image.fromarray(np.uint16(grey) * 256)}
+    for name, image in kinds.items():
+        image.save(tmp_path / name)
+        for channels in (1, 3):
+            picture, note = read(tmp_path / name, (28, 28, channels))
+            assert picture.shape == (28, 28, channels) and picture.dtype == np.float32, name
+            assert 0 <= picture.min() and picture.max() <= 1, name
+            assert "resized" in note, name
+    assert "laid on white" in read(tmp_path / "rgba.png", (28, 28, 1))[1]
+    same, note = read(tmp_path / "grey.png", (20, 20, 1))
+    assert np.array_equal(same[..., 0], grey / np.float32(255)) and note == ""
+    assert np.allclose(read(tmp_path / "grey.png", (20, 20, 1), invert=True)[0], 1 - same)
+
+
+def test_a_broken_picture_is_named_and_the_others_are_done(digit, tmp_path, capsys):
+    _, path = digit
+    (tmp_path / "broken.png").write_bytes(path.read_bytes()[:70])
+    (tmp_path / "text.jpg").write_text("no picture")
+    assert main(["explain", str(tmp_path), "--model", "dense_no_bias", "-o", str(tmp_path / "o")]) == 1
+    said = capsys.readouterr()
+    assert "broken.png left out" in said.err and "text.jpg left out" in said.err
+    assert (tmp_path / "o" / "seven_relevance.npy").exists()
+
+
+@pytest.mark.parametrize("words, what", [
+    (["--model", "nobody"], "expected a .npz or .onnx file, or one of"),
+    (["--model", "dense", "--method", "guess"], "--method guess, expected one of gradient"),
+    (["--model", "dense", "--set", "warp=9"], "has no option 'warp'"),
+    (["--model", "dense", "--size", "big"], "expected height and width such as 224x224"),
+    (["--model", "dense", "--target", "12"], "expected a class from 0 to 9"),
+])
+def test_a_wrong_call_is_answered_by_a_sentence_and_status_2(digit, tmp_path, capsys, words, what):
+    assert main(["explain", str(digit[1]), "-o", str(tmp_path / "o"), *words]) == 2
+    assert what in capsys.readouterr().err
+
+
+def test_an_option_reaches_the_method(digit, tmp_path):
+    x, path = digit
+    call = ["explain", str(path), "--model", "dense", "--method", "integrated_gradients", "-o", str(tmp_path / "o")]
+    assert main([*call, "--set", "steps=3"]) == 0
+    few = attribution.integrated_gradients(models.load("dense"), x, steps=3)[0]
+    assert np.allclose(np.load(tmp_path / "o" / "seven_relevance.npy"), few, atol=1e-6)
+    assert abs(few - attribution.integrated_gradients(models.load("dense"), x, steps=50)[0]).max() > 1e-3
+
+
+def test_resume_leaves_out_what_is_done(digit, tmp_path, capsys):
+    call = ["explain", str(digit[1]), "--model", "dense", "-o", str(tmp_path / "o")]
+    assert main(call) == 0
+    before = (tmp_path / "o" / "seven_relevance.npy").stat().st_mtime_ns
+    assert main([*call, "--resume"]) == 0
+    assert "1 pictures have results already" in capsys.readouterr().out
+    assert (tmp_path / "o" / "seven_relevance.npy").stat().st_mtime_ns == before
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(digit, tmp_path, capsys):
+    Image.open(digit[1]).save(tmp_path / "seven.jpg")
+    assert main(["explain", str(tmp_path), "--model", "dense", "-o", str(tmp_path / "o")]) == 2
+    assert "would overwrite each other" in capsys.readouterr().err
+
+
+def test_the_lists_name_every_method_and_model(capsys):
+    assert main(["methods"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in attribution.METHODS)
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in models.names()) and "98.94%" in said
+
+
+def test_the_ledger_is_printed(digit, capsys):
+    assert main(["ledger", str(digit[1]), "--model", "dense", "--rule", "epsilon", "--set", "epsilon=0.5"]) == 0
+    said = capsys.readouterr().out
+    assert "epsilon (epsilon=0.5)" in said and "bias" in said
+
+
+def test_the_size_a_network_asks_for_is_found_from_its_layers():
+    assert asked_for(models.load("dense")) == (28, 28, 1)
+    assert asked_for(models.load("cnn")) == (28, 28, 1)
+
+
+def test_an_array_of_images_is_explained_piece_by_piece_and_equals_all_at_once(tmp_path):
+    net, x = models.load("dense"), datasets.mnist("test")[0][:130]
+    found = explain_to(tmp_path / "R.npy", net, x, "lrp_epsilon", batch_size=40, quiet=True)
+    assert np.allclose(found, attribution.lrp(net, x), atol=1e-5)
+    assert os.listdir(tmp_path) == ["R.npy"]
+
+
+def test_a_run_that_broke_off_goes_on_where_it_was(tmp_path):
+    net, x, seen = models.load("dense"), datasets.mnist("test")[0][:100], []
+
+    def failing(net, x, target):
+        seen.append(len(x))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return attribution.gradient(net, x, target)
+    failing.__qualname__ = "gradient"
+    with pytest.raises(KeyboardInterrupt):
+        explain_to(tmp_path / "R.npy", net, x, failing, batch_size=20, quiet=True)
+    assert json.loads((tmp_path / "R.npy.progress").read_text())["done"] == 40
+    found = explain_to(tmp_path / "R.npy", net, x, failing, batch_size=20, quiet=True)
+    assert seen == [20] * 6, "the first two batches must not be done again"
+    assert np.allclose(found, attribution.gradient(net, x), atol=1e-6)
+
+
+def test_a_part_of_another_run_is_not_gone_on_with(tmp_path):
+    net, x = models.load("dense"), datasets.mnist("test")[0][:40]
+
+    def failing(net, x, target):
+        raise KeyboardInterrupt
+    for first in (attribution.METHODS["gradient"], failing):
+        try:
+            explain_to(tmp_path / "R.npy", net, x, first, batch_size=20, quiet=True)
+        except KeyboardInterrupt:
+            pass
+    (tmp_path / "R.npy.part").touch()
+    (tmp_path / "R.npy.progress").write_text(json.dumps({"done": 20, "method": "saliency"}))
+    with pytest.raises(ValueError, match="belongs to another run, which differs in: .*method"):
+        explain_to(tmp_path / "R.npy", net, x, "gradient", quiet=True)
+
+
+def test_a_process_that_is_killed_goes_on_from_the_batch_it_was_at(tmp_path):
+    np.save(tmp_path / "many.npy", np.resize(datasets.mnist("test")[0][:200], (600, 28, 28, 1)))
+    call = [sys.executable, "-m", "minixnn", "explain", str(tmp_path / "many.npy"), "--model", "dense", "--method",
+            "integrated_gradients", "--batch-size", "10", "-o", str(tmp_path)]
+    process = subprocess.Popen(call, cwd=pathlib.Path(__file__).parents[1])
+    notes = tmp_path / "many_relevance.npy.progress"
+    until = time.monotonic() + 60
+    while not notes.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    done = json.loads(notes.read_text())["done"]
+    assert 10 <= done < 600
+    part = tmp_path / "many_relevance.npy.part"
+    assert part.exists() and not (tmp_path / "many_relevance.npy").exists()
+    before = np.load(part, mmap_mode="r")[:done].copy()
+    subprocess.run(call, cwd=pathlib.Path(__file__).parents[1], check=True)
+    after = np.load(tmp_path / "many_relevance.npy")
+    assert np.array_equal(after[:done], before) and abs(after[done:]).reshape(600 - done, -1).max(axis=1).min() > 0
