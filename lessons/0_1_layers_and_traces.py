@@ -87,14 +87,14 @@ print(f"\nright on {models.record('cnn')['accuracy']:.2%} of the {len(images):,}
 
 # %%
 # The trace of one digit of each kind. After a convolution and its ReLU an activation is a stack of images, one for
-# each *channel*. Drawn is, for each of the three ReLU layers, the channel that is most active over these ten digits.
+# each *channel*. Drawn is, for each of the three ReLU layers, the channel whose least active digit is most active.
 
 ten = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
 A = net.trace(images[ten])
 ink = {}
 for l, layer in enumerate(net.layers):
     if isinstance(layer, ReLU) and A[l + 1].ndim == 4:                      # (10 images, height, width, channels)
-        channel = int(A[l + 1].mean(axis=(0, 1, 2)).argmax())
+        channel = int(A[l + 1].mean(axis=(1, 2)).min(axis=0).argmax())
         ink[f"A[{l + 1}], channel {channel}"] = A[l + 1][..., channel]
 plot.heatmaps(ink, images[ten], scale="method",
               title="The trace of ten digits: one channel after each convolution (red: active)")

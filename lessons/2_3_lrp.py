@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from minixnn import Dense, datasets, models, passes, plot
+from minixnn import Dense, Network, ReLU, datasets, diagrams, models, passes, plot
 from minixnn.rules import composites, lrp
 
 # %%
@@ -77,12 +77,27 @@ for alpha, beta in ((1.0, 0.0), (2.0, 1.0)):
     print(f"alpha {alpha:.0f} beta {beta:.0f}: {R_x.round(3)}  sum {R_x.sum():.3f}")
 
 # %%
+# From neuron to neuron
+# ---------------------
+# In a network what a neuron has received is what it then hands on; that is all. Two inputs, two hidden neurons, by
+# head with :math:`\alpha = 2, \beta = 1`: the output 3 is made of 6 and -3, so the hidden neurons receive
+# :math:`2 \cdot 3` and :math:`-1 \cdot 3`. Each has one contribution of either sign, so the first hands on 12 and -6,
+# the second -6 and 3. The inputs hold :math:`12 + 3` and :math:`-6 - 6`. Every column sums to 3.
+
+small = Network([Dense(np.array([[2.0, -1.0], [-1.0, 3.0]])), ReLU(), Dense(np.array([[2.0], [-3.0]]))])
+x = np.array([[2.0, 1.0]])
+R = passes.lrp(small, x, 0, composites.alpha2_beta1)
+print("relevance of the inputs", R[0][0], "sum", R[0].sum())
+diagrams.neurons(small, small.trace(x), R, "Relevance flows back, every column sums to the output (alpha 2, beta 1)")
+
+# %%
 # LRP-gamma blends continuously (Montavon et al. 2019, section 10.2.1): the positive weights are favoured by a factor,
 # :math:`w_{jk} + \gamma w_{jk}^+`. At :math:`\gamma = 0` it is LRP-0, and for :math:`\gamma \to \infty`
 # alpha1-beta0.
 
+x, R = np.array([[2.0, 1.0, 1.0]]), np.array([[1.0]])
 for gamma in (0, 0.25, 10, 1e6):
-    print(f"gamma {gamma:9}: {lrp.gamma(weak, x, R, gamma=gamma).round(3)}")
+    print(f"gamma {gamma:9}: {lrp.gamma(weak, x, R, gamma=gamma).round(3) + 0.0}")
 
 # %%
 # Ten digits, one rule at a time
@@ -98,14 +113,14 @@ print(net.describe(composites.epsilon_gamma_box, x))
 
 choices = {"LRP-0": partial(lrp.epsilon, epsilon=0), "epsilon 1": partial(lrp.epsilon, epsilon=1.0),
            "gamma 0.25": lrp.gamma, "alpha1 beta0": composites.alpha1_beta0, "alpha2 beta1": composites.alpha2_beta1,
-           "epsilon, gamma, z$^B$": composites.epsilon_gamma_box}
+           "epsilon, gamma, zᴮ": composites.epsilon_gamma_box}
 maps = {name: passes.lrp(net, x, target, rules)[0] for name, rules in choices.items()}
 plot.heatmaps(maps, x, title="One network, ten digits, six ways to share relevance")
 
 # %%
 # The last row is a *composite*: epsilon in the dense layers, where evidence of both signs should stay visible; gamma
 # in the convolutions, where it is noisy; and z\ :sup:`B` at the pixels, which knows that a pixel lies between 0 and 1
-# and so can also speak through being black. Lesson 2.4 derives that rule.
+# and so can also speak through being empty. Lesson 2.4 derives that rule.
 #
 # One question, measured
 # ----------------------
@@ -118,6 +133,7 @@ for name, R in maps.items():
     arrived = R.sum(axis=(1, 2, 3)) / logit
     size = abs(R).sum(axis=(1, 2, 3)) / logit
     print(f"  {name:22} {arrived.mean():6.3f} {size.mean():8.2f}")
+
 # %%
 # alpha2-beta1 conserves in a single neuron, but where a neuron has no inhibitory input nobody pays the
 # :math:`-\beta R_k`, and relevance is created. Lesson 6.1 finds the layer where it happens.

@@ -46,14 +46,14 @@ from minixnn.rules import composites, deep_taylor, root_points
 
 neuron = Dense(np.array([[2.0], [-1.0]]), b=np.array([-1.0]))
 x, f = np.array([[2.0, 1.0]]), np.array([[2.0]])
-rules = {"$w^2$": deep_taylor.w_square, "$z^+$": deep_taylor.z_plus,
-         "$z^B$": partial(deep_taylor.z_box, low=0.0, high=3.0)}
+rules = {"w²": deep_taylor.w_square, "z⁺": deep_taylor.z_plus,
+         "zᴮ": partial(deep_taylor.z_box, low=0.0, high=3.0)}
 panels = {}
 for name, rule in rules.items():
     root = root_points.root_points(neuron, x, rule)[:, :, 0]                # (1 image, 2 inputs)
     R = rule(neuron, x, f)                                                  # <- STEP INTO: it never looks for a root
     print(f"{name}: root {root[0].round(3)}, where z = {neuron.forward(root)[0, 0]:.0f}; w (x - root) = "
-          f"{(neuron.W[:, 0] * (x - root))[0].round(3)}; the rule says {R[0].round(3)}")
+          f"{(neuron.W[:, 0] * (x - root))[0].round(3) + 0.0}; the rule says {R[0].round(3)}")
     assert np.allclose(R, neuron.W[:, 0] * (x - root))
     panels[f"{name}: R = ({R[0, 0]:.2f}, {R[0, 1]:.2f})"] = (x, root - x)
 figure = diagrams.plane(lambda p: np.maximum(neuron.forward(p)[:, 0], 0), panels, (-1, 4), zero=None,
@@ -82,8 +82,8 @@ W1, W2 = np.array([[1.0, 1.0, -1.0], [1.0, -1.0, 1.0]]), np.array([[1.0], [2.0],
 small = Network([Dense(W1), ReLU(), Dense(W2)])
 x = np.array([[3.0, 1.0]])
 R = passes.lrp(small, x, 0, deep_taylor.z_plus)
-print("deep Taylor", R[0][0], "sum", R[0].sum())
-diagrams.neurons(small, small.trace(x), R, "Deep Taylor, $z^+$ in both layers: nothing negative, nothing lost")
+print("deep Taylor", R[0][0], "sum", R[0].sum().round(6))
+diagrams.neurons(small, small.trace(x), R, "Deep Taylor, z⁺ in both layers: nothing negative, nothing lost")
 
 # %%
 # Ten digits
@@ -95,13 +95,13 @@ ten = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
 net, digits, target = models.load("cnn"), images[ten], labels[ten]
 with_z_plus = composites.deep_taylor(net)
 with_z_plus[0] = deep_taylor.z_plus
-maps = {"$w^2$ (any pixel)": passes.deep_taylor(net, digits, target)[0],
-        "$z^+$ (pixels $\\geq$ 0)": passes.lrp(net, digits, target, with_z_plus)[0],
-        "$z^B$ (pixels 0 to 1)": passes.deep_taylor(net, digits, target, low=0, high=1)[0]}
+maps = {"w² (any pixel)": passes.deep_taylor(net, digits, target)[0],
+        "z⁺ (pixels ≥ 0)": passes.lrp(net, digits, target, with_z_plus)[0],
+        "zᴮ (pixels 0 to 1)": passes.deep_taylor(net, digits, target, low=0, high=1)[0]}
 plot.heatmaps(maps, digits, title="Deep Taylor decomposition: one network, three sets of possible pixels")
 logit, ink = net.forward(digits)[np.arange(10), target], digits > 0
 for name, R in maps.items():
-    print(f"{name:24} sum / logit {(R.sum(axis=(1, 2, 3)) / logit).mean():.4f}, smallest {R.min():5.2f}, "
+    print(f"{name:18} sum / logit {(R.sum(axis=(1, 2, 3)) / logit).mean():.4f}, smallest {R.min():5.2f}, "
           f"on ink {((R * ink).sum(axis=(1, 2, 3)) / R.sum(axis=(1, 2, 3))).mean():.0%}")
 
 # %%
@@ -116,7 +116,7 @@ for name, R in maps.items():
 # if :math:`b_k \le 0`, which the theory asks for, and not otherwise. Does a network trained with biases keep to it?
 # We look at all neurons of the upper two layers that fire, over 1,000 digits.
 
-print("\nnetwork         layer  biases > 0   t: median  largest   no root among x >= 0")
+print("\nnetwork         layer  biases > 0   t: median  largest   no root on the way")
 for name in ("dense_no_bias", "dense"):
     net = models.load(name)
     A = net.trace(images[:1000])
@@ -128,8 +128,9 @@ for name in ("dense_no_bias", "dense"):
         assert layer.b is not None or t.max() <= 1, "without bias there is always a root"
 
 # %%
-# A positive bias does harm only where it is larger than all that speaks against the neuron, and that is rare. What remains
-# untested here is the assumption that :math:`c_k` is constant on the way to the root; Sixt & Landgraf 2022 examine it.
+# A positive bias does harm only where it is larger than all that speaks against the neuron, and that is rare. What
+# remains untested here is the assumption that :math:`c_k` is constant on the way to the root; Sixt & Landgraf 2022
+# examine it.
 #
 # Try this
 # --------

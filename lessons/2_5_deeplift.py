@@ -27,7 +27,8 @@ from minixnn import Dense, Network, ReLU, attribution, datasets, diagrams, model
 #
 # A *multiplier* :math:`m_i = C_i / \Delta x_i` is to a difference what a derivative is to an infinitely small change,
 # and multipliers are chained as derivatives are (section 3.2): through weights, :math:`m_j = \sum_k w_{jk} m_k`;
-# through a ReLU, which has one input, all of the difference is due to it (the *rescale* rule, section 3.5.2):
+# through a ReLU, which has one input, all of the difference is due to it (the *rescale* rule, section 3.5.2; where
+# :math:`\Delta x` is 0, the derivative):
 #
 # .. math:: m_x = m_y \frac{\Delta y}{\Delta x} .
 #
@@ -46,9 +47,9 @@ print("DeepLIFT, rescale   ", C[0][0])
 # %%
 # Where rescale fails
 # -------------------
-# The smaller of two numbers, :math:`f = \min(x_1, x_2) = x_1 - \max(x_1 - x_2, 0)`, needs both. But at
-# :math:`x = (3, 2)` rescale says :math:`C = (0, 2)`: inside the ReLU :math:`+3` and :math:`-2` have cancelled to 1
-# before anybody looks.
+# The smaller of two numbers, :math:`f = \min(x_1, x_2) = x_1 - \max(x_1 - x_2, 0)`, needs both. (In the network
+# :math:`x_1` goes through a ReLU of its own, so let the inputs be positive.) But at :math:`x = (3, 2)` rescale says
+# :math:`C = (0, 2)`: inside the ReLU :math:`+3` and :math:`-2` have cancelled to 1 before anybody looks.
 #
 # RevealCancel (section 3.5.3) carries what raises (:math:`\Delta x^+`) and what lowers (:math:`\Delta x^-`)
 # separately and asks of each what it does to :math:`y = \mathrm{relu}(x)`, being added first and being added last, on
@@ -76,8 +77,8 @@ diagrams.plane(lambda p: p.min(axis=1), panels, (0, 4.5), "min($x_1$, $x_2$): wh
 #
 # Ten digits
 # ----------
-# The black image is the usual reference for digits. It is a choice, and it decides what counts as a difference:
-# against the mean of all digits even an empty pixel differs, and can speak for the digit by being empty.
+# The empty image, all zeros, is the usual reference for digits. It is a choice, and it decides what counts as a
+# difference: against the mean of all digits even an empty pixel differs, and can speak for the digit by being empty.
 
 images, labels = datasets.mnist("test")
 ten = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
@@ -135,6 +136,8 @@ for a, b in ((8, 3), (8, 6), (9, 1), (4, 1)):
           f"{(after.argmax(axis=1) == b).mean():12.0%}")
 
 # %%
+# On every line both rules choose better than chance, and RevealCancel better than rescale.
+#
 # Try this
 # --------
 # 1. Put ``attribution.integrated_gradients(minimum, x, 0)`` beside the two rules at the minimum. Is it any better
@@ -143,5 +146,5 @@ for a, b in ((8, 3), (8, 6), (9, 1), (4, 1)):
 
 assert np.allclose(fields["RevealCancel"], grid.min(axis=1, keepdims=True) / 2), "half of the minimum for each"
 assert max(off) < 1e-3, "contributions sum to the difference from the reference"
-assert np.mean(falls["rescale"]) > np.mean(falls["at random"]), "contributions find what matters better than chance"
+assert np.all(np.diff(list(falls.values()), axis=0) > 0), "chance < rescale < RevealCancel, on every line"
 plot.show()
