@@ -262,6 +262,7 @@ COMPARISONS = [
                ours_by("guided_grad_cam"), their_guided_cam, kinds=("conv", "max pool"),
                explained=guided_cam_with_other_corners, note="there the corners of the resized map are not aligned"),
     Comparison("attribution.occlusion (size=(4, 3), stride=(3, 2))", "captum", "Occlusion",
-               ours_by("occlusion", size=(4, 3), stride=(3, 2), value=0.5), their_occlusion, kinds=IMAGES,
+               ours_by("occlusion", size=(4, 3), stride=(3, 2), value=0.5), their_occlusion,
+               kinds=IMAGES[:-1],  # without the shipped network: one forward pass a window takes too long there
                bound=1e-6),  # captum returns its quotient in single precision
 ]

@@ -18,6 +18,10 @@ import pytest
 from tests.peers import libraries
 
 
+def pytest_configure(config):
+    config.addinivalue_line("filterwarnings", "ignore:Using padding='same' with even kernel")      # wanted here
+
+
 def pytest_report_header(config):
     found = [f"{name} {libraries.version(name)}" for name in ("torch", "zennit", "captum")
              if getattr(libraries, name) is not None]

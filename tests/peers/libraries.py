@@ -8,7 +8,6 @@ import importlib
 import importlib.metadata
 import sys
 import types
-import warnings
 
 REASONS = {}                # library -> why it is absent
 
@@ -44,7 +43,6 @@ if torch is None:
     REASONS.update(zennit=REASONS["torch"], captum=REASONS["torch"])
 else:
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
 
 
 def version(name):

@@ -57,14 +57,17 @@ def networks(rng):
                            "stride": stride, "padding": padding})
 
     relu, flatten = ("ReLU", {}), ("Flatten", {})
-    for hidden in ([5], [7, 6], [16], [24, 20], [24, 20, 16]):
-        sizes = [6] + hidden + [3]
+    for sizes in ([6, 5, 3], [6, 7, 6, 3], [20, 9, 3], [20, 24, 18, 3], [20, 24, 24, 18, 3]):
         layers = []
         for inputs, outputs in zip(sizes, sizes[1:]):
             layers += [dense(inputs, outputs), relu]
-        yield f"{DENSE} {sizes}", layers[:-1], (6,)
-    yield (f"{MIXED} [6, 7, 6, 3]", [dense(6, 7), ("Sigmoid", {}), dense(7, 6), ("Tanh", {}), dense(6, 3)], (6,))
+        yield f"{DENSE} {sizes}", layers[:-1], (sizes[0],)
+    for sizes in ([6, 7, 6, 3], [20, 16, 14, 3]):
+        first, second, third = (dense(inputs, outputs) for inputs, outputs in zip(sizes, sizes[1:]))
+        yield f"{MIXED} {sizes}", [first, ("Sigmoid", {}), second, ("Tanh", {}), third], (sizes[0],)
     yield (f"{CONV} 3x3 valid, dense", [conv(3, 2, 4, 1, "valid"), relu, flatten, dense(3 * 3 * 4, 3)], (5, 5, 2))
+    yield (f"{CONV} 3x3 valid of 6 channels, dense, dense",
+           [conv(3, 6, 4, 1, "valid"), relu, flatten, dense(3 * 3 * 4, 4), relu, dense(4, 3)], (5, 5, 6))
     yield (f"{CONV} 3x3 same, 3x3 stride 2 same, dense",
            [conv(3, 2, 3, 1, "same"), relu, conv(3, 3, 4, 2, "same"), relu, flatten, dense(3 * 3 * 4, 5), relu,
             dense(5, 3)], (5, 5, 2))

@@ -139,9 +139,9 @@ def test_what_a_network_cannot_represent_is_refused_by_the_name_it_has_in_torch(
         (nn.Sequential(nn.Conv2d(1, 2, 3, padding_mode="reflect", padding=1)), "0: padding_mode='reflect' is not"),
         (nn.Sequential(nn.MaxPool2d(2, dilation=2)), "0: dilation=2 is not supported"),
         (nn.Sequential(nn.ReLU(), nn.LSTM(3, 4)), "1: LSTM is not supported"),
-        (nn.Transformer(8, 2, 1, 1, 8), "Transformer: Transformer is not supported"),
+        (nn.TransformerDecoderLayer(8, 2), "TransformerDecoderLayer: TransformerDecoderLayer is not supported"),
         (nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)), "0: track_running_stats=False is not supported"),
-        (nn.Sequential(nn.Softplus(beta=2)), "0: beta=2.0 is not supported"),
+        (nn.Sequential(nn.Softplus(beta=2)), "0: beta=2 is not supported"),
         (nn.Sequential(nn.ZeroPad2d(1), nn.ReLU()), "0: ZeroPad2d of 0.0 is supported only directly before"),
     ]:
         with pytest.raises(ValueError) as refusal:
