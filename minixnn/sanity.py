@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minixnn.backend import like, to_numpy
-from minixnn.layers import Affine
+from minixnn.layers import Affine, Residual
 from minixnn.measuring import batches, method_of, quotient
 from minixnn.network import Network
 
@@ -52,9 +52,11 @@ def sanity_check(method, net, images, rng, target=None, cascading=True, forget=N
 def reinitialized(layer, rng):
     """The layer as if before training: normal weights as large as the old ones, biases zero.
 
-    "As large" is the root mean square, so that activations keep their size. Other layers with arrays, such as batch
-    normalisation, are `shuffled`.
+    "As large" is the root mean square, so that activations keep their size. In a residual block every layer forgets.
+    Other layers with arrays, such as batch normalisation, are `shuffled`.
     """
+    if isinstance(layer, Residual):
+        return Residual(*([reinitialized(inside, rng) for inside in layers] for layers in layer.branches.values()))
     if not isinstance(layer, Affine) or set(layer.arrays()) != {"W", "b"}:
         return shuffled(layer, rng)
     size = float((layer.W * layer.W).mean()) ** 0.5

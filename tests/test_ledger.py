@@ -162,6 +162,11 @@ def test_relevance_of_a_neuron_that_sums_to_zero_is_lost():
     assert columns(one_neuron([1, -1]), [2, 2], lrp.gamma_signed) == [1, 0, 0, 0]      # boosted: 2.5 - 2, and no zero
 
 
+def test_a_sum_of_zero_counts_as_rising_for_the_signed_gamma_rule():
+    """z = 4 - 4 = 0 has the sign plus: boosted to 1.25 * 4 - 4 = 1, of which the inputs are 5 and the bias is -4."""
+    assert columns(one_neuron([1, 1], b=-4), [2, 2], lrp.gamma_signed) == pytest.approx([5, -4, 0, 0])
+
+
 def test_alpha_beta_without_an_inhibiting_input_creates_relevance():
     assert columns(one_neuron([1, 1]), [2, 2], lrp.alpha_beta) == [2, 0, 0, -1]
     assert columns(one_neuron([1, 1], b=-4), [2, 2], lrp.alpha_beta) == [2, -1, 0, 0]     # the bias takes it

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import grid, seeds
 
 from minixnn import attribution, datasets, metrics
-from minixnn.layers import BatchNorm2d, Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool2d, ReLU
+from minixnn.layers import BatchNorm2d, Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool2d, ReLU, Residual
 from minixnn.metrics import (continuity, inside_box, localization, mean_and_error, pointing_game, rank_correlation,
                              sanity_check, selectivity, translate)
 from minixnn.network import Network
@@ -317,6 +317,9 @@ def test_a_layer_that_forgets_keeps_its_size_and_nothing_else():
         for name in ("gamma", "beta", "mean", "variance"):
             old, now = getattr(norm, name), getattr(other, name)
             assert sorted(now) == sorted(old) and (now != old).any()
+    block = reinitialized(Residual([layer, ReLU()], [ReLU(), layer]), rng)
+    for inside in (block.body[0], block.shortcut[1]):
+        assert abs(inside.W.mean()) < 0.05 and (inside.b == 0).all()
 
 
 # ----------------------------------------------------------------------------------------------------- localization
