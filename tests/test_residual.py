@@ -52,7 +52,7 @@ def blocks(net):
 # --- one neuron, by head ---------------------------------------------------------------------------------------------
 
 def test_either_branch_receives_by_its_share_of_the_sum():
-    """y = 2 x1 + x1 and y = -3 x2 + x2: of R = 6 the body gets 4, the shortcut 2; of R = 4 the body 6, the shortcut -2."""
+    """y = 2 x + x and y = -3 x + x: of R = 6 the body gets 4, the shortcut 2; of R = 4 the body 6, the shortcut -2."""
     block, x, R = Residual([Dense(np.diag([2.0, -3.0]))]), np.array([[1.0, 1.0]]), np.array([[6.0, 4.0]])
     assert np.array_equal(block.forward(x), [[3.0, -2.0]])
     body = Residual([Dense(np.diag([2.0, -3.0]))], [Dense(np.eye(2))])

@@ -2,11 +2,13 @@
 
     net = from_torch(module, input_shape=(1, 28, 28))       # a torch nn.Sequential -> Network
     module = to_torch(net, input_shape=(28, 28, 1))         # and back
+    net = from_checkpoint("vgg16.safetensors", "vgg16")     # a public classifier from its weights
 
 `input_shape` is the shape of one input as the network that is handed over sees it: channels first for torch,
 channels last for minixnn. It may be left out where nothing depends on it.
 """
+from minixnn.interop.checkpoints import from_checkpoint, imagenet_input
 from minixnn.interop.torch import from_torch
 from minixnn.interop.torch_writer import to_torch
 
-__all__ = ["from_torch", "to_torch"]
+__all__ = ["from_checkpoint", "from_torch", "imagenet_input", "to_torch"]
