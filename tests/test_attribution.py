@@ -112,7 +112,8 @@ def test_targets_and_batches_that_do_not_fit_are_refused_in_a_sentence(name):
 def test_a_network_in_double_precision_explains_single_precision_images_in_single_precision():
     x = np.random.default_rng(0).random((3, 8, 8, 1)).astype("float32")
     for name in NAMES:
-        assert METHODS[name](gap_network(), x, batch_size=2).dtype == "float32", name
+        for batch_size in (2, 3):                           # in several parts, and in one
+            assert METHODS[name](gap_network(), x, batch_size=batch_size).dtype == "float32", name
 
 
 # --- gradients ---------------------------------------------------------------------------------------------------
