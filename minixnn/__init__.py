@@ -15,8 +15,8 @@ from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 
 __version__ = "0.1.0"
-SUBMODULES = ["attribution", "backend", "datasets", "density", "generator", "interop", "layers", "ledger", "metrics",
-              "models", "network", "passes", "plot", "rules", "synthesis", "train"]
+SUBMODULES = ["attribution", "backend", "datasets", "density", "diagrams", "generator", "interop", "layers", "ledger",
+              "metrics", "models", "network", "passes", "plot", "rules", "synthesis", "train"]
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dense", "Dropout", "Flatten", "GlobalAvgPool",
            "MaxPool2d", "Network", "ReLU", "Residual", "Sigmoid", "Softplus", "SumPool2d", "Tanh", "Unflatten",
            "fold_batch_norm", *SUBMODULES]
