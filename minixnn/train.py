@@ -133,7 +133,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
         steps = [order[n:n + batch_size] for n in range(0, len(x), batch_size)]
         for n, some in enumerate(progress(steps, f"epoch {epoch + 1}/{epochs}", quiet)):
             optimizer.rate = full_rate * schedule((epoch + n / len(steps)) / epochs)
-            batch, truth = x[like(x, some)], y[some]
+            batch, truth = x[like(x, some)], y[like(y, some)]
             if augment is not None:
                 batch = augment(batch, rng)
             loss, right, gradients = backpropagate(net, batch, truth, rng)
