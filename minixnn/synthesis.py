@@ -97,12 +97,12 @@ def with_expert(net, target, expert, shape=None, start=None, weight=1.0, objecti
     With weight = 1 this is, by Bayes' rule, the most likely image of the class: log p(x | c) + log p(c). expert: a
     density model with `log_density(x)` (N,) and `gradient(x)` (like x), such as density.GaussianMixture. Densities
     have many peaks, the search climbs the nearest, and so the start matters: unless shape or start is given it is, for
-    each target, the best of the images `expert.centres()` that the network takes for the target.
+    each target, on the way to the best of the images `expert.centres()`; see near_best_centre.
     Other arguments as for `activation_maximization`.
     """
     target = check_target(target)
     if shape is None and start is None:
-        start = best_centre(net, target, expert, weight, objective)
+        start = near_best_centre(net, target, expert)
     x = prepare(net, len(target), None if start is not None else shape, start, fill=0.01)
     check_search(steps, rate, weight)
     wanted, optimizer, cost = passes.one_hot(net.forward(x), target), Adam(rate), []
@@ -209,19 +209,22 @@ def prepare(net, n, shape, start, fill):
     return array_module(start).broadcast_to(start, (n, *start.shape[1:])).copy()
 
 
-def best_centre(net, target, expert, weight, objective):
-    """For each target, of the expert's centres that `net` takes for it, the most promising -> (N, ...)"""
+def near_best_centre(net, target, expert):
+    """For each target halfway between the mean of all the expert's centres and the best of them -> (N, ...)
+
+    The best is the likeliest of those that `net` gives to the target with a probability above 0.9; if there is none,
+    the one with the highest. Halfway, because the centre is nearly the answer, and the climb is to be seen.
+    """
     if not hasattr(expert, "centres"):
         raise ValueError(f"{type(expert).__name__} has no method centres() to take a start from; give the shape of one "
                          "image or start, the images to start from")
     centres, best = expert.centres(), []                                            # (K, ...)
-    y, likely = net.forward(centres), weight * expert.log_density(centres)
+    p, likely = softmax(net.forward(centres)), expert.log_density(centres)
     for c in target.tolist():
-        value, _ = objective(y, passes.one_hot(y, c))                               # (K,)
-        mine = y.argmax(axis=1) == c
-        score = array_module(y).where(mine, value + likely, -np.inf) if bool(mine.any()) else value
+        sure = p[:, c] > 0.9
+        score = array_module(p).where(sure, likely, -np.inf) if bool(sure.any()) else p[:, c]
         best.append(centres[int(score.argmax())])
-    return array_module(centres).stack(best)
+    return 0.5 * (array_module(centres).stack(best) + centres.mean(axis=0))
 
 
 def check_towards(towards, x):

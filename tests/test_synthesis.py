@@ -246,6 +246,7 @@ def test_prototypes_with_an_expert_please_both(expert):
     free = synthesis.activation_maximization(net, range(10), (28, 28, 1), steps=60)
     found = synthesis.with_expert(net, range(10), expert, steps=100)
     assert found.probability.min() > 0.8, found
+    assert (found.cost[-1] < found.cost[0] - 1).all(), found
     assert expert.log_density(found.image).min() > expert.log_density(free.image).max() + 100
 
 
