@@ -55,7 +55,8 @@ print(f"\nof {total.relevance_out:.2f} at the output {total.relevance_in:.2f} ar
 # missing?" needs another question, such as lesson 1.1's.
 
 off = Network([Dense(np.array([[1.0]]), np.array([-1.0])), ReLU()])
-for name, explain in (("gradient", passes.gradient), ("guided backprop", passes.guided_backprop), ("LRP", passes.lrp)):
+methods = {"gradient": passes.gradient, "guided backprop": passes.guided_backprop, "LRP": passes.lrp}
+for name, explain in methods.items():
     print(f"{name:16} at 0.9: {explain(off, np.array([[0.9]]), 0)[0][0, 0]:.2f}"
           f"    at 1.1: {explain(off, np.array([[1.1]]), 0)[0][0, 0]:.2f}")
 
