@@ -55,6 +55,8 @@ def shape_after(layer, shape):
     kind = type(layer).__name__
     if kind == "Dense":
         return layer.W.shape[1:]
+    if kind == "AdaptiveAvgPool2d":
+        return (*layer.size, None if shape is None else shape[2])
     if kind == "Conv2d" and (shape is None or None in shape):
         return None, None, layer.W.shape[3]
     if shape is None or kind not in PLACED + ("GlobalAvgPool", "Flatten"):

@@ -151,6 +151,7 @@ def _batch_norm(torch, layer, shape, name):
 
 WRITERS = {
     "Dense": _dense, "Conv2d": _conv, "MaxPool2d": _max_pool, "AvgPool2d": _avg_pool, "SumPool2d": _avg_pool,
+    "AdaptiveAvgPool2d": lambda torch, layer, *_: [torch.nn.AdaptiveAvgPool2d(layer.size)],
     "GlobalAvgPool": _global_avg_pool, "BatchNorm2d": _batch_norm,
     "ReLU": lambda torch, *_: [torch.nn.ReLU()], "Sigmoid": lambda torch, *_: [torch.nn.Sigmoid()],
     "Tanh": lambda torch, *_: [torch.nn.Tanh()], "Softplus": lambda torch, *_: [torch.nn.Softplus(threshold=EXACT)],

@@ -1,4 +1,4 @@
-"""Are public architectures, read from their weights, the networks that torch runs, and explained as zennit explains them?
+"""Are public architectures, read from their weights, what torch runs, and explained as zennit explains them?
 
 torchvision is not needed: the architectures are written down here, from the papers and torchvision's documentation,
 with the names that its state dicts have. Weights are random.
@@ -8,6 +8,7 @@ import pytest
 
 from minixnn import passes
 from minixnn.interop import checkpoints, from_checkpoint
+from minixnn.interop import to_torch as to_torch_module
 from minixnn.layers import BatchNorm2d
 from minixnn.layers.norm import fold_batch_norm
 from minixnn.layers.residual import every_layer
@@ -150,6 +151,7 @@ def test_narrow_vgg_at_any_size(depth, norm, monkeypatch):
     net = from_checkpoint(module.state_dict(), name)
     for size in (32, 100, 224):                             # smaller than the pool's 7 x 7, between, and exactly
         assert_same_outputs(module, net, images(size))
+    assert_same_outputs(to_torch_module(net, (100, 101, 3)), net, images(100))
 
 
 @pytest.mark.parametrize("name, make", [("vgg16", lambda: vgg(VGG[16])), ("vgg11_bn", lambda: vgg(VGG[11], norm=True)),
