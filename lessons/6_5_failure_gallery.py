@@ -64,8 +64,8 @@ for name, explain in methods.items():
 # 4. A slope that says nothing
 # ----------------------------
 # Saturation and a step: :math:`f = 1 - \max(1 - x, 0)` is flat beyond 1, and :math:`g = \max(x - 10, 0)` begins at
-# 10. Just behind the step gradient times input jumps from 0 to 10, a size that the output never had. Methods that compare
-# with a reference see the difference that there is: DeepLIFT and integrated gradients sum to it.
+# 10. Just behind the step gradient times input jumps from 0 to 10, a size that the output never had. Methods that
+# compare with a reference see the difference that there is: DeepLIFT and integrated gradients sum to it.
 
 f = Network([Dense(np.array([[-1.0]]), np.array([1.0])), ReLU(), Dense(np.array([[-1.0]]), np.array([1.0]))])
 g = Network([Dense(np.array([[1.0]]), np.array([-10.0])), ReLU()])
