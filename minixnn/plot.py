@@ -89,7 +89,7 @@ def curves(x, lines, xlabel="", ylabel="", title=None, xscale="linear", yscale="
     """Curves over the same `x`: {name: y} or {name: (mean, standard error)}, the latter with a band of one error."""
     plt = _pyplot()
     with plt.rc_context(STYLE):
-        figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
+        figure, ax = plt.subplots(figsize=(10, 5), layout="constrained")
         for k, (name, y) in enumerate(lines.items()):
             mean, error = y if isinstance(y, tuple) else (y, None)
             mean = to_numpy(mean)
@@ -101,7 +101,7 @@ def curves(x, lines, xlabel="", ylabel="", title=None, xscale="linear", yscale="
                 ax.fill_between(to_numpy(x), mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
         ax.set(xlabel=xlabel, ylabel=ylabel, title=title, xscale=xscale, yscale=yscale)
         ax.grid(alpha=0.3)
-        ax.legend(handlelength=4)
+        figure.legend(handlelength=4, loc="outside right center")          # beside the curves, never on them
     return figure
 
 
