@@ -12,12 +12,15 @@ import standin_cupy
 
 from minixnn import (attribution, backend, batching, datasets, density, generator, layers, ledger, metrics,
                      passes, sanity, synthesis)
+from minixnn.explaining import explain_to
 from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten,
                             GlobalAvgPool, MaxPool2d, ReLU, Residual, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
 from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 from minixnn.rules import composites, deep_taylor, lrp, root_points
 from minixnn.train import SGD, Adam, accuracy, cross_entropy, fit, softmax
+
+pytestmark = pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")       # the networks here have some
 
 
 def draw(*shape, seed=0):
@@ -366,6 +369,7 @@ OPTIONS = {
     "one class rather than the next": lambda net, x, xp: attribution.lrp(net, x, start=attribution.contrast(net, x)),
     "one class rather than another": lambda net, x, xp: attribution.gradient(
         net, x, start=attribution.contrast(net, x, [0, 1, 2], 3, relevance=False)),
+    "what resembles another image": lambda net, x, xp: attribution.similarity(Network(net.layers[:5]), x, x[2:]),
     "one unit": lambda net, x, xp: attribution.unit(Network(net.layers[:4]), x, (1, 2, 3)),
     "one channel": lambda net, x, xp: attribution.channel(Network(net.layers[:4]), x, 3),
     "a map of its own size": lambda net, x, xp: attribution.grad_cam_plus_plus(net, x, layer=3, resize=False),
@@ -476,6 +480,13 @@ def test_a_generator_learns_the_same(xp):
                                 epochs=2, batch_size=4, memory=0.5, quiet=True)
         results.append([history, [layer.arrays() for layer in learner.layers + judge.layers]])
     assert_same(results[1], results[0], xp)
+
+
+def test_heatmaps_are_written_to_a_file_from_where_they_are_computed(xp, tmp_path):
+    net = image_net("dense")
+    expected = attribution.METHODS["lrp_epsilon"](net, X, np.array([1, 0, 4]))
+    found = explain_to(tmp_path / "R.npy", net.on(xp), X, "lrp_epsilon", [1, 0, 4], batch_size=2, quiet=True, on=xp)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * abs(expected).max())
 
 
 BOXES = np.array([[0, 1, 3, 4], [2, 2, 5, 5], [1, 0, 4, 3]])
