@@ -21,15 +21,16 @@ from minixnn.progress import progress
 def explain_to(path, net, images, method, target=None, batch_size=None, quiet=False, on=np):
     """Write the heatmaps of all `images` (N, ...) by `method` to the .npy file `path`; returns it memory-mapped.
 
-    images: an array; numpy.load(file, mmap_mode="r") stays on disk. method: a name of METHODS, or a function (net, x, target) -> array like x. target: None, an int,
-    or one int an image. No more than `batch_size` images are in memory at once. on: the array module that computes.
-    ValueError if `path` has a part from another run, of other images or another method.
+    images: an array; numpy.load(file, mmap_mode="r") stays on disk. method: a name of METHODS, or a function
+    (net, x, target) -> array like x. target: None, an int, or one int an image. No more than `batch_size` images are
+    in memory at once. on: the array module that computes. ValueError if `path` has a part of another run, with other
+    images or another method.
     """
     explain = METHODS[method] if isinstance(method, str) else method
     path, N = pathlib.Path(path), len(images)
     part, notes = path.with_name(path.name + ".part"), path.with_name(path.name + ".progress")
-    run = {"method": called(explain), "shape": list(images.shape), "target": digest(target), "network": fingerprint(net),
-           "first image": digest(to_numpy(images[:1]))}
+    run = {"method": called(explain), "shape": list(images.shape), "target": digest(target),
+           "network": fingerprint(net), "first image": digest(to_numpy(images[:1]))}
     done = 0
     if part.exists() and notes.exists():
         before = json.loads(notes.read_text())
@@ -39,7 +40,7 @@ def explain_to(path, net, images, method, target=None, batch_size=None, quiet=Fa
             raise ValueError(f"{part} belongs to another run, which differs in: {other}; finish that one, or delete "
                              f"{part} and {notes}")
     heatmaps = np.lib.format.open_memmap(part, "r+" if done else "w+", dtype=np.float32, shape=tuple(images.shape))
-    size = at_a_time(images[:1], batch_size)
+    size = at_a_time(on.asarray(images[:1]), batch_size)
     for n in progress(range(done, N, size), "explaining", quiet):
         x = on.asarray(np.asarray(images[n:n + size], dtype=np.float32))
         some = target if target is None or isinstance(target, int) else like(x, np.asarray(target)[n:n + size])

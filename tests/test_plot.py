@@ -182,7 +182,7 @@ def test_curves_show_mean_and_error_and_differ_without_colour():
     assert len(ax.collections) == 7
     band = ax.collections[2].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == (-1, 13)
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == [f"m{k}" for k in range(8)]
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == [f"m{k}" for k in range(8)]
 
 
 SCRIPT = """

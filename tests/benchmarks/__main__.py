@@ -133,7 +133,8 @@ def page(record):
             "faster. zennit gets 1,000 images whole or 100 at a time, whichever is faster for it; \"-\" means that it",
             "has no such method. lrp_toolbox was not measured. With one thread the processor's time is counted, with",
             "several the clock's.", "",
-            f"{record['date']}, {record['machine']}; " + ", ".join(f"{k} {v}" for k, v in record["versions"].items()), ""]
+            f"{record['date']}, {record['machine']}; "
+            + ", ".join(f"{k} {v}" for k, v in record["versions"].items()), ""]
     for table in record["tables"]:
         text += [f"## {table['threads']} thread{'s' if table['threads'] > 1 else ''}, BLAS kernels: {table['kernels']}"
                  f"{' (' + table['pin'] + ')' if table['pin'] else ''}", "", HEAD]
