@@ -74,7 +74,7 @@ for n, name in enumerate(names):
     fired = np.sign(start)
     maps["guided"].append(passes.guided_backprop(net, x[n:n + 1], start=fired)[0][0])
     maps["SmoothGrad²"].append(attribution.smoothgrad(net, x[n:n + 1], start=fired, samples=SAMPLES, kind="squared",
-                                                         rng=np.random.default_rng(n))[0])
+                                                      rng=np.random.default_rng(n))[0])
 plot.heatmaps(maps, photos, [f"{name}\nmap {chosen[name]}" for name in names], transpose=True, quantile=0.995,
               title="Why is this feature map active?")
 
