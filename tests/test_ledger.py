@@ -318,6 +318,7 @@ def test_the_table_adds_up_for_whoever_reads_it():
         assert came == pytest.approx(sum(parts), abs=5e-3 * max(1, abs(came)))
     assert [line.split()[0] for line in lines[:3]] == ["12", "11", "10"]
     assert numbers[-1][0] == 100 and "in percent" in lines[-1]
+    assert [line.split()[-3:] for line in lines if "ReLU" in line] == [["0", "0", "0"]] * 3        # and not 0.00000
 
 
 def test_a_table_of_nothing_is_a_table_of_zeros():

@@ -74,25 +74,19 @@ def test_translation_by_whole_pixels_is_exact_and_keeps_the_dtype():
 
 # ------------------------------------------------------------------------------------------------------- continuity
 
-def by_the_book(explain, x, shifts, pairs):
-    """The largest ratio over `pairs` of places in the list of shifts, image by image; -1 is the original."""
-    moved = [translate(x, *shift) for shift in shifts] + [x]
-    R = [explain(image) for image in moved]
-    return [max(np.abs(R[a][n] - R[b][n]).sum() / np.sqrt(((moved[a][n] - moved[b][n]) ** 2).sum()) for a, b in pairs)
-            for n in range(len(x))]
-
-
 @pytest.mark.parametrize("compare", ["original", "neighbours", "all"])
 def test_continuity_is_the_largest_ratio_of_the_definition(compare):
     rng = np.random.default_rng(0)
     net, x = classifier(rng), pictures(rng)
     shifts = [(0, -2.5), (1, 0), (0.5, 0.5), (0, 0.25)]
-    pairs = {"original": [(k, -1) for k in range(4)], "neighbours": [(k, k + 1) for k in range(3)],
-             "all": list(itertools.combinations(range(-1, 4), 2))}[compare]
-    expected = by_the_book(lambda image: attribution.lrp(net, image, 1), x, shifts, pairs)
+    moved = [translate(x, *shift) for shift in shifts] + [x]            # the last one, [-1], is the original
+    R = [attribution.lrp(net, image, 1) for image in moved]
     found = continuity(attribution.lrp, net, x, 1, shifts, compare, batch_size=2, quiet=True)
-    np.testing.assert_allclose(found.largest, expected, rtol=1e-9)
-    assert found.ratios.shape == (5, 4)
+    for n, k in np.ndindex(5, 4):
+        others = {"original": [-1], "neighbours": range(max(k - 1, 0), k), "all": range(-1, k)}[compare]
+        ratios = [np.abs(R[k][n] - R[m][n]).sum() / np.sqrt(((moved[k][n] - moved[m][n]) ** 2).sum()) for m in others]
+        assert found.ratios[n, k] == pytest.approx(max(ratios, default=0), rel=1e-9)
+    np.testing.assert_array_equal(found.largest, found.ratios.max(axis=1))
 
 
 def test_continuity_tells_a_jumping_explanation_from_a_smooth_one():
@@ -230,6 +224,14 @@ def test_the_target_is_decided_once_on_the_image_as_it_came():
             assert all((target == expected).all() for _, _, target in recorder.asked)
     found = selectivity("gradient", net, x, steps=2)
     np.testing.assert_allclose(found.curves[:, 0], net.forward(x).max(axis=1))
+
+
+def test_micro_batches_change_nothing():
+    rng = np.random.default_rng(18)
+    net, x, target, boxes = classifier(rng), pictures(rng, 7), [0, 2, 1, 1, 0, 2, 0], grid(rng, (7, 4), int) + 4
+    for ask in (partial(selectivity, steps=2), continuity, partial(localization, boxes=boxes)):
+        for one, other in zip(ask("lrp_0", net, x, target=target), ask("lrp_0", net, x, target=target, batch_size=3)):
+            np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-9)
 
 
 def test_probabilities_can_be_recorded_in_place_of_logits():
