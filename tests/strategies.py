@@ -63,9 +63,10 @@ def pool(draw, dtype, rng, kinds=(AvgPool2d, SumPool2d)):
 
 @st.composite
 def global_pool(draw, dtype, rng):
-    sizes = st.integers(1, 4)
-    layer = GlobalAvgPool() if draw(st.booleans()) else AdaptiveAvgPool2d((draw(sizes), draw(sizes)))
-    return layer, tuple(draw(st.integers(1, 4)) for _ in range(3))
+    """Over the whole image, or over windows of 1, 2 or 4 pixels a side: a third of a sum is no longer on the grid."""
+    H, W, C = (draw(st.integers(1, 4)) for _ in range(3))
+    size = tuple(draw(st.integers(2 if n == 3 else 1, 4)) for n in (H, W))
+    return GlobalAvgPool() if draw(st.booleans()) else AdaptiveAvgPool2d(size), (H, W, C)
 
 
 @st.composite

@@ -139,6 +139,6 @@ def _folded(layers, place):
             bias = layer.b if before.b is None else before.b * layer.W + layer.b
             result.append(before.with_weights(before.W * layer.W, bias))    # W (..., O) * (O,)
         else:
-            raise ValueError(f"{place}{l} is {layer!r} behind {layers[l - 1] if l else 'the input'!r}; it can be "
+            raise ValueError(f"{place}{l} is {layer!r} behind {layers[l - 1] if l else 'the input'}; it can be "
                              "folded only into a Conv2d or Dense directly before it")
     return result
