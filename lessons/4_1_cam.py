@@ -118,8 +118,8 @@ plot.overlay(images[some], R_wrong[:5], [f"a {labels[n]}, taken for a {chosen[n]
 
 # %%
 # Nearly always it looked at the digit and misread it, at times together with what lies beside it: the first of the five
-# is a 1 that makes a tolerable 4 with the piece on its left. So a map that points at the right place is no sign that the
-# answer is right.
+# is a 1 that makes a tolerable 4 with the piece on its left. So a map that points at the right place is no sign that
+# the answer is right.
 #
 # Where the method ends: it needs this one kind of head. Put a second dense layer behind the average and the sums no
 # longer change places, since a ReLU stands between them. Lesson 4.2 goes on from there.
