@@ -13,7 +13,7 @@ import numpy as np
 
 from tests.peers import networks
 
-SEEDS = range(4)                                            # networks of each kind
+SEEDS = range(4)                                            # as many networks of each kind, unless said otherwise
 NONNEGATIVE = ("dense", "dense, no bias", "conv", "conv, no bias", "max pool", "average pool", "global pool", "tied")
 RELU = NONNEGATIVE + ("max pool alone",)                    # NONNEGATIVE: ReLU in front of all layers but the first
 ALL = tuple(networks.KINDS)
@@ -32,7 +32,9 @@ class Comparison:
     bound: float = 1e-9
     note: str = ""
     explained: typing.Callable = None                       # differs by convention: what the peer computes instead
+    seeds: typing.Iterable = SEEDS                          # random networks of each kind
     only: typing.Callable = None                            # only(case): whether the method is meant for this network
+    forwards: bool = False                                  # a list of activations, not of signals on the way back
 
     def __str__(self):
         return f"{self.method} and {self.library} {self.peer}"
@@ -40,7 +42,7 @@ class Comparison:
     def cases(self):
         """The random networks of this comparison, then the shipped one on real digits if its kind is wanted."""
         for kind in self.kinds:
-            for seed in SEEDS:
+            for seed in self.seeds:
                 case = networks.shipped() if kind == "shipped" else \
                     networks.case(kind, seed, nonnegative=self.nonnegative)
                 if self.only is None or self.only(case):
@@ -63,28 +65,35 @@ def agrees(ours, theirs, bound):
     return largest <= bound * max(1.0, float(abs(theirs).max()))
 
 
-def assert_agreement(case, ours, theirs, bound, what=""):
-    """Compare from the output backwards, so that the message names the layer where the two part."""
+def assert_agreement(case, ours, theirs, bound, what="", forwards=False):
+    """Compare in the order of computation, so that the message names the layer where the two part."""
     if not isinstance(ours, list):
         ours, theirs = [ours], [theirs]
     assert len(ours) == len(theirs), f"{what}: {len(ours)} arrays of ours, {len(theirs)} of theirs"
-    for l in reversed(range(len(ours))):
+    for l in range(len(ours)) if forwards else reversed(range(len(ours))):
         if theirs[l] is None or agrees(ours[l], theirs[l], bound):
             continue
         largest, relative = differences(ours[l], theirs[l])
-        place = np.unravel_index(abs(ours[l] - theirs[l]).argmax(), ours[l].shape)
-        layer = f"layer {l}, {case.net.layers[l]!r}" if len(ours) > 1 and l < len(case.net.layers) else "the input"
+        entry = np.unravel_index(abs(ours[l] - theirs[l]).argmax(), ours[l].shape)
         raise AssertionError(
-            f"{what}, network '{case.name}': they part at {layer}: largest difference {largest:.3g} "
-            f"({relative:.3g} of the largest number), at {tuple(map(int, place))} ours is {ours[l][place]!r}, "
-            f"theirs {theirs[l][place]!r}; allowed {bound}\n{case.net.describe()}")
+            f"{what}, network '{case.name}': they part{culprit(case, ours, l, forwards)}: largest difference "
+            f"{largest:.3g} ({relative:.3g} of the largest number), at {tuple(map(int, entry))} ours is "
+            f"{float(ours[l][entry])!r}, theirs {float(theirs[l][entry])!r}; allowed {bound}\n{case.net.describe()}")
+
+
+def culprit(case, arrays, l, forwards):
+    """" at layer 3, Conv2d(...)": the layer that computed array l, forwards from l - 1 or backwards from l + 1."""
+    if len(arrays) == 1:
+        return ""
+    maker = l - 1 if forwards else l
+    return f" at layer {maker}, {case.net.layers[maker]!r}" if 0 <= maker < len(case.net.layers) else " at the start"
 
 
 def check(comparison, case):
     """One network of a comparison. Returns (largest absolute difference, relative one) of ours and theirs."""
     ours, theirs = comparison.ours(case), comparison.theirs(case)
     if comparison.explained is None:
-        assert_agreement(case, ours, theirs, comparison.bound, str(comparison))
+        assert_agreement(case, ours, theirs, comparison.bound, str(comparison), comparison.forwards)
     else:
         assert_agreement(case, comparison.explained(case), theirs, comparison.bound, f"{comparison}, explained")
     if not isinstance(ours, list):

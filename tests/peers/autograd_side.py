@@ -67,7 +67,7 @@ def smooth_by_definition(case, noise=0.2, samples=5, seed=3):
 
 COMPARISONS = [
     Comparison("Network.trace", "torch", "forward of every layer", outputs, their_outputs, kinds=ALL + ("shipped",),
-               bound=1e-10),
+               bound=1e-10, forwards=True),
     Comparison("passes.gradient", "torch", "autograd of every layer",
                lambda case: passes.gradient(case.net, case.x, case.target), at_every_layer, kinds=ALL + ("shipped",)),
     Comparison("parameter_gradients", "torch", "autograd of every weight", of_weights, their_weights,

@@ -83,39 +83,40 @@ def rescales(layer):
     return isinstance(layer, (layers.Elementwise, layers.MaxPool2d))
 
 
-def as_captum_hooks_it(case):
+def as_captum_hooks_it(case, mended=False):
     """captum's DeepLIFT, rebuilt. It departs from ours, and from summing to the difference, in two places.
 
     Of two modules that it hooks and that follow each other directly, such as ReLU and MaxPool2d, the first is shown
     the plain gradient of the second. And where pooling windows overlap, a pixel that wins several keeps the credit
-    of the last: written, not added.
+    of the last: written, not added. With `mended` both are put right.
     """
     net, A, A_ref = case.net, case.net.trace(case.x), case.net.trace(case.x_ref)
     m = m_ref = case.one_hot                                # one multiplier for the input's half, one for the other's
     for l in reversed(range(len(net.layers))):
         layer, x, x_ref = net.layers[l], A[l], A_ref[l]
-        if not rescales(layer) or l and rescales(net.layers[l - 1]):
+        if not rescales(layer) or not mended and l and rescales(net.layers[l - 1]):
             m, m_ref = layer.gradient(x, m), layer.gradient(x_ref, m_ref)
         elif isinstance(layer, layers.Elementwise):
             m, m_ref = layer.deeplift(x, x_ref, m), layer.deeplift(x, x_ref, m_ref)
         else:
             y, y_ref = A[l + 1], A_ref[l + 1]
             top = np.maximum(y, y_ref)
-            credit = last_written(layer, x, m * (top - y_ref)) + last_written(layer, x_ref, m_ref * (y - top))
+            credit = to_winners(layer, x, m * (top - y_ref), mended) + \
+                to_winners(layer, x_ref, m_ref * (y - top), mended)
             dx = x - x_ref
             m = m_ref = np.where(dx == 0, 0, credit / np.where(dx == 0, 1, dx))
     return m * (case.x - case.x_ref)
 
 
-def last_written(pool, x, dy):
-    """The transpose of max pooling by its definition, except that a pixel keeps what was written there last."""
+def to_winners(pool, x, dy, add):
+    """The transpose of max pooling by its definition. A pixel that wins twice keeps the sum, or what came last."""
     (top, _), (left, _) = pool.place(x)[0]
     dx = np.zeros_like(x)
     for n, i, j, c in np.ndindex(*dy.shape):
         first, second = max(i * pool.stride[0] - top, 0), max(j * pool.stride[1] - left, 0)
         window = x[n, first:i * pool.stride[0] - top + pool.size[0], second:j * pool.stride[1] - left + pool.size[1], c]
         row, column = np.unravel_index(window.argmax(), window.shape)
-        dx[n, first + row, second + column, c] = dy[n, i, j, c]
+        dx[n, first + row, second + column, c] = dy[n, i, j, c] + add * dx[n, first + row, second + column, c]
     return dx
 
 
@@ -213,18 +214,18 @@ COMPARISONS = [
                ours(partial(lrp.epsilon, epsilon=0.25)), propagate("EpsilonRule", epsilon=0.25),
                kinds=RELU + ("normalised", "shipped")),
     Comparison("lrp.gamma", "captum", "LRP, GammaRule(0.25)", ours(lrp.gamma), propagate("GammaRule"),
-               kinds=UNBIASED, nonnegative=True, note="inputs x >= 0, no biases"),
+               kinds=UNBIASED, nonnegative=True, seeds=range(12), note="inputs x >= 0, no biases"),
     Comparison("lrp.gamma", "captum", "LRP, GammaRule(0.25)", ours(lrp.gamma), propagate("GammaRule"),
                kinds=("dense", "conv"), nonnegative=True, explained=ours(gamma_with_plain_bias),
                note="there the bias is not boosted"),
     Comparison("lrp.alpha_beta (alpha=1, beta=0)", "captum", "LRP, Alpha1_Beta0_Rule()",
                ours(partial(lrp.alpha_beta, alpha=1.0, beta=0.0)), propagate("Alpha1_Beta0_Rule"),
-               kinds=UNBIASED, nonnegative=True, note="inputs x >= 0, no biases"),
+               kinds=UNBIASED, nonnegative=True, seeds=range(12), note="inputs x >= 0, no biases"),
     Comparison("lrp.alpha_beta (alpha=1, beta=0)", "captum", "LRP, Alpha1_Beta0_Rule()",
                ours(partial(lrp.alpha_beta, alpha=1.0, beta=0.0)), propagate("Alpha1_Beta0_Rule"),
                kinds=("dense", "conv"), explained=ours(positive_weights_with_plain_bias),
                note="there W+ takes all of x and of b, here the product x w and b are split by their signs"),
-    Comparison("passes.deeplift", "captum", "DeepLift", deeplift, their_deeplift, only=faithful,
+    Comparison("passes.deeplift", "captum", "DeepLift", deeplift, their_deeplift, only=faithful, seeds=range(12),
                note="nets where no activation touches a max pool and its windows do not overlap"),
     Comparison("passes.deeplift", "captum", "DeepLift", deeplift, their_deeplift, kinds=ALL + ("shipped",),
                only=lambda case: not faithful(case), explained=as_captum_hooks_it,
@@ -249,7 +250,7 @@ COMPARISONS = [
                their_integrated("riemann_trapezoid"), kinds=UNTIED,
                bound=1e-6,  # the seven pieces between its eight points have no exact length in single precision
                explained=trapezoid_that_loses,
-               note="there the weights sum to 1 - 1/n, here to 1"),
+               note="there the weights sum to 1 - 1/n, here to 1; points and weights are in single precision"),
     Comparison("attribution.grad_cam (resize=False)", "captum", "LayerGradCam", our_cam(), their_cam(), kinds=IMAGES),
     Comparison("attribution.grad_cam (layer=1, resize=False)", "captum", "LayerGradCam", our_cam(l=1), their_cam(l=1),
                kinds=IMAGES),
@@ -264,5 +265,6 @@ COMPARISONS = [
     Comparison("attribution.occlusion (size=(4, 3), stride=(3, 2))", "captum", "Occlusion",
                ours_by("occlusion", size=(4, 3), stride=(3, 2), value=0.5), their_occlusion,
                kinds=IMAGES[:-1],  # without the shipped network: one forward pass a window takes too long there
-               bound=1e-6),  # captum returns its quotient in single precision
+               bound=1e-6,  # captum returns its quotient in single precision
+               note="there the quotient is in single precision"),
 ]

@@ -9,6 +9,7 @@ from minixnn import layers, passes
 from minixnn.interop import from_torch
 from minixnn.rules import lrp
 from tests.peers import captum_side, networks
+from tests.peers.agreement import assert_agreement
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,14 @@ def test_contributions_through_an_activation_before_a_max_pool_sum_to_the_differ
 def test_contributions_through_overlapping_windows_sum_to_the_difference_here_and_not_there():
     seed = next(seed for seed in range(50) if overlapping(networks.case("max pool alone", seed)))
     compare_sums(networks.case("max pool alone", seed), least=0.01)
+
+
+@pytest.mark.parametrize("kind", ["max pool", "max pool alone", "smooth"])
+def test_captums_contributions_with_its_two_faults_mended_are_ours(kind):
+    for seed in range(8):
+        case = networks.case(kind, seed)
+        assert_agreement(case, captum_side.deeplift(case), captum_side.as_captum_hooks_it(case, mended=True), 1e-9,
+                         "passes.deeplift and captum's DeepLift, mended")
 
 
 def overlapping(case):

@@ -17,6 +17,7 @@ from tests.peers.libraries import torch, zennit
 
 UNNORMALISED = tuple(kind for kind in ALL if kind != "normalised")
 UNTIED = tuple(kind for kind in ALL if kind != "tied")      # between coarse images the last bit decides a tie
+WITHOUT_MAXIMA = tuple(kind for kind in NONNEGATIVE if kind not in ("max pool", "tied"))
 CONVOLUTIONAL = tuple(kind for kind in NONNEGATIVE if not kind.startswith("dense"))
 
 
@@ -39,6 +40,34 @@ def with_rule(rule, **knobs):
             (types.Linear, hook)])
         return relevance(case, composite)
     return theirs
+
+
+def first_and_rest(first, rest):
+    """R from one rule at the first layer with weights and another at the rest; each is (name, knobs)."""
+    def hook(name, knobs):
+        return getattr(zennit.rules, name)(**{"epsilon" if name == "Epsilon" else "stabilizer": ours_to_zero, **knobs})
+
+    def theirs(case):
+        types, rules = zennit.types, zennit.rules
+        return relevance(case, zennit.composites.SpecialFirstLayerMapComposite(
+            layer_map=[(types.Activation, rules.Pass()), (types.AvgPool, rules.Norm(stabilizer=1e-6)),
+                       (types.BatchNorm, rules.Epsilon(epsilon=1e-6)), (types.Linear, hook(*rest))],
+            first_map=[(types.Linear, hook(*first))]))
+    return theirs
+
+
+def our_deep_taylor(**bounds):
+    return lambda case: passes.deep_taylor(case.net, case.x, case.target, **bounds)
+
+
+def winner_takes_all(**bounds):
+    """Deep Taylor but for max pooling."""
+    def explained(case):
+        rules = composites.deep_taylor(case.net, **bounds)
+        return passes.lrp(case.net, case.x, case.target,
+                          rules=[None if isinstance(layer, layers.MaxPool2d) else rule
+                                 for layer, rule in zip(case.net.layers, rules)])
+    return explained
 
 
 def relevance(case, composite, start=None):
@@ -165,7 +194,7 @@ COMPARISONS = [
     Comparison("lrp.gamma_signed (gamma=2)", "zennit", "Gamma(2)", ours(partial(lrp.gamma_signed, gamma=2.0)),
                with_rule("Gamma", gamma=2.0)),
     Comparison("lrp.gamma", "zennit", "Gamma(0.25)", ours(lrp.gamma), with_rule("Gamma"),
-               kinds=NONNEGATIVE + ("shipped",), nonnegative=True, only=excited,
+               kinds=NONNEGATIVE + ("shipped",), nonnegative=True, only=excited, seeds=range(20),
                note="inputs x >= 0 and targets with a positive output"),
     Comparison("lrp.gamma", "zennit", "Gamma(0.25)", ours(lrp.gamma), with_rule("Gamma"), kinds=("dense", "conv"),
                nonnegative=True, only=lambda case: not excited(case), explained=ours(lrp.gamma_signed),
@@ -182,15 +211,19 @@ COMPARISONS = [
     Comparison("deep_taylor.z_plus", "zennit", "ZPlus()", ours(deep_taylor.z_plus), with_rule("ZPlus"),
                kinds=("dense", "conv"), nonnegative=True, explained=ours(alpha_beta(alpha=1.0, beta=0.0)),
                note="there b+ absorbs, here nothing"),
-    Comparison("deep_taylor.z_box", "zennit", "ZBox(-5, 5)",
+    Comparison("deep_taylor.z_box", "zennit", "ZBox(-5, 5), then Epsilon(1e-6)",
                lambda case: passes.lrp(case.net, case.x, case.target, rules=composites.by_kind(
                    case.net, lrp.epsilon, first=SIGNED)),
-               lambda case: relevance(case, zennit.composites.SpecialFirstLayerMapComposite(
-                   layer_map=[(zennit.types.Activation, zennit.rules.Pass()),
-                              (zennit.types.AvgPool, zennit.rules.Norm(stabilizer=1e-6)),
-                              (zennit.types.BatchNorm, zennit.rules.Epsilon()),
-                              (zennit.types.Linear, zennit.rules.Epsilon())],
-                   first_map=[(zennit.types.Linear, zennit.rules.ZBox(**BOX, stabilizer=ours_to_zero))]))),
+               first_and_rest(("ZBox", BOX), ("Epsilon", {"epsilon": 1e-6}))),
+    *(Comparison(f"passes.deep_taylor ({bounds})", "zennit", f"{first[0]}, then ZPlus(zero_params='bias')",
+                 our_deep_taylor(**low_high), first_and_rest(first, ("ZPlus", {"zero_params": "bias"})), kinds=kinds,
+                 explained=explained and explained(**low_high), note=note)
+      for bounds, low_high, first in (("low=-5, high=5", BOX, ("ZBox", BOX)),
+                                      ("no bounds", {}, ("WSquare", {"zero_params": "bias"})))
+      for kinds, explained, note in (
+          (WITHOUT_MAXIMA, None, ""),
+          (("max pool",), winner_takes_all,
+           "there the largest input of a max pool takes all, here shares are in proportion"))),
     Comparison("deep_taylor.w_square", "zennit", "WSquare(zero_params='bias')", ours(deep_taylor.w_square),
                with_rule("WSquare", zero_params="bias")),
     Comparison("deep_taylor.w_square", "zennit", "WSquare()", ours(deep_taylor.w_square), with_rule("WSquare"),
