@@ -4,28 +4,59 @@ from minixnn.backend import stabilize
 from minixnn.layers.base import Affine, Layer
 
 
-class Residual(Layer):
-    """y = body(x) + shortcut(x), two lists of layers; an empty shortcut is the identity, y = body(x) + x.
+class TwoBranches(Layer):
+    """What a layer made of two lists of layers holds, and how it is rebuilt, moved, trained and saved.
 
-    A list within the list of layers: each verb is a pass over either branch, written as in `passes.py`, and what
-    comes out of both is added. Where a list of rules has one rule a layer, it has a pair of lists here:
-
-        rules = [lrp.epsilon, ([lrp.gamma, None, lrp.gamma], []), ...]          # the body's, the shortcut's
-
-    `arrays` names what lies inside by branch and place, body.0.W, so that a block is trained, saved and moved
-    like any layer; the constructor puts such arrays back into the layers that `settings` describes.
+    `arrays` names what lies inside by branch and place, body.0.W, and the constructor puts such arrays back into the
+    layers that `settings` describes: type(layer)(**layer.arrays(), **layer.settings()) is a twin, as of any layer.
     """
 
     def __init__(self, body, shortcut=(), **arrays):
         self.body = [_rebuilt(layer, f"body.{l}", arrays) for l, layer in enumerate(body)]
         self.shortcut = [_rebuilt(layer, f"shortcut.{l}", arrays) for l, layer in enumerate(shortcut)]
         if not self.body:
-            raise ValueError("Residual got an empty body, expected a list of layers such as [Conv2d(W, b)]")
+            raise ValueError(f"{type(self).__name__} got an empty body, expected a list such as [Conv2d(W, b), ReLU()]")
 
     @property
     def branches(self):
         """{"body": layers, "shortcut": layers}"""
         return {"body": self.body, "shortcut": self.shortcut}
+
+    def arrays(self):
+        return {f"{branch}.{l}.{name}": array for branch, layers in self.branches.items()
+                for l, layer in enumerate(layers) for name, array in layer.arrays().items()}
+
+    def settings(self):
+        return {branch: [{"kind": type(layer).__name__, "settings": layer.settings()} for layer in layers]
+                for branch, layers in self.branches.items()}
+
+    def map_arrays(self, f):
+        return type(self)(*([layer.map_arrays(f) for layer in layers] for layers in self.branches.values()))
+
+    def training(self, x, rng):
+        """The block for one batch: its Dropout layers draw their masks, its normalisation looks at the batch."""
+        branches = []
+        for layers in (self.body, self.shortcut):
+            a, mine = x, []
+            for layer in layers:
+                mine.append(layer.training(a, rng))
+                a = mine[-1].forward(a)
+            branches.append(mine)
+        return type(self)(*branches)
+
+    def __repr__(self):
+        shortcut = f"of {len(self.shortcut)}" if self.shortcut else "the identity"
+        return f"{type(self).__name__}(body of {len(self.body)}, shortcut {shortcut})"      # net.describe() shows more
+
+
+class Residual(TwoBranches):
+    """y = body(x) + shortcut(x), two lists of layers; an empty shortcut is the identity, y = body(x) + x.
+
+    A list within the list of layers: each verb is a pass over either branch, written as in `passes.py`, and what
+    comes out of both is added. Where a list of rules has one rule a layer, it has a pair of lists here:
+
+        rules = [lrp.epsilon, ([lrp.gamma, None, lrp.gamma], []), ...]          # the body's, the shortcut's
+    """
 
     def forward(self, x):
         body, shortcut = trace(self.body, x)[-1], trace(self.shortcut, x)[-1]
@@ -66,10 +97,10 @@ class Residual(Layer):
 
         rule: a pair of lists, or one rule for every affine layer inside. Conserves, except where y is 0.
         """
-        y, R_x = self.forward(x), 0
-        for layers, rules in zip((self.body, self.shortcut), rules_within(self, rule)):
-            A = trace(layers, x)
-            R_l = [None] * len(layers) + [A[-1] * (R / stabilize(y))]
+        traces, R_x = (trace(self.body, x), trace(self.shortcut, x)), 0
+        s = R / stabilize(traces[0][-1] + traces[1][-1])                    # relevance per unit of y
+        for layers, A, rules in zip((self.body, self.shortcut), traces, rules_within(self, rule)):
+            R_l = [None] * len(layers) + [A[-1] * s]
             for l in reversed(range(len(layers))):
                 R_l[l] = layers[l].lrp(A[l], R_l[l + 1], rules[l])          # <- STEP INTO
             R_x = R_x + R_l[0]
@@ -94,32 +125,6 @@ class Residual(Layer):
                 gradients.update({f"{branch}.{l}.{name}": g for name, g in mine.items()})
                 d = layers[l].gradient(A[l], d)
         return gradients
-
-    def training(self, x, rng):
-        """The block for one batch: its Dropout layers draw their masks, its normalisation looks at the batch."""
-        branches = []
-        for layers in (self.body, self.shortcut):
-            a, mine = x, []
-            for layer in layers:
-                mine.append(layer.training(a, rng))
-                a = mine[-1].forward(a)
-            branches.append(mine)
-        return Residual(*branches)
-
-    def map_arrays(self, f):
-        return Residual(*([layer.map_arrays(f) for layer in layers] for layers in self.branches.values()))
-
-    def arrays(self):
-        return {f"{branch}.{l}.{name}": array for branch, layers in self.branches.items()
-                for l, layer in enumerate(layers) for name, array in layer.arrays().items()}
-
-    def settings(self):
-        return {branch: [{"kind": type(layer).__name__, "settings": layer.settings()} for layer in layers]
-                for branch, layers in self.branches.items()}
-
-    def __repr__(self):
-        shortcut = f"of {len(self.shortcut)}" if self.shortcut else "the identity"
-        return f"Residual(body of {len(self.body)}, shortcut {shortcut})"       # net.describe() shows the layers
 
 
 def trace(layers, x):
