@@ -1,7 +1,7 @@
 """Cutting work into micro-batches, so that memory stays flat however many images are explained.
 
-A batch of about a hundred images keeps a processor busy; a larger one only moves more memory. So whoever gives
-ten thousand images, or asks for fifty steps on each, gets them explained a hundred at a time.
+A few dozen images keep a processor busy and their activations in its cache; a larger batch only moves more memory.
+So whoever gives ten thousand images, or asks for fifty steps on each, gets them explained a few dozen at a time.
 """
 import math
 
@@ -9,8 +9,14 @@ import numpy as np
 
 from minixnn.backend import array_module, looking_once
 
-ON_HOST = 80_000            # numbers in the images of one batch: a hundred digits, or one photograph
-ON_DEVICE = 40 * ON_HOST    # a GPU is busy only with more: some thousand digits, or some twenty photographs
+ON_HOST = 20_000            # numbers in the images of one batch: 25 digits, or one photograph
+ON_DEVICE = 160 * ON_HOST   # a GPU is busy only with more: some thousand digits, or some twenty photographs
+
+# Every layer makes arrays and frees them again, of the same sizes for each micro-batch. The C library on Linux gives
+# freed blocks back to the system and must then have every page cleared anew, which costs as much as computing on it.
+# It keeps blocks up to the size of the largest that it has seen freed (mallopt(3): M_MMAP_THRESHOLD is dynamic, up
+# to 32 MiB). So let it see one. The block is never written to, and takes no memory.
+np.empty(2 ** 25 - 2 ** 16, dtype=np.uint8)
 
 
 def at_a_time(x, batch_size=None):
