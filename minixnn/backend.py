@@ -79,7 +79,7 @@ _put_by = contextvars.ContextVar("conditions that a pass still has to look at", 
 
 @contextlib.contextmanager
 def looking_once():
-    """`@looking_once()` above a pass: the conditions its rules demand of GPU arrays are looked at once, at its end.
+    """`with looking_once():` around a pass: what its rules demand of GPU arrays is looked at once, at its end.
 
     To look at a number the host must wait until the GPU has computed it, and meanwhile the GPU gets no further
     work. One look a layer would make the wait longer than the work. NumPy's conditions are looked at at once.

@@ -28,7 +28,6 @@ def at_a_time(x, batch_size=None):
     return batch_size
 
 
-@looking_once()
 def in_batches(f, x, batch_size, *aligned):
     """f(x, *aligned) on `batch_size` images at a time, the parts put together. Result like f's, in x's dtype.
 
@@ -40,14 +39,15 @@ def in_batches(f, x, batch_size, *aligned):
         if is_list(value) and len(value) not in (1, N):
             raise ValueError(f"got {len(value)} targets, starts or references for {N} images; expected one for each, "
                              "or one for all")
-    for n in range(0, max(N, 1), batch_size):
-        some = slice(n, n + batch_size)
-        part = f(x[some], *(value[some] if is_list(value) and len(value) == N else value for value in aligned))
-        if len(part) == N:                      # all in one batch
-            return part.astype(x.dtype, copy=False)
-        if whole is None:
-            whole = array_module(x).empty((N, *part.shape[1:]), dtype=x.dtype)
-        whole[some] = part
+    with looking_once():
+        for n in range(0, max(N, 1), batch_size):
+            some = slice(n, n + batch_size)
+            part = f(x[some], *(value[some] if is_list(value) and len(value) == N else value for value in aligned))
+            if len(part) == N:                      # all in one batch
+                return part.astype(x.dtype, copy=False)
+            if whole is None:
+                whole = array_module(x).empty((N, *part.shape[1:]), dtype=x.dtype)
+            whole[some] = part
     return whole
 
 

@@ -55,7 +55,6 @@ def guided_backprop(net, x, target=None, start=None):
     return R
 
 
-@looking_once()
 def lrp(net, x, target=None, rules=_lrp.epsilon, start=None):
     """Layer-wise relevance propagation. Bach et al. 2015; Montavon et al. 2019.
 
@@ -64,14 +63,14 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, start=None):
     arrives, R[0].sum(), is what started, R[-1].sum(), less what the rules let biases and stabilisers absorb.
     """
     rules = composites.rules_for(net, rules)
-    A = net.trace(x)
-    R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
-    for l in reversed(range(len(net.layers))):
-        R[l] = net.layers[l].lrp(A[l], R[l + 1], rules[l])  # <- STEP INTO
+    with looking_once():                                    # on a GPU; NumPy's conditions are looked at at once
+        A = net.trace(x)
+        R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
+        for l in reversed(range(len(net.layers))):
+            R[l] = net.layers[l].lrp(A[l], R[l + 1], rules[l])          # <- STEP INTO
     return R
 
 
-@looking_once()
 def deep_taylor(net, x, target=None, low=None, high=None, start=None):
     """Deep Taylor decomposition. Montavon et al. 2017.
 
@@ -82,10 +81,11 @@ def deep_taylor(net, x, target=None, low=None, high=None, start=None):
     """
     rules = composites.deep_taylor(net, low, high)
     warn_of_positive_biases(net)
-    A = net.trace(x)
-    R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
-    for l in reversed(range(len(net.layers))):
-        R[l] = net.layers[l].lrp(A[l], R[l + 1], rules[l])
+    with looking_once():                                    # on a GPU; NumPy's conditions are looked at at once
+        A = net.trace(x)
+        R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
+        for l in reversed(range(len(net.layers))):
+            R[l] = net.layers[l].lrp(A[l], R[l + 1], rules[l])
     return R
 
 
@@ -132,7 +132,7 @@ def warn_of_positive_biases(net):
     if names:
         warnings.warn(f"deep Taylor got positive biases in layer {', '.join(names)}, expected b <= 0, so that every "
                       "neuron is zero somewhere and can be expanded there. Relevance is still conserved, but may be no "
-                      "Taylor expansion: read the heatmap as LRP, or train without biases", stacklevel=4)
+                      "Taylor expansion: read the heatmap as LRP, or train without biases", stacklevel=3)
 
 
 def as_reference(x, x_ref):
