@@ -1,0 +1,87 @@
+"""Reads our docstrings: plain prose with indented formulas. Needs nothing but the standard library.
+
+    describe(lrp.gamma)     name, formula, domain, what it conserves, source: a row of the table of rules
+    to_rst(lines)           the same docstring for Sphinx: what is indented becomes a literal block
+    agreement(page)         which library agrees with which of our functions, from docs/agreement.md
+"""
+import ast
+import inspect
+import pathlib
+import re
+
+CITATION = re.compile(r"[A-Z][\w-]+(?: et al\.| (?:&|and) [A-Z]\w+)? \d{4}"
+                      r"(?:, (?:eq\.|sections?|figure|algorithm) [\d.]*\d(?:(?:,| and) [\d.]*\d)*)?")
+DOMAIN = re.compile(r"^(Any |For )")
+KEEPS = re.compile(r"[Cc]onserve|absorb|created|[Ss]ums? to")
+
+
+def describe(function):
+    """A function's docstring, taken apart: {"name", "formula", "domain", "conserves", "source"} as text."""
+    text = inspect.getdoc(function) or ""
+    blocks = re.split(r"\n\s*\n", text)
+    formulas = [block for block in blocks if block.startswith("    ")]
+    prose = [" ".join(block.split()) for block in blocks if not block.startswith("    ")]
+    sentences = [sentence for block in prose for sentence in split(block)]
+    return {"name": split(prose[0])[0].rstrip(".:") if prose else "",
+            "formula": [piece for block in formulas for line in block.splitlines()
+                        for piece in re.split(r"(?<!,)\s{3,}", line.strip())],
+            "domain": next((sentence for sentence in sentences if DOMAIN.match(sentence)), ""),
+            "conserves": " ".join(sentence for sentence in sentences if KEEPS.search(sentence)
+                                  and not DOMAIN.match(sentence)),
+            "source": "; ".join(dict.fromkeys(CITATION.findall(text.replace("\n", " "))))}
+
+
+def split(paragraph):
+    """Sentences: a full stop or colon, a space and a letter, but not behind "et al." or "eq."."""
+    return re.split(r"(?<!et al\.)(?<!eq\.)(?<=[.:]) (?=[A-Za-z])", paragraph)
+
+
+def to_rst(lines):
+    """Our prose as reStructuredText: indented blocks are kept as they stand, stray signs of markup are escaped."""
+    done, paragraph, literal = [], [], False
+    for line in [*lines, ""]:
+        indented = line.startswith("    ") and not (paragraph and re.match(r"[-*\d]", paragraph[0]))
+        if paragraph and (not line.strip() or indented):
+            done += [*escape("\n".join(paragraph)).split("\n"), ""]
+            paragraph = []
+        if indented:
+            done += [line] if literal else ["::", "", line]
+            literal = True
+        elif line.strip():
+            if literal:
+                done.append("")
+            paragraph, literal = [*paragraph, line], False
+        elif literal:
+            done.append("")
+    return done
+
+
+def escape(text):
+    """`code` becomes ``code``; elsewhere *emphasis* stays, and every other sign of markup means itself."""
+    kept = re.split(r"(``[^`]+``|`[^`]+`|(?<![\w*])\*[^\s*](?:[^*\n]*[^\s*])?\*(?![\w*]))", text)
+    return "".join(piece if odd and piece[0] == "*" else f"``{piece.strip('`')}``" if odd else
+                   re.sub(r"([\\|*`])|(?<=\w)(_)(?!\w)", r"\\\1\2", piece)
+                   for odd, piece in ((n % 2, piece) for n, piece in enumerate(kept)))
+
+
+def agreement(page):
+    """{"lrp.gamma": ["zennit", "captum"], ...} from the table "The same definition" of the page, if there is one."""
+    if not page.exists():
+        return {}
+    same = page.read_text(encoding="utf-8").partition("## The same definition")[2].partition("\n## ")[0]
+    libraries = {}
+    for line in same.splitlines():
+        row = re.match(r"\| `([\w.]+)[^|]*\| (\w+) \|", line)
+        if row and row[2] not in libraries.setdefault(row[1], []):
+            libraries[row[1]].append(row[2])
+    return libraries
+
+
+def lessons(folder):
+    """{file name without .py: (title, docstring, text)} of every lesson, in order."""
+    found = {}
+    for path in sorted(pathlib.Path(folder).glob("[0-9]*_[0-9]*_*.py")):
+        text = path.read_text(encoding="utf-8")
+        docstring = ast.get_docstring(ast.parse(text)) or ""
+        found[path.stem] = (docstring.strip().splitlines()[0] if docstring else path.stem, docstring, text)
+    return found

@@ -1,0 +1,110 @@
+"""The directives `rules` and `methods`: tables made of the docstrings, of docs/agreement.md and of the lessons."""
+import inspect
+import pathlib
+
+from docstrings import agreement, describe, escape, lessons
+from sphinx.util.docutils import SphinxDirective
+
+from minixnn import attribution, passes
+from minixnn.rules import composites, deep_taylor, lrp
+
+ROOT = pathlib.Path(__file__).parents[2]
+# Which lesson derives what. A rule stands under its own name or its module's; a test sees that the lesson speaks of it.
+DERIVED_IN = {"lrp": "2_3", "deep_taylor": "2_4", "lrp.proportional": "2_4", "lrp.flat": "6_7",
+              "lrp.gamma_signed": "6_2"}
+EXPLAINED_IN = {"gradient": "3_2", "saliency": "3_2", "sensitivity": "2_1", "gradient_times_input": "2_2",
+                "integrated_gradients": "3_4", "smoothgrad": "3_5", "occlusion": "5_2", "deconvnet": "3_1",
+                "guided_backprop": "3_3", "lrp": "2_3", "deep_taylor": "2_4", "deeplift": "2_5",
+                "deeplift_reveal_cancel": "2_5", "cam": "4_1", "grad_cam": "4_2", "grad_cam_plus_plus": "4_3",
+                "guided_grad_cam": "4_2"}
+
+
+def rules():
+    """Every rule, {"lrp.gamma": function}: the public functions that take (layer, x, R, ...)."""
+    return {f"{module.__name__.rpartition('.')[2]}.{name}": function
+            for module in (lrp, deep_taylor) for name, function in vars(module).items()
+            if inspect.isfunction(function) and function.__module__ == module.__name__
+            and list(inspect.signature(function).parameters)[:3] == ["layer", "x", "R"]}
+
+
+def methods():
+    """Every method, {"saliency": function}, told by the function behind its entries in attribution.METHODS."""
+    behind = [getattr(method, "func", method) for method in attribution.METHODS.values()]
+    return {function.__name__: function for function in dict.fromkeys(behind)}
+
+
+def composite_rules():
+    return {f"composites.{name}": function for name, function in vars(composites).items()
+            if getattr(function, "composite", False)}
+
+
+def link(function, text):
+    return f":py:func:`{text} <{function.__module__}.{function.__name__}>`"
+
+
+def code(function):
+    """A link to the highlighted source that sphinx.ext.viewcode writes."""
+    page = f"_modules/{function.__module__.replace('.', '/')}.html#{function.__name__}"
+    return f"`code <{page}>`__"
+
+
+def lesson(number, every):
+    stem = next((stem for stem in every if stem.startswith(f"{number}_")), None)
+    return f":doc:`{escape(every[stem][0])} <lessons/{stem}>`" if stem else number.replace("_", ".")
+
+
+def table(header, rows, kind):
+    """A list-table; a cell is a list of lines."""
+    lines = [".. list-table::", "   :header-rows: 1", f"   :class: {kind}", ""]
+    for row in [[[name] for name in header], *rows]:
+        for n, cell in enumerate(row):
+            lines += [f"   {'*' if n == 0 else ' '} - {cell[0] if cell else ''}", *(f"       {line}" for line in cell[1:])]
+    return [*lines, ""]
+
+
+def formula(lines):
+    return [".. code-block:: text", "", *(f"   {line}" for line in lines)]
+
+
+class Rules(SphinxDirective):
+    """One row a rule."""
+
+    def run(self):
+        every, agreed = lessons(ROOT / "lessons"), agreement(ROOT / "docs" / "agreement.md")
+        rows = []
+        for name, function in rules().items():
+            told = describe(function)
+            where = DERIVED_IN.get(name) or DERIVED_IN[name.partition(".")[0]]
+            rows.append([[link(function, name), "", escape(told["name"]), "", code(function)],
+                         formula(told["formula"]), [escape(told["domain"])], [escape(told["conserves"])],
+                         [escape(told["source"])], [", ".join(agreed.get(name, ["-"]))], [lesson(where, every)]])
+        header = ["Rule", "Formula", "Domain", "Conserves", "Source", "Agrees with", "Derived in"]
+        return self.parse_text_to_nodes("\n".join(table(header, rows, "rules")))
+
+
+class Methods(SphinxDirective):
+    """One row a heatmap method or, with the argument `composites`, a composite."""
+    optional_arguments = 1
+
+    def run(self):
+        every, agreed = lessons(ROOT / "lessons"), agreement(ROOT / "docs" / "agreement.md")
+        if self.arguments:
+            rows = [[[link(function, name), "", code(function)], [escape(inspect.getdoc(function))],
+                     [", ".join(agreed.get(name, ["-"]))]] for name, function in composite_rules().items()]
+            header = ["Composite", "What goes where", "Agrees with"]
+        else:
+            rows = []
+            for name, function in methods().items():
+                told, inner = describe(function), describe(getattr(passes, name, function))
+                libraries = dict.fromkeys(agreed.get(f"attribution.{name}", []) + agreed.get(f"passes.{name}", []))
+                rows.append([[link(function, name), "", code(function)], [escape(told["name"])],
+                             [escape(told["source"] or inner["source"])], [", ".join(libraries) or "-"],
+                             [lesson(EXPLAINED_IN[name], every)]])
+            header = ["Method", "What it is", "Source", "Agrees with", "Lesson"]
+        return self.parse_text_to_nodes("\n".join(table(header, rows, "methods")))
+
+
+def setup(app):
+    app.add_directive("rules", Rules)
+    app.add_directive("methods", Methods)
+    return {"parallel_read_safe": True}

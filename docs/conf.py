@@ -1,0 +1,45 @@
+"""How the site is built:  python -m sphinx -W docs docs/_build  (with the extra `docs` installed).
+
+The lessons are run while it builds and fail it if they fail; an unchanged lesson is taken from docs/lessons, where
+the last build left it. Nothing on the built pages comes from another host: formulas are MathML (`_ext/mathml.py`).
+"""
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).parent
+sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
+
+import minixnn  # noqa: E402  (found through the line above, if it is not installed)
+
+project, author, release = "minixnn", "The minixnn authors", minixnn.__version__
+project_copyright = author
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery",
+              "mathml", "plain_docstrings", "rule_table"]
+exclude_patterns = ["_build", "lessons/backreferences"]
+default_role = "code"
+myst_heading_anchors = 3
+# A ```python block of a guide may be a fragment; a lesson's `# %%` cells are numbered by their file, not by us.
+suppress_warnings = ["config.cache", "misc.highlighting_failure"]
+
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+add_module_names = False
+python_maximum_signature_line_length = 90
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../lessons", "gallery_dirs": "lessons", "copyfile_regex": r"index\.rst",
+    "filename_pattern": r"[0-9]+_[0-9]+_\w+\.py$", "ignore_pattern": r"__(init|main)__\.py$",
+    "within_subsection_order": "FileNameSortKey", "nested_sections": False, "capture_repr": (),
+    "doc_module": ("minixnn",), "backreferences_dir": "lessons/backreferences",
+    "write_computation_times": False, "min_reported_time": 1e9, "show_signature": False,
+    "thumbnail_size": (400, 280), "plot_gallery": True,
+}
+
+html_theme = "furo"
+html_title = "minixnn"
+html_static_path = ["_static"]
+html_css_files = ["minixnn.css"]
+html_copy_source = False
+html_show_sphinx = False
+pygments_style, pygments_dark_style = "friendly", "github-dark"
