@@ -20,7 +20,7 @@ from minixnn import Network, attribution, datasets, models, passes, plot
 from minixnn.rules import composites, lrp
 from minixnn.vgg import BLOCKS, HIGH, LOW, layer_index
 
-SAMPLES = 4                                                 # noisy copies of each photograph for SmoothGrad
+SAMPLES = 3                                                 # noisy copies of each photograph for SmoothGrad
 
 # %%
 # How much of a photograph does one unit see?
