@@ -128,8 +128,8 @@ for case, (x, c) in cases.items():
     fall = (y - np.stack(without)).T                        # (COUNT, 2), by erasing left and right
     some = fall.max(axis=1) > 0                             # at least one half must speak for the class
     real = fall.clip(min=0)[some] / fall.clip(min=0)[some].sum(axis=1, keepdims=True)
-    print(f"\n{case}: {some.sum()} images; the output, {y.mean():.2f}, becomes {without[0].mean():.2f} without the left "
-          f"and {without[1].mean():.2f} without the right")
+    print(f"\n{case}: {some.sum()} images; the output, {y.mean():.2f}, becomes {without[0].mean():.2f} without the "
+          f"left and {without[1].mean():.2f} without the right")
     print(f"{'':28} left share   evenness   correlation with the real shares")
     print(f"  {'real, by erasing':25} {real[:, 0].mean():11.1%} {(real.min(1) / real.max(1)).mean():10.2f}")
     for name, method in (("Grad-CAM", plain), ("positive gradients only", positive_only), ("Grad-CAM++", plus)):
