@@ -19,7 +19,8 @@ from tests.peers import libraries
 
 
 def pytest_configure(config):
-    config.addinivalue_line("filterwarnings", "ignore:Using padding='same' with even kernel")      # wanted here
+    for expected in ("Using padding='same' with even kernel", "deep Taylor got positive biases"):   # both are wanted here
+        config.addinivalue_line("filterwarnings", f"ignore:{expected}")
 
 
 def pytest_report_header(config):
