@@ -57,7 +57,7 @@ b = layer.b
 answers = {
     "LRP-0: ours and all four libraries": lrp.epsilon(layer, x, R, epsilon=0),
     "LRP-0, bias ignored: zennit, zero_params='bias'": shared(layer, x, R, W),
-    "alpha2-beta1: ours, lrp_toolbox, zennit": lrp.alpha_beta(layer, x, R),
+    "alpha2-beta1: ours, lrp_toolbox, zennit": lrp.alpha_beta(layer, x, R),                 # <- STEP INTO
     "alpha2-beta1, full b in both halves: innvestigate": 2 * split(layer, x, R, b) - inhibition(layer, x, R, b),
     "alpha2-beta1, no bias: innvestigate IB": 2 * split(layer, x, R, 0) - inhibition(layer, x, R, 0),
     "alpha1-beta0: ours, lrp_toolbox, zennit": lrp.alpha_beta(layer, x, R, alpha=1, beta=0),

@@ -48,7 +48,7 @@ x = abs(rng.normal(size=(1, 200)))
 live = np.argsort(-chain.forward(x)[0])[:2]                 # two outputs that are on
 for name in ("gradient", "guided_backprop"):
     explain = getattr(passes, name)
-    maps = [explain(chain, x, int(k))[0] for k in live]
+    maps = [explain(chain, x, int(k))[0] for k in live]     # <- STEP INTO guided_backprop and look at dy
     print(f"{name:16} of two different outputs, correlation {np.corrcoef(maps[0], maps[1])[0, 1]:6.2f}")
 maps = [passes.deep_taylor(chain, x, int(k), low=0, high=10)[1] for k in live]
 print(f"{'deep_taylor':16} of two different outputs, correlation {np.corrcoef(maps[0], maps[1])[0, 1]:6.2f}")

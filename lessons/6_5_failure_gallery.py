@@ -42,7 +42,7 @@ for weight in (-1.0, -0.999):
 layers = [layer for _ in range(5) for layer in (Dense(np.array([[1.0, 0.5], [0.5, 1.0]])), ReLU())]
 deep = Network([*layers, Dense(np.array([[1.0], [1.0]]))])
 x = np.array([[1.0, 1.0]])
-total = ledger(deep, x, 0, composites.alpha2_beta1, quiet=True).total
+total = ledger(deep, x, 0, composites.alpha2_beta1, quiet=True).total       # <- STEP INTO
 print(f"\nof {total.relevance_out:.2f} at the output {total.relevance_in:.2f} arrive at the inputs: "
       f"{total.relevance_in / total.relevance_out:.0f} times as much")
 

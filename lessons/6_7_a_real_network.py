@@ -68,7 +68,7 @@ kept = {}                                                   # of the first photo
 for n, name in enumerate(names):
     start = y[n:n + 1] * (np.arange(512) == chosen[name])   # as attribution.channel(net, x[n:n + 1], chosen[name])
     for rule in rules:
-        R = passes.lrp(net, x[n:n + 1], rules=rules[rule], start=start)
+        R = passes.lrp(net, x[n:n + 1], rules=rules[rule], start=start)                     # <- STEP INTO
         maps[rule].append(R[0][0])
         kept.setdefault(rule, R)
     fired = np.sign(start)

@@ -1,6 +1,6 @@
 """How fast is minixnn beside the frameworks, on this CPU? Ratios, measured side by side.
 
-    python -m tests.benchmarks                  # all of it, about half an hour; writes docs/speed.json and docs/speed.md
+    python -m tests.benchmarks                  # all of it, half an hour; writes docs/speed.json and docs/speed.md
     python -m tests.benchmarks --quick          # small batches, fewer repeats; prints only
 
 Each contender runs in its own process. All of them do a piece of work in turns, one repeat each, so that what else the

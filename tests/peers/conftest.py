@@ -8,8 +8,8 @@ torch comes first so that a CPU build can be chosen for it: the plain one brings
 torchvision, of which it needs two classes that nothing here is an instance of; `libraries.py` stands in for them.
 zennit and captum are held at the versions whose deviations the tests assert. Then
 
-    .venv-peers/bin/python -m pytest tests/peers            # what does not agree, with the layer where it parts
-    .venv-peers/bin/python -m tests.peers.table             # writes docs/agreement.md
+    .venv-peers/bin/python -m pytest tests/peers
+    .venv-peers/bin/python -m tests.peers.table
 
 Where a library is missing its tests are skipped, and say why.
 """  # noqa: E501  the line is there to be copied

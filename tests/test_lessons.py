@@ -1,0 +1,54 @@
+"""Does every lesson run, and does it have what a lesson has?"""
+import ast
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("matplotlib")
+ROOT = pathlib.Path(__file__).parents[1]
+LESSONS = sorted((ROOT / "lessons").glob("[0-9]*_[0-9]*_*.py"))
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_runs_to_its_closing_assert_and_saves_its_figures(lesson, tmp_path):
+    environment = {**os.environ, "MPLBACKEND": "Agg", "MINIXNN_FIGURES": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, str(lesson)], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
+    assert "Warning" not in run.stderr, run.stderr
+    assert list(tmp_path.glob(f"{lesson.stem}_*.png")), "a lesson draws at least one figure"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_has_its_parts(lesson):
+    text = lesson.read_text()
+    header = ast.get_docstring(ast.parse(text))
+    number = lesson.stem.split("_")[:2]
+    assert text.startswith('r"""'), "the header is raw, so that its formulas keep their backslashes"
+    assert header.startswith(".".join(number) + " "), "the title begins with the number of the file"
+    for part in ("**You will see**", "**Before this:**", "**Paper"):
+        assert part in header, part
+    for part in ("# Try this\n", "# 1. ", "# 2. ", "# %%\n", "STEP INTO"):
+        assert part in text or part == "STEP INTO" and "passes." not in text, part
+    tail = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert tail[-1] == "plot.show()", "a lesson ends by showing its figures"
+    assert re.search(r"^(    )?assert ", text, re.M), "a lesson closes with an assert of its idea"
+    assert len(text.splitlines()) <= 165, "a lesson is a page, not a chapter"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_imports_public_names_only(lesson):
+    for node in ast.walk(ast.parse(lesson.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module, *(alias.name for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Attribute) and not node.attr.startswith("__"):
+            names = [node.attr]
+        else:
+            continue
+        hidden = [name for name in names if any(part.startswith("_") for part in name.split("."))]
+        assert not hidden, f"line {node.lineno}: {hidden}"
