@@ -19,7 +19,7 @@ from tests.peers import libraries
 
 
 def pytest_configure(config):
-    for expected in ("Using padding='same' with even kernel", "deep Taylor got positive biases"):   # both are wanted here
+    for expected in ("Using padding='same' with even kernel", "deep Taylor got positive biases"):   # both on purpose
         config.addinivalue_line("filterwarnings", f"ignore:{expected}")
 
 
