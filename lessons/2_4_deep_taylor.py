@@ -41,6 +41,9 @@ from minixnn.rules import composites, deep_taylor, root_points
 # * Only :math:`l_j \le x_j \le h_j`, as for pixels: :math:`v_j = x_j - l_j` where :math:`w_j > 0`,
 #   :math:`v_j = x_j - h_j` where :math:`w_j < 0`. This is the :math:`z^B` rule (B for box).
 #
+# With :math:`v_j = 1 / w_j` all shares would be alike. That is the flat rule of LRP (``lrp.flat``), which tells where a
+# neuron looks and nothing about what it sees.
+#
 # By head: :math:`w = (2, -1)`, :math:`b = -1`, :math:`x = (2, 1)`, so :math:`f = 2`. The shares :math:`v_j w_j` are
 # :math:`(4, 1)`, :math:`(4, 0)` and, in the box from 0 to 3, :math:`(4, 2)`.
 
@@ -88,7 +91,8 @@ diagrams.neurons(small, small.trace(x), R, "Deep Taylor, z⁺ in both layers: no
 # %%
 # Ten digits
 # ----------
-# All layers above use :math:`z^+`, and max pooling shares in proportion. Only the rule at the pixels changes.
+# All layers above use :math:`z^+`, and max pooling shares in proportion (``lrp.proportional``).
+# Only the rule at the pixels changes.
 
 images, labels = datasets.mnist("test")
 ten = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]

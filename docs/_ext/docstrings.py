@@ -3,6 +3,7 @@
     describe(lrp.gamma)     name, formula, domain, what it conserves, source: a row of the table of rules
     to_rst(lines)           the same docstring for Sphinx: what is indented becomes a literal block
     agreement(page)         which library agrees with which of our functions, from docs/agreement.md
+    lessons(folder)         title, docstring and text of every lesson
 """
 import ast
 import inspect
@@ -13,6 +14,23 @@ CITATION = re.compile(r"[A-Z][\w-]+(?: et al\.| (?:&|and) [A-Z]\w+)? \d{4}"
                       r"(?:, (?:eq\.|sections?|figure|algorithm) [\d.]*\d(?:(?:,| and) [\d.]*\d)*)?")
 DOMAIN = re.compile(r"^(Any |For )")
 KEEPS = re.compile(r"[Cc]onserve|absorb|created|[Ss]ums? to")
+
+# Which lesson derives what. A rule stands under its own name or its module's; a test sees that the lesson speaks of it.
+DERIVED_IN = {"lrp": "2_3", "deep_taylor": "2_4", "lrp.proportional": "2_4", "lrp.flat": "2_4",
+              "lrp.gamma_signed": "6_2"}
+EXPLAINED_IN = {"gradient": "3_2", "saliency": "3_2", "sensitivity": "2_1", "gradient_times_input": "2_2",
+                "integrated_gradients": "3_4", "smoothgrad": "3_5", "occlusion": "5_2", "deconvnet": "3_1",
+                "guided_backprop": "3_3", "lrp": "2_3", "deep_taylor": "2_4", "deeplift": "2_5",
+                "deeplift_reveal_cancel": "2_5", "cam": "4_1", "grad_cam": "4_2", "grad_cam_plus_plus": "4_3",
+                "guided_grad_cam": "4_2"}
+
+
+def rules(*modules):
+    """Every rule, {"lrp.gamma": function}: the functions of the modules that take (layer, x, R, ...)."""
+    return {f"{module.__name__.rpartition('.')[2]}.{name}": function
+            for module in modules for name, function in vars(module).items()
+            if inspect.isfunction(function) and function.__module__ == module.__name__
+            and list(inspect.signature(function).parameters)[:3] == ["layer", "x", "R"]}
 
 
 def describe(function):
@@ -48,8 +66,6 @@ def to_rst(lines):
             done += [line] if literal else ["::", "", line]
             literal = True
         elif line.strip():
-            if literal:
-                done.append("")
             paragraph, literal = [*paragraph, line], False
         elif literal:
             done.append("")
@@ -85,3 +101,9 @@ def lessons(folder):
         docstring = ast.get_docstring(ast.parse(text)) or ""
         found[path.stem] = (docstring.strip().splitlines()[0] if docstring else path.stem, docstring, text)
     return found
+
+
+def lesson_of(rule, every):
+    """The file name, without .py, of the lesson that derives a rule; None if it is not written yet."""
+    number = DERIVED_IN.get(rule) or DERIVED_IN[rule.partition(".")[0]]
+    return next((stem for stem in every if stem.startswith(f"{number}_")), None)

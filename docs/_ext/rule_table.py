@@ -2,29 +2,13 @@
 import inspect
 import pathlib
 
-from docstrings import agreement, describe, escape, lessons
+from docstrings import DERIVED_IN, EXPLAINED_IN, agreement, describe, escape, lessons, rules
 from sphinx.util.docutils import SphinxDirective
 
 from minixnn import attribution, passes
 from minixnn.rules import composites, deep_taylor, lrp
 
 ROOT = pathlib.Path(__file__).parents[2]
-# Which lesson derives what. A rule stands under its own name or its module's; a test sees that the lesson speaks of it.
-DERIVED_IN = {"lrp": "2_3", "deep_taylor": "2_4", "lrp.proportional": "2_4", "lrp.flat": "6_7",
-              "lrp.gamma_signed": "6_2"}
-EXPLAINED_IN = {"gradient": "3_2", "saliency": "3_2", "sensitivity": "2_1", "gradient_times_input": "2_2",
-                "integrated_gradients": "3_4", "smoothgrad": "3_5", "occlusion": "5_2", "deconvnet": "3_1",
-                "guided_backprop": "3_3", "lrp": "2_3", "deep_taylor": "2_4", "deeplift": "2_5",
-                "deeplift_reveal_cancel": "2_5", "cam": "4_1", "grad_cam": "4_2", "grad_cam_plus_plus": "4_3",
-                "guided_grad_cam": "4_2"}
-
-
-def rules():
-    """Every rule, {"lrp.gamma": function}: the public functions that take (layer, x, R, ...)."""
-    return {f"{module.__name__.rpartition('.')[2]}.{name}": function
-            for module in (lrp, deep_taylor) for name, function in vars(module).items()
-            if inspect.isfunction(function) and function.__module__ == module.__name__
-            and list(inspect.signature(function).parameters)[:3] == ["layer", "x", "R"]}
 
 
 def methods():
@@ -58,7 +42,8 @@ def table(header, rows, kind):
     lines = [".. list-table::", "   :header-rows: 1", f"   :class: {kind}", ""]
     for row in [[[name] for name in header], *rows]:
         for n, cell in enumerate(row):
-            lines += [f"   {'*' if n == 0 else ' '} - {cell[0] if cell else ''}", *(f"       {line}" for line in cell[1:])]
+            first, *rest = cell or [""]
+            lines += [f"   {'*' if n == 0 else ' '} - {first}", *(f"       {line}" for line in rest)]
     return [*lines, ""]
 
 
@@ -72,7 +57,7 @@ class Rules(SphinxDirective):
     def run(self):
         every, agreed = lessons(ROOT / "lessons"), agreement(ROOT / "docs" / "agreement.md")
         rows = []
-        for name, function in rules().items():
+        for name, function in rules(lrp, deep_taylor).items():
             told = describe(function)
             where = DERIVED_IN.get(name) or DERIVED_IN[name.partition(".")[0]]
             rows.append([[link(function, name), "", escape(told["name"]), "", code(function)],

@@ -1,0 +1,62 @@
+"""Writes the table of lessons into the README: lesson, what one sees in it, and a small copy of a figure.
+
+    python docs/lesson_table.py             after a lesson is new or has another title; a test says when
+    python docs/lesson_table.py --figures   draws the small copies anew too, from the figures of the site's last build
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+
+import docstrings  # noqa: E402  (it lies in the folder named above)
+
+README, SMALL = ROOT / "README.md", ROOT / "docs" / "images" / "lessons"
+BEGIN, END = "<!-- written by docs/lesson_table.py: begin -->\n", "<!-- end -->\n"
+FIGURE = {"2_3_lrp": 2}                     # which figure stands for a lesson, where it is not the first
+WIDTH, HEIGHT = 320, 200                    # pixels at most
+
+
+def promise(docstring):
+    """What the lesson says that one will see, to the end of the sentence."""
+    text = " ".join(docstring.partition("**You will see**")[2].partition("\n\n")[0].split())
+    return re.split(r"\.(?: |$)", text)[0]
+
+
+def table():
+    """The table, as Markdown."""
+    lines = ["| lesson | you will see | |", "|---|---|---|"]
+    for stem, (title, docstring, _) in docstrings.lessons(ROOT / "lessons").items():
+        picture = f"docs/images/lessons/{stem}.png"
+        shown = f'<img src="{picture}" width="160" alt="">' if (ROOT / picture).exists() else ""
+        lines.append(f"| [{title}](lessons/{stem}.py) | {promise(docstring)} | {shown} |")
+    return "\n".join(lines) + "\n"
+
+
+def current():
+    """What the README says."""
+    return README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+
+
+def draw():
+    """Small copies of the figures that sphinx-gallery left in docs/lessons/images."""
+    from PIL import Image
+    SMALL.mkdir(exist_ok=True)
+    for stem in docstrings.lessons(ROOT / "lessons"):
+        source = ROOT / "docs" / "lessons" / "images" / f"sphx_glr_{stem}_{FIGURE.get(stem, 1):03}.png"
+        if source.exists():
+            picture = Image.open(source).convert("RGB")
+            picture.thumbnail((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+            picture.quantize(64).save(SMALL / f"{stem}.png", optimize=True)
+
+
+def main():
+    if "--figures" in sys.argv[1:]:
+        draw()
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    README.write_text(before + BEGIN + table() + END + rest.partition(END)[2], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

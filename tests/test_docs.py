@@ -1,0 +1,154 @@
+"""Can the pages be believed: do links lead somewhere, do tables and transcripts say what the code says?
+
+These need no build. Whether the built site is whole is asked in test_site.py.
+"""
+import ast
+import importlib
+import pathlib
+import pkgutil
+import re
+import sys
+import urllib.parse
+
+import pytest
+
+import minixnn
+from minixnn import attribution, passes
+from minixnn.rules import deep_taylor, lrp
+
+ROOT = pathlib.Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+if not (DOCS / "conf.py").exists():
+    pytest.skip("docs/ is not here: this is no checkout", allow_module_level=True)
+sys.path[:0] = [str(DOCS / "_ext"), str(DOCS)]
+
+import docstrings  # noqa: E402  (it and the next lie in the folders named above)
+import lesson_table  # noqa: E402
+import walk  # noqa: E402
+
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*.rst"))]
+LESSONS = docstrings.lessons(ROOT / "lessons")
+RULES = docstrings.rules(lrp, deep_taylor)
+
+
+def lines_with(page, start):
+    return [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith(start)]
+
+
+def prose(text):
+    """Markdown without its fenced blocks and code spans, where brackets mean something else."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.suffix == ".md"], ids=lambda page: page.name)
+def test_every_link_on_a_page_leads_to_a_file(page):
+    missing = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text(encoding="utf-8"))):
+        path = urllib.parse.unquote(target.partition("#")[0])
+        made_by_the_build = path.startswith("lessons/index") and page.parent == DOCS
+        if path and not re.match(r"[a-z]+:", path) and not made_by_the_build and not (page.parent / path).exists():
+            missing.append(target)
+    assert not missing, f"{page.name} links to {missing}"
+
+
+def test_the_pictures_of_the_readme_are_there_and_light():
+    pictures = re.findall(r"!\[.+?\]\((\S+?)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert pictures
+    for picture in pictures:
+        assert (ROOT / picture).stat().st_size < 300_000, picture
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_docstring_of_a_rule_fills_its_row_of_the_table(name):
+    row = docstrings.describe(RULES[name])
+    assert all(row.values()), f"{name}: nothing found for {[key for key, value in row.items() if not value]}"
+    assert any("R_j" in line or "z_jk" in line for line in row["formula"]), row["formula"]
+
+
+def test_the_rows_of_the_table_are_read_as_a_person_reads_them():
+    assert docstrings.describe(lrp.epsilon) == {
+        "name": "LRP-epsilon", "formula": ["R_j = sum_k z_jk / (z_k + epsilon sgn z_k) R_k", "z_k = sum_j z_jk + b_k"],
+        "domain": "Any x.", "conserves": "Conserves relevance but for what bias and stabiliser absorb.",
+        "source": "Bach et al. 2015, eq. 58"}
+    assert {"lrp.gamma", "lrp.alpha_beta", "lrp.flat", "deep_taylor.z_box"} <= set(RULES)
+    assert docstrings.describe(passes.deeplift)["source"] == "Shrikumar et al. 2017, sections 3.3 and 3.5"
+
+
+def test_a_rule_is_derived_in_a_lesson_that_speaks_of_it():
+    for name in RULES:
+        stem = docstrings.lesson_of(name, LESSONS)
+        assert stem, f"no lesson derives {name}: see DERIVED_IN in docs/_ext/docstrings.py"
+        spoken = name.partition(".")[2].replace("_", "[-_ ^]?").replace("signed", "(signed)?")
+        assert re.search(spoken, LESSONS[stem][2], re.I), f"{stem} does not speak of {name}"
+
+
+def test_every_method_has_a_lesson_named_for_it():
+    behind = {getattr(method, "func", method).__name__ for method in attribution.METHODS.values()}
+    assert behind == set(docstrings.EXPLAINED_IN)
+
+
+@pytest.mark.parametrize("stem", LESSONS)
+def test_a_lesson_opens_with_title_promise_and_papers(stem):
+    title, docstring, text = LESSONS[stem]
+    number = ".".join(stem.split("_")[:2])
+    assert re.match(rf"{re.escape(number)} \S", title), f"{stem}: its title is {title!r}"
+    assert docstring.strip().splitlines()[1] == "=" * len(title), "the rule under the title has another length"
+    for opening in ("**You will see**", "**Before this:**", "**Paper"):
+        assert opening in docstring, f"{stem} has no {opening}"
+    assert text.rstrip().endswith("plot.show()") or "plot." not in text
+    ast.parse(text)
+
+
+def test_prose_becomes_restructured_text_without_changing_what_it_says():
+    lines = ["A *rule* of `lrp`: |R| and x_ times w*.", "", "    R_j = sum_k z_jk", "", "Any x."]
+    assert docstrings.to_rst(lines) == ["A *rule* of ``lrp``: \\|R\\| and x\\_ times w\\*.", "", "::", "",
+                                        "    R_j = sum_k z_jk", "", "Any x.", ""]
+
+
+def test_every_module_has_a_place_in_the_api_pages():
+    listed = re.findall(r"automodule:: (minixnn\.[\w.]+)",
+                        "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("*.rst")))
+    every = {module.name for module in pkgutil.walk_packages(minixnn.__path__, "minixnn.")}
+    packages = {"minixnn.layers", "minixnn.rules", "minixnn.__main__"}         # they only gather what others hold
+    assert sorted(listed) == sorted(every - packages)
+
+
+def test_the_bibliography_names_only_what_exists():
+    text = (DOCS / "bibliography.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:\w+\.)*\w+)(?:\(.*?\))?`", text):
+        if name.partition(".")[0] in {"passes", "attribution", "lrp", "rules", "layers", "train", "datasets", "minixnn",
+                                      "models", "interop", "plot", "metrics", "composites", "deep_taylor"}:
+            assert found(name), f"docs/bibliography.md names {name}, which does not exist"
+
+
+def found(name):
+    """Whether `train.Adam`, `lrp.gamma` or `minixnn.synthesis` is something in minixnn."""
+    parts = name.removeprefix("minixnn.").split(".")
+    for start in ("minixnn", "minixnn.rules"):
+        thing = importlib.import_module(start)
+        try:
+            for part in parts:
+                path = f"{thing.__name__}.{part}"
+                thing = getattr(thing, part) if hasattr(thing, part) else importlib.import_module(path)
+            return True
+        except (ImportError, AttributeError):
+            continue
+    return False
+
+
+def test_the_walk_in_the_stepping_guide_is_what_pdb_prints_today():
+    assert walk.current() == walk.transcript(), "run python docs/walk.py"
+
+
+def test_home_tells_the_commands_of_the_readme():
+    told = lines_with(ROOT / "README.md", "python3 -m venv .venv ")
+    assert told == lines_with(DOCS / "index.md", "python3 -m venv .venv ") != []
+
+
+def test_the_readme_tells_how_the_site_is_built_as_the_site_does():
+    told = lines_with(ROOT / "README.md", "python3 -m venv .venv-docs ")
+    assert told == lines_with(DOCS / "how_it_is_built.md", "python3 -m venv .venv-docs ") != []
+
+
+def test_the_table_of_lessons_in_the_readme_is_current():
+    assert lesson_table.current() == lesson_table.table(), "run python docs/lesson_table.py"
