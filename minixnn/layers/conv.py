@@ -17,6 +17,7 @@ from minixnn.layers.dense import draw
 from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
 
 CHUNK_ROWS = 1024               # windows copied at a time on the host: the chunk stays in the cache
+CHUNK_BYTES = 2 ** 20           # more of them where a window holds few numbers
 DEVICE_BYTES = 256 * 2 ** 20    # on a GPU one large product is best; this bounds the memory it takes
 
 
@@ -88,6 +89,12 @@ class Conv2d(Affine):
         return f"Conv2d({kh}x{kw}, {C} -> {O}{stride}{'' if self.b is not None else ', no bias'})"
 
 
+def windows_at_a_time(x, K):
+    """How many windows of K numbers a chunk has, on the machine where x lives."""
+    on_host = array_module(x) is np
+    return max(CHUNK_ROWS if on_host else 1, (CHUNK_BYTES if on_host else DEVICE_BYTES) // (K * x.itemsize))
+
+
 def column_chunks(x, kernel, stride, size):
     """Yield (images, rows, columns): the windows of some images and output rows, one window a row.
 
@@ -98,7 +105,7 @@ def column_chunks(x, kernel, stride, size):
     n, h, w, c = x.strides
     windows = xp.lib.stride_tricks.as_strided(x, (N, Ho, Wo, kh, kw, C), (n, h * sh, w * sw, h, w, c))
     K = kh * kw * C
-    wanted = CHUNK_ROWS if xp is np else max(1, DEVICE_BYTES // (K * x.itemsize))
+    wanted = windows_at_a_time(x, K)
     rows = min(Ho, max(1, wanted // Wo))                    # output rows a chunk: all of them if they fit,
     images = max(1, wanted // (Ho * Wo)) if rows == Ho else 1           # and then several images
     buffer = xp.empty(min(images, N) * rows * Wo * K, dtype=x.dtype)
@@ -135,7 +142,7 @@ def scatter(dy, W, stride, shape, pads):
     (kh, kw, C, O), (N, H, Wd, _), ((top, bottom), (left, right)) = W.shape, shape, pads
     size, flat = dy.shape[1:3], W.reshape(-1, O)                            # (kh kw C, O)
     dx = xp.zeros((N, H + top + bottom, Wd + left + right, C), dtype=xp.result_type(dy, W))
-    images = max(1, (CHUNK_ROWS if xp is np else DEVICE_BYTES // (kh * kw * C * 4)) // (size[0] * size[1]))
+    images = max(1, windows_at_a_time(dy, kh * kw * C) // (size[0] * size[1]))
     for first in range(0, N, images):
         some = slice(first, first + images)
         block, target = dy[some].reshape(-1, O), dx[some]                   # (windows, O)
