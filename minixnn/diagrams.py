@@ -77,6 +77,33 @@ def plane(f, panels, span, title=None, labels=("$x_1$", "$x_2$"), levels=10, zer
     return figure
 
 
+def surfaces(panels, span, title=None, labels=("$x_1$", "$x_2$"), zlabel="$R_1$"):
+    """Functions of the plane as surfaces, side by side: where one jumps, its surface is torn.
+
+    panels: {name: function (n, 2) -> (n,)}. span: (lowest, highest) value of both axes. Heights are coloured as
+    relevance is everywhere. labels: of the axes; zlabel: of the height.
+    """
+    plt = _pyplot()
+    axis = np.linspace(*span, 61)
+    x = np.stack(np.meshgrid(axis, axis), axis=-1)                          # (61, 61, 2)
+    heights = {name: f(x.reshape(-1, 2)).reshape(61, 61) for name, f in panels.items()}
+    top = max(abs(height).max() for height in heights.values())
+    with plt.rc_context({**STYLE, "axes.grid": False}):
+        size = min(5.2, 14 / len(panels))
+        figure, axes = plt.subplots(1, len(panels), figsize=(size * len(panels), size + .3), squeeze=False,
+                                    subplot_kw={"projection": "3d"})
+        figure.suptitle(title)
+        figure.subplots_adjust(left=0.03, right=0.97, bottom=0.03, top=0.88, wspace=0.12)
+    for ax, (name, height) in zip(axes[0], heights.items()):
+        ax.plot_surface(x[..., 0], x[..., 1], height, cmap=signed_colours(), vmin=-top, vmax=top, rstride=2, cstride=2,
+                        edgecolor="0.5", linewidth=0.3)
+        ax.view_init(elev=28, azim=-120)
+        ax.set(title=name, xlabel=labels[0], ylabel=labels[1], zlabel=zlabel, xticks=np.linspace(*span, 3),
+               yticks=np.linspace(*span, 3), zticks=np.linspace(min(0, height.min()), max(0, height.max()), 3))
+        ax.set_box_aspect(None, zoom=0.92)
+    return figure
+
+
 def number(value):
     """A number as short as a circle wants it, with a real minus: 3, -0.25, 1.33."""
     return f"{round(float(value), 2) + 0.0:g}".replace("-", "\N{MINUS SIGN}")

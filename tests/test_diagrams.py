@@ -59,3 +59,11 @@ def test_arrows_and_points_stand_where_they_should():
 @pytest.mark.parametrize("value, text", [(3.0, "3"), (-0.25, "−0.25"), (1 / 3, "0.33"), (-1e-9, "0"), (1234.0, "1234")])
 def test_numbers_are_short(value, text):
     assert diagrams.number(value) == text
+
+
+def test_surfaces_have_the_height_of_their_function():
+    figure = diagrams.surfaces({"a": lambda p: p[:, 0], "b": lambda p: -2 * p[:, 1]}, (0, 4), "Two planes")
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
+    assert [tuple(ax.get_zticks()) for ax in figure.axes] == [(0, 2, 4), (-8, -4, 0)]
+    corners = figure.axes[0].collections[0].get_array()         # each facet is coloured by its mean height
+    assert 0 <= corners.min() < 0.1 and 3.9 < corners.max() <= 4, (corners.min(), corners.max())
