@@ -16,8 +16,8 @@ project_copyright = author
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery",
               "mathml", "plain_docstrings", "rule_table"]
-exclude_patterns = ["_build", "lessons/backreferences"]
-default_role = "code"
+exclude_patterns = ["_build", "lessons/index.rst", "lessons/backreferences"]     # course.rst is the index
+default_role, highlight_language = "code", "none"
 myst_heading_anchors = 3
 # A ```python block of a guide may be a fragment; a lesson's `# %%` cells are numbered by their file, not by us.
 suppress_warnings = ["config.cache", "misc.highlighting_failure"]
@@ -28,7 +28,7 @@ add_module_names = False
 python_maximum_signature_line_length = 90
 
 sphinx_gallery_conf = {
-    "examples_dirs": "../lessons", "gallery_dirs": "lessons", "copyfile_regex": r"index\.rst",
+    "examples_dirs": "../lessons", "gallery_dirs": "lessons",
     "filename_pattern": r"[0-9]+_[0-9]+_\w+\.py$", "ignore_pattern": r"__(init|main)__\.py$",
     "within_subsection_order": "FileNameSortKey", "nested_sections": False, "capture_repr": (),
     "doc_module": ("minixnn",), "backreferences_dir": "lessons/backreferences",

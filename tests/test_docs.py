@@ -45,8 +45,7 @@ def test_every_link_on_a_page_leads_to_a_file(page):
     missing = []
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text(encoding="utf-8"))):
         path = urllib.parse.unquote(target.partition("#")[0])
-        made_by_the_build = path.startswith("lessons/index") and page.parent == DOCS
-        if path and not re.match(r"[a-z]+:", path) and not made_by_the_build and not (page.parent / path).exists():
+        if path and not re.match(r"[a-z]+:", path) and not (page.parent / path).exists():
             missing.append(target)
     assert not missing, f"{page.name} links to {missing}"
 

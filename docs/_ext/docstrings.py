@@ -66,6 +66,7 @@ def to_rst(lines):
             done += [line] if literal else ["::", "", line]
             literal = True
         elif line.strip():
+            done += [""] if literal and done[-1] else []
             paragraph, literal = [*paragraph, line], False
         elif literal:
             done.append("")

@@ -1,22 +1,32 @@
 """Formulas as MathML, which browsers draw by themselves: no script, no fonts to fetch, no network."""
+import re
+
+from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
+
+WORDS = re.compile(r"\\(arg|sgn)(?![a-zA-Z])\s*")       # names of functions that the converter does not know
+
+
+def mathml(formula, display):
+    """LaTeX -> MathML; a formula that cannot be read, or is read in part only, stops the build and is named."""
+    try:
+        drawn = convert(WORDS.sub(r"\\operatorname{\1} ", formula), display=display)
+    except Exception as error:
+        raise ValueError(f"got the formula {formula!r}, expected LaTeX that latex2mathml reads") from error
+    if unknown := re.search(r"\\[a-zA-Z]+", drawn):
+        raise ValueError(f"got {unknown[0]} in the formula {formula!r}, which latex2mathml does not know")
+    return drawn
 
 
 def inline(self, node):
-    self.body.append(convert(node.astext(), display="inline"))
-    raise nodes_done()
+    self.body.append(mathml(node.astext(), "inline"))
+    raise SkipNode
 
 
 def block(self, node):
-    for formula in node.astext().split("\n\n"):             # a blank line parts formulas below each other
-        self.body.append(f'<div class="math-block">{convert(formula, display="block")}</div>\n')
-    raise nodes_done()
-
-
-def nodes_done():
-    """What tells docutils that the text inside the node has been written."""
-    from docutils.nodes import SkipNode
-    return SkipNode()
+    for formula in re.split(r"\n\s*\n", node.astext().strip()):    # a blank line parts formulas below each other
+        self.body.append(f'<div class="math-block">{mathml(formula, "block")}</div>\n')
+    raise SkipNode
 
 
 def setup(app):
