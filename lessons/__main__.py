@@ -1,6 +1,6 @@
 """Run the lessons and gather their figures.
 
-    python -m lessons               all of them, each in a fresh process
+    python -m lessons               all of them, each in a fresh process, one a processor core
     python -m lessons 2_3 5         lesson 2.3 and the whole of chapter 5
     python -m lessons --list        what there is
     python -m lessons --open        run, then look at all figures on one page
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import webbrowser
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = pathlib.Path(__file__).resolve().parent
 PAGE = """<!doctype html>
@@ -39,6 +40,8 @@ def main(arguments=None, folder=HERE):
     parser.add_argument("lessons", nargs="*", metavar="N_M", help="a lesson (2_3, or 2.3) or a chapter (2)")
     parser.add_argument("--list", action="store_true", help="list the lessons and run none")
     parser.add_argument("--open", action="store_true", help="open the page of all figures at the end")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N",
+                        help="lessons at a time (one a processor core)")
     parser.add_argument("--out", type=pathlib.Path, default=folder.parent / "figures", metavar="FOLDER",
                         help="where figures go (figures/ beside lessons/)")
     asked = parser.parse_args(arguments)
@@ -57,8 +60,7 @@ def main(arguments=None, folder=HERE):
     out = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    failed = [lesson for k, lesson in enumerate(chosen)
-              if not run(lesson, out, f"[{k + 1}/{len(chosen)}]", aloud=len(chosen) == 1)]
+    failed = [lesson for lesson, ended_well in zip(chosen, run_all(chosen, out, asked.jobs)) if not ended_well]
     page = contact_sheet(every, out)
     print(f"\n{len(chosen) - len(failed)} of {len(chosen)} lessons ran in {time.perf_counter() - began:.0f} s.")
     print(f"Figures: {out}\nAll on one page: {page}")
@@ -91,25 +93,38 @@ def figures(lesson, out):
     return sorted(out.glob(f"{lesson.stem}_*.png"), key=lambda path: (len(path.name), path.name))
 
 
-def run(lesson, out, count, aloud):
-    """One lesson in a process of its own, on one line of output; True if it ended well.
+def run_all(lessons, out, jobs):
+    """Run the lessons, `jobs` at a time, with a line of output for each in their order; yields True or False.
 
-    `aloud` lets its text through. Else the text is kept back, and shown only after a failure.
+    A single lesson speaks for itself. The text of several is kept back, and shown only after a failure.
     """
-    print(f"{count:>7} {lesson.stem:<34}", end="\n" if aloud else " ", flush=True)
+    jobs = max(1, min(jobs, len(lessons)))
+    aloud, threads = len(lessons) == 1, max(1, (os.cpu_count() or 1) // jobs)
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [pool.submit(run, lesson, out, threads, aloud) for lesson in lessons]
+        for k, (lesson, result) in enumerate(zip(lessons, running)):
+            print(f"{f'[{k + 1}/{len(lessons)}]':>7} {lesson.stem:<34}", end="\n" if aloud else " ", flush=True)
+            process, seconds = result.result()
+            drawn = len(figures(lesson, out))
+            verdict = "" if process.returncode == 0 else "FAILED "
+            print(f"{verdict}{seconds:6.1f} s {drawn:3d} figure{'s' * (drawn != 1)}", flush=True)
+            if process.returncode and not aloud:
+                print("\n".join(f"        {line}" for line in process.stdout.splitlines()[-25:]))
+            yield process.returncode == 0
+
+
+def run(lesson, out, threads, aloud):
+    """(process, seconds) of one lesson in a process of its own, whose BLAS has so many threads."""
     for old in figures(lesson, out):
         old.unlink()
     paths = [str(lesson.parents[1]), os.environ.get("PYTHONPATH", "")]          # a checkout that is not installed
-    environment = {**os.environ, "MPLBACKEND": "Agg", "MINIXNN_FIGURES": str(out), "PYTHONIOENCODING": "utf-8",
+    environment = {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads), **os.environ,
+                   "MPLBACKEND": "Agg", "MINIXNN_FIGURES": str(out), "PYTHONIOENCODING": "utf-8",
                    "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     began = time.perf_counter()
     process = subprocess.run([sys.executable, str(lesson)], env=environment, encoding="utf-8",
                              stdout=None if aloud else subprocess.PIPE, stderr=None if aloud else subprocess.STDOUT)
-    seconds, drawn = time.perf_counter() - began, len(figures(lesson, out))
-    print(f"{'' if process.returncode == 0 else 'FAILED '}{seconds:6.1f} s {drawn:3d} figure{'s' * (drawn != 1)}")
-    if process.returncode and not aloud:
-        print("\n".join(f"        {line}" for line in process.stdout.splitlines()[-25:]))
-    return process.returncode == 0
+    return process, time.perf_counter() - began
 
 
 def contact_sheet(lessons, out):

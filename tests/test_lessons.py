@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,13 +14,25 @@ ROOT = pathlib.Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "lessons").glob("[0-9]*_[0-9]*_*.py"))
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """{lesson: (its process, the folder of its figures)}: all are run, one a core, while the tests wait for them."""
+    def run(lesson):
+        folder = tmp_path_factory.mktemp(lesson.stem)
+        environment = {**os.environ, "MPLBACKEND": "Agg", "MINIXNN_FIGURES": str(folder), "PYTHONPATH": str(ROOT),
+                       "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        return subprocess.run([sys.executable, str(lesson)], capture_output=True, text=True, env=environment,
+                              cwd=folder), folder
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(LESSONS, pool.map(run, LESSONS)))
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_a_lesson_runs_to_its_closing_assert_and_saves_its_figures(lesson, tmp_path):
-    environment = {**os.environ, "MPLBACKEND": "Agg", "MINIXNN_FIGURES": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    run = subprocess.run([sys.executable, str(lesson)], capture_output=True, text=True, env=environment, cwd=tmp_path)
+def test_a_lesson_runs_to_its_closing_assert_and_saves_its_figures(lesson, runs):
+    run, folder = runs[lesson]
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
     assert "Warning" not in run.stderr, run.stderr
-    assert list(tmp_path.glob(f"{lesson.stem}_*.png")), "a lesson draws at least one figure"
+    assert list(folder.glob(f"{lesson.stem}_*.png")), "a lesson draws at least one figure"
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
