@@ -52,8 +52,8 @@ t = np.linspace(0, 1, 101, dtype=np.float32)
 walk = t[:, None, None, None] * x[5]                                        # (101, 28, 28, 1)
 f = net.forward(walk)[:, target[5]]
 climb = (passes.gradient(net, walk, target[5])[0] * x[5]).sum(axis=(1, 2, 3))
-plot.curves(t, {"logit f": f, "climb per unit of t": climb}, "t, from the baseline (0) to the image (1)", "logit, and its slope",
-            "From the empty image to a 5")
+plot.curves(t, {"logit f": f, "climb per unit of t": climb},
+            "t, from the baseline (0) to the image (1)", "logit, and its slope", "From the empty image to a 5")
 print(f"\nf gains {f[-1] - f[0]:.3f}; the climb is {climb.mean():.3f} on average, and {climb[-1]:.3f} at the image")
 
 # %%
