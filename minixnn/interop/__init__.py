@@ -2,13 +2,15 @@
 
     net = from_torch(module, input_shape=(1, 28, 28))       # a torch nn.Sequential -> Network
     module = to_torch(net, input_shape=(28, 28, 1))         # and back
+    net = from_onnx("net.onnx")                             # a sequential ONNX graph -> Network
     net = from_checkpoint("vgg16.safetensors", "vgg16")     # a public classifier from its weights
 
-`input_shape` is the shape of one input as the network that is handed over sees it: channels first for torch,
+`input_shape` is the shape of one input as the network that is handed over sees it: channels first for torch and ONNX,
 channels last for minixnn. It may be left out where nothing depends on it.
 """
 from minixnn.interop.checkpoints import from_checkpoint, imagenet_input
+from minixnn.interop.onnx import from_onnx
 from minixnn.interop.torch import from_torch
 from minixnn.interop.torch_writer import to_torch
 
-__all__ = ["from_checkpoint", "from_torch", "imagenet_input", "to_torch"]
+__all__ = ["from_checkpoint", "from_onnx", "from_torch", "imagenet_input", "to_torch"]

@@ -35,14 +35,15 @@ def same_order(image):
     return image is not None and (image[2] == 1 or image[:2] == (1, 1))
 
 
-def overhang(pixels, kernel, stride, padding):
+def overhang(pixels, kernel, stride, before, after=None):
     """Pixels that a window may stick out behind the padded image when sizes are rounded up ("ceil mode").
 
-    Sizes are rounded up unless the last window would then start behind the image: it would see nothing real.
+    before, after: the padding at both ends, of the same size unless said otherwise. Sizes are rounded up unless the
+    last window would then start behind the image: it would see nothing real.
     """
-    free = pixels + 2 * padding - kernel
+    free = pixels + before + (before if after is None else after) - kernel
     windows = -(-free // stride) + 1
-    if (windows - 1) * stride >= pixels + padding:
+    if (windows - 1) * stride >= pixels + before:
         windows -= 1
     return max((windows - 1) * stride - free, 0)
 
