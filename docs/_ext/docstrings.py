@@ -40,7 +40,7 @@ def describe(function):
     formulas = [block for block in blocks if block.startswith("    ")]
     prose = [" ".join(block.split()) for block in blocks if not block.startswith("    ")]
     sentences = [sentence for block in prose for sentence in split(block)]
-    return {"name": split(prose[0])[0].rstrip(".:") if prose else "",
+    return {"name": re.split(r": (?!see )", split(prose[0])[0])[0].rstrip(".") if prose else "",
             "formula": [piece for block in formulas for line in block.splitlines()
                         for piece in re.split(r"(?<!,)\s{3,}", line.strip())],
             "domain": next((sentence for sentence in sentences if DOMAIN.match(sentence)), ""),
@@ -50,8 +50,8 @@ def describe(function):
 
 
 def split(paragraph):
-    """Sentences: a full stop or colon, a space and a letter, but not behind "et al." or "eq."."""
-    return re.split(r"(?<!et al\.)(?<!eq\.)(?<=[.:]) (?=[A-Za-z])", paragraph)
+    """Sentences: a full stop, a space and a letter, but not behind "et al." or "eq."."""
+    return re.split(r"(?<!et al\.)(?<!eq\.)(?<=\.) (?=[A-Za-z])", paragraph)
 
 
 def to_rst(lines):
