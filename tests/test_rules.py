@@ -22,6 +22,8 @@ FORMULAS = {
     "gamma": (lrp.gamma, partial(oracles.gamma, gamma=0.25), 0),
     "gamma = 2": (partial(lrp.gamma, gamma=2), partial(oracles.gamma, gamma=2), 0),
     "gamma_signed": (lrp.gamma_signed, partial(oracles.gamma_signed, gamma=0.25), -8),
+    # a knob that float32 would round
+    "gamma_signed = 0.4": (partial(lrp.gamma_signed, gamma=.4), partial(oracles.gamma_signed, gamma=.4), -8),
     "gamma_signed = 2": (partial(lrp.gamma_signed, gamma=2), partial(oracles.gamma_signed, gamma=2), -8),
     "alpha2 beta1": (lrp.alpha_beta, partial(oracles.alpha_beta, alpha=2, beta=1), -8),
     "alpha1 beta0": (partial(lrp.alpha_beta, alpha=1, beta=0), partial(oracles.alpha_beta, alpha=1, beta=0), -8),

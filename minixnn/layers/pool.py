@@ -93,14 +93,14 @@ class SumPool2d(Affine, Windowed):
 
     As a linear map every pixel of a window weighs the same, so relevance is shared in proportion to x.
     """
-    W, b = np.float32(1), None
+    W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
 
     def arrays(self):
         return {}                               # nothing to learn, nothing to save
 
     def weights(self, x, pads, size):
         """The weight of the pixels of each window, a number or (Ho, Wo, 1)."""
-        return self.W
+        return float(self.W)
 
     def forward(self, x):
         pads, size = self.place(x)
@@ -133,24 +133,24 @@ class AvgPool2d(SumPool2d):
 
     def weights(self, x, pads, size):
         if self.count_padding or pads == ((0, 0), (0, 0)):
-            return self.W * x.dtype.type(1 / (self.size[0] * self.size[1]))
+            return float(self.W) / (self.size[0] * self.size[1])
         real = pad(array_module(x).ones((1, *x.shape[1:3], 1), dtype=x.dtype), pads)
-        return self.W / sum(real[index] for index in offsets(self.size, self.stride, size))[0]
+        return float(self.W) / sum(real[index] for index in offsets(self.size, self.stride, size))[0]
 
 
 class GlobalAvgPool(Affine):
     """y = the mean of each channel over the whole image. x (N, H, W, C), y (N, C)"""
-    W, b = np.float32(1), None
+    W, b = np.float64(1), None
 
     def arrays(self):
         return {}
 
     def forward(self, x):
         expect_rank(self, x, 4, "(images, height, width, channels)")
-        return x.mean(axis=(1, 2)) * self.W
+        return x.mean(axis=(1, 2)) * float(self.W)
 
     def gradient(self, x, dy):
-        share = dy * self.W / (x.shape[1] * x.shape[2])                     # (N, C)
+        share = dy * (float(self.W) / (x.shape[1] * x.shape[2]))            # (N, C)
         return array_module(x).broadcast_to(share[:, None, None, :], x.shape) + x.dtype.type(0)
 
 
@@ -160,7 +160,7 @@ class AdaptiveAvgPool2d(Affine):
     Window i of h covers the rows from floor(i H / h) to ceil((i + 1) H / h): where h does not divide H they
     overlap by a row. Images that have this size already come out as they are.
     """
-    W, b = np.float32(1), None
+    W, b = np.float64(1), None
 
     def __init__(self, size):
         self.size = pair(size, "size")
@@ -185,9 +185,9 @@ class AdaptiveAvgPool2d(Affine):
         rows, columns = self.means(x)
         N, H, Wd, C = x.shape
         y = (rows @ x.reshape(N, H, Wd * C)).reshape(N, -1, Wd, C)          # (h, H) @ (N, H, W C)
-        return columns @ y * self.W                                         # (w, W) @ (N, h, W, C)
+        return columns @ y * float(self.W)                                  # (w, W) @ (N, h, W, C)
 
     def gradient(self, x, dy):
         rows, columns = self.means(x)
-        dx = columns.T @ (dy * self.W)                                      # (W, w) @ (N, h, w, C)
+        dx = columns.T @ (dy * float(self.W))                               # (W, w) @ (N, h, w, C)
         return (rows.T @ dx.reshape(len(x), self.size[0], -1)).reshape(x.shape)
