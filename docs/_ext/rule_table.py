@@ -62,7 +62,7 @@ class Rules(SphinxDirective):
             where = DERIVED_IN.get(name) or DERIVED_IN[name.partition(".")[0]]
             rows.append([[link(function, name), "", escape(told["name"]), "", code(function)],
                          formula(told["formula"]), [escape(told["domain"])], [escape(told["conserves"])],
-                         [escape(told["source"])], [", ".join(agreed.get(name, ["-"]))], [lesson(where, every)]])
+                         [escape(told["source"])], [", ".join(agreed.get(name, ["none"]))], [lesson(where, every)]])
         header = ["Rule", "Formula", "Domain", "Conserves", "Source", "Agrees with", "Derived in"]
         return self.parse_text_to_nodes("\n".join(table(header, rows, "rules")))
 
@@ -75,7 +75,7 @@ class Methods(SphinxDirective):
         every, agreed = lessons(ROOT / "lessons"), agreement(ROOT / "docs" / "agreement.md")
         if self.arguments:
             rows = [[[link(function, name), "", code(function)], [escape(inspect.getdoc(function))],
-                     [", ".join(agreed.get(name, ["-"]))]] for name, function in composite_rules().items()]
+                     [", ".join(agreed.get(name, ["none"]))]] for name, function in composite_rules().items()]
             header = ["Composite", "What goes where", "Agrees with"]
         else:
             rows = []
@@ -83,7 +83,7 @@ class Methods(SphinxDirective):
                 told, inner = describe(function), describe(getattr(passes, name, function))
                 libraries = dict.fromkeys(agreed.get(f"attribution.{name}", []) + agreed.get(f"passes.{name}", []))
                 rows.append([[link(function, name), "", code(function)], [escape(told["name"])],
-                             [escape(told["source"] or inner["source"])], [", ".join(libraries) or "-"],
+                             [escape(told["source"] or inner["source"])], [", ".join(libraries) or "none"],
                              [lesson(EXPLAINED_IN[name], every)]])
             header = ["Method", "What it is", "Source", "Agrees with", "Lesson"]
         return self.parse_text_to_nodes("\n".join(table(header, rows, "methods")))
