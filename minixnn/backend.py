@@ -53,11 +53,12 @@ def stabilize(z, epsilon=0.0):
     With `epsilon` = 0 the zeros of z become infinite, so that R / stabilize(z) is 0 there: a neuron whose
     contributions sum to nothing has nobody to hand its relevance to. It is lost, and the ledger says so.
     """
-    xp = array_module(z)
     if epsilon == 0:
-        return xp.where(z == 0, np.inf, z).astype(z.dtype, copy=False)
-    signed = z + 0.0                            # -0.0 + 0.0 is +0.0: the sign of zero is plus, whatever zero it is
-    signed = xp.copysign(epsilon, signed, out=signed)
+        nonzero = z.copy()
+        nonzero[z == 0] = np.inf                # twice as fast as `where`, as long as zeros are few
+        return nonzero
+    signed = (z < 0) * z.dtype.type(-2 * epsilon)
+    signed += epsilon                           # epsilon sgn(z), faster than by `copysign`; -0.0 < 0 is false, as it should
     signed += z
     return signed
 
