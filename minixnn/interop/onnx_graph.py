@@ -21,10 +21,10 @@ class Graph:
     def __init__(self, path):
         onnx = library()
         model = read(onnx, path)
-        self._values, self._run = onnx.helper.get_attribute_value, onnx.reference.ReferenceEvaluator
+        self._onnx, self._values = onnx, onnx.helper.get_attribute_value
         self._array = onnx.numpy_helper.to_array
-        self._versions = {entry.domain: entry.version for entry in model.opset_import}
-        version = self._versions.get("", self._versions.get("ai.onnx", 0))
+        self._versions = model.opset_import
+        version = max((entry.version for entry in self._versions if entry.domain in ("", "ai.onnx")), default=0)
         if version < 11:
             raise ValueError(f"{path} is written in opset {version}, expected 11 or newer; convert it: "
                              "onnx.version_converter.convert_version(onnx.load(path), 17)")
@@ -109,8 +109,11 @@ class Graph:
             settings = self.settings(node)
             return np.array(self.size(node.input[0], batch)[settings.get("start", 0):settings.get("end")], np.int64)
         arrays = {entry: self.value(entry, batch) for entry in node.input if entry}
+        helper = self._onnx.helper
         try:
-            outputs = self._run(node, opsets=self._versions).run(None, arrays)
+            inputs, outputs = (list(map(helper.make_empty_tensor_value_info, names)) for names in (arrays, node.output))
+            alone = helper.make_model(helper.make_graph([node], "one", inputs, outputs), opset_imports=self._versions)
+            outputs = self._onnx.reference.ReferenceEvaluator(alone).run(None, arrays)
         except Exception as error:              # whatever it is, this node is no weight that can be read
             raise ValueError(f"{name!r} cannot be computed from the weights: {error}") from error
         return np.asarray(outputs[list(node.output).index(name)])
