@@ -76,9 +76,9 @@ plot.images(after, [f"{f:.1f}" for fall in of_ten.values() for f in fall.curves[
 # %%
 # Many digits
 # -----------
-# They take minutes a method, so the curves of many test digits are kept on record, in ``lessons/data/selectivity.npz``
-# (``record_selectivity.py`` beside it made them). We measure the first ``COUNT`` anew and compare. The last method, "ink",
-# explains nothing: its heatmap is the image. What cannot beat it has told us little.
+# They take minutes a method, so the curves of many test digits are kept on record in ``lessons/data/selectivity.npz``
+# (``record_selectivity.py`` beside it made them). We measure the first ``COUNT`` anew and compare. The last method,
+# "ink", explains nothing: its heatmap is the image. What cannot beat it has told us little.
 
 names = ["gradient_times_input", "gradient", "sensitivity", "guided_backprop", "lrp_alpha1_beta0", "lrp_epsilon_plus",
          "deep_taylor", "ink"]
