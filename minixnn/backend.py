@@ -58,7 +58,7 @@ def stabilize(z, epsilon=0.0):
         nonzero[z == 0] = np.inf                # twice as fast as `where`, as long as zeros are few
         return nonzero
     signed = (z < 0) * z.dtype.type(-2 * epsilon)
-    signed += epsilon                           # epsilon sgn(z), faster than by `copysign`; -0.0 < 0 is false, as it should
+    signed += epsilon                           # epsilon sgn(z), faster than by `copysign`; -0.0 counts as plus
     signed += z
     return signed
 
