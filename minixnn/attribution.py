@@ -17,6 +17,7 @@ from minixnn.batching import copies, in_batches, in_turns
 from minixnn.cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam
 from minixnn.gradients import (decided, deconvnet, gradient, gradient_times_input, guided_backprop,
                                integrated_gradients, saliency, sensitivity, smoothgrad)
+from minixnn.layers.windows import pair
 from minixnn.rules import composites
 from minixnn.rules import lrp as _lrp
 
@@ -88,8 +89,8 @@ def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=Non
     if x.ndim != 4:
         raise ValueError(f"occlusion got inputs of shape {x.shape}, expected images (images, height, width, channels)")
     image = x.shape[1:3]
-    size = [max(1, round(n / 7)) for n in image] if size is None else [size] * 2 if isinstance(size, int) else size
-    stride = size if stride is None else [stride] * 2 if isinstance(stride, int) else stride
+    size = [max(1, round(n / 7)) for n in image] if size is None else pair(size, "size")
+    stride = size if stride is None else pair(stride, "stride")
     if not all(1 <= step <= long <= n for step, long, n in zip(stride, size, image)):
         raise ValueError(f"got size={size}, stride={stride} for images of {image[0]} x {image[1]} pixels, expected "
                          "1 <= stride <= size <= image, so that every pixel is covered")

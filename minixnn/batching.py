@@ -23,7 +23,7 @@ def at_a_time(x, batch_size=None):
     """How many of the images x (N, ...) to compute on together: `batch_size`, or for None what suits the machine."""
     if batch_size is None:
         return max(1, (ON_HOST if array_module(x) is np else ON_DEVICE) // max(1, math.prod(x.shape[1:])))
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         raise ValueError(f"got batch_size={batch_size!r}, expected a positive whole number of images")
     return batch_size
 

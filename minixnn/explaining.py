@@ -43,7 +43,7 @@ def explain_to(path, net, images, method, target=None, batch_size=None, quiet=Fa
     size = at_a_time(on.asarray(images[:1]), batch_size)
     for n in progress(range(done, N, size), "explaining", quiet):
         x = on.asarray(np.asarray(images[n:n + size], dtype=np.float32))
-        some = target if target is None or isinstance(target, int) else like(x, np.asarray(target)[n:n + size])
+        some = target if target is None or np.ndim(target) == 0 else like(x, np.asarray(target)[n:n + size])
         heatmaps[n:n + size] = to_numpy(explain(net, x, some))
         heatmaps.flush()                                    # first the results, then the word that they are there
         write(notes, json.dumps({**run, "done": min(n + size, N)}))
@@ -75,6 +75,6 @@ def digest(value):
 
 def fingerprint(net):
     """A short name for a network, the same for the same layers and weights."""
-    found = hashlib.sha256(repr(net).encode())
+    found = hashlib.sha256(repr([net, *(layer.settings() for layer in net.layers)]).encode())
     net.map_arrays(lambda array: found.update(np.ascontiguousarray(to_numpy(array)).tobytes()))
     return found.hexdigest()[:16]

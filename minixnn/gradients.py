@@ -102,7 +102,7 @@ def path(steps, method="midpoint"):
     "midpoint": the middle of each piece; exact for gradients that change linearly. "left", "right": an end of
     each piece. "trapezoid": both ends of all pieces, steps + 1 points, the outermost two with half the weight.
     """
-    if not isinstance(steps, int) or steps < 1:
+    if not isinstance(steps, (int, np.integer)) or steps < 1:
         raise ValueError(f"got steps={steps!r}, expected a positive whole number")
     k, weights = np.arange(steps), np.full(steps, 1 / steps)
     if method == "trapezoid":
@@ -129,8 +129,10 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
     """
     if kind not in ("mean", "squared", "variance"):
         raise ValueError(f'got kind={kind!r}, expected "mean", "squared" or "variance"')
-    if not isinstance(samples, int) or samples < 1:
+    if not isinstance(samples, (int, np.integer)) or samples < 1:
         raise ValueError(f"got samples={samples!r}, expected a positive whole number")
+    if not noise >= 0:
+        raise ValueError(f"got noise={noise!r}, expected a share of the range of pixels, 0 or more")
     streams = np.random.default_rng(0 if rng is None else rng).spawn(len(x))
 
     def of_some(x, target, start, streams):

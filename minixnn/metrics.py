@@ -51,6 +51,8 @@ def continuity(method, net, images, target=None, shifts=NEARBY, compare="origina
     """
     if compare not in ("original", "neighbours", "all"):
         raise ValueError(f'got compare={compare!r}, expected "original", "neighbours" or "all"')
+    if len(shifts) == 0:
+        raise ValueError("got no shifts, expected at least one, such as (0, 0.5) for half a pixel to the right")
     explain, parts = method_of(method), []
     for _, x, wanted in batches(net, images, target, batch_size, "continuity", quiet):
         R = explain(net, x, wanted)
@@ -130,6 +132,8 @@ def selectivity(method, net, images, target=None, patch=4, steps=None, mode="ada
                          "(N, H, W, C) with 1 <= stride <= patch <= H and W, so that no pixel is left out")
     if steps is None:
         steps = -(-images.shape[1] // patch) * -(-images.shape[2] // patch)
+    if steps < 1:
+        raise ValueError(f"got steps={steps}, expected at least one patch to remove")
     for _, x, wanted in batches(net, images, target, batch_size, "selectivity", quiet):
         present = x[..., :1] * 0 + 1                        # (n, H, W, 1), 0 where a patch was removed
         heights, corners = [output(net, x, wanted, probability)], []

@@ -19,6 +19,9 @@ class Network:
         self.layers = list(layers)
         if not self.layers:
             raise ValueError("got no layers, expected a list such as [Flatten(), Dense(W, b)]")
+        for l, layer in enumerate(self.layers):
+            if isinstance(layer, type) or not hasattr(layer, "forward"):
+                raise ValueError(f"got {layer!r} as layer {l}, expected a layer, such as ReLU() with its brackets")
 
     def forward(self, x):
         """The output of the last layer. x (N, ...), output (N, outputs)"""

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 
 from minixnn import reveal_cancel
-from minixnn.backend import array_module, like, looking_once, negative, positive, to_numpy
+from minixnn.backend import array_module, demand, like, looking_once, negative, positive, to_numpy
 from minixnn.layers import Affine
 from minixnn.layers.residual import every_layer
 from minixnn.rules import composites, lrp as _lrp
@@ -137,6 +137,7 @@ def warn_of_positive_biases(net):
 
 def as_reference(x, x_ref):
     """`x_ref` as one reference an image: repeated if there is one for all, refused if it does not fit."""
+    array_module(x_ref)                         # refuses what is not an array
     if x_ref.shape[1:] != x.shape[1:] or len(x_ref) not in (1, len(x)):
         raise ValueError(f"got a reference of shape {x_ref.shape} for inputs of shape {x.shape}; expected the same "
                          f"shape, or {(1, *x.shape[1:])} for one reference to all")
@@ -176,4 +177,5 @@ def check_start(y, start):
     array_module(start)                         # refuses what is not an array
     if start.shape != y.shape and start.shape != (1, *y.shape[1:]):
         raise ValueError(f"got a start of shape {start.shape}, expected the output's shape {y.shape}")
+    demand(array_module(start).isfinite(start).all(), "got NaN or infinite numbers in the start, expected finite ones")
     return array_module(y).broadcast_to(start, y.shape).astype(y.dtype)

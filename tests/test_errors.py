@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from minixnn import Network, passes
+from minixnn import Network, attribution, metrics, passes
 from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
                             MaxPool2d, ReLU, SumPool2d, Unflatten)
 from minixnn.rules import lrp
@@ -183,3 +183,32 @@ def test_a_layer_that_makes_no_sense_is_refused_when_it_is_built(bad):
 def test_a_layer_refuses_what_it_cannot_take(layer, x, sentence):
     with pytest.raises(ValueError, match=sentence):
         layer.forward(x)
+
+
+ODD = {
+    "a list as reference": (lambda: passes.deeplift(NET, IMAGES, IMAGES.tolist()), TypeError, "got list, expected"),
+    "no reference": (lambda: passes.deeplift(NET, IMAGES, None), TypeError, "got NoneType, expected a NumPy"),
+    "NaN as start": (lambda: passes.lrp(NET, IMAGES, start=np.full((4, 3), np.nan)), ValueError, "infinite.* start"),
+    "a list as weights": (lambda: Dense([[1.0, 2.0]]), TypeError, "got list, expected a NumPy"),
+    "a number as bias": (lambda: Conv2d(np.ones((3, 3, 1, 2)), 1.0), TypeError, "got float, expected a NumPy"),
+    "a layer without brackets": (lambda: Network([Flatten(), ReLU]), ValueError, "as layer 1, expected a layer"),
+    "a number as layer": (lambda: Network([3]), ValueError, "got 3 as layer 0, expected a layer"),
+    "negative noise": (lambda: attribution.smoothgrad(NET, IMAGES, noise=-1), ValueError, "noise=-1, expected a share"),
+    "half a pixel of window": (lambda: attribution.occlusion(NET, IMAGES, size=2.5), ValueError, "size=2.5, expected"),
+    "no shifts": (lambda: metrics.continuity("gradient", NET, IMAGES, shifts=[], quiet=True), ValueError, "at least one"),
+    "no steps": (lambda: metrics.selectivity("gradient", NET, IMAGES, steps=0, quiet=True), ValueError, "got steps=0"),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_only_looks_like_an_argument_is_refused_in_a_sentence(what):
+    call, error, sentence = ODD[what]
+    with pytest.raises(error, match=sentence):
+        call()
+
+
+def test_counts_may_be_whole_numbers_of_numpy():
+    two = np.int64(2)
+    for method in (partial(attribution.integrated_gradients, steps=two), partial(attribution.smoothgrad, samples=two),
+                   partial(attribution.occlusion, size=two, stride=two), partial(attribution.lrp, batch_size=two)):
+        assert method(NET, IMAGES).shape == IMAGES.shape

@@ -144,3 +144,10 @@ def expect_rank(layer, x, rank, axes):
     if getattr(x, "ndim", None) != rank:
         came = f"an array of shape {x.shape}" if hasattr(x, "shape") else type(x).__name__
         raise ValueError(f"{layer!r} got {came}, expected {rank} axes {axes}")
+
+
+def expect_arrays(*arrays):
+    """Refuse weights that are no arrays, lists for instance, in a sentence that says how to make them so."""
+    for array in arrays:
+        if array is not None:
+            array_module(array)

@@ -12,7 +12,7 @@ copied one after the other into the same buffer. `tests/oracles.py` has the slow
 import numpy as np
 
 from minixnn.backend import array_module
-from minixnn.layers.base import Affine, expect_rank
+from minixnn.layers.base import Affine, expect_arrays, expect_rank
 from minixnn.layers.dense import draw
 from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
 
@@ -28,6 +28,7 @@ class Conv2d(Affine):
     """
 
     def __init__(self, W, b=None, stride=1, padding="same"):
+        expect_arrays(W, b)
         if W.ndim != 4:
             raise ValueError(f"Conv2d got weights of shape {W.shape}, expected 4 axes "
                              "(kernel height, kernel width, channels in, channels out)")

@@ -1,13 +1,14 @@
 """The fully connected layer."""
 import numpy as np
 
-from minixnn.layers.base import Affine, expect_rank
+from minixnn.layers.base import Affine, expect_arrays, expect_rank
 
 
 class Dense(Affine):
     """y = x @ W + b.   x (N, I), W (I, O), b (O,) or None, y (N, O)"""
 
     def __init__(self, W, b=None):
+        expect_arrays(W, b)
         if W.ndim != 2:
             raise ValueError(f"Dense got weights of shape {W.shape}, expected 2 axes (inputs, outputs)")
         if b is not None and b.shape != W.shape[1:]:
