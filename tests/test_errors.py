@@ -195,7 +195,7 @@ ODD = {
     "a number as layer": (lambda: Network([3]), ValueError, "got 3 as layer 0, expected a layer"),
     "negative noise": (lambda: attribution.smoothgrad(NET, IMAGES, noise=-1), ValueError, "noise=-1, expected a share"),
     "half a pixel of window": (lambda: attribution.occlusion(NET, IMAGES, size=2.5), ValueError, "size=2.5, expected"),
-    "no shifts": (lambda: metrics.continuity("gradient", NET, IMAGES, shifts=[], quiet=True), ValueError, "at least one"),
+    "no shifts": (lambda: metrics.continuity("lrp_0", NET, IMAGES, shifts=[], quiet=True), ValueError, "got no shifts"),
     "no steps": (lambda: metrics.selectivity("gradient", NET, IMAGES, steps=0, quiet=True), ValueError, "got steps=0"),
 }
 
