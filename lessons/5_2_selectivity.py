@@ -10,8 +10,6 @@ output fall. And whether ten images were enough to say which method is the most 
 **Papers:** Montavon et al. 2018, *Methods for interpreting and understanding deep neural networks*, section 7; Samek
 et al. 2017, *Evaluating the visualization of what a deep neural network has learned*.
 """
-import pathlib
-
 import numpy as np
 
 from minixnn import Dense, Flatten, Network, datasets, metrics, models, plot
@@ -83,7 +81,7 @@ plot.images(after, [f"{f:.1f}" for fall in of_ten.values() for f in fall.curves[
 names = ["gradient_times_input", "gradient", "sensitivity", "guided_backprop", "lrp_alpha1_beta0", "lrp_epsilon_plus",
          "deep_taylor", "ink"]
 methods = {**METHODS, "ink": lambda net, x, target: x}
-record = dict(np.load(pathlib.Path(__file__).parent / "data" / "selectivity.npz"))       # name: (digits, 21)
+record = dict(np.load(datasets.PHOTOS.parent / "selectivity.npz"))               # name: (digits, 21)
 deviation = {}
 for name in names:
     anew = metrics.selectivity(methods[name], net, images[:COUNT], labels[:COUNT], steps=20, quiet=True).curves
