@@ -24,6 +24,7 @@ suppress_warnings = ["config.cache"]            # our settings hold nothing wort
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 add_module_names = False
+autodoc_preserve_defaults = True                # a path among the defaults is shown as it is written, not as it is here
 viewcode_follow_imported_members = False        # a name's source stands on the page of the module that defines it
 python_maximum_signature_line_length = 90
 
