@@ -159,19 +159,16 @@ def main():
         settings.append((1, free, "pin removed"))
     if not asked.quick and cores > 1:
         settings.append((cores, free, ""))
-    tables = []
+    record = {"date": datetime.date.today().isoformat(), "machine": f"{platform.machine()}, {cores} cores",
+              "versions": versions(), "tables": [], "memory": {} if asked.quick else memory(free)}
     for threads, environment, note in settings:
         print(f"\n{threads} thread(s), BLAS kernels: {kernels(environment)} {note}\n{HEAD}", flush=True)
-        tables.append({"threads": threads, "kernels": kernels(environment), "pin": note,
-                       "results": race(plan(asked.quick), threads, environment)})
-    if asked.quick:
-        return
-    record = {"date": datetime.date.today().isoformat(), "machine": f"{platform.machine()}, {cores} cores",
-              "versions": versions(), "tables": tables, "memory": memory(free)}
-    DOCS.mkdir(exist_ok=True)
-    (DOCS / "speed.json").write_text(json.dumps(record, indent=1) + "\n")
-    (DOCS / "speed.md").write_text(page(record))
-    print(f"written: {DOCS / 'speed.json'}, {DOCS / 'speed.md'}")
+        record["tables"].append({"threads": threads, "kernels": kernels(environment), "pin": note,
+                                 "results": race(plan(asked.quick), threads, environment)})
+        if not asked.quick:                                 # after each table: a run that is broken off has them too
+            (DOCS / "speed.json").write_text(json.dumps(record, indent=1) + "\n")
+            (DOCS / "speed.md").write_text(page(record))
+            print(f"written: {DOCS / 'speed.json'}, {DOCS / 'speed.md'}", flush=True)
 
 
 if __name__ == "__main__":
