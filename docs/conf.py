@@ -40,6 +40,7 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_title = "minixnn"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["minixnn.css"]
 html_copy_source = False
 html_show_sphinx = False
