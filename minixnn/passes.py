@@ -14,6 +14,7 @@ import numpy as np
 from minixnn import reveal_cancel
 from minixnn.backend import array_module, demand, like, looking_once, negative, positive, to_numpy
 from minixnn.layers import Affine
+from minixnn.layers.base import recalling
 from minixnn.layers.residual import every_layer
 from minixnn.rules import composites, lrp as _lrp
 
@@ -25,9 +26,10 @@ def gradient(net, x, target=None, start=None):
     array of the output's shape, in place of the one-hot vector of the target. Returns the list dL/dA[l].
     """
     A = net.trace(x)
+    layers = recalling(net.layers, A)                       # layer l knows A[l + 1] and need not compute it again
     R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = net.layers[l].gradient(A[l], R[l + 1])
+        R[l] = layers[l].gradient(A[l], R[l + 1])
     return R
 
 
@@ -37,9 +39,10 @@ def deconvnet(net, x, target=None, start=None):
     Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
     """
     A = net.trace(x)
+    layers = recalling(net.layers, A)                       # layer l knows A[l + 1] and need not compute it again
     R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = net.layers[l].deconvnet(A[l], R[l + 1])
+        R[l] = layers[l].deconvnet(A[l], R[l + 1])
     return R
 
 
@@ -49,9 +52,10 @@ def guided_backprop(net, x, target=None, start=None):
     Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
     """
     A = net.trace(x)
+    layers = recalling(net.layers, A)                       # layer l knows A[l + 1] and need not compute it again
     R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = net.layers[l].guided_backprop(A[l], R[l + 1])
+        R[l] = layers[l].guided_backprop(A[l], R[l + 1])
     return R
 
 
@@ -65,9 +69,10 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, start=None):
     rules = composites.rules_for(net, rules)
     with looking_once():                                    # on a GPU; NumPy's conditions are looked at at once
         A = net.trace(x)
+        layers = recalling(net.layers, A)                   # layer l knows A[l + 1] and need not compute it again
         R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
         for l in reversed(range(len(net.layers))):
-            R[l] = net.layers[l].lrp(A[l], R[l + 1], rules[l])          # <- STEP INTO
+            R[l] = layers[l].lrp(A[l], R[l + 1], rules[l])              # <- STEP INTO
     return R
 
 
@@ -83,9 +88,10 @@ def deep_taylor(net, x, target=None, low=None, high=None, start=None):
     warn_of_positive_biases(net)
     with looking_once():                                    # on a GPU; NumPy's conditions are looked at at once
         A = net.trace(x)
+        layers = recalling(net.layers, A)                   # layer l knows A[l + 1] and need not compute it again
         R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
         for l in reversed(range(len(net.layers))):
-            R[l] = net.layers[l].lrp(A[l], R[l + 1], rules[l])
+            R[l] = layers[l].lrp(A[l], R[l + 1], rules[l])
     return R
 
 
@@ -97,9 +103,10 @@ def deeplift(net, x, x_ref, target=None, start=None):
     sums to the difference of the target's output between x and x_ref ("summation to delta", eq. 1).
     """
     A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
+    layers = recalling(net.layers, A)
     M = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        M[l] = net.layers[l].deeplift(A[l], A_ref[l], M[l + 1])
+        M[l] = layers[l].deeplift(A[l], A_ref[l], M[l + 1])
     return [m * (a - a_ref) for m, a, a_ref in zip(M, A, A_ref)]
 
 

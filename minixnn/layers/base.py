@@ -13,6 +13,7 @@ because a layer remembers nothing: what goes in is in the argument list, what co
 Shapes in the comments: N images, H x W pixels, C channels in, O channels (or units) out, I units in.
 """
 import copy
+from functools import partial
 
 from minixnn.backend import array_module
 
@@ -38,6 +39,14 @@ class Layer:
     def training(self, x, rng):
         """The layer that stands in for this one while a batch `x` is being learnt: itself, for most."""
         return self
+
+    def recalling(self, x, y):
+        """The layer that stands in for this one while a pass walks back over x and y = forward(x): itself, for most."""
+        return self
+
+    def __getstate__(self):
+        """What a copy of the layer takes along: all but what it recalls, which other weights would make untrue."""
+        return {name: value for name, value in self.__dict__.items() if name != "forward"}
 
     def parameter_gradients(self, x, dy):
         """dL/dW and dL/db as a dictionary like `arrays()`. Nothing to learn, nothing returned."""
@@ -91,6 +100,9 @@ class Affine(Layer):
         twin.W, twin.b = W, b
         return twin
 
+    def recalling(self, x, y):
+        return twin_recalling(self, x, y)
+
     def deconvnet(self, x, dy):
         return self.gradient(x, dy)             # the transposed map, as in plain backpropagation
 
@@ -137,6 +149,27 @@ class Elementwise(Layer):
         dy = self.forward(x) - self.forward(x_ref)
         flat = abs(dx) < 1e-7
         return m * xp.where(flat, self.slope(x), dy / xp.where(flat, 1, dx))
+
+
+def recalling(layers, A):
+    """Twins of the layers for the way back of a pass, whose trace is A: twin l need not compute A[l + 1] again.
+
+    A layer remembers nothing, and so rules and pools ask it again for the output that the pass has at hand. For
+    LRP-epsilon that would be a third of all the work.
+    """
+    return [layer.recalling(x, y) for layer, x, y in zip(layers, A, A[1:])]
+
+
+def twin_recalling(layer, x, y):
+    """A twin of `layer` whose forward(x) is y. A re-weighted copy of it computes, as any layer does."""
+    twin = copy.copy(layer)
+    twin.forward = partial(_recall, layer, x, y)
+    return twin
+
+
+def _recall(layer, seen, y, x):
+    """layer.forward(x); for the very array that the pass has seen, the output that it has at hand."""
+    return y if x is seen else layer.forward(x)
 
 
 def expect_rank(layer, x, rank, axes):

@@ -2,7 +2,7 @@
 import numpy as np
 
 from minixnn.backend import array_module
-from minixnn.layers.base import Affine, Layer, expect_rank
+from minixnn.layers.base import Affine, Layer, expect_rank, twin_recalling
 from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
 
 
@@ -38,6 +38,9 @@ class MaxPool2d(Windowed):
         for index in offsets(self.size, self.stride, size):
             y = x[index].copy() if y is None else xp.maximum(y, x[index], out=y)
         return y
+
+    def recalling(self, x, y):
+        return twin_recalling(self, x, y)       # the gradient looks for the pixels that have the maximum
 
     def gradient(self, x, dy):
         """The winner of each window receives all; where windows overlap, a pixel may win several times."""

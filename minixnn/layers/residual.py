@@ -1,7 +1,7 @@
 """The residual block: two branches whose outputs are added. He et al. 2016 (arXiv 1512.03385)."""
 import minixnn.layers
 from minixnn.backend import stabilize
-from minixnn.layers.base import Affine, Layer
+from minixnn.layers.base import Affine, Layer, recalling
 
 
 class TwoBranches(Layer):
@@ -69,6 +69,7 @@ class Residual(TwoBranches):
         dx = 0
         for layers in (self.body, self.shortcut):
             A, d = trace(layers, x), dy
+            layers = recalling(layers, A)
             for l in reversed(range(len(layers))):
                 d = layers[l].gradient(A[l], d)
             dx = dx + d                                     # x went both ways, so both ways come back
@@ -78,6 +79,7 @@ class Residual(TwoBranches):
         dx = 0
         for layers in (self.body, self.shortcut):
             A, d = trace(layers, x), dy
+            layers = recalling(layers, A)
             for l in reversed(range(len(layers))):
                 d = layers[l].deconvnet(A[l], d)
             dx = dx + d
@@ -87,6 +89,7 @@ class Residual(TwoBranches):
         dx = 0
         for layers in (self.body, self.shortcut):
             A, d = trace(layers, x), dy
+            layers = recalling(layers, A)
             for l in reversed(range(len(layers))):
                 d = layers[l].guided_backprop(A[l], d)
             dx = dx + d
@@ -100,7 +103,7 @@ class Residual(TwoBranches):
         traces, R_x = (trace(self.body, x), trace(self.shortcut, x)), 0
         s = R / stabilize(traces[0][-1] + traces[1][-1])                    # relevance per unit of y
         for layers, A, rules in zip((self.body, self.shortcut), traces, rules_within(self, rule)):
-            R_l = [None] * len(layers) + [A[-1] * s]
+            layers, R_l = recalling(layers, A), [None] * len(layers) + [A[-1] * s]
             for l in reversed(range(len(layers))):
                 R_l[l] = layers[l].lrp(A[l], R_l[l + 1], rules[l])          # <- STEP INTO
             R_x = R_x + R_l[0]
@@ -111,6 +114,7 @@ class Residual(TwoBranches):
         m_x = 0
         for layers in (self.body, self.shortcut):
             A, A_ref, m_l = trace(layers, x), trace(layers, x_ref), m
+            layers = recalling(layers, A)
             for l in reversed(range(len(layers))):
                 m_l = layers[l].deeplift(A[l], A_ref[l], m_l)
             m_x = m_x + m_l

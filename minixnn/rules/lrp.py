@@ -75,15 +75,20 @@ def alpha_beta(layer, x, R, alpha=2.0, beta=1.0):
     """
     demand(abs(alpha - beta - 1) < 1e-9 and beta >= 0, f"got alpha={alpha}, beta={beta}, expected "
            "alpha - beta = 1 with beta >= 0, so that relevance is conserved; for instance alpha=2, beta=1")
-    W, b, R_x, signed = layer.W, layer.b, 0, _may_be_negative(x)
-    x_pos, x_neg = (positive(x), negative(x)) if signed else (x, None)
+    W, b, R_x = layer.W, layer.b, 0
+    x_pos, x_neg = (positive(x), negative(x)) if _may_be_negative(x) else (x, None)
     for weight, part, other in ((alpha, positive, negative), (-beta, negative, positive)):
         if weight:
             same = layer.with_weights(part(W), part(b))     # of x_j+ it makes z_jk+ first, then z_jk-
-            opposite = layer.with_weights(other(W), None)   # and of x_j-, where minus times minus is plus
-            z = same.forward(x_pos) + (opposite.forward(x_neg) if signed else 0)
-            s = weight * R / stabilize(z)
-            R_x = R_x + x_pos * same.gradient(x, s) + (x_neg * opposite.gradient(x, s) if signed else 0)
+            z = same.forward(x_pos)
+            if x_neg is not None:
+                opposite = layer.with_weights(other(W), None)               # and of x_j-: minus times minus is plus
+                z = z + opposite.forward(x_neg)
+            s = R / stabilize(z)
+            c = weight * same.gradient(x, s)
+            R_x = R_x + x_pos * c
+            if x_neg is not None:
+                R_x = R_x + weight * x_neg * opposite.gradient(x, s)
     return R_x
 
 
