@@ -3,7 +3,9 @@
 A few dozen images keep a processor busy and their activations in its cache; a larger batch only moves more memory.
 So whoever gives ten thousand images, or asks for fifty steps on each, gets them explained a few dozen at a time.
 """
+import ctypes
 import math
+import os
 
 import numpy as np
 
@@ -12,11 +14,26 @@ from minixnn.backend import array_module, looking_once
 ON_HOST = 20_000            # numbers in the images of one batch: 25 digits, or one photograph
 ON_DEVICE = 160 * ON_HOST   # a GPU is busy only with more: some thousand digits, or some twenty photographs
 
-# Every layer makes arrays and frees them again, of the same sizes for each micro-batch. The C library on Linux gives
-# freed blocks back to the system and must then have every page cleared anew, which costs as much as computing on it.
-# It keeps blocks up to the size of the largest that it has seen freed (mallopt(3): M_MMAP_THRESHOLD is dynamic, up
-# to 32 MiB). So let it see one. The block is never written to, and takes no memory.
-np.empty(2 ** 25 - 2 ** 16, dtype=np.uint8)
+
+def keep_freed_memory(most=2 ** 28):
+    """Ask the C library to keep up to `most` bytes of freed memory for the next array. True if it does.
+
+    Every layer makes arrays and frees them again, of the same sizes for each micro-batch. The C library on Linux gives
+    large freed blocks back to the system, which clears every page anew when they are asked for: at a hundred digits a
+    third of all the time. mallopt(3): blocks below 32 MiB come from the heap, and the heap is cut only when more than
+    `most` lies free. Other systems have no such call, and whoever has set MALLOC_TRIM_THRESHOLD_ knows better.
+    """
+    if any(name in os.environ for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):            # not Linux, or another C library
+        return False
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3             # from malloc.h
+    return bool(mallopt(M_MMAP_THRESHOLD, 2 ** 25) and mallopt(M_TRIM_THRESHOLD, most))
+
+
+keep_freed_memory()
 
 
 def at_a_time(x, batch_size=None):

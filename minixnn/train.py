@@ -9,6 +9,7 @@
 import math
 
 from minixnn.backend import array_module, like, to_numpy
+from minixnn.layers.base import recalling
 from minixnn.network import check_input
 from minixnn.progress import progress
 
@@ -100,6 +101,7 @@ def backpropagate(net, x, labels, rng):
         layers.append(layer.training(A[-1], rng))           # dropout draws its mask here
         A.append(layers[-1].forward(A[-1]))
     loss, dy = cross_entropy(A[-1], labels)
+    layers = recalling(layers, A)                           # as in passes.py: layer l knows A[l + 1]
     gradients = [None] * len(layers)
     lowest = next((l for l, layer in enumerate(net.layers) if layer.arrays()), 0)
     for l in reversed(range(lowest, len(layers))):

@@ -61,6 +61,17 @@ def test_a_convolution_is_the_same_in_chunks_of_any_size(case, rows):
         assert_same(a, b, f"{name} in chunks of {rows} windows")
 
 
+@pytest.mark.parametrize("images, side, channels, outputs", [(3, 9, 6, 2), (1, 3, 12, 8)])
+def test_a_convolution_goes_back_the_same_way_be_the_image_large_or_its_kernel(images, side, channels, outputs, xp):
+    rng = np.random.default_rng(0)
+    layer = Conv2d(strategies.grid(rng, (3, 3, channels, outputs), "float64"), padding=((0, 1), (2, 1)))
+    x = strategies.grid(rng, (images, side, side, channels), "float64")
+    dy = strategies.grid(rng, layer.forward(x).shape, "float64")
+    ours, x_ours, dy_ours = on(xp, layer, x, dy)
+    assert (dy.size < layer.W.size) == (side == 3), "each of the two ways is to be walked"
+    assert_same(ours.gradient(x_ours, dy_ours), oracles.gradient(layer, x, dy))
+
+
 @given(strategies.max_pools())
 def test_max_pooling_takes_the_largest_of_each_window_and_returns_to_the_first_of_equals(xp, case):
     layer, x, rng = case

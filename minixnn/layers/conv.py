@@ -67,9 +67,9 @@ class Conv2d(Affine):
     def gradient(self, x, dy):
         """Each output pixel hands dy W back to the pixels of its window, where all that arrives is summed."""
         (pads, _), (kh, kw, C, _) = self.place(x), self.W.shape
-        if self.stride == (1, 1) and C > 4:
+        if self.stride == (1, 1) and C > 4 and dy.size >= self.W.size:
             # Seen from an input pixel this is a convolution again: of dy, with the kernel turned by 180
-            # degrees and its channels swapped.
+            # degrees and its channels swapped. (For few pixels and many channels turning takes longer than it saves.)
             turned = self.W[::-1, ::-1].transpose(0, 1, 3, 2)               # (kh, kw, O, C)
             (top, bottom), (left, right) = pads
             dy = pad(dy, ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right)))
