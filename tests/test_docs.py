@@ -24,6 +24,7 @@ sys.path[:0] = [str(DOCS / "_ext"), str(DOCS)]
 
 import docstrings  # noqa: E402  (it and the next lie in the folders named above)
 import lesson_table  # noqa: E402
+import notation  # noqa: E402
 import walk  # noqa: E402
 
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*.rst"))]
@@ -62,6 +63,32 @@ def test_the_docstring_of_a_rule_fills_its_row_of_the_table(name):
     row = docstrings.describe(RULES[name])
     assert all(row.values()), f"{name}: nothing found for {[key for key, value in row.items() if not value]}"
     assert any("R_j" in line or "z_jk" in line for line in row["formula"]), row["formula"]
+
+
+@pytest.mark.parametrize("spelled, drawn", [
+    ("z_k = sum_j z_jk + b_k", r"z_{k} = \sum_{j} z_{jk} + b_{k}"),
+    ("R_j = sum_k z_jk / (z_k + epsilon sgn z_k) R_k",
+     r"R_{j} = \sum_{k} \frac{z_{jk}}{z_{k} + \epsilon \sgn z_{k}} R_{k}"),
+    ("x_j (w_jk + gamma w_jk+) / n_k", r"\frac{x_{j} \left( w_{jk} + \gamma w_{jk}^{+} \right)}{n_{k}}"),
+    ("(a_j - b_j-) / (sum_j' w_j'k^2) - 1", r"\frac{a_{j} - b_{j}^{-}}{\sum_{j'} w_{j'k}^{2}} - 1"),
+    ("q_j / (the same summed over j) R_k", r"\frac{q_{j}}{\text{the same summed over j}} R_{k}"),
+    ("n_k = how many inputs output k sees", r"n_{k} = \text{how many inputs output k sees}"),
+    ("z_k >= 0: q_jk", r"z_{k} \ge 0 :\; q_{jk}")])
+def test_a_formula_is_drawn_as_it_is_spelled(spelled, drawn):
+    assert notation.latex(spelled) == drawn
+
+
+@pytest.mark.parametrize("wrong", ["R_j = sum_k (x_j", "x_j) R_k", "x_j ? 2"])
+def test_a_formula_that_cannot_be_read_is_named(wrong):
+    with pytest.raises(ValueError, match=re.escape(wrong)):
+        notation.latex(wrong)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_formula_of_the_table_can_be_drawn(name):
+    for line in docstrings.describe(RULES[name])["formula"]:
+        drawn = notation.latex(line)
+        assert drawn.count("{") == drawn.count("}") and drawn.count(r"\frac") == line.count("/"), drawn
 
 
 def test_the_rows_of_the_table_are_read_as_a_person_reads_them():

@@ -3,6 +3,7 @@ import inspect
 import pathlib
 
 from docstrings import DERIVED_IN, EXPLAINED_IN, agreement, describe, escape, lessons, rules
+from notation import latex
 from sphinx.util.docutils import SphinxDirective
 
 from minixnn import attribution, passes
@@ -48,7 +49,9 @@ def table(header, rows, kind):
 
 
 def formula(lines):
-    return [".. code-block:: text", "", *(f"   {line}" for line in lines)]
+    """A formula as it is drawn, and as it is spelled in the code."""
+    drawn = [line for spelled in lines for line in ("", f"   {latex(spelled)}")]
+    return [".. math::", *drawn, "", ".. code-block:: text", "", *(f"   {line}" for line in lines)]
 
 
 class Rules(SphinxDirective):

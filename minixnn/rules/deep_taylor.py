@@ -19,7 +19,7 @@ from minixnn.backend import array_module, demand, negative, positive, stabilize
 def w_square(layer, x, R):
     """The w^2 rule. Montavon et al. 2017.
 
-        R_j = sum_k w_jk^2 / sum_j' w_j'k^2 R_k
+        R_j = sum_k w_jk^2 / (sum_j' w_j'k^2) R_k
 
     Any real x, of which it looks at the shape only (padding is no input and receives nothing). Conserves.
     """
@@ -33,7 +33,7 @@ def w_square(layer, x, R):
 def z_plus(layer, x, R):
     """The z+ rule. Montavon et al. 2017.
 
-        R_j = sum_k x_j w_jk+ / sum_j' x_j' w_j'k+ R_k
+        R_j = sum_k x_j w_jk+ / (sum_j' x_j' w_j'k+) R_k
 
     For x >= 0, else ValueError: hidden layers behind a ReLU. Conserves, except where no z_jk is positive.
     """
