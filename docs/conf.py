@@ -16,7 +16,8 @@ project_copyright = author
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery",
               "anchors", "mathml", "plain_docstrings", "rule_table"]
-exclude_patterns = ["_build", "lessons/index.rst", "lessons/backreferences"]     # course.rst is the index
+exclude_patterns = ["_build", "lessons/index.rst", "lessons/backreferences",     # course.rst is the index
+                    "speed_notes.md"]                                   # part of speed.md
 default_role, highlight_language = "code", "none"
 myst_heading_anchors = 3
 suppress_warnings = ["config.cache"]            # our settings hold nothing worth a warning

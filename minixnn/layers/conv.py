@@ -6,7 +6,7 @@ The definition is four lines (channel-last images, one window per output pixel):
 
 The code computes just this. It lays the pixels of each window out as a row of a matrix ("im2col"), so that the
 sums become one matrix product, which BLAS does near the speed of the machine. All windows at once would need
-kh * kw times the memory of the image and leave the cache; so it is done in chunks of about five hundred windows,
+kh * kw times the memory of the image and leave the cache; so it is done in chunks of about a thousand windows,
 copied one after the other into the same buffer. `tests/oracles.py` has the slow, obvious version.
 """
 import numpy as np
@@ -16,8 +16,8 @@ from minixnn.layers.base import Affine, expect_arrays, expect_rank
 from minixnn.layers.dense import draw
 from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
 
-CHUNK_ROWS = 512                # windows copied at a time on the host: the chunk stays in the cache
-CHUNK_BYTES = 2 ** 19           # more of them where a window holds few numbers
+CHUNK_ROWS = 1024               # windows copied at a time on the host: the chunk stays in the cache
+CHUNK_BYTES = 2 ** 20           # more of them where a window holds few numbers
 DEVICE_BYTES = 256 * 2 ** 20    # on a GPU one large product is best; this bounds the memory it takes
 
 

@@ -4,10 +4,11 @@
     python -m tests.benchmarks --quick          # small batches, fewer repeats; prints only
 
 Each contender runs in its own process. All of them do a piece of work in turns, one repeat each, so that what else the
-machine does hits them alike; the ratio is that of their medians. With one thread it is the processor's time that is
-counted, with several the clock's. Every table is made with one thread for all and
-again with all cores; where OPENBLAS_CORETYPE pins NumPy to the kernels of an older processor, once more without it,
-since a user's machine has no such pin. A library that is not installed, or has no such method, is left out by name.
+machine does hits them alike; the ratio is that of their medians. What is short is done until 0.05 s have passed, and
+divided. With one thread it is the processor's time that is counted, with several the clock's. Every table is made with
+one thread for all and again with all cores; where OPENBLAS_CORETYPE pins NumPy to the kernels of an older processor,
+once more without it, since a user's machine has no such pin. A library that is not installed, or has no such method, is
+left out by name; the LRP toolbox takes part if LRP_TOOLBOX names the folder `python` of a checkout.
 """
 import argparse
 import datetime
@@ -19,7 +20,7 @@ import statistics
 import subprocess
 import sys
 
-from tests.benchmarks.contenders import CONTENDERS
+from tests.benchmarks.contenders import CONTENDERS, FLOOR, UNPADDED, floor
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 EXPLAIN = ["epsilon", "z+", "alpha2-beta1", "gradient"]
@@ -31,10 +32,12 @@ SINGLE = ["convolution 3x3 32 to 64, forward", "convolution 3x3 32 to 64, gradie
 def plan(quick):
     """[(work, batch, repeats)]: more repeats of what is short."""
     if quick:
-        return [(work, batch, 7) for work in EXPLAIN for batch in (1, 100)]
-    works = [(work, batch, repeats) for work in EXPLAIN for batch, repeats in ((1, 31), (100, 7))]
+        return [(FLOOR, 1, 7)] + [(work, batch, 7) for work in EXPLAIN for batch in (1, 100)]
+    works = [(FLOOR, 1, 15)]
+    works += [(work, batch, repeats) for work in EXPLAIN for batch, repeats in ((1, 21), (100, 11))]
     works += [(work, 1000, 7) for work in EXPLAIN[:3]] + [(work, batch, 7) for work in MANY for batch in (1, 10)]
     works += [("training, 20 steps", 100, 7), ("VGG-16 epsilon_plus_flat", 1, 7)]
+    works += [(work + UNPADDED, 100, 7) for work in EXPLAIN[:3]]
     return works + [(work, 100, 15) for work in SINGLE]
 
 
@@ -57,21 +60,29 @@ def ask(process, **request):
 
 
 def race(works, threads, environment):
-    """[{"work", "batch", "seconds": {contender: median}, "absent": {contender: why}}]"""
-    processes, results = {name: start(name, threads, environment) for name in CONTENDERS}, []
+    """[{"work", "batch", "repeats", "floor", "seconds": {contender: median}, "absent": {contender: why}}]"""
+    peak, processes, results = None, {name: start(name, threads, environment) for name in CONTENDERS}, []
+    for process in processes.values():                      # until all have imported what they need
+        ask(process, peak=True)
     for work, batch, repeats in works:
         times, absent = {}, {}
         for repeat in range(repeats):
             for name, process in processes.items():
-                if name in absent or name == "zennit, whole batch" and batch <= 100:
+                if name in absent or not takes_part(name, work, batch):
                     continue
                 answer = ask(process, work=work, batch=batch)
                 if "absent" in answer:
                     absent[name] = answer["absent"]
                 else:
                     times.setdefault(name, []).append(answer["seconds"])
-        results.append({"work": work, "batch": batch, "absent": absent, "repeats": repeats,
-                        "seconds": {name: statistics.median(some) for name, some in times.items()}})
+        medians = {name: statistics.median(some) for name, some in times.items()}
+        if work == FLOOR:                                   # what BLAS can do, in multiply-adds a second
+            peak = 2000 ** 3 / medians["minixnn"]
+            print(f"floor: {peak / 1e9:.0f} billion multiply-adds a second")
+            continue
+        least = floor(work, batch)
+        results.append({"work": work, "batch": batch, "absent": absent, "repeats": repeats, "seconds": medians,
+                        "floor": least and least / peak})
         print(row(results[-1]), flush=True)
     for process in processes.values():
         process.stdin.close()
@@ -79,18 +90,28 @@ def race(works, threads, environment):
     return results
 
 
+def takes_part(name, work, batch):
+    """Whether a contender is asked: the toolbox pads no images; and 100 images whole are the same as 100 at a time."""
+    if name == "minixnn":
+        return True
+    if work == FLOOR or work.endswith(UNPADDED):
+        return name == "lrp_toolbox" and work != FLOOR
+    return name != "lrp_toolbox" and (name != "zennit, whole batch" or batch > 100)
+
+
 def row(result):
-    """A line of the table: milliseconds of ours, and how many times longer each other one takes."""
+    """A line of the table: milliseconds of ours, how near the floor, and how many times longer each other one takes."""
     ours = result["seconds"]["minixnn"]
     zennit = [result["seconds"][name] for name in ("zennit", "zennit, whole batch") if name in result["seconds"]]
     others = {"zennit": min(zennit) if zennit else None,                    # fed as it likes best
-              "captum": result["seconds"].get("captum"), "torch": result["seconds"].get("torch")}
-    cells = [f"{seconds / ours:.2f}" if seconds else "-" for seconds in others.values()]
-    return f"| {result['work']} | {result['batch']} | {ours * 1e3:.1f} | " + " | ".join(cells) + " |"
+              **{name: result["seconds"].get(name) for name in ("captum", "torch", "lrp_toolbox")}}
+    cells = [f"{seconds / ours:.{1 if seconds > 10 * ours else 2}f}" if seconds else "-" for seconds in others.values()]
+    near = f"{result['floor'] / ours:.0%}" if result["floor"] else "-"
+    return f"| {result['work']} | {result['batch']} | {ours * 1e3:.1f} | {near} | " + " | ".join(cells) + " |"
 
 
-HEAD = """| work | batch | minixnn, ms | zennit / minixnn | captum / minixnn | torch / minixnn |
-|---|---|---|---|---|---|"""
+HEAD = """| work | batch | minixnn, ms | floor | zennit | captum | torch | lrp_toolbox |
+|---|---|---|---|---|---|---|---|"""
 
 
 def memory(environment):
@@ -103,6 +124,28 @@ def memory(environment):
         process.stdin.close()
         process.wait()
     return peaks
+
+
+def profile(environment):
+    """{work: layer by layer, where the time of 100 digits goes}, of a process with one thread."""
+    process = start("minixnn", 1, environment)
+    found = {work: ask(process, profile=work)["layers"] for work in ("epsilon", "z+")}
+    process.stdin.close()
+    process.wait()
+    return found
+
+
+def profile_page(found):
+    """The profile as tables."""
+    text = ["## Where the time goes", "", "100 digits, one thread, in milliseconds; *products*: what the bare matrix",
+            "products of both ways would take.", ""]
+    for work, layers in found.items():
+        text += [f"| layer, {work} | forwards | back | both | products |", "|---|---|---|---|---|"]
+        text += [f"| {name} | {up:.1f} | {down:.1f} | {up + down:.1f} | {least:.1f} |"
+                 for name, up, down, least in layers if up + down >= 0.1]
+        sums = [sum(column) for column in list(zip(*layers))[1:]]
+        text += [f"| all | {sums[0]:.1f} | {sums[1]:.1f} | {sums[0] + sums[1]:.1f} | {sums[2]:.1f} |", ""]
+    return text
 
 
 def kernels(environment):
@@ -128,11 +171,13 @@ def versions():
 def page(record):
     """docs/speed.md, from what was measured."""
     text = ["# Speed on a CPU", "",
-            "Written by `python -m tests.benchmarks` from `speed.json`; not to be edited. The last three columns are",
+            "Written by `python -m tests.benchmarks` from `speed.json`; not to be edited. The last four columns are",
             "how many times as long another library takes for the same work on the same network: above 1, minixnn is",
-            "faster. zennit gets 1,000 images whole or 100 at a time, whichever is faster for it; \"-\" means that it",
-            "has no such method. lrp_toolbox was not measured. With one thread the processor's time is counted, with",
-            "several the clock's.", "",
+            "faster. *floor* is how much of the time of minixnn the bare matrix products of the work would take: a",
+            "product of two matrices of 2,000 x 2,000, measured beside it, says how fast those can be. zennit gets",
+            "1,000 images whole or 100 at a time, whichever is faster for it. A dash: there is no such method, or no",
+            "such number. The LRP toolbox pads no images, and so is raced on a network without padding. With one",
+            "thread the processor's time is counted, with several the clock's.", "",
             f"{record['date']}, {record['machine']}; "
             + ", ".join(f"{k} {v}" for k, v in record["versions"].items()), ""]
     for table in record["tables"]:
@@ -142,8 +187,12 @@ def page(record):
         text += [""]
     peaks = {int(k): v for k, v in record["memory"].items()}
     text += ["## Memory", "", "Peak memory of a process that explains so many digits by LRP-epsilon, over that of",
-             "one that explains a single one.", "", "| images | MiB more |", "|---|---|"]
-    text += [f"| {n:,} | {peaks[n] - peaks[1]:.0f} |" for n in sorted(peaks) if n > 1]
+             "one that explains a single one; and how much of it the images and their heatmaps are.", "",
+             "| images | MiB more | images and heatmaps, MiB | the rest, MiB |", "|---|---|---|---|"]
+    for n in sorted(peaks)[1:]:
+        data = 2 * n * 28 * 28 * 4 / 2 ** 20
+        text.append(f"| {n:,} | {peaks[n] - peaks[1]:.0f} | {data:.0f} | {peaks[n] - peaks[1] - data:.0f} |")
+    text += ["", *profile_page(record["profile"]), (DOCS / "speed_notes.md").read_text().strip()]
     return "\n".join(text) + "\n"
 
 
@@ -160,7 +209,8 @@ def main():
     if not asked.quick and cores > 1:
         settings.append((cores, free, ""))
     record = {"date": datetime.date.today().isoformat(), "machine": f"{platform.machine()}, {cores} cores",
-              "versions": versions(), "tables": [], "memory": {} if asked.quick else memory(free)}
+              "versions": versions(), "tables": [], "memory": {} if asked.quick else memory(free),
+              "profile": {} if asked.quick else profile(free)}
     for threads, environment, note in settings:
         print(f"\n{threads} thread(s), BLAS kernels: {kernels(environment)} {note}\n{HEAD}", flush=True)
         record["tables"].append({"threads": threads, "kernels": kernels(environment), "pin": note,

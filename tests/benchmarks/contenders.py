@@ -7,12 +7,17 @@ digits, or the layers of VGG-16. Libraries are imported by their own contender o
 """
 import gc
 import json
+import math
+import os
 import resource
 import sys
 import time
 from functools import partial
 
 import numpy as np
+
+FLOOR, UNPADDED = "matrix product of 2000 x 2000", ", no padding"
+LASTS = 0.05        # seconds that a measurement takes at least: what is shorter is done several times
 
 
 def digits(batch):
@@ -36,7 +41,11 @@ def minixnn(work, batch):
         verb = {"forward": lambda: layer.forward(x), "gradient": lambda: layer.gradient(x, dy),
                 "weights": lambda: layer.parameter_gradients(x, dy)}
         return verb[work.split()[-1]]
-    net, x = models.cnn(rng), digits(batch)
+    if work == FLOOR:
+        a = rng.random((2000, 2000), dtype="float32")
+        return lambda: a @ a
+    net, x = unpadded_cnn() if work.endswith(UNPADDED) else models.cnn(rng), digits(batch)
+    work = work.removesuffix(UNPADDED)
     if work == "training, 20 steps":
         images, labels = digits(20 * batch), rng.integers(0, 10, 20 * batch)
         return lambda: train.fit(net, images, labels, epochs=1, rng=rng, batch_size=batch, quiet=True)
@@ -46,6 +55,45 @@ def minixnn(work, batch):
     return {"gradient": lambda: attribution.gradient(net, x, 0),
             "integrated gradients, 50": lambda: attribution.integrated_gradients(net, x, 0, steps=50),
             "SmoothGrad, 50": lambda: attribution.smoothgrad(net, x, 0, samples=50)}[work]
+
+
+def floor(work, batch):
+    """Multiply-adds that the rules of a piece of work cannot do without: matrix products alone, in so many passes.
+
+    A pass is one sum over all connections of all layers. The trace takes one; LRP-epsilon and the gradient one more,
+    the way back; alpha1-beta0 one for z+ besides, and alpha2-beta1 two for either sign. None where there is no say.
+    """
+    rng, copies, base = np.random.default_rng(0), 1, work.removesuffix(UNPADDED)
+    if base.endswith(", 50"):
+        base, copies = "gradient", 50
+    passes = {"gradient": 2, "epsilon": 2, "z+": 3, "alpha2-beta1": 5, "VGG-16 epsilon_plus_flat": 3,
+              "training, 20 steps": 3 * 20}.get(base)
+    if work.startswith("convolution"):
+        return batch * 28 * 28 * 9 * 32 * 64
+    if passes is None:
+        return None
+    from minixnn import models
+    from tests.benchmarks.gpu import vgg16
+    net, side, C = (vgg16(rng), 224, 3) if "VGG" in work else (
+        unpadded_cnn() if work.endswith(UNPADDED) else models.cnn(rng), 28, 1)
+    A = net.trace(np.zeros((1, side, side, C), dtype="float32"))
+    sums = [y.size // W.shape[-1] * W.size for W, y in ((getattr(l, "W", None), y) for l, y in zip(net.layers, A[1:]))
+            if getattr(W, "ndim", 0)]
+    per_image = passes * sum(sums)
+    if "VGG" in work:
+        per_image -= 2 * sums[0] + sum(sums[-3:])           # flat at the pixels, epsilon in the dense layers
+    return batch * copies * per_image
+
+
+def unpadded_cnn():
+    """The convolutions and widths of `models.cnn` without padding, which not every library has; no dropout."""
+    from minixnn import Network
+    from minixnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
+    rng, layers = np.random.default_rng(0), []
+    for C, O in ((1, 32), (32, 64)):
+        layers += [Conv2d.random(3, C, O, rng, bias=False, padding="valid"), ReLU(), MaxPool2d(2)]
+    layers += [Conv2d.random(4, 64, 128, rng, bias=False, padding="valid"), ReLU(), Flatten()]     # 5 x 5 to 2 x 2
+    return Network([*layers, Dense.random(512, 256, rng, bias=False), ReLU(), Dense.random(256, 10, rng, bias=False)])
 
 
 def torch_cnn():
@@ -190,13 +238,83 @@ def captum(work, batch):
     return lambda: [method.attribute(part.clone().requires_grad_(), target=0, **options) for part in parts]
 
 
+def lrp_toolbox(work, batch):
+    """The LRP toolbox of 2016, from a checkout whose folder `python` LRP_TOOLBOX names. It pads no images."""
+    if not os.environ.get("LRP_TOOLBOX"):
+        raise ImportError("no checkout was given: LRP_TOOLBOX=.../lrp_toolbox/python")
+    np.float, np.Inf = float, np.inf                        # names that NumPy has dropped since
+    sys.path.insert(0, os.environ["LRP_TOOLBOX"])
+    from modules.convolution import Convolution
+    from modules.flatten import Flatten
+    from modules.linear import Linear
+    from modules.maxpool import MaxPool
+    from modules.rect import Rect
+    from modules.sequential import Sequential
+    variant, knob = {"epsilon": ("epsilon", 1e-6), "z+": ("alpha", 1.0), "alpha2-beta1": ("alpha", 2.0)}[
+        work.removesuffix(UNPADDED)]
+    ours, modules = unpadded_cnn(), []
+    for layer in ours.layers:
+        kind = type(layer).__name__
+        if kind == "Conv2d":
+            modules.append(Convolution(filtersize=layer.W.shape, stride=(1, 1)))
+        elif kind == "Dense":
+            modules.append(Linear(*layer.W.shape))
+        else:
+            modules.append({"ReLU": Rect, "MaxPool2d": partial(MaxPool, (2, 2), (2, 2)), "Flatten": Flatten}[kind]())
+        if layer.arrays():
+            modules[-1].W = layer.W
+    net, x = Sequential(modules), digits(batch)
+    y = net.forward(x)
+    assert np.allclose(y, ours.forward(x), atol=1e-4), "the two networks must be one"
+
+    def explain():
+        y = net.forward(x)
+        net.lrp(y * (np.arange(10) == 0), variant, knob)
+    return explain
+
+
+def profile(work, batch=100, repeats=15):
+    """[[layer, ms forwards, ms back, ms that its bare matrix products take], ...] of `passes.lrp` on `batch` digits.
+
+    The loop is that of the pass, 25 digits at a time as `attribution.lrp` does it; medians.
+    """
+    from minixnn import models, passes
+    from minixnn.layers.base import recalling
+    from minixnn.rules import composites, lrp
+    net, x = models.cnn(np.random.default_rng(0)), digits(batch)
+    rule, sums = {"epsilon": (lrp.epsilon, 2), "z+": (composites.alpha1_beta0, 3)}[work]
+    rules, clock = composites.rules_for(net, rule), time.perf_counter
+    up, down, products = np.zeros((repeats, len(rules))), np.zeros((repeats, len(rules))), []
+    for repeat in range(repeats):
+        for n in range(0, batch, 25):
+            A = [x[n:n + 25]]
+            for l, layer in enumerate(net.layers):
+                start = clock()
+                A.append(layer.forward(A[l]))
+                up[repeat, l] += clock() - start
+            layers, R = recalling(net.layers, A), passes.target_only(A[-1], 0)
+            for l in reversed(range(len(layers))):
+                start = clock()
+                R = layers[l].lrp(A[l], R, rules[l])
+                down[repeat, l] += clock() - start
+        a, start = np.ones((2000, 2000), dtype="float32"), clock()
+        a @ a
+        products.append((clock() - start) / 2000 ** 3)
+    per_product = sorted(products)[repeats // 2]
+    weights = [layer.W.size if layer.arrays() else 0 for layer in net.layers]
+    least = [sums * batch * y[0].size // max(1, getattr(layer, "W", np.ones((1, 1))).shape[-1]) * w * per_product
+             for layer, y, w in zip(net.layers, A[1:], weights)]
+    return [[repr(layer), *(1e3 * float(t) for t in times)] for layer, *times in
+            zip(net.layers, np.median(up, axis=0), np.median(down, axis=0), least)]
+
+
 CONTENDERS = {"minixnn": minixnn, "zennit": zennit, "zennit, whole batch": partial(zennit, whole=True),
-              "captum": captum, "torch": torch}
+              "captum": captum, "torch": torch, "lrp_toolbox": lrp_toolbox}
 
 
 def serve(contender):
-    """Read {"work", "batch"} from each line, do it once, write the seconds it took. {"peak": true}: memory, MiB."""
-    ready, found, threads = None, None, int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    """Read {"work", "batch"} from each line, do it, write the seconds it takes once. {"peak": true}: memory, MiB."""
+    ready, found, times, threads = None, None, 1, int(sys.argv[2]) if len(sys.argv) > 2 else 1
     clock = time.process_time if threads == 1 else time.perf_counter    # a single thread: its own time, undisturbed
     if contender != "minixnn":
         from tests.peers.libraries import torch as th
@@ -207,16 +325,22 @@ def serve(contender):
         try:
             if request.get("peak"):
                 answer = {"mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+            elif request.get("profile"):
+                answer = {"layers": profile(request["profile"])}
             else:
                 key = request["work"], request["batch"]
                 if key != ready:
                     found = CONTENDERS[contender](*key)
                     found()                                 # the first time is for warming up
+                    start = time.perf_counter()
+                    found()
+                    times = math.ceil(LASTS / (time.perf_counter() - start))
                     ready = key
                 gc.collect()
                 start = clock()
-                found()
-                answer = {"seconds": clock() - start}
+                for _ in range(times):
+                    found()
+                answer = {"seconds": (clock() - start) / times}
         except (KeyError, ImportError) as error:            # this library has no such method, or is not there
             answer = {"absent": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
