@@ -46,7 +46,7 @@ class Layer:
 
     def __getstate__(self):
         """What a copy of the layer takes along: all but what it recalls, which other weights would make untrue."""
-        return {name: value for name, value in self.__dict__.items() if name != "forward"}
+        return {name: value for name, value in vars(self).items() if getattr(value, "func", None) is not _recall}
 
     def parameter_gradients(self, x, dy):
         """dL/dW and dL/db as a dictionary like `arrays()`. Nothing to learn, nothing returned."""
