@@ -1,6 +1,6 @@
 """Is the built site whole: no broken link or picture, no machine's paths, no request to another host, no error?
 
-    .venv-docs/bin/pip install pytest selenium          and Debian's chromium and chromium-driver, or their like
+    .venv-docs/bin/pip install pytest hypothesis selenium       and Debian's chromium and chromium-driver, or their like
     .venv-docs/bin/python -m sphinx -W docs docs/_build
     .venv-docs/bin/python -m pytest tests/test_site.py
 

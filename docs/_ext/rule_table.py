@@ -49,8 +49,8 @@ def table(header, rows, kind):
 
 
 def formula(lines):
-    """A formula as it is drawn, and as it is spelled in the code."""
-    drawn = [line for spelled in lines for line in ("", f"   {latex(spelled)}")]
+    """A formula as it is drawn, and as it is spelled in the code; what is defined in words is spelled only."""
+    drawn = [line for spelled in map(latex, lines) if r"= \text" not in spelled for line in ("", f"   {spelled}")]
     return [".. math::", *drawn, "", ".. code-block:: text", "", *(f"   {line}" for line in lines)]
 
 

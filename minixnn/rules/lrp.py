@@ -48,8 +48,8 @@ def gamma_signed(layer, x, R, gamma=0.25):
     """LRP-gamma for inputs of any sign: what has the sign of the sum z_k is boosted, be it plus or minus.
 
         R_j = sum_k q_jk / (sum_j q_jk + B_k) R_k
-        z_k >= 0: q_jk = x_j+ (w_jk + gamma w_jk+) + x_j- (w_jk + gamma w_jk-)     B_k = b_k + gamma b_k+
-        z_k < 0:  q_jk = x_j+ (w_jk + gamma w_jk-) + x_j- (w_jk + gamma w_jk+)     B_k = b_k + gamma b_k-
+        z_k >= 0:   q_jk = x_j+ (w_jk + gamma w_jk+) + x_j- (w_jk + gamma w_jk-)     B_k = b_k + gamma b_k+
+        z_k < 0:    q_jk = x_j+ (w_jk + gamma w_jk-) + x_j- (w_jk + gamma w_jk+)     B_k = b_k + gamma b_k-
 
     Any x; equal to `gamma` for x >= 0 where z_k >= 0. The boosted bias absorbs. Andeol et al. 2021; the Gamma rule
     of Zennit.
