@@ -29,8 +29,9 @@ def explain_to(path, net, images, method, target=None, batch_size=None, quiet=Fa
     explain = METHODS[method] if isinstance(method, str) else method
     path, N = pathlib.Path(path), len(images)
     part, notes = path.with_name(path.name + ".part"), path.with_name(path.name + ".progress")
+    some = to_numpy(images[::max(1, N // 64)])              # to know the images again; all may be too many to read
     run = {"method": called(explain), "shape": list(images.shape), "target": digest(target),
-           "network": fingerprint(net), "first image": digest(to_numpy(images[:1]))}
+           "network": fingerprint(net), "images": digest(some)}
     done = 0
     if part.exists() and notes.exists():
         before = json.loads(notes.read_text())
@@ -43,8 +44,8 @@ def explain_to(path, net, images, method, target=None, batch_size=None, quiet=Fa
     size = at_a_time(on.asarray(images[:1]), batch_size)
     for n in progress(range(done, N, size), "explaining", quiet):
         x = on.asarray(np.asarray(images[n:n + size], dtype=np.float32))
-        some = target if target is None or np.ndim(target) == 0 else like(x, np.asarray(target)[n:n + size])
-        heatmaps[n:n + size] = to_numpy(explain(net, x, some))
+        mine = target if target is None or np.ndim(target) == 0 else like(x, np.asarray(target)[n:n + size])
+        heatmaps[n:n + size] = to_numpy(explain(net, x, mine))
         heatmaps.flush()                                    # first the results, then the word that they are there
         write(notes, json.dumps({**run, "done": min(n + size, N)}))
     del heatmaps

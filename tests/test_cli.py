@@ -162,6 +162,24 @@ def test_a_part_of_another_run_is_not_gone_on_with(tmp_path):
         explain_to(tmp_path / "R.npy", net, x, "gradient", quiet=True)
 
 
+def test_a_part_made_of_other_images_is_not_gone_on_with_even_if_the_first_is_the_same(tmp_path):
+    net, x, calls = models.load("dense"), datasets.mnist("test")[0][:60].copy(), []
+
+    def method(net, x, target):
+        calls.append(len(x))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return attribution.gradient(net, x, target)
+    with pytest.raises(KeyboardInterrupt):
+        explain_to(tmp_path / "R.npy", net, x, method, batch_size=20, quiet=True)
+    other = x.copy()
+    other[30] = 1 - other[30]
+    with pytest.raises(ValueError, match="belongs to another run, which differs in: images"):
+        explain_to(tmp_path / "R.npy", net, other, method, batch_size=20, quiet=True)
+    explain_to(tmp_path / "R.npy", net, x, method, batch_size=20, quiet=True)
+    assert calls == [20] * 4
+
+
 def test_a_process_that_is_killed_goes_on_from_the_batch_it_was_at(tmp_path):
     np.save(tmp_path / "many.npy", np.resize(datasets.mnist("test")[0][:200], (600, 28, 28, 1)))
     call = [sys.executable, "-m", "minixnn", "explain", str(tmp_path / "many.npy"), "--model", "dense", "--method",
