@@ -94,9 +94,9 @@ def takes_part(name, work, batch):
     """Whether a contender is asked: the toolbox pads no images; and 100 images whole are the same as 100 at a time."""
     if name == "minixnn":
         return True
-    if work == FLOOR or work.endswith(UNPADDED):
-        return name == "lrp_toolbox" and work != FLOOR
-    return name != "lrp_toolbox" and (name != "zennit, whole batch" or batch > 100)
+    if name == "lrp_toolbox" or work.endswith(UNPADDED):
+        return name == "lrp_toolbox" and work.endswith(UNPADDED)
+    return work != FLOOR and (name != "zennit, whole batch" or batch > 100)
 
 
 def row(result):

@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 
 FLOOR, UNPADDED = "matrix product of 2000 x 2000", ", no padding"
+PASSES = {"gradient": 2, "epsilon": 2, "z+": 3, "alpha2-beta1": 5}     # sums over all connections: see `floor`
 LASTS = 0.05        # seconds that a measurement takes at least: what is shorter is done several times
 
 
@@ -24,11 +25,16 @@ def digits(batch):
     return np.random.default_rng(1).random((batch, 28, 28, 1), dtype="float32")
 
 
+def our_rules():
+    from minixnn.rules import composites, lrp
+    return {"epsilon": lrp.epsilon, "z+": composites.alpha1_beta0, "alpha2-beta1": composites.alpha2_beta1}
+
+
 def minixnn(work, batch):
     """A function without arguments that does the work once."""
     from minixnn import attribution, models, train
     from minixnn.layers import Conv2d, MaxPool2d
-    from minixnn.rules import composites, lrp
+    from minixnn.rules import composites
     rng = np.random.default_rng(0)
     if work == "VGG-16 epsilon_plus_flat":
         from tests.benchmarks.gpu import vgg16
@@ -49,9 +55,8 @@ def minixnn(work, batch):
     if work == "training, 20 steps":
         images, labels = digits(20 * batch), rng.integers(0, 10, 20 * batch)
         return lambda: train.fit(net, images, labels, epochs=1, rng=rng, batch_size=batch, quiet=True)
-    rules = {"epsilon": lrp.epsilon, "z+": composites.alpha1_beta0, "alpha2-beta1": composites.alpha2_beta1}
-    if work in rules:
-        return lambda: attribution.lrp(net, x, 0, rules[work])
+    if work in our_rules():
+        return lambda: attribution.lrp(net, x, 0, our_rules()[work])
     return {"gradient": lambda: attribution.gradient(net, x, 0),
             "integrated gradients, 50": lambda: attribution.integrated_gradients(net, x, 0, steps=50),
             "SmoothGrad, 50": lambda: attribution.smoothgrad(net, x, 0, samples=50)}[work]
@@ -66,8 +71,7 @@ def floor(work, batch):
     rng, copies, base = np.random.default_rng(0), 1, work.removesuffix(UNPADDED)
     if base.endswith(", 50"):
         base, copies = "gradient", 50
-    passes = {"gradient": 2, "epsilon": 2, "z+": 3, "alpha2-beta1": 5, "VGG-16 epsilon_plus_flat": 3,
-              "training, 20 steps": 3 * 20}.get(base)
+    passes = {**PASSES, "VGG-16 epsilon_plus_flat": 3, "training, 20 steps": 3 * 20}.get(base)
     if work.startswith("convolution"):
         return batch * 28 * 28 * 9 * 32 * 64
     if passes is None:
@@ -77,12 +81,16 @@ def floor(work, batch):
     net, side, C = (vgg16(rng), 224, 3) if "VGG" in work else (
         unpadded_cnn() if work.endswith(UNPADDED) else models.cnn(rng), 28, 1)
     A = net.trace(np.zeros((1, side, side, C), dtype="float32"))
-    sums = [y.size // W.shape[-1] * W.size for W, y in ((getattr(l, "W", None), y) for l, y in zip(net.layers, A[1:]))
-            if getattr(W, "ndim", 0)]
+    sums = [multiply_adds(layer, y) for layer, y in zip(net.layers, A[1:]) if layer.arrays()]
     per_image = passes * sum(sums)
     if "VGG" in work:
         per_image -= 2 * sums[0] + sum(sums[-3:])           # flat at the pixels, epsilon in the dense layers
     return batch * copies * per_image
+
+
+def multiply_adds(layer, y):
+    """How many a Dense or Conv2d layer does for its outputs y: each takes the weights of one output channel."""
+    return y.size // layer.W.shape[-1] * layer.W.size if layer.arrays() else 0
 
 
 def unpadded_cnn():
@@ -276,18 +284,18 @@ def lrp_toolbox(work, batch):
 def profile(work, batch=100, repeats=15):
     """[[layer, ms forwards, ms back, ms that its bare matrix products take], ...] of `passes.lrp` on `batch` digits.
 
-    The loop is that of the pass, 25 digits at a time as `attribution.lrp` does it; medians.
+    The loop is that of the pass, as many digits at a time as `attribution.lrp` takes; medians.
     """
     from minixnn import models, passes
+    from minixnn.batching import at_a_time
     from minixnn.layers.base import recalling
-    from minixnn.rules import composites, lrp
-    net, x = models.cnn(np.random.default_rng(0)), digits(batch)
-    rule, sums = {"epsilon": (lrp.epsilon, 2), "z+": (composites.alpha1_beta0, 3)}[work]
-    rules, clock = composites.rules_for(net, rule), time.perf_counter
+    from minixnn.rules import composites
+    net, x, product = models.cnn(np.random.default_rng(0)), digits(batch), minixnn(FLOOR, 1)
+    rules, clock, size = composites.rules_for(net, our_rules()[work]), time.perf_counter, at_a_time(x)
     up, down, products = np.zeros((repeats, len(rules))), np.zeros((repeats, len(rules))), []
     for repeat in range(repeats):
-        for n in range(0, batch, 25):
-            A = [x[n:n + 25]]
+        for n in range(0, batch, size):
+            A = [x[n:n + size]]
             for l, layer in enumerate(net.layers):
                 start = clock()
                 A.append(layer.forward(A[l]))
@@ -297,13 +305,11 @@ def profile(work, batch=100, repeats=15):
                 start = clock()
                 R = layers[l].lrp(A[l], R, rules[l])
                 down[repeat, l] += clock() - start
-        a, start = np.ones((2000, 2000), dtype="float32"), clock()
-        a @ a
+        start = clock()
+        product()
         products.append((clock() - start) / 2000 ** 3)
-    per_product = sorted(products)[repeats // 2]
-    weights = [layer.W.size if layer.arrays() else 0 for layer in net.layers]
-    least = [sums * batch * y[0].size // max(1, getattr(layer, "W", np.ones((1, 1))).shape[-1]) * w * per_product
-             for layer, y, w in zip(net.layers, A[1:], weights)]
+    least = [PASSES[work] * batch * multiply_adds(layer, y[0]) * np.median(products)
+             for layer, y in zip(net.layers, A[1:])]
     return [[repr(layer), *(1e3 * float(t) for t in times)] for layer, *times in
             zip(net.layers, np.median(up, axis=0), np.median(down, axis=0), least)]
 
