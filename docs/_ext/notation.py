@@ -3,7 +3,7 @@ r"""Formulas as our docstrings spell them, drawn: "z_jk+ / (z_k + epsilon sgn z_
     names       x_j, w_jk+, w_j'k^2: subscripts after the underscore; + - ^2 that touch the name are superscripts
     sums        sum_k
     quotients   the factors left of / over what follows it: one name, or all that stands in the brackets
-    words       a part that holds words of prose is set as text
+    words       three or more in a bracket, or right of the equals sign, are set as text
 
     latex("R_j = sum_k z_jk / z_k R_k")     R_{j} = \sum_{k} \frac{z_{jk}}{z_{k}} R_{k}
 """
@@ -11,14 +11,16 @@ import re
 
 GREEK = {"alpha", "beta", "gamma", "epsilon"}
 SIGNS = {">=": r"\ge", "<=": r"\le", "<": "<", ">": ">", ":": r":\;", ",": r",\;"}
-TOKEN = re.compile(r"\s*(?:(?P<sum>sum)_(?P<over>\w'?)|(?P<name>[A-Za-z]+)(?:_(?P<sub>[a-z]+(?:'[a-z]*)?))?"
-                   r"(?P<sup>\^\d|[+-](?=[\s),]|$))?|(?P<number>\d+)|(?P<sign>>=|<=|[-+=/(),:<>]))")
+WORDS = r"[a-z]+(?:,? [a-z]+){2,}"                          # three or more, with nothing but blanks and commas between
+TOKEN = re.compile(rf"\s*(?:\((?P<words>{WORDS})\)|(?P<sum>sum)_(?P<over>\w'?)"
+                   r"|(?P<name>[A-Za-z]+)(?:_(?P<sub>[a-z]+(?:'[a-z]*)?))?(?P<sup>\^\d|[+-](?=[\s),]|$))?"
+                   r"|(?P<number>\d+)|(?P<sign>>=|<=|[-+=/(),:<>]))")
 
 
 def latex(text):
     """The LaTeX of one formula. ValueError for a sign that the notation does not have."""
-    left, equals, right = text.partition(" = ")
-    if equals and "(" not in right and prose(right):        # n_k = how many inputs output k sees
+    if in_words(text):
+        left, right = text.split(" = ")
         return rf"{latex(left)} = \text{{{right}}}"
     tokens, at = [], 0
     while text[at:].strip():
@@ -27,26 +29,28 @@ def latex(text):
             raise ValueError(f"got {text[at:]!r} in the formula {text!r}, expected names, sums, numbers, + - = / ( )")
         tokens.append(found)
         at = found.end()
-    drawn, rest = sequence(tokens, text)
+    try:
+        drawn, rest = sequence(tokens)
+    except IndexError:
+        raise ValueError(f"got the formula {text!r}, which ends within a bracket or a quotient") from None
     if rest:
         raise ValueError(f"got a bracket too many in the formula {text!r}")
     return drawn
 
 
-def prose(text):
-    """Whether a text holds words, not only names of quantities."""
-    return any(len(word) > 2 and word not in GREEK and word not in ("sum", "sgn")
-               for word in re.findall(r"(?<![\w'])[a-z]+(?![\w'+^-])", text))
+def in_words(text):
+    """Whether what stands right of the equals sign is prose: n_k = how many inputs output k sees"""
+    return bool(re.search(rf" = {WORDS}$", text))
 
 
-def sequence(tokens, text):
+def sequence(tokens):
     """(LaTeX up to the end or to a closing bracket, the tokens that are left)."""
     done, factors = [], []                                  # what stands left of the last operator; factors since then
     while tokens and tokens[0][0].strip() != ")":
         token, tokens = tokens[0], tokens[1:]
         sign = token["sign"]
         if sign == "/":
-            under, tokens = factor(tokens[0], tokens[1:], text)
+            under, tokens = factor(tokens[0], tokens[1:])
             over = factors[0][0] if len(factors) == 1 else " ".join(whole for _, whole in factors)
             quotient = rf"\frac{{{over}}}{{{under[0]}}}"
             factors = [(quotient, quotient)]
@@ -57,26 +61,20 @@ def sequence(tokens, text):
             done += [*(whole for _, whole in factors), rf"\sum_{{{token['over']}}}"]
             factors = []
         else:
-            one, tokens = factor(token, tokens, text)
+            one, tokens = factor(token, tokens)
             factors.append(one)
     return " ".join([*done, *(whole for _, whole in factors)]), tokens
 
 
-def factor(token, tokens, text):
+def factor(token, tokens):
     """((a name or the inside of a bracket, the same with its bracket), the tokens that are left)."""
+    if token["words"]:
+        return (rf"\text{{{token['words']}}}", rf"(\text{{{token['words']}}})"), tokens
     if token["sign"] == "(":
-        inside, depth = "", 1
-        for end in range(token.end(), len(text)):
-            depth += (text[end] == "(") - (text[end] == ")")
-            if not depth:
-                inside = text[token.end():end]
-                break
-        if prose(inside):
-            return (rf"\text{{{inside}}}", rf"(\text{{{inside}}})"), [t for t in tokens if t.start() > end]
-        inside, tokens = sequence(tokens, text)
-        if not tokens:
-            raise ValueError(f"got a bracket that is not closed in the formula {text!r}")
-        return (inside, rf"\left( {inside} \right)"), tokens[1:]
+        inside, rest = sequence(tokens)
+        if not rest:
+            raise IndexError("the closing bracket is missing")
+        return (inside, rf"\left( {inside} \right)"), rest[1:]
     if token["number"]:
         return (token["number"],) * 2, tokens
     name = f"\\{token['name']}" if token["name"] in GREEK or token["name"] == "sgn" else token["name"]

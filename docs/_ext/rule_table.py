@@ -3,7 +3,7 @@ import inspect
 import pathlib
 
 from docstrings import DERIVED_IN, EXPLAINED_IN, agreement, describe, escape, lessons, rules
-from notation import latex
+from notation import in_words, latex
 from sphinx.util.docutils import SphinxDirective
 
 from minixnn import attribution, passes
@@ -50,7 +50,7 @@ def table(header, rows, kind):
 
 def formula(lines):
     """A formula as it is drawn, and as it is spelled in the code; what is defined in words is spelled only."""
-    drawn = [line for spelled in map(latex, lines) if r"= \text" not in spelled for line in ("", f"   {spelled}")]
+    drawn = [part for line in lines if not in_words(line) for part in ("", f"   {latex(line)}")]
     return [".. math::", *drawn, "", ".. code-block:: text", "", *(f"   {line}" for line in lines)]
 
 
