@@ -155,7 +155,7 @@ def recalling(layers, A):
     """Twins of the layers for the way back of a pass, whose trace is A: twin l need not compute A[l + 1] again.
 
     A layer remembers nothing, and so rules and pools ask it again for the output that the pass has at hand. For
-    LRP-epsilon that would be a third of all the work.
+    LRP-epsilon that would be a third of all matrix products.
     """
     return [layer.recalling(x, y) for layer, x, y in zip(layers, A, A[1:])]
 
