@@ -76,7 +76,7 @@ def test_the_extras_are_the_promised_ones(config):
     assert "torch==2.13.0" in requirements(config, "peers")
     for extra in extras - {"peers"}:
         assert not any(line.startswith("torch") for line in requirements(config, extra)), f"{extra} asks for torch"
-    assert config["options"]["install_requires"].split() == ["numpy>=2.0"]
+    assert config["options"]["install_requires"].split() == ["numpy>=2.0", "threadpoolctl>=3.1"]
     assert config["options"]["python_requires"] == ">=3.10"
 
 

@@ -46,7 +46,16 @@ class Layer:
 
     def __getstate__(self):
         """What a copy of the layer takes along: all but what it recalls, which other weights would make untrue."""
-        return {name: value for name, value in vars(self).items() if getattr(value, "func", None) is not _recall}
+        state = vars(self).copy()
+        if getattr(state.get("forward"), "func", None) is _recall:
+            del state["forward"]
+        return state
+
+    def __copy__(self):
+        """As copy.copy does it, without its questions: every rule makes copies."""
+        twin = object.__new__(type(self))
+        twin.__dict__ = self.__getstate__()
+        return twin
 
     def parameter_gradients(self, x, dy):
         """dL/dW and dL/db as a dictionary like `arrays()`. Nothing to learn, nothing returned."""

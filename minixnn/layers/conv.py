@@ -11,7 +11,7 @@ copied one after the other into the same buffer. `tests/oracles.py` has the slow
 """
 import numpy as np
 
-from minixnn.backend import array_module
+from minixnn.backend import array_module, product
 from minixnn.layers.base import Affine, expect_arrays, expect_rank
 from minixnn.layers.dense import draw
 from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
@@ -66,8 +66,8 @@ class Conv2d(Affine):
 
     def gradient(self, x, dy):
         """Each output pixel hands dy W back to the pixels of its window, where all that arrives is summed."""
-        (pads, _), (kh, kw, C, _) = self.place(x), self.W.shape
-        if self.stride == (1, 1) and C > 4 and dy.size >= self.W.size:
+        (pads, _), (kh, kw, C, O) = self.place(x), self.W.shape
+        if self.stride == (1, 1) and C > 4 and dy.size >= 2 * O * O:
             # Seen from an input pixel this is a convolution again: of dy, with the kernel turned by 180
             # degrees and its channels swapped. (For few pixels and many channels turning takes longer than it saves.)
             turned = self.W[::-1, ::-1].transpose(0, 1, 3, 2)               # (kh, kw, O, C)
@@ -133,7 +133,7 @@ def correlate(x, W, stride, size):
     flat = W.reshape(-1, O)                                                 # (kh kw C, O)
     y = xp.empty((len(x), *size, O), dtype=xp.result_type(x, W))
     for images, rows, columns in column_chunks(x, W.shape[:2], stride, size):
-        xp.matmul(columns, flat, out=y[images, rows].reshape(-1, O))        # a view: these rows lie together
+        product(columns, flat, out=y[images, rows].reshape(-1, O))           # a view: these rows lie together
     return y
 
 
@@ -152,7 +152,8 @@ def scatter(dy, W, stride, shape, pads):
             for k, index in enumerate(offsets((kh, kw), stride, size)):
                 target[index] += back[..., k, :]
         else:                                   # few channels: one whole image of each is added, not runs of C numbers
-            back = (flat @ block.T).reshape(kh * kw, C, -1, *size)
+            back = product(flat, block.T, out=xp.empty((len(flat), len(block)), dtype=dx.dtype))
+            back = back.reshape(kh * kw, C, -1, *size)
             for k, index in enumerate(offsets((kh, kw), stride, size)):
                 for c in range(C):
                     target[(*index, c)] += back[k, c]
