@@ -13,7 +13,7 @@ from functools import partial
 
 from minixnn import passes
 from minixnn.backend import array_module
-from minixnn.batching import copies, in_batches, in_turns
+from minixnn.batching import copies, in_batches, in_turns, side_by_side
 from minixnn.cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam
 from minixnn.gradients import (decided, deconvnet, gradient, gradient_times_input, guided_backprop,
                                integrated_gradients, saliency, sensitivity, smoothgrad)
@@ -102,13 +102,17 @@ def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=Non
         y = net.forward(x)
         dy = passes.one_hot(y, decided(net, x, target)) if start is None else passes.check_start(y, start)
         total, count = 0 * x, 0 * x[:1, :, :, :1]
-        for some in in_turns(len(windows), x, batch_size):
+
+        def falls(some):
             k = some.stop - some.start
             covered = copies(x, k, len(x)).reshape(k, *x.shape)
             for n, (rows, columns) in enumerate(windows[some]):
                 covered[n, :, rows, columns] = value
             fall = (y - net.forward(covered.reshape(-1, *x.shape[1:])).reshape(k, *y.shape)) * dy
-            fall = fall.reshape(k, len(x), -1).sum(axis=2)[..., None, None, None]       # (k, N, 1, 1, 1)
+            return fall.reshape(k, len(x), -1).sum(axis=2)[..., None, None, None]       # (k, N, 1, 1, 1)
+
+        turns = in_turns(len(windows), x, batch_size)
+        for some, fall in zip(turns, side_by_side(falls, turns, x=x, batch_size=batch_size)):
             for n, (rows, columns) in enumerate(windows[some]):
                 total[:, rows, columns] += fall[n]
                 count[:, rows, columns] += 1

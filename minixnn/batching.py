@@ -3,16 +3,23 @@
 A few dozen images keep a processor busy and their activations in its cache; a larger batch only moves more memory.
 So whoever gives ten thousand images, or asks for fifty steps on each, gets them explained a few dozen at a time.
 """
+import contextvars
 import ctypes
 import math
 import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from minixnn.backend import array_module, looking_once
+from minixnn.backend import OPENBLAS, array_module, blas_threads, looking_once
 
 ON_HOST = 20_000            # numbers in the images of one batch: 25 digits, or one photograph
 ON_DEVICE = 160 * ON_HOST   # a GPU is busy only with more: some thousand digits, or some twenty photographs
+MOST_THREADS = 8            # more would wait for each other: only one at a time runs Python itself
+
+_cores = threading.Lock()   # held by whoever has given work to all cores; work within that work stays on its own
 
 
 def keep_freed_memory(most=2 ** 28):
@@ -56,16 +63,47 @@ def in_batches(f, x, batch_size, *aligned):
         if is_list(value) and len(value) not in (1, N):
             raise ValueError(f"got {len(value)} targets, starts or references for {N} images; expected one for each, "
                              "or one for all")
+
+    def of_some(some):
+        return f(x[some], *(value[some] if is_list(value) and len(value) == N else value for value in aligned))
+
+    slices = [slice(n, n + batch_size) for n in range(0, max(N, 1), batch_size)]
     with looking_once():
-        for n in range(0, max(N, 1), batch_size):
-            some = slice(n, n + batch_size)
-            part = f(x[some], *(value[some] if is_list(value) and len(value) == N else value for value in aligned))
+        for some, part in zip(slices, side_by_side(of_some, slices, x=x, batch_size=batch_size)):
             if len(part) == N:                      # all in one batch
                 return part.astype(x.dtype, copy=False)
             if whole is None:
                 whole = array_module(x).empty((N, *part.shape[1:]), dtype=x.dtype)
             whole[some] = part
     return whole
+
+
+def side_by_side(f, *values, x, batch_size=None):
+    """As map(f, *values), but several calls run at a time where the processor has several cores. Results in order.
+
+    x, batch_size: what the calls compute on, see `at_a_time`. BLAS shares large matrix products among the cores, but
+    those of a few digits are small, and all else that NumPy does is done by one core. So each core gets a call of its
+    own, and BLAS one thread for it. Not so on a GPU; nor for single images, photographs mostly, whose products are
+    large; nor under a debugger or profiler, which follow one thread. Whoever sets OPENBLAS_NUM_THREADS=1 keeps to one.
+    """
+    threads = min(len(values[0]), MOST_THREADS, blas_threads())
+    alone = array_module(x) is not np or at_a_time(x, batch_size) == 1 or watched()
+    if threads < 2 or alone or not _cores.acquire(blocking=False):
+        yield from map(f, *values)
+        return
+    try:
+        settings = contextvars.copy_context()               # numpy.errstate is one of them
+        with OPENBLAS.limit(limits=1), ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(lambda *value: settings.copy().run(f, *value), *values)
+    finally:
+        _cores.release()
+
+
+def watched():
+    """Whether a debugger or a profiler follows what this thread does."""
+    monitoring = getattr(sys, "monitoring", None)           # from Python 3.12 on
+    return (sys.gettrace() is not None or sys.getprofile() is not None
+            or monitoring is not None and any(map(monitoring.get_tool, range(6))))
 
 
 def in_turns(count, x, batch_size):

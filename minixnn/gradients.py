@@ -8,7 +8,7 @@ import numpy as np
 
 from minixnn import passes
 from minixnn.backend import array_module, like, positive
-from minixnn.batching import copies, in_batches, in_turns
+from minixnn.batching import copies, in_batches, in_turns, side_by_side
 
 
 def gradient(net, x, target=None, *, start=None, batch_size=None):
@@ -79,14 +79,16 @@ def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="m
         if start is None:
             target = decided(net, x, target)
         baseline = passes.as_reference(x, baseline)
-        total = 0
-        for some in in_turns(len(t), x, batch_size):
+
+        def of_points(some):
             k = len(t[some])
             points = baseline + column(t[some], x) * (x - baseline)                     # (k, N, ...)
             dy = passes.gradient(net, points.reshape(-1, *x.shape[1:]), copies(target, k, len(x)),
                                  copies(start, k, len(x)))[0]
-            total = total + (column(weights[some], x) * dy.reshape(points.shape)).sum(axis=0)
-        return (x - baseline) * total
+            return (column(weights[some], x) * dy.reshape(points.shape)).sum(axis=0)
+
+        turns = in_turns(len(t), x, batch_size)
+        return (x - baseline) * sum(side_by_side(of_points, turns, x=x, batch_size=batch_size))
 
     R = in_batches(of_some, x, batch_size, target, baseline, start)
     if not return_error:
@@ -140,15 +142,22 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
             target = decided(net, x, target)
         pixels = x.reshape(len(x), -1)
         deviation = noise * (pixels.max(axis=1) - pixels.min(axis=1)).reshape(-1, *[1] * (x.ndim - 1))
-        total = squares = 0
-        for some in in_turns(samples, x, batch_size):
-            k = some.stop - some.start
-            e = np.stack([stream.standard_normal((k, *x.shape[1:])) for stream in streams], axis=1)     # (k, N, ...)
-            noisy = x + deviation * like(x, e.astype(x.dtype))
+        turns = in_turns(samples, x, batch_size)
+
+        def draw(some):
+            shape = (some.stop - some.start, *x.shape[1:])
+            return np.stack([stream.standard_normal(shape) for stream in streams], axis=1).astype(x.dtype)
+
+        def of_noisy(some, e):                                      # e (k, N, ...)
+            noisy, k = x + deviation * like(x, e), len(e)
             begin = {} if start is None else {"start": copies(start, k, len(x))}
             R = method(net, noisy.reshape(-1, *x.shape[1:]), copies(target, k, len(x)), **begin).reshape(noisy.shape)
             R = R.astype("float64", copy=False)                     # the variance is a small difference of large sums
-            total, squares = total + R.sum(axis=0), squares + (R * R).sum(axis=0)
+            return R.sum(axis=0), (R * R).sum(axis=0)
+
+        total = squares = 0
+        for R, R_R in side_by_side(of_noisy, turns, map(draw, turns), x=x, batch_size=batch_size):
+            total, squares = total + R, squares + R_R
         mean, mean_square = total / samples, squares / samples
         return {"mean": mean, "squared": mean_square, "variance": positive(mean_square - mean * mean)}[kind]
 

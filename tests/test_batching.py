@@ -1,9 +1,17 @@
 """Is work cut into batches without waste?"""
+import functools
 import os
 import subprocess
 import sys
+import threading
 
+import numpy as np
 import pytest
+import standin_cupy
+from small_networks import conv_layer, dense_layer
+
+from minixnn import Network, attribution, backend, batching
+from minixnn.layers import GlobalAvgPool, MaxPool2d, ReLU
 
 FREES = """
 import resource
@@ -39,3 +47,133 @@ def test_memory_that_is_freed_is_used_again_and_not_cleared_anew():
 @pytest.mark.skipif(sys.platform != "linux", reason="only the C library of Linux reads this variable")
 def test_whoever_has_set_the_c_library_is_left_alone():
     assert pages(MALLOC_TRIM_THRESHOLD_="131072")[0] == 0
+
+
+# --- several micro-batches at a time ---------------------------------------------------------------------------------
+
+DIGITS = np.zeros((4, 28, 28, 1), dtype="float32")
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    """As on a machine with two cores, and with nobody watching: coverage and debuggers keep all work to one thread."""
+    monkeypatch.setattr(batching, "blas_threads", lambda: 2)
+    monkeypatch.setattr(batching, "watched", lambda: False)
+
+
+def in_one_thread(values=(0, 1), x=DIGITS, **options):
+    """Whether this thread does all work itself."""
+    return set(batching.side_by_side(lambda value: threading.get_ident(), list(values), x=x, **options)) == {
+        threading.get_ident()}
+
+
+def test_two_cores_work_at_the_same_time(two_cores):
+    both = threading.Barrier(2, timeout=10)                 # whoever waits here alone gets an error
+    assert list(batching.side_by_side(lambda k: both.wait() < 2, [0, 1], x=DIGITS)) == [True, True]
+
+
+def test_results_come_in_order(two_cores):
+    second_is_done = threading.Event()
+
+    def of(k, name):
+        if k == 0:
+            assert second_is_done.wait(10)
+        elif k == 1:
+            second_is_done.set()
+        return k, name
+
+    assert list(batching.side_by_side(of, [0, 1, 2, 3], iter("abcd"), x=DIGITS)) == list(enumerate("abcd"))
+
+
+def test_blas_has_one_thread_for_each_meanwhile_and_all_of_them_afterwards(two_cores):
+    if not backend.OPENBLAS.lib_controllers:
+        pytest.skip("NumPy multiplies by another library than OpenBLAS here")
+    before = backend.blas_threads()
+    assert list(batching.side_by_side(lambda k: backend.blas_threads(), range(4), x=DIGITS)) == [1] * 4
+    assert backend.blas_threads() == before
+
+
+def test_an_error_arrives_as_it_was_raised_and_leaves_the_cores_free(two_cores):
+    def of(k):
+        raise KeyError(k)
+
+    for _ in range(2):
+        with pytest.raises(KeyError, match="0"):
+            list(batching.side_by_side(of, [0, 1, 2], x=DIGITS))
+    assert not in_one_thread()
+
+
+def test_whoever_takes_one_result_only_leaves_the_cores_free(two_cores):
+    found = batching.side_by_side(abs, [-1, -2, -3], x=DIGITS)
+    assert next(found) == 1
+    found.close()
+    assert not in_one_thread()
+
+
+def test_settings_for_the_thread_hold_for_all_work(two_cores):
+    def of(k):
+        return np.geterr()["divide"]
+
+    with np.errstate(divide="raise"):
+        assert list(batching.side_by_side(of, [0, 1], x=DIGITS)) == ["raise", "raise"]
+
+
+def test_work_within_work_stays_on_its_own(two_cores):
+    assert not in_one_thread()
+    assert list(batching.side_by_side(lambda k: in_one_thread(), [0, 1], x=DIGITS)) == [True, True]
+
+
+def test_single_images_one_batch_and_the_device_are_no_work_for_several_threads(two_cores):
+    assert in_one_thread(x=np.zeros((4, 224, 224, 3), dtype="float32"))
+    assert in_one_thread(batch_size=1)
+    assert in_one_thread(values=[0])
+    assert in_one_thread(x=standin_cupy.asarray(DIGITS))
+
+
+def test_one_thread_of_blas_means_one_thread(two_cores, monkeypatch):
+    monkeypatch.setattr(batching, "blas_threads", lambda: 1)
+    assert in_one_thread()
+
+
+@pytest.mark.parametrize("watch", [sys.settrace, sys.setprofile])
+def test_a_debugger_or_profiler_sees_all_work_in_its_thread(monkeypatch, watch):
+    monkeypatch.setattr(batching, "blas_threads", lambda: 2)
+    before = sys.gettrace(), sys.getprofile()
+    try:
+        watch(lambda frame, event, argument: None)
+        assert in_one_thread()
+    finally:
+        sys.settrace(before[0])
+        sys.setprofile(before[1])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring came with Python 3.12")
+def test_a_debugger_that_uses_monitoring_is_seen(monkeypatch):
+    monkeypatch.setattr(batching, "blas_threads", lambda: 2)
+    if sys.monitoring.get_tool(sys.monitoring.DEBUGGER_ID):
+        pytest.skip("a debugger is at work already")
+    sys.monitoring.use_tool_id(sys.monitoring.DEBUGGER_ID, "a debugger")
+    try:
+        assert batching.watched() and in_one_thread()
+    finally:
+        sys.monitoring.free_tool_id(sys.monitoring.DEBUGGER_ID)
+
+
+METHODS = {**attribution.METHODS,
+           "integrated_gradients": functools.partial(attribution.integrated_gradients, steps=7),
+           "smoothgrad": functools.partial(attribution.smoothgrad, samples=7, kind="variance"),
+           "occlusion": functools.partial(attribution.occlusion, size=2)}
+
+
+@pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")
+@pytest.mark.parametrize("name", METHODS)
+def test_heatmaps_are_the_same_on_two_cores(two_cores, monkeypatch, name):
+    rng = np.random.default_rng(0)
+    net = Network([conv_layer(rng, 2, 3), ReLU(), MaxPool2d(2), conv_layer(rng, 3, 4), ReLU(), GlobalAvgPool(),
+                   dense_layer(rng, 4, 3)])
+    x = rng.random((7, 8, 8, 2))
+    parallel = METHODS[name](net, x, batch_size=2), METHODS[name](net, x[:2], batch_size=4)
+    monkeypatch.setattr(batching, "blas_threads", lambda: 1)
+    alone = METHODS[name](net, x, batch_size=2), METHODS[name](net, x[:2], batch_size=4)
+    for one, other in zip(parallel, alone):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)

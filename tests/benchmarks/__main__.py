@@ -5,10 +5,11 @@
 
 Each contender runs in its own process. All of them do a piece of work in turns, one repeat each, so that what else the
 machine does hits them alike; the ratio is that of their medians. What is short is done until 0.05 s have passed, and
-divided. With one thread it is the processor's time that is counted, with several the clock's. Every table is made with
-one thread for all and again with all cores; where OPENBLAS_CORETYPE pins NumPy to the kernels of an older processor,
-once more without it, since a user's machine has no such pin. A library that is not installed, or has no such method, is
-left out by name; the LRP toolbox takes part if LRP_TOOLBOX names the folder `python` of a checkout.
+divided. With one thread it is the processor's time that is counted, with several the clock's, and before each repeat is
+a pause. Every table is made with one thread for all and again with all cores; where OPENBLAS_CORETYPE pins NumPy to the
+kernels of an older processor, once more without it, since a user's machine has no such pin. A library that is not
+installed, or has no such method, is left out by name; the LRP toolbox takes part if LRP_TOOLBOX names the folder
+`python` of a checkout.
 """
 import argparse
 import datetime
@@ -19,6 +20,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 
 from tests.benchmarks.contenders import CONTENDERS, FLOOR, UNPADDED, floor
 
@@ -70,6 +72,8 @@ def race(works, threads, environment):
             for name, process in processes.items():
                 if name in absent or not takes_part(name, work, batch):
                     continue
+                if threads > 1:
+                    time.sleep(0.1)                         # the threads of the one before still spin, waiting for more
                 answer = ask(process, work=work, batch=batch)
                 if "absent" in answer:
                     absent[name] = answer["absent"]
