@@ -115,6 +115,10 @@ def test_a_start_of_another_shape_is_refused(use, start, error, sentence):
     ([None, lrp.epsilon, None, None, lrp.epsilon], "Conv2d.*needs a rule"),
     (partial(lrp.alpha_beta, alpha=2, beta=0), "alpha=2, beta=0, expected alpha - beta = 1"),
     (partial(dt.z_box, low=0.5, high=1), "pixels outside"),
+    (partial(lrp.epsilon, epsilon=-0.1), "got epsilon=-0.1, expected a small positive number, or 0"),
+    (partial(lrp.epsilon, epsilon=np.nan), "got epsilon=nan"),
+    (partial(lrp.gamma, gamma=-0.5), "got gamma=-0.5, expected 0 or more"),
+    (partial(lrp.gamma_signed, gamma=-0.5), "got gamma=-0.5"), (partial(lrp.gamma, gamma=np.nan), "got gamma=nan"),
 ])
 def test_rules_that_do_not_fit_the_network_are_refused(rules, sentence):
     with pytest.raises(ValueError, match=sentence):

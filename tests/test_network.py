@@ -141,6 +141,15 @@ def test_numbers_too_large_for_float16_are_not_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_went_astray_do_not_replace_a_good_file(tmp_path, bad):
+    every_layer().save(tmp_path / "net.npz")
+    good = (tmp_path / "net.npz").read_bytes()
+    with pytest.raises(ValueError, match="b of layer 1 has NaN or infinite numbers: the training.*learning rate"):
+        Network([ReLU(), Dense(np.ones((1, 1)), np.full(1, bad))]).save(tmp_path / "net.npz")
+    assert (tmp_path / "net.npz").read_bytes() == good and len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_file_goes_where_the_path_says_relative_or_not_with_any_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path in ("net.npz", pathlib.Path("weights"), str(tmp_path / "other.bin")):
@@ -252,6 +261,7 @@ BAD_FILES = {
         layers=[{"kind": "MaxPool2d", "settings": {"size": [2, 0]}, "arrays": []}]),
     "an array is missing": lambda: rewritten(lambda entries: entries.pop("0.W")),
     "an array of another shape": lambda: rewritten(lambda entries: entries.update({"0.W": np.ones((2, 2))})),
+    "a weight that is NaN": lambda: rewritten(lambda entries: entries.update({"0.W": entries["0.W"] * np.nan})),
     "a bias of another shape": lambda: rewritten(lambda entries: entries.update({"0.b": np.ones(77)})),
 }
 

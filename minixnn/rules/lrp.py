@@ -34,7 +34,7 @@ def gamma(layer, x, R, gamma=0.25):
 
         R_j = sum_k x_j (w_jk + gamma w_jk+) / (sum_j x_j (w_jk + gamma w_jk+) + b_k + gamma b_k+) R_k
 
-    For x >= 0, else ValueError. The boosted bias absorbs. gamma = 0 is LRP-0, gamma -> infinity alpha1-beta0.
+    For x >= 0, gamma >= 0, else ValueError. The boosted bias absorbs. gamma = 0 is LRP-0, infinity alpha1-beta0.
     """
     demand((x >= 0).all(), "gamma got negative inputs, expected x >= 0 as behind a ReLU; use gamma_signed")
     boosted = layer.with_weights(_boost(layer.W, gamma), _boost(layer.b, gamma))
@@ -51,11 +51,11 @@ def gamma_signed(layer, x, R, gamma=0.25):
         z_k >= 0:   q_jk = x_j+ (w_jk + gamma w_jk+) + x_j- (w_jk + gamma w_jk-)     B_k = b_k + gamma b_k+
         z_k < 0:    q_jk = x_j+ (w_jk + gamma w_jk-) + x_j- (w_jk + gamma w_jk+)     B_k = b_k + gamma b_k-
 
-    Any x; equal to `gamma` for x >= 0 where z_k >= 0. The boosted bias absorbs. Andeol et al. 2021; the Gamma rule
-    of Zennit.
+    Any x, gamma >= 0; equal to `gamma` for x >= 0 where z_k >= 0. The boosted bias absorbs. Andeol et al. 2021; the
+    Gamma rule of Zennit.
     """
     W, b = layer.W, layer.b
-    up = layer.with_weights(W + gamma * positive(W), None)
+    up = layer.with_weights(_boost(W, gamma), None)
     down = layer.with_weights(W + gamma * negative(W), None)
     rising = layer.forward(x) >= 0                          # sgn(0) = +1
     x_pos, x_neg, R_x = positive(x), negative(x), 0
@@ -123,6 +123,7 @@ def proportional(layer, x, R):
 
 
 def _boost(W, gamma):
+    demand(gamma >= 0, f"got gamma={gamma}, expected 0 or more: how much the positive contributions gain on the others")
     return None if W is None else W + gamma * positive(W)
 
 
