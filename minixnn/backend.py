@@ -13,12 +13,16 @@ import contextvars
 import sys
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
-OPENBLAS = ThreadpoolController().select(internal_api="openblas")     # empty where NumPy multiplies by another library
+try:
+    from threadpoolctl import ThreadpoolController
+    OPENBLAS = ThreadpoolController().select(internal_api="openblas")
+except ImportError:                             # one core, and a tenth slower; everything else is as ever
+    OPENBLAS = None
+LIBRARIES = OPENBLAS.lib_controllers if OPENBLAS else []    # none either where NumPy multiplies by another library
 SMALL = 1_000_000           # multiply-adds up to which OpenBLAS takes a product for a small one, see `product`
 SMALL_AT_ONCE = any(blas.architecture in ("SkylakeX", "Cooperlake", "SapphireRapids")       # its names for AVX-512
-                    for blas in OPENBLAS.lib_controllers)
+                    for blas in LIBRARIES)
 
 
 def array_module(x):
@@ -45,7 +49,12 @@ def like(x, host):
 
 def blas_threads():
     """Among how many threads BLAS shares a large matrix product. 1 where it is not OpenBLAS, and cannot be asked."""
-    return OPENBLAS.lib_controllers[0].num_threads if OPENBLAS.lib_controllers else 1
+    return LIBRARIES[0].num_threads if LIBRARIES else 1
+
+
+def one_blas_thread():
+    """`with one_blas_thread():` inside, each matrix product is computed by the thread that asks for it."""
+    return OPENBLAS.limit(limits=1) if OPENBLAS else contextlib.nullcontext()
 
 
 def product(a, b, out):
@@ -88,12 +97,14 @@ def stabilize(z, epsilon=0.0):
     """The denominator z + epsilon sgn(z), with sgn(0) = +1. Bach et al. 2015, eq. 58.
 
     With `epsilon` = 0 the zeros of z become infinite, so that R / stabilize(z) is 0 there: a neuron whose
-    contributions sum to nothing has nobody to hand its relevance to. It is lost, and the ledger says so.
+    contributions sum to nothing has nobody to hand its relevance to. It is lost, and the ledger says so. An epsilon
+    below 0 is a ValueError: it would let the denominator pass through 0.
     """
     if epsilon == 0:
         nonzero = z.copy()
         nonzero[z == 0] = np.inf                # twice as fast as `where`, as long as zeros are few
         return nonzero
+    demand(epsilon > 0, f"got epsilon={epsilon}, expected a small positive number, or 0 for no stabiliser")
     signed = (z < 0) * z.dtype.type(-2 * epsilon)
     signed += epsilon                           # epsilon sgn(z), faster than by `copysign`; -0.0 counts as plus
     signed += z

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from minixnn.backend import OPENBLAS, array_module, blas_threads, looking_once
+from minixnn.backend import array_module, blas_threads, looking_once, one_blas_thread
 
 ON_HOST = 20_000            # numbers in the images of one batch: 25 digits, or one photograph
 ON_DEVICE = 160 * ON_HOST   # a GPU is busy only with more: some thousand digits, or some twenty photographs
@@ -93,7 +93,7 @@ def side_by_side(f, *values, x, batch_size=None):
         return
     try:
         settings = contextvars.copy_context()               # numpy.errstate is one of them
-        with OPENBLAS.limit(limits=1), ThreadPoolExecutor(threads) as pool:
+        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
             yield from pool.map(lambda *value: settings.copy().run(f, *value), *values)
     finally:
         _cores.release()

@@ -86,8 +86,8 @@ def test_results_come_in_order(two_cores):
 
 
 def test_blas_has_one_thread_for_each_meanwhile_and_all_of_them_afterwards(two_cores):
-    if not backend.OPENBLAS.lib_controllers:
-        pytest.skip("NumPy multiplies by another library than OpenBLAS here")
+    if not backend.LIBRARIES:
+        pytest.skip("NumPy multiplies by another library than OpenBLAS here, or threadpoolctl is not installed")
     before = backend.blas_threads()
     assert list(batching.side_by_side(lambda k: backend.blas_threads(), range(4), x=DIGITS)) == [1] * 4
     assert backend.blas_threads() == before
@@ -133,6 +133,20 @@ def test_single_images_one_batch_and_the_device_are_no_work_for_several_threads(
 def test_one_thread_of_blas_means_one_thread(two_cores, monkeypatch):
     monkeypatch.setattr(batching, "blas_threads", lambda: 1)
     assert in_one_thread()
+
+
+def test_without_threadpoolctl_all_is_done_by_one_thread():
+    code = """
+import sys
+sys.modules["threadpoolctl"] = None             # importing it fails
+import numpy as np
+from minixnn import attribution, backend, batching, models
+assert backend.blas_threads() == 1 and not backend.SMALL_AT_ONCE
+with backend.one_blas_thread():
+    print(attribution.lrp(models.load("dense"), np.ones((60, 28, 28, 1), "float32")).shape)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "(60, 28, 28, 1)"
 
 
 @pytest.mark.parametrize("watch", [sys.settrace, sys.setprofile])
