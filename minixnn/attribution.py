@@ -33,7 +33,7 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=None)
 
     def of_some(x, target, start):
         return passes.lrp(net, x, target, rules, start)[0]
-    return in_batches(of_some, x, batch_size, target, start)
+    return in_batches(of_some, x, batch_size, target, start, using=rules)
 
 
 def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=None):
@@ -112,7 +112,7 @@ def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=Non
             return fall.reshape(k, len(x), -1).sum(axis=2)[..., None, None, None]       # (k, N, 1, 1, 1)
 
         turns = in_turns(len(windows), x, batch_size)
-        for some, fall in zip(turns, side_by_side(falls, turns, x=x, batch_size=batch_size)):
+        for fall, some in zip(side_by_side(falls, turns, x=x, batch_size=batch_size), turns):
             for n, (rows, columns) in enumerate(windows[some]):
                 total[:, rows, columns] += fall[n]
                 count[:, rows, columns] += 1

@@ -19,7 +19,8 @@ try:
     OPENBLAS = ThreadpoolController().select(internal_api="openblas")
 except ImportError:                             # one core, and a tenth slower; everything else is as ever
     OPENBLAS = None
-LIBRARIES = OPENBLAS.lib_controllers if OPENBLAS else []    # none either where NumPy multiplies by another library
+LIBRARIES = [blas for blas in (OPENBLAS.lib_controllers if OPENBLAS else [])        # of those that are loaded, NumPy's
+             if blas.threading_layer == "pthreads"]         # OpenMP would not keep to one thread within others
 SMALL = 1_000_000           # multiply-adds up to which OpenBLAS takes a product for a small one, see `product`
 SMALL_AT_ONCE = any(blas.architecture in ("SkylakeX", "Cooperlake", "SapphireRapids")       # its names for AVX-512
                     for blas in LIBRARIES)
@@ -61,14 +62,16 @@ def product(a, b, out):
     """out = a @ b, the product of the matrices a (M, K) and b (K, N). Returns `out` (M, N).
 
     OpenBLAS copies its matrices into another order before it multiplies ("packing"): with the few channels of small
-    networks a tenth of the time and more. On processors with AVX-512 it multiplies small float32 matrices as they
-    lie. There the longer side of `out` is computed in slices just small enough, unless there are threads to share.
+    networks a tenth of the time and more. On processors with AVX-512 it multiplies small float32 matrices as they lie:
+    up to a million multiply-adds; with a transposed `b` up to 1,200 results, of 32 terms or more. There the longer side
+    of `out` is computed in slices just small enough, unless there are threads to share.
     """
     (M, K), N = a.shape, b.shape[1]
-    if SMALL_AT_ONCE and type(a) is np.ndarray and a.itemsize == 4 and blas_threads() == 1:
-        transposed = b.strides[0] < b.strides[1]
-        most = min(SMALL // K, 1200) if transposed else SMALL // K          # entries of the result, as OpenBLAS has it
-        n = most // min(M, N) // 4 * 4
+    if SMALL_AT_ONCE and type(a) is np.ndarray and a.itemsize == 4 and min(M, K, N) > 0 and blas_threads() == 1:
+        results = SMALL // K
+        if b.strides[0] < b.strides[1]:                     # transposed
+            results = min(results, 1200) if K >= 32 else 0
+        n = results // min(M, N) // 4 * 4
         if 4 <= n < max(M, N):
             return _in_slices(a, b, out, n) if M >= N else _in_slices(b.T, a.T, out.T, n).T
     return array_module(a).matmul(a, b, out=out)
@@ -85,7 +88,7 @@ def _in_slices(a, b, out, n):
 
 def positive(x):
     """x+ = max(x, 0), entry by entry. None stays None (a layer without bias has no positive bias either)."""
-    return None if x is None else x.clip(0, np.inf)         # NumPy does this three times as fast as `maximum`
+    return None if x is None else x.clip(0, np.inf)         # on large float32 arrays three times as fast as `maximum`
 
 
 def negative(x):

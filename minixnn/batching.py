@@ -5,10 +5,12 @@ So whoever gives ten thousand images, or asks for fifty steps on each, gets them
 """
 import contextvars
 import ctypes
+import functools
 import math
 import os
 import sys
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -28,7 +30,8 @@ def keep_freed_memory(most=2 ** 28):
     Every layer makes arrays and frees them again, of the same sizes for each micro-batch. The C library on Linux gives
     large freed blocks back to the system, which clears every page anew when they are asked for: at a hundred digits a
     third of all the time. mallopt(3): blocks below 32 MiB come from the heap, and the heap is cut only when more than
-    `most` lies free. Other systems have no such call, and whoever has set MALLOC_TRIM_THRESHOLD_ knows better.
+    `most` lies free; every thread has a heap of its own. Other systems have no such call, and whoever has set
+    MALLOC_TRIM_THRESHOLD_ knows better.
     """
     if any(name in os.environ for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")):
         return False
@@ -52,11 +55,12 @@ def at_a_time(x, batch_size=None):
     return batch_size
 
 
-def in_batches(f, x, batch_size, *aligned):
+def in_batches(f, x, batch_size, *aligned, using=()):
     """f(x, *aligned) on `batch_size` images at a time, the parts put together. Result like f's, in x's dtype.
 
     x (N, ...). aligned: what belongs to the images and is cut with them: targets, starts, references. None, a
-    number, or an array of length 1 is for all images alike and handed over whole.
+    number, or an array of length 1 is for all images alike and handed over whole. using: see `side_by_side`, by which
+    every core may have such a micro-batch at work.
     """
     batch_size, N, whole = at_a_time(x, batch_size), len(x), None
     for value in aligned:
@@ -69,7 +73,7 @@ def in_batches(f, x, batch_size, *aligned):
 
     slices = [slice(n, n + batch_size) for n in range(0, max(N, 1), batch_size)]
     with looking_once():
-        for some, part in zip(slices, side_by_side(of_some, slices, x=x, batch_size=batch_size)):
+        for part, some in zip(side_by_side(of_some, slices, x=x, batch_size=batch_size, using=using), slices):
             if len(part) == N:                      # all in one batch
                 return part.astype(x.dtype, copy=False)
             if whole is None:
@@ -78,25 +82,50 @@ def in_batches(f, x, batch_size, *aligned):
     return whole
 
 
-def side_by_side(f, *values, x, batch_size=None):
+def side_by_side(f, *values, x, batch_size=None, using=()):
     """As map(f, *values), but several calls run at a time where the processor has several cores. Results in order.
 
-    x, batch_size: what the calls compute on, see `at_a_time`. BLAS shares large matrix products among the cores, but
-    those of a few digits are small, and all else that NumPy does is done by one core. So each core gets a call of its
-    own, and BLAS one thread for it. Not so on a GPU; nor for single images, photographs mostly, whose products are
-    large; nor under a debugger or profiler, which follow one thread. Whoever sets OPENBLAS_NUM_THREADS=1 keeps to one.
+    x, batch_size: what the calls compute on, see `at_a_time`. using: the rules and methods that f calls. BLAS shares
+    large matrix products among the cores, but those of a few digits are small, and all else that NumPy does is done by
+    one core. So each core gets a call of its own, and BLAS one thread for it. Not so on a GPU; nor for single images,
+    photographs mostly, whose products are large; nor with rules and methods that are not `ours`; nor under a debugger
+    or profiler, which follow one thread. Whoever starts Python with OPENBLAS_NUM_THREADS=1 keeps to one.
     """
-    threads = min(len(values[0]), MOST_THREADS, blas_threads())
-    alone = array_module(x) is not np or at_a_time(x, batch_size) == 1 or watched()
-    if threads < 2 or alone or not _cores.acquire(blocking=False):
+    threads, calls = min(MOST_THREADS, blas_threads()), len(values[0])
+    alone = array_module(x) is not np or at_a_time(x, batch_size) == 1 or not ours(using) or watched()
+    few = calls < 2 or 2 * calls < threads                  # then more cores would idle than work
+    if threads < 2 or few or alone or not _cores.acquire(blocking=False):
         yield from map(f, *values)
         return
+    settings, at_work = contextvars.copy_context(), deque()                 # numpy.errstate is one of the settings
     try:
-        settings = contextvars.copy_context()               # numpy.errstate is one of them
         with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-            yield from pool.map(lambda *value: settings.copy().run(f, *value), *values)
+            try:
+                for value in zip(*values):
+                    at_work.append(pool.submit(settings.copy().run, f, *value))
+                    if len(at_work) > threads:              # no further ahead, so that memory stays flat
+                        yield at_work.popleft().result()
+                while at_work:
+                    yield at_work.popleft().result()
+            finally:
+                for call in at_work:                        # after an error: what has not begun need not begin
+                    call.cancel()
     finally:
         _cores.release()
+
+
+def ours(value):
+    """Whether a rule or method, or a list of them, is made of minixnn's functions, which leave nothing behind.
+
+    What others write may print, collect, stop at a breakpoint or draw from a random generator: then order matters.
+    """
+    if isinstance(value, functools.partial):
+        value = [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, (list, tuple)):
+        return all(map(ours, value))
+    if callable(value):
+        return (getattr(value, "__module__", None) or "").partition(".")[0] == "minixnn"
+    return not isinstance(value, np.random.Generator)
 
 
 def watched():

@@ -156,12 +156,13 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
             return R.sum(axis=0), (R * R).sum(axis=0)
 
         total = squares = 0
-        for R, R_R in side_by_side(of_noisy, turns, map(draw, turns), x=x, batch_size=batch_size):
+        for R, R_R in side_by_side(of_noisy, turns, map(draw, turns), x=x, batch_size=batch_size,
+                                   using=method):
             total, squares = total + R, squares + R_R
         mean, mean_square = total / samples, squares / samples
         return {"mean": mean, "squared": mean_square, "variance": positive(mean_square - mean * mean)}[kind]
 
-    return in_batches(of_some, x, batch_size, target, start, streams)
+    return in_batches(of_some, x, batch_size, target, start, streams, using=method)
 
 
 def decided(net, x, target):

@@ -12,6 +12,8 @@ from small_networks import conv_layer, dense_layer
 
 from minixnn import Network, attribution, backend, batching
 from minixnn.layers import GlobalAvgPool, MaxPool2d, ReLU
+from minixnn.rules import composites, lrp
+from minixnn.rules import deep_taylor as dt
 
 FREES = """
 import resource
@@ -85,15 +87,21 @@ def test_results_come_in_order(two_cores):
     assert list(batching.side_by_side(of, [0, 1, 2, 3], iter("abcd"), x=DIGITS)) == list(enumerate("abcd"))
 
 
-def test_blas_has_one_thread_for_each_meanwhile_and_all_of_them_afterwards(two_cores):
+@pytest.fixture
+def two_blas_threads(two_cores):
+    """BLAS really has two threads, and must have them again in the end."""
     if not backend.LIBRARIES:
         pytest.skip("NumPy multiplies by another library than OpenBLAS here, or threadpoolctl is not installed")
-    before = backend.blas_threads()
+    with backend.OPENBLAS.limit(limits=2):
+        yield
+        assert backend.blas_threads() == 2
+
+
+def test_blas_has_one_thread_for_each_meanwhile_and_all_of_them_afterwards(two_blas_threads):
     assert list(batching.side_by_side(lambda k: backend.blas_threads(), range(4), x=DIGITS)) == [1] * 4
-    assert backend.blas_threads() == before
 
 
-def test_an_error_arrives_as_it_was_raised_and_leaves_the_cores_free(two_cores):
+def test_an_error_arrives_as_it_was_raised_and_leaves_the_cores_free(two_blas_threads):
     def of(k):
         raise KeyError(k)
 
@@ -103,11 +111,25 @@ def test_an_error_arrives_as_it_was_raised_and_leaves_the_cores_free(two_cores):
     assert not in_one_thread()
 
 
-def test_whoever_takes_one_result_only_leaves_the_cores_free(two_cores):
-    found = batching.side_by_side(abs, [-1, -2, -3], x=DIGITS)
+def test_whoever_takes_one_result_only_leaves_the_cores_free(two_blas_threads):
+    found = batching.side_by_side(abs, [-1, -2, -3], x=DIGITS, using=attribution.lrp)
     assert next(found) == 1
     found.close()
     assert not in_one_thread()
+
+
+def test_work_is_prepared_no_further_ahead_than_there_are_threads(two_cores):
+    prepared = []
+
+    def values():
+        for k in range(20):
+            prepared.append(k)
+            yield k
+
+    found = batching.side_by_side(lambda turn, k: k, range(20), values(), x=DIGITS)
+    for k in range(20):
+        assert next(found) == k and len(prepared) <= k + 3
+    assert list(found) == []
 
 
 def test_settings_for_the_thread_hold_for_all_work(two_cores):
@@ -128,6 +150,70 @@ def test_single_images_one_batch_and_the_device_are_no_work_for_several_threads(
     assert in_one_thread(batch_size=1)
     assert in_one_thread(values=[0])
     assert in_one_thread(x=standin_cupy.asarray(DIGITS))
+
+
+def test_many_cores_are_not_left_idle_by_a_few_calls(two_cores, monkeypatch):
+    monkeypatch.setattr(batching, "blas_threads", lambda: 16)
+    assert in_one_thread(values=range(3)) and not in_one_thread(values=range(4))
+
+
+def own_rule(layer, x, R):
+    return lrp.epsilon(layer, x, R)
+
+
+@pytest.mark.parametrize("mine", [
+    own_rule, [lrp.epsilon, None, own_rule], (None, [own_rule]), functools.partial(own_rule),
+    functools.partial(attribution.lrp, rules=own_rule), functools.partial(attribution.lrp, rules=[own_rule]),
+    functools.partial(attribution.smoothgrad, rng=np.random.default_rng(0)), len, lambda *given: 0])
+def test_what_others_wrote_is_called_by_one_thread_in_order(two_cores, mine):
+    assert not batching.ours(mine) and in_one_thread(using=mine)
+
+
+@pytest.mark.parametrize("ours", [
+    (), None, lrp.epsilon, [lrp.epsilon, None], [(lrp.epsilon, [None]), composites.alpha2_beta1],
+    functools.partial(dt.z_box, low=np.zeros(3), high=1), *attribution.METHODS.values()])
+def test_minixnns_own_rules_and_methods_are_called_by_several(two_cores, ours):
+    assert batching.ours(ours) and not in_one_thread(using=ours)
+
+
+def test_an_own_rule_and_an_own_method_stay_in_their_thread(two_cores):
+    seen = []
+
+    def rule(layer, x, R):
+        seen.append((threading.get_ident(), len(x)))
+        return lrp.epsilon(layer, x, R)
+
+    def method(net, x, target):
+        seen.append((threading.get_ident(), len(x)))
+        return x
+
+    rng = np.random.default_rng(0)
+    net, x = Network([dense_layer(rng, 3, 2)]), rng.normal(size=(7, 3))
+    attribution.lrp(net, x, rules=rule, batch_size=2)
+    attribution.smoothgrad(net, x, method=method, samples=3, batch_size=2)
+    attribution.smoothgrad(net, x[:1], method=method, samples=3, batch_size=2)
+    mine = threading.get_ident()
+    assert seen == [(mine, n) for n in [2, 2, 2, 1] + [2] * 9 + [2, 1] + [2, 1]]
+
+
+@pytest.mark.parametrize("batch_size", [2, 4])
+def test_noise_is_drawn_in_order_by_the_thread_that_asks(two_cores, monkeypatch, batch_size):
+    drawn = []
+
+    class Stream:
+        def standard_normal(self, shape):
+            drawn.append(threading.get_ident())
+            return np.zeros(shape)
+
+    class Source:
+        def spawn(self, n):
+            return [Stream() for _ in range(n)]
+
+    rng = np.random.default_rng(0)
+    net, x = Network([dense_layer(rng, 3, 2)]), rng.normal(size=(2, 3))
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Source())
+    attribution.smoothgrad(net, x, samples=6, batch_size=batch_size)
+    assert set(drawn) == {threading.get_ident()}
 
 
 def test_one_thread_of_blas_means_one_thread(two_cores, monkeypatch):
