@@ -33,7 +33,7 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=None)
 
     def of_some(x, target, start):
         return passes.lrp(net, x, target, rules, start)[0]
-    return in_batches(of_some, x, batch_size, target, start, using=rules)
+    return in_batches(of_some, x, batch_size, target, start, using=[net, rules])
 
 
 def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=None):
@@ -45,7 +45,7 @@ def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=No
         return passes.deep_taylor(net, x, target, low, high, start)[0]
     low, high = (bound.reshape((1,) * (x.ndim - bound.ndim) + bound.shape) if getattr(bound, "ndim", 0) else bound
                  for bound in (low, high))                  # an array gets the images' axes, to be cut with them
-    return in_batches(of_some, x, batch_size, target, start, low, high)
+    return in_batches(of_some, x, batch_size, target, start, low, high, using=net)
 
 
 def deeplift(net, x, target=None, x_ref=None, *, start=None, batch_size=None):
@@ -73,7 +73,7 @@ def _over_references(deeplift, net, x, target, x_ref, start, batch_size):
     total = 0
     for x_ref in references:
         x_ref = x_ref[None] if x_ref.ndim == x.ndim - 1 else x_ref
-        total = total + in_batches(of_some, x, batch_size, target, start, x_ref)
+        total = total + in_batches(of_some, x, batch_size, target, start, x_ref, using=net)
     return total / len(references)
 
 
@@ -112,12 +112,12 @@ def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=Non
             return fall.reshape(k, len(x), -1).sum(axis=2)[..., None, None, None]       # (k, N, 1, 1, 1)
 
         turns = in_turns(len(windows), x, batch_size)
-        for fall, some in zip(side_by_side(falls, turns, x=x, batch_size=batch_size), turns):
+        for fall, some in zip(side_by_side(falls, turns, x=x, batch_size=batch_size, using=net), turns):
             for n, (rows, columns) in enumerate(windows[some]):
                 total[:, rows, columns] += fall[n]
                 count[:, rows, columns] += 1
         return total / count
-    return in_batches(of_some, x, batch_size, target, start)
+    return in_batches(of_some, x, batch_size, target, start, using=net)
 
 
 def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None):

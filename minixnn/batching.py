@@ -85,11 +85,11 @@ def in_batches(f, x, batch_size, *aligned, using=()):
 def side_by_side(f, *values, x, batch_size=None, using=()):
     """As map(f, *values), but several calls run at a time where the processor has several cores. Results in order.
 
-    x, batch_size: what the calls compute on, see `at_a_time`. using: the rules and methods that f calls. BLAS shares
-    large matrix products among the cores, but those of a few digits are small, and all else that NumPy does is done by
-    one core. So each core gets a call of its own, and BLAS one thread for it. Not so on a GPU; nor for single images,
-    photographs mostly, whose products are large; nor with rules and methods that are not `ours`; nor under a debugger
-    or profiler, which follow one thread. Whoever starts Python with OPENBLAS_NUM_THREADS=1 keeps to one.
+    x, batch_size: what the calls compute on, see `at_a_time`. using: the network, rules and methods that f calls. BLAS
+    shares large matrix products among the cores, but those of a few digits are small, and all else that NumPy does is
+    done by one core. So each core gets a call of its own, and BLAS one thread for it. Not so on a GPU; nor for single
+    images, photographs mostly, whose products are large; nor with layers, rules and methods that are not `ours`; nor
+    under a debugger or profiler, which follow one thread. Started with OPENBLAS_NUM_THREADS=1, Python keeps to one.
     """
     threads, calls = min(MOST_THREADS, blas_threads()), len(values[0])
     alone = array_module(x) is not np or at_a_time(x, batch_size) == 1 or not ours(using) or watched()
@@ -115,7 +115,7 @@ def side_by_side(f, *values, x, batch_size=None, using=()):
 
 
 def ours(value):
-    """Whether a rule or method, or a list of them, is made of minixnn's functions, which leave nothing behind.
+    """Whether a rule, a method, a network or a list of such is minixnn's own work, which leaves nothing behind.
 
     What others write may print, collect, stop at a breakpoint or draw from a random generator: then order matters.
     """
@@ -123,9 +123,17 @@ def ours(value):
         value = [value.func, *value.args, *value.keywords.values()]
     if isinstance(value, (list, tuple)):
         return all(map(ours, value))
+    if hasattr(value, "forward"):               # a network, or a layer; a residual block has branches of layers
+        inside = [getattr(value, "layers", []), *getattr(value, "branches", {}).values()]
+        return written_here(type(value)) and ours(inside)
     if callable(value):
-        return (getattr(value, "__module__", None) or "").partition(".")[0] == "minixnn"
+        return written_here(value)
     return not isinstance(value, np.random.Generator)
+
+
+def written_here(value):
+    """Whether a function or class stands in a module of minixnn."""
+    return (getattr(value, "__module__", None) or "").partition(".")[0] == "minixnn"
 
 
 def watched():

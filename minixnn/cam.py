@@ -35,7 +35,7 @@ def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=
         dy = passes.one_hot(y, target) if start is None else passes.check_start(y, start)
         weights = dy @ net.layers[-1].W.T                                   # (N, K)
         return mix(A, weights)
-    return shown(in_batches(of_some, x, batch_size, target, start), x, resize)
+    return shown(in_batches(of_some, x, batch_size, target, start, using=net), x, resize)
 
 
 def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, start=None, batch_size=None):
@@ -52,7 +52,7 @@ def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, star
         g = passes.gradient(upper, A, target, start)[0]
         R = mix(A, g.mean(axis=(1, 2)))
         return positive(R) if rectify else R
-    return shown(in_batches(of_some, x, batch_size, target, start), x, resize)
+    return shown(in_batches(of_some, x, batch_size, target, start, using=net), x, resize)
 
 
 def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None):
@@ -73,7 +73,7 @@ def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=No
         usable = (g != 0) & (below != 0)
         alpha = usable / array_module(g).where(usable, below, 1)
         return positive(mix(A, (alpha * positive(g)).sum(axis=(1, 2))))
-    return shown(in_batches(of_some, x, batch_size, target, start), x, resize)
+    return shown(in_batches(of_some, x, batch_size, target, start, using=net), x, resize)
 
 
 def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=None):
@@ -82,7 +82,7 @@ def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=N
 
     def of_some(x, target, start):
         return passes.guided_backprop(net, x, target, start)[0]
-    return where * in_batches(of_some, x, batch_size, target, start)
+    return where * in_batches(of_some, x, batch_size, target, start, using=net)
 
 
 def head(net, x, layer=None):

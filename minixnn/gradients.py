@@ -18,7 +18,7 @@ def gradient(net, x, target=None, *, start=None, batch_size=None):
     """
     def of_some(x, target, start):
         return passes.gradient(net, x, target, start)[0]
-    return in_batches(of_some, x, batch_size, target, start)
+    return in_batches(of_some, x, batch_size, target, start, using=net)
 
 
 def sensitivity(net, x, target=None, *, start=None, batch_size=None):
@@ -49,14 +49,14 @@ def deconvnet(net, x, target=None, *, start=None, batch_size=None):
     """The signal of the deconvolutional network. Zeiler & Fergus 2014, section 2.1."""
     def of_some(x, target, start):
         return passes.deconvnet(net, x, target, start)[0]
-    return in_batches(of_some, x, batch_size, target, start)
+    return in_batches(of_some, x, batch_size, target, start, using=net)
 
 
 def guided_backprop(net, x, target=None, *, start=None, batch_size=None):
     """The signal of guided backpropagation. Springenberg et al. 2015."""
     def of_some(x, target, start):
         return passes.guided_backprop(net, x, target, start)[0]
-    return in_batches(of_some, x, batch_size, target, start)
+    return in_batches(of_some, x, batch_size, target, start, using=net)
 
 
 def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="midpoint", return_error=False, *,
@@ -88,9 +88,9 @@ def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="m
             return (column(weights[some], x) * dy.reshape(points.shape)).sum(axis=0)
 
         turns = in_turns(len(t), x, batch_size)
-        return (x - baseline) * sum(side_by_side(of_points, turns, x=x, batch_size=batch_size))
+        return (x - baseline) * sum(side_by_side(of_points, turns, x=x, batch_size=batch_size, using=net))
 
-    R = in_batches(of_some, x, batch_size, target, baseline, start)
+    R = in_batches(of_some, x, batch_size, target, baseline, start, using=net)
     if not return_error:
         return R
     y, y_baseline = net.predict(x, batch_size), net.predict(baseline, batch_size)
@@ -157,12 +157,12 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
 
         total = squares = 0
         for R, R_R in side_by_side(of_noisy, turns, map(draw, turns), x=x, batch_size=batch_size,
-                                   using=method):
+                                   using=[net, method]):
             total, squares = total + R, squares + R_R
         mean, mean_square = total / samples, squares / samples
         return {"mean": mean, "squared": mean_square, "variance": positive(mean_square - mean * mean)}[kind]
 
-    return in_batches(of_some, x, batch_size, target, start, streams, using=method)
+    return in_batches(of_some, x, batch_size, target, start, streams, using=[net, method])
 
 
 def decided(net, x, target):

@@ -40,7 +40,7 @@ class Network:
 
     def predict(self, x, batch_size=None):
         """As `forward`, `batch_size` images at a time (None: what suits the machine), so that memory stays flat."""
-        return in_batches(self.forward, x, batch_size)
+        return in_batches(self.forward, x, batch_size, using=self)
 
     def on(self, xp):
         """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""

@@ -11,7 +11,7 @@ import standin_cupy
 from small_networks import conv_layer, dense_layer
 
 from minixnn import Network, attribution, backend, batching
-from minixnn.layers import GlobalAvgPool, MaxPool2d, ReLU
+from minixnn.layers import Flatten, GlobalAvgPool, MaxPool2d, ReLU, Residual
 from minixnn.rules import composites, lrp
 from minixnn.rules import deep_taylor as dt
 
@@ -53,6 +53,10 @@ def test_whoever_has_set_the_c_library_is_left_alone():
 
 # --- several micro-batches at a time ---------------------------------------------------------------------------------
 
+METHODS = {**attribution.METHODS,
+           "integrated_gradients": functools.partial(attribution.integrated_gradients, steps=7),
+           "smoothgrad": functools.partial(attribution.smoothgrad, samples=7, kind="variance"),
+           "occlusion": functools.partial(attribution.occlusion, size=2)}
 DIGITS = np.zeros((4, 28, 28, 1), dtype="float32")
 
 
@@ -161,7 +165,12 @@ def own_rule(layer, x, R):
     return lrp.epsilon(layer, x, R)
 
 
+class OwnLayer(ReLU):
+    pass
+
+
 @pytest.mark.parametrize("mine", [
+    OwnLayer(), Network([ReLU(), OwnLayer()]), Network([Residual([ReLU()], [Flatten(), OwnLayer()])]),
     own_rule, [lrp.epsilon, None, own_rule], (None, [own_rule]), functools.partial(own_rule),
     functools.partial(attribution.lrp, rules=own_rule), functools.partial(attribution.lrp, rules=[own_rule]),
     functools.partial(attribution.smoothgrad, rng=np.random.default_rng(0)), len, lambda *given: 0])
@@ -170,10 +179,29 @@ def test_what_others_wrote_is_called_by_one_thread_in_order(two_cores, mine):
 
 
 @pytest.mark.parametrize("ours", [
-    (), None, lrp.epsilon, [lrp.epsilon, None], [(lrp.epsilon, [None]), composites.alpha2_beta1],
+    (), None, Network([ReLU(), Residual([ReLU(), Flatten()])]), lrp.epsilon, [lrp.epsilon, None],
+    [(lrp.epsilon, [None]), composites.alpha2_beta1],
     functools.partial(dt.z_box, low=np.zeros(3), high=1), *attribution.METHODS.values()])
 def test_minixnns_own_rules_and_methods_are_called_by_several(two_cores, ours):
     assert batching.ours(ours) and not in_one_thread(using=ours)
+
+
+@pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_calls_layers_of_others_in_its_thread(two_cores, name):
+    seen = set()
+
+    class Seen(ReLU):
+        def forward(self, x):
+            seen.add(threading.get_ident())
+            return super().forward(x)
+
+    rng = np.random.default_rng(0)
+    net = Network([conv_layer(rng, 2, 4), Seen(), GlobalAvgPool(), dense_layer(rng, 4, 3)])
+    METHODS[name](net, rng.random((5, 8, 8, 2)), batch_size=2)
+    METHODS[name](net, rng.random((1, 8, 8, 2)), batch_size=2)
+    net.predict(rng.random((5, 8, 8, 2)), batch_size=2)
+    assert seen == {threading.get_ident()}
 
 
 def test_an_own_rule_and_an_own_method_stay_in_their_thread(two_cores):
@@ -257,12 +285,6 @@ def test_a_debugger_that_uses_monitoring_is_seen(monkeypatch):
         assert batching.watched() and in_one_thread()
     finally:
         sys.monitoring.free_tool_id(sys.monitoring.DEBUGGER_ID)
-
-
-METHODS = {**attribution.METHODS,
-           "integrated_gradients": functools.partial(attribution.integrated_gradients, steps=7),
-           "smoothgrad": functools.partial(attribution.smoothgrad, samples=7, kind="variance"),
-           "occlusion": functools.partial(attribution.occlusion, size=2)}
 
 
 @pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")
