@@ -3,6 +3,7 @@
 A few dozen images keep a processor busy and their activations in its cache; a larger batch only moves more memory.
 So whoever gives ten thousand images, or asks for fifty steps on each, gets them explained a few dozen at a time.
 """
+import contextlib
 import contextvars
 import ctypes
 import functools
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from minixnn.backend import array_module, blas_threads, looking_once, one_blas_thread
+from minixnn.layers.residual import every_layer
 
 ON_HOST = 20_000            # numbers in the images of one batch: 25 digits, or one photograph
 ON_DEVICE = 160 * ON_HOST   # a GPU is busy only with more: some thousand digits, or some twenty photographs
@@ -92,26 +94,27 @@ def side_by_side(f, *values, x, batch_size=None, using=()):
     under a debugger or profiler, which follow one thread. Started with OPENBLAS_NUM_THREADS=1, Python keeps to one.
     """
     threads, calls = min(MOST_THREADS, blas_threads()), len(values[0])
-    alone = array_module(x) is not np or at_a_time(x, batch_size) == 1 or not ours(using) or watched()
-    few = calls < 2 or 2 * calls < threads                  # then more cores would idle than work
-    if threads < 2 or few or alone or not _cores.acquire(blocking=False):
+    worth_it = threads > 1 and calls > 1 and 2 * calls >= threads           # with fewer calls, cores would idle
+    if not (worth_it and for_several_cores(x, batch_size, using) and not watched() and _cores.acquire(blocking=False)):
         yield from map(f, *values)
         return
     settings, at_work = contextvars.copy_context(), deque()                 # numpy.errstate is one of the settings
-    try:
-        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-            try:
-                for value in zip(*values):
-                    at_work.append(pool.submit(settings.copy().run, f, *value))
-                    if len(at_work) > threads:              # no further ahead, so that memory stays flat
-                        yield at_work.popleft().result()
-                while at_work:
-                    yield at_work.popleft().result()
-            finally:
-                for call in at_work:                        # after an error: what has not begun need not begin
-                    call.cancel()
-    finally:
-        _cores.release()
+    with contextlib.ExitStack() as at_the_end:              # what is named last is done first
+        at_the_end.callback(_cores.release)
+        at_the_end.enter_context(one_blas_thread())
+        pool = ThreadPoolExecutor(threads)
+        at_the_end.callback(pool.shutdown, cancel_futures=True)             # after an error some calls may wait still
+        for value in zip(*values):
+            at_work.append(pool.submit(settings.copy().run, f, *value))
+            if len(at_work) > threads:                      # no further ahead, so that memory stays flat
+                yield at_work.popleft().result()
+        while at_work:
+            yield at_work.popleft().result()
+
+
+def for_several_cores(x, batch_size=None, using=()):
+    """Whether several cores may work on the images x: see `side_by_side`, which says why."""
+    return array_module(x) is np and at_a_time(x, batch_size) > 1 and ours(using)
 
 
 def ours(value):
@@ -123,9 +126,8 @@ def ours(value):
         value = [value.func, *value.args, *value.keywords.values()]
     if isinstance(value, (list, tuple)):
         return all(map(ours, value))
-    if hasattr(value, "forward"):               # a network, or a layer; a residual block has branches of layers
-        inside = [getattr(value, "layers", []), *getattr(value, "branches", {}).values()]
-        return written_here(type(value)) and ours(inside)
+    if hasattr(value, "forward"):               # a network, or a layer
+        return all(written_here(type(each)) for each in [value, *every_layer(getattr(value, "layers", [value]))])
     if callable(value):
         return written_here(value)
     return not isinstance(value, np.random.Generator)

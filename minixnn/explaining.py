@@ -14,7 +14,7 @@ import numpy as np
 
 from minixnn.attribution import METHODS
 from minixnn.backend import like, to_numpy
-from minixnn.batching import MOST_THREADS, at_a_time, ours
+from minixnn.batching import MOST_THREADS, at_a_time, for_several_cores
 from minixnn.progress import progress
 
 
@@ -41,8 +41,9 @@ def explain_to(path, net, images, method, target=None, batch_size=None, quiet=Fa
             raise ValueError(f"{part} belongs to another run, which differs in: {other}; finish that one, or delete "
                              f"{part} and {notes}")
     heatmaps = np.lib.format.open_memmap(part, "r+" if done else "w+", dtype=np.float32, shape=tuple(images.shape))
-    size = at_a_time(on.asarray(images[:1]), batch_size)
-    if batch_size is None and on is np and size > 1 and ours(explain):
+    first = on.asarray(images[:1])
+    size = at_a_time(first, batch_size)
+    if batch_size is None and for_several_cores(first, using=explain):
         size *= MOST_THREADS                                # the method itself shares them out among the cores
     for n in progress(range(done, N, size), "explaining", quiet):
         x = on.asarray(np.asarray(images[n:n + size], dtype=np.float32))

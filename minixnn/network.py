@@ -127,9 +127,8 @@ def _rows(layers, rules, x, place):
 
 def _stored(array, dtype, what):
     """`array` in the `dtype` of the file, if its numbers fit into that. NaN and infinity are kept out of files."""
-    if not np.isfinite(array).all():
-        raise ValueError(f"{what} has NaN or infinite numbers: the training that made it went astray, perhaps by too "
-                         "large a learning rate")
+    demand(np.isfinite(array).all(), f"{what} has NaN or infinite numbers: the training that made it went astray, "
+           "perhaps by too large a learning rate")
     if dtype is None:
         return array
     limit = np.finfo(dtype).max
@@ -148,8 +147,7 @@ def _rebuild(l, entry, arrays):
         if f"{l}.{name}" not in arrays:
             raise ValueError(f"the array {name} of layer {l} is missing")
         a = arrays[f"{l}.{name}"]
-        if not np.isfinite(a).all():
-            raise ValueError(f"the array {name} of layer {l} has NaN or infinite numbers")
+        demand(np.isfinite(a).all(), f"the array {name} of layer {l} has NaN or infinite numbers")
         mine[name] = a.astype(np.float32) if a.dtype == np.float16 else a
     return getattr(kinds, entry["kind"])(**mine, **entry["settings"])
 

@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 import time
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -62,6 +62,7 @@ def minixnn(work, batch):
             "SmoothGrad, 50": lambda: attribution.smoothgrad(net, x, 0, samples=50)}[work]
 
 
+@cache                                          # every table asks again, and VGG-16 takes seconds to build
 def floor(work, batch):
     """Multiply-adds that the rules of a piece of work cannot do without: matrix products alone, in so many passes.
 
