@@ -15,7 +15,7 @@ project, author, release = "minixnn", "The minixnn authors", minixnn.__version__
 project_copyright = author
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery",
-              "anchors", "mathml", "plain_docstrings", "rule_table"]
+              "anchors", "api_pages", "mathml", "plain_docstrings", "rule_table"]
 exclude_patterns = ["_build", "lessons/index.rst", "lessons/backreferences",     # course.rst is the index
                     "speed_notes.md"]                                   # part of speed.md
 default_role, highlight_language = "code", "none"

@@ -12,7 +12,8 @@ recognition*.
 """
 import numpy as np
 
-from minixnn import Dense, Network, ReLU, datasets, diagrams, models, passes, plot
+from minixnn import Dense, Network, ReLU, datasets, models, passes, plot
+from minixnn.plot import diagrams
 
 # %%
 # A network to be followed by head

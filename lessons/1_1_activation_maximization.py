@@ -12,7 +12,8 @@ Erhan et al. 2009, *Visualizing higher-layer features of a deep network*.
 """
 import numpy as np
 
-from minixnn import Dense, Network, datasets, diagrams, models, passes, plot, synthesis, train
+from minixnn import Dense, Network, datasets, models, passes, plot, synthesis, train
+from minixnn.plot import diagrams
 
 # %%
 # A climb in the space of images

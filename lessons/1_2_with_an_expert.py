@@ -11,7 +11,8 @@ follow from Bayes' rule, and that the likeliest image is not a typical one.
 """
 import numpy as np
 
-from minixnn import Dense, Network, datasets, density, models, plot, synthesis, train
+from minixnn import Dense, Network, datasets, models, plot, synthesis, train
+from minixnn.synthesis import density
 
 # %%
 # Two judges

@@ -13,7 +13,8 @@ Dosovitskiy & Brox 2016, *Generating images with perceptual similarity metrics b
 """
 import numpy as np
 
-from minixnn import Dense, Network, datasets, generator, models, plot, synthesis, train
+from minixnn import Dense, Network, datasets, models, plot, synthesis, train
+from minixnn.synthesis import generator
 
 # %%
 # Choose a code, not pixels

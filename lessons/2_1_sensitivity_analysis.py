@@ -12,7 +12,8 @@ Baehrens et al. 2010, *How to explain individual classification decisions*.
 """
 import numpy as np
 
-from minixnn import Dense, Network, attribution, datasets, diagrams, models, passes, plot
+from minixnn import Dense, Network, attribution, datasets, models, passes, plot
+from minixnn.plot import diagrams
 
 # %%
 # The definition

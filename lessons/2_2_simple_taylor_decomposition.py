@@ -12,7 +12,8 @@ Bach et al. 2015, *On pixel-wise explanations for non-linear classifier decision
 """
 import numpy as np
 
-from minixnn import Dense, Network, ReLU, attribution, datasets, diagrams, models, passes, plot
+from minixnn import Dense, Network, ReLU, attribution, datasets, models, passes, plot
+from minixnn.plot import diagrams
 
 # %%
 # A decomposition, not a slope

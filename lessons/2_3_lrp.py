@@ -14,7 +14,8 @@ from functools import partial
 
 import numpy as np
 
-from minixnn import Dense, Network, ReLU, datasets, diagrams, models, passes, plot
+from minixnn import Dense, Network, ReLU, datasets, models, passes, plot
+from minixnn.plot import diagrams
 from minixnn.rules import composites, lrp
 
 # %%

@@ -13,7 +13,8 @@ methods*.
 """
 import numpy as np
 
-from minixnn import Dense, Network, ReLU, attribution, datasets, diagrams, models, passes, plot
+from minixnn import Dense, Network, ReLU, attribution, datasets, models, passes, plot
+from minixnn.plot import diagrams
 
 # %%
 # Differences instead of derivatives

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from minixnn import Dense, Flatten, GlobalAvgPool, Network, attribution, datasets, metrics, models, passes, plot
-from minixnn.cam import bilinear
+from minixnn.attribution.cam import bilinear
 
 COUNT = 500             # scenes to measure on
 

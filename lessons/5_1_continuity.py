@@ -11,7 +11,8 @@ from; and which methods jump when a digit slides across the image.
 """
 import numpy as np
 
-from minixnn import Dense, Network, ReLU, datasets, diagrams, metrics, models, passes, plot
+from minixnn import Dense, Network, ReLU, datasets, metrics, models, passes, plot
+from minixnn.plot import diagrams
 from minixnn.attribution import METHODS
 from minixnn.rules import deep_taylor
 

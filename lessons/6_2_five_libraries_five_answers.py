@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from minixnn import Dense, datasets, models, passes, plot
-from minixnn.backend import negative, positive, stabilize
+from minixnn.arrays import negative, positive, stabilize
 from minixnn.rules import deep_taylor, lrp
 
 # %%

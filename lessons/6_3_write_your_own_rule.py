@@ -13,7 +13,7 @@ import numpy as np
 
 from minixnn import Dense, datasets, metrics, models, passes, plot
 from minixnn.attribution import lrp as explain
-from minixnn.backend import stabilize
+from minixnn.arrays import stabilize
 from minixnn.ledger import ledger
 from minixnn.rules import composites, lrp
 

@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from minixnn import datasets, models, passes, plot
-from minixnn.backend import array_module, to_numpy
+from minixnn.arrays import array_module, to_numpy
 from minixnn.rules import composites, lrp
 
 # %%

@@ -18,7 +18,7 @@ import numpy as np
 
 from minixnn import Network, attribution, datasets, models, passes, plot
 from minixnn.rules import composites, lrp
-from minixnn.vgg import BLOCKS, HIGH, LOW, layer_index
+from minixnn.models.vgg import BLOCKS, HIGH, LOW, layer_index
 
 SAMPLES = 3                                                 # noisy copies of each photograph for SmoothGrad
 

@@ -15,8 +15,10 @@ from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 
 __version__ = "0.1.0"
-SUBMODULES = ["attribution", "backend", "datasets", "density", "diagrams", "generator", "interop", "layers", "ledger",
-              "metrics", "models", "network", "passes", "plot", "rules", "synthesis", "train"]
+SUBMODULES = ["arrays", "attribution", "datasets", "interop", "layers", "ledger", "metrics", "models", "network",
+              "passes", "plot", "rules", "synthesis", "train"]
+FORMER = {"backend": "arrays", "density": "synthesis.density", "diagrams": "plot.diagrams",
+          "generator": "synthesis.generator"}                   # from minixnn import diagrams, as older programs do
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dense", "Dropout", "Flatten", "GlobalAvgPool",
            "MaxPool2d", "Network", "ReLU", "Residual", "Sigmoid", "Softplus", "SumPool2d", "Tanh", "Unflatten",
            "fold_batch_norm", *SUBMODULES]
@@ -24,6 +26,6 @@ __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dense", "
 
 def __getattr__(name):
     """Import a submodule when it is first asked for, so that `import minixnn` costs no more than numpy."""
-    if name in SUBMODULES:
-        return importlib.import_module(f"minixnn.{name}")
+    if name in SUBMODULES or name in FORMER:
+        return importlib.import_module(f"minixnn.{FORMER.get(name, name)}")
     raise AttributeError(f"module 'minixnn' has no attribute {name!r}")

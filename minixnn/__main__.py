@@ -1,4 +1,4 @@
-"""python -m minixnn: see `cli.py`."""
+"""python -m minixnn: see `cli/main.py`."""
 import sys
 
 from minixnn.cli import main

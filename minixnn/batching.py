@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from minixnn.backend import array_module, blas_threads, looking_once, one_blas_thread
+from minixnn.arrays import array_module, blas_threads, looking_once, one_blas_thread
 from minixnn.layers.residual import every_layer
 
 ON_HOST = 20_000            # numbers in the images of one batch: 25 digits, or one photograph

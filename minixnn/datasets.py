@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from minixnn.backend import array_module, like
+from minixnn.arrays import array_module, like
 
 DATA = pathlib.Path(__file__).parent / "data"
 PHOTOS = pathlib.Path(__file__).parents[1] / "lessons" / "data" / "photos"

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 
 from minixnn import layers as kinds
-from minixnn.backend import array_module, demand, to_numpy
+from minixnn.arrays import array_module, demand, to_numpy
 from minixnn.batching import in_batches
 
 VERSION = 1             # of the file format; raised when an older reader could misunderstand a newer file

@@ -11,12 +11,11 @@ import warnings
 
 import numpy as np
 
-from minixnn import reveal_cancel
-from minixnn.backend import array_module, demand, like, looking_once, negative, positive, to_numpy
+from minixnn.arrays import array_module, demand, like, looking_once, negative, positive, to_numpy
 from minixnn.layers import Affine
 from minixnn.layers.base import recalling
 from minixnn.layers.residual import every_layer
-from minixnn.rules import composites, lrp as _lrp
+from minixnn.rules import composites, lrp as _lrp, reveal_cancel
 
 
 def gradient(net, x, target=None, start=None):

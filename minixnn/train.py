@@ -8,7 +8,7 @@
 """
 import math
 
-from minixnn.backend import array_module, like, to_numpy
+from minixnn.arrays import array_module, like, to_numpy
 from minixnn.layers.base import recalling
 from minixnn.network import check_input
 from minixnn.progress import progress

@@ -7,7 +7,8 @@ import small_networks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minixnn import Network, attribution, gradients, passes
+from minixnn import Network, attribution, passes
+from minixnn.attribution.gradients import path
 from minixnn.attribution import METHODS
 from minixnn.layers import Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool2d, ReLU, Tanh
 from minixnn.layers.base import Layer
@@ -197,7 +198,7 @@ def test_on_the_diagonal_the_derivative_of_zero_at_zero_shares_equally():
 @pytest.mark.parametrize("method", QUADRATURES)
 @pytest.mark.parametrize("steps", [1, 2, 7, 50])
 def test_the_weights_sum_to_one_and_the_points_lie_on_the_path(method, steps):
-    t, weights = gradients.path(steps, method)
+    t, weights = path(steps, method)
     assert sum(weights) == pytest.approx(1, abs=1e-14) and len(t) == len(weights)
     assert t.min() >= 0 and t.max() <= 1
     middle = {"left": .5 - .5 / steps, "right": .5 + .5 / steps}.get(method, .5)

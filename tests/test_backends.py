@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import standin_cupy
 
-from minixnn import (attribution, backend, batching, datasets, density, generator, layers, ledger, metrics,
-                     passes, sanity, synthesis)
-from minixnn.explaining import explain_to
+from minixnn import arrays, attribution, batching, datasets, layers, ledger, metrics, passes, synthesis
+from minixnn.cli.to_file import explain_to
 from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten,
                             GlobalAvgPool, MaxPool2d, ReLU, Residual, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
 from minixnn.layers.norm import fold_batch_norm
+from minixnn.metrics import randomization as sanity
 from minixnn.network import Network
 from minixnn.rules import composites, deep_taylor, lrp, root_points
+from minixnn.synthesis import density, generator
 from minixnn.train import SGD, Adam, accuracy, cross_entropy, fit, softmax
 
 pytestmark = pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")       # the networks here have some
@@ -45,11 +46,11 @@ def assert_same(came, expected, xp, dtype="float32"):
     elif type(expected) is float:
         assert came == pytest.approx(expected, rel=1e-4)
     else:
-        assert backend.array_module(came) is xp
+        assert arrays.array_module(came) is xp
         assert came.dtype == expected.dtype and came.shape == expected.shape
         assert expected.dtype == dtype or expected.dtype.kind != "f"
         size = np.abs(expected).max(initial=1e-6, where=np.isfinite(expected))
-        np.testing.assert_allclose(backend.to_numpy(came), expected, rtol=1e-4, atol=1e-4 * size)
+        np.testing.assert_allclose(arrays.to_numpy(came), expected, rtol=1e-4, atol=1e-4 * size)
 
 
 @contextlib.contextmanager
@@ -176,9 +177,9 @@ PASSES = {
     "gradient": passes.gradient, "deconvnet": passes.deconvnet, "guided_backprop": passes.guided_backprop,
     "lrp": passes.lrp, "deep_taylor": passes.deep_taylor,
     "deep_taylor, bounds": partial(passes.deep_taylor, low=0, high=1),
-    "deeplift": lambda net, x, **more: passes.deeplift(net, x, backend.like(x, X_REF), **more),
+    "deeplift": lambda net, x, **more: passes.deeplift(net, x, arrays.like(x, X_REF), **more),
     "deeplift_reveal_cancel": lambda net, x, **more: passes.deeplift_reveal_cancel(
-        net, x, backend.like(x, X_REF), **more),
+        net, x, arrays.like(x, X_REF), **more),
     **{f"composite {name}": partial(passes.lrp, rules=getattr(composites, name)) for name in (
         "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
         "epsilon_gamma_box", "deep_taylor")},
@@ -208,47 +209,47 @@ def test_a_rule_outside_its_domain_says_so_in_a_pass_and_by_itself(xp):
         passes.lrp(net, x, rules=lrp.gamma)
     with pytest.raises(ValueError, match="z_plus got negative inputs"):
         deep_taylor.z_plus(net.layers[0], x, x[:, :4])
-    assert np.isfinite(backend.to_numpy(passes.lrp(net, abs(x), rules=[lrp.gamma, None, lrp.epsilon])[0])).all()
+    assert np.isfinite(arrays.to_numpy(passes.lrp(net, abs(x), rules=[lrp.gamma, None, lrp.epsilon])[0])).all()
 
 
 def test_the_first_condition_that_fails_is_the_one_reported(xp):
     with pytest.raises(ValueError, match="second"):
-        with backend.looking_once():
+        with arrays.looking_once():
             for ok, message in (True, "first"), (False, "second"), (False, "third"):
-                backend.demand(xp.asarray(ok), message)
+                arrays.demand(xp.asarray(ok), message)
 
 
 def test_a_pass_within_a_pass_is_looked_at_once_by_the_outer_one():
     with standin_cupy.waiting() as waits:
-        with backend.looking_once():
+        with arrays.looking_once():
             for _ in range(3):
-                with backend.looking_once():
-                    backend.demand(standin_cupy.asarray(True), "")
+                with arrays.looking_once():
+                    arrays.demand(standin_cupy.asarray(True), "")
             assert waits == []
     assert len(waits) == 1
 
 
 def test_an_error_in_a_pass_leaves_no_condition_behind():
     with pytest.raises(RuntimeError, match="elsewhere"):
-        with backend.looking_once():
-            backend.demand(standin_cupy.asarray(False), "never looked at")
+        with arrays.looking_once():
+            arrays.demand(standin_cupy.asarray(False), "never looked at")
             raise RuntimeError("elsewhere")
-    with backend.looking_once():
-        backend.demand(standin_cupy.asarray(True), "looked at")
+    with arrays.looking_once():
+        arrays.demand(standin_cupy.asarray(True), "looked at")
     with pytest.raises(ValueError, match="outside of any pass"):
-        backend.demand(standin_cupy.asarray(False), "outside of any pass")
+        arrays.demand(standin_cupy.asarray(False), "outside of any pass")
 
 
 def test_arrays_that_are_none_are_refused_in_a_sentence():
     for wrong in ([[1.0]], 1.0, None):
         with pytest.raises(TypeError, match="expected a NumPy or CuPy array"):
-            backend.array_module(wrong)
+            arrays.array_module(wrong)
 
 
 def test_to_numpy_and_like_move_there_and_back(xp):
-    there = backend.like(xp.asarray(X), X_REF)
-    assert backend.array_module(there) is xp
-    assert type(backend.to_numpy(there)) is np.ndarray and (backend.to_numpy(there) == X_REF).all()
+    there = arrays.like(xp.asarray(X), X_REF)
+    assert arrays.array_module(there) is xp
+    assert type(arrays.to_numpy(there)) is np.ndarray and (arrays.to_numpy(there) == X_REF).all()
 
 
 def test_a_network_moves_as_a_copy_and_predicts_in_batches(xp):

@@ -10,7 +10,7 @@ import pytest
 import standin_cupy
 from small_networks import conv_layer, dense_layer
 
-from minixnn import Network, attribution, backend, batching
+from minixnn import Network, arrays, attribution, batching
 from minixnn.layers import Flatten, GlobalAvgPool, MaxPool2d, ReLU, Residual
 from minixnn.rules import composites, lrp
 from minixnn.rules import deep_taylor as dt
@@ -94,15 +94,15 @@ def test_results_come_in_order(two_cores):
 @pytest.fixture
 def two_blas_threads(two_cores):
     """BLAS really has two threads, and must have them again in the end."""
-    if not backend.LIBRARIES:
+    if not arrays.LIBRARIES:
         pytest.skip("NumPy multiplies by another library than OpenBLAS here, or threadpoolctl is not installed")
-    with backend.OPENBLAS.limit(limits=2):
+    with arrays.OPENBLAS.limit(limits=2):
         yield
-        assert backend.blas_threads() == 2
+        assert arrays.blas_threads() == 2
 
 
 def test_blas_has_one_thread_for_each_meanwhile_and_all_of_them_afterwards(two_blas_threads):
-    assert list(batching.side_by_side(lambda k: backend.blas_threads(), range(4), x=DIGITS)) == [1] * 4
+    assert list(batching.side_by_side(lambda k: arrays.blas_threads(), range(4), x=DIGITS)) == [1] * 4
 
 
 def test_an_error_arrives_as_it_was_raised_and_leaves_the_cores_free(two_blas_threads):
@@ -254,9 +254,9 @@ def test_without_threadpoolctl_all_is_done_by_one_thread():
 import sys
 sys.modules["threadpoolctl"] = None             # importing it fails
 import numpy as np
-from minixnn import attribution, backend, batching, models
-assert backend.blas_threads() == 1 and not backend.SMALL_AT_ONCE
-with backend.one_blas_thread():
+from minixnn import arrays, attribution, batching, models
+assert arrays.blas_threads() == 1 and not arrays.SMALL_AT_ONCE
+with arrays.one_blas_thread():
     print(attribution.lrp(models.load("dense"), np.ones((60, 28, 28, 1), "float32")).shape)
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

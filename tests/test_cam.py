@@ -6,7 +6,8 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minixnn import Network, attribution, cam as cams, passes
+from minixnn import Network, attribution, passes
+from minixnn.attribution.cam import bilinear
 from minixnn.layers import Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool2d, ReLU
 
 MAPS = [attribution.grad_cam, attribution.grad_cam_plus_plus]
@@ -52,7 +53,7 @@ def test_on_a_head_of_global_average_pooling_grad_cam_is_cam_over_the_number_of_
     pixels = R.shape[1] * R.shape[2]
     close(attribution.grad_cam(net, x, target, resize=False, rectify=False), R / pixels)
     close(attribution.grad_cam(net, x, target, resize=False), np.maximum(R, 0) / pixels)
-    close(attribution.grad_cam(net, x, target), cams.bilinear(np.maximum(R, 0) / pixels, shape[:2])[..., None]
+    close(attribution.grad_cam(net, x, target), bilinear(np.maximum(R, 0) / pixels, shape[:2])[..., None]
           * np.ones(shape[2]))
 
 
@@ -151,7 +152,7 @@ def test_maps_take_a_contrast_as_start():
 def test_bilinear_is_the_definition_and_keeps_corners_and_planes(seed, h, w, H, W):
     rng = np.random.default_rng(seed)
     maps = rng.normal(size=(2, h, w))
-    R = cams.bilinear(maps, (H, W))
+    R = bilinear(maps, (H, W))
     assert R.shape == (2, H, W)
     for i in range(H):
         for j in range(W):
@@ -164,7 +165,7 @@ def test_bilinear_is_the_definition_and_keeps_corners_and_planes(seed, h, w, H, 
                   + v * ((1 - u) * maps[:, below, left] + u * maps[:, below, right]))
     if H > 1 and W > 1:
         close(R[:, [0, 0, -1, -1], [0, -1, 0, -1]], maps[:, [0, 0, -1, -1], [0, -1, 0, -1]])
-    close(cams.bilinear(maps, (h, w)), maps)
+    close(bilinear(maps, (h, w)), maps)
 
 
 @pytest.mark.parametrize("C", [1, 3])

@@ -12,8 +12,8 @@ from PIL import Image
 
 from minixnn import attribution, datasets, models
 from minixnn.cli import main
-from minixnn.explaining import explain_to
-from minixnn.pictures import asked_for, read
+from minixnn.cli.to_file import explain_to
+from minixnn.cli.images import asked_for, read
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from minixnn import Dense, Network, ReLU, diagrams, passes, plot
+from minixnn import Dense, Network, ReLU, passes, plot
+from minixnn.plot import diagrams
 
 pytest.importorskip("matplotlib").use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")

@@ -16,7 +16,7 @@ from minixnn.network import Network
 from minixnn.passes import deep_taylor as deep_taylor_pass
 from minixnn.passes import lrp as lrp_pass
 from minixnn.rules import composites, deep_taylor, lrp
-from minixnn.rules.accounts import ACCOUNTS, Withheld, account_of
+from minixnn.ledger.accounts import ACCOUNTS, Withheld, account_of
 
 ANY_X = [lrp.epsilon, partial(lrp.epsilon, epsilon=0), partial(lrp.epsilon, epsilon=0.5), lrp.gamma_signed,
          partial(lrp.gamma_signed, gamma=0), partial(lrp.gamma_signed, gamma=3.0), lrp.alpha_beta,

@@ -14,7 +14,7 @@ from minixnn.metrics import (continuity, inside_box, localization, mean_and_erro
                              sanity_check, selectivity, translate)
 from minixnn.network import Network
 from minixnn.rules import deep_taylor
-from minixnn.sanity import reinitialized, shuffled
+from minixnn.metrics.randomization import reinitialized, shuffled
 
 
 def classifier(rng, size=8, channels=1, classes=3):

@@ -79,9 +79,10 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 def test_training_starts_from_a_seed_and_leaves_weights_and_record(tmp_path, monkeypatch, capsys):
     """The recipe itself, on a handful of digits: the same seed, the same file; the record is updated."""
     train, test = ([a[:200] for a in datasets.mnist(split)] for split in ("train", "test"))
-    monkeypatch.setattr(models, "DATA", tmp_path)
-    monkeypatch.setattr(models, "RECORD", tmp_path / "models.json")
-    monkeypatch.setitem(models.RECIPES, "dense", (models.dense, lambda: (train, test, None), 1, 1e-3))
+    for module in (models, models.recipes):
+        monkeypatch.setattr(module, "DATA", tmp_path)
+        monkeypatch.setattr(module, "RECORD", tmp_path / "models.json")
+    monkeypatch.setitem(models.RECIPES, "dense", (models.recipes.dense, lambda: (train, test, None), 1, 1e-3))
     models.train("dense", seed=3)
     first = (models.load("dense").layers[2].W.copy(), models.record("dense"))
     models.train("dense", seed=3, epochs=1)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from minixnn import attribution, passes
-from minixnn.backend import negative, positive, stabilize
+from minixnn.arrays import negative, positive, stabilize
 from minixnn.layers import AvgPool2d, Conv2d, Dense, Elementwise, Flatten, MaxPool2d, ReLU
 from minixnn.ledger import audit, ledger
 from minixnn.metrics import continuity, localization, sanity_check, selectivity
 from minixnn.network import Network
 from minixnn.rules import composites, lrp
-from minixnn.rules.accounts import ACCOUNTS, division
+from minixnn.ledger.accounts import ACCOUNTS, division
 
 
 # The rule: LRP-0 on weights sharpened to a power, signs kept, biases left out. Written by a user, in ten lines.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minixnn import Network, attribution, passes
-from minixnn.backend import to_numpy
+from minixnn.arrays import to_numpy
 from minixnn.layers import (AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d,
                             ReLU, Residual, Tanh)
 from minixnn.layers.norm import fold_batch_norm

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_layers import assert_same, host, on
 
-from minixnn.backend import positive, stabilize
+from minixnn.arrays import positive, stabilize
 from minixnn.layers import AvgPool2d, Conv2d, Dense, GlobalAvgPool, MaxPool2d, SumPool2d
 from minixnn.rules import deep_taylor as dt
 from minixnn.rules import lrp

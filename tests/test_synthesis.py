@@ -2,9 +2,10 @@
 import numpy as np
 import pytest
 
-from minixnn import Dense, Flatten, Network, ReLU, Unflatten, datasets, generator, models, passes, synthesis
-from minixnn.backend import array_module, to_numpy
-from minixnn.density import GaussianMixture
+from minixnn import Dense, Flatten, Network, ReLU, Unflatten, datasets, models, passes, synthesis
+from minixnn.synthesis import generator
+from minixnn.arrays import array_module, to_numpy
+from minixnn.synthesis.density import GaussianMixture
 
 RNG = np.random.default_rng
 W = RNG(1).normal(size=(6, 3))                          # a linear network: three classes of 2 x 3 pixels

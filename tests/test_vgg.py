@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from minixnn import Dense, Network, attribution, datasets, models, passes, vgg
+from minixnn import Dense, Network, attribution, datasets, models, passes
+from minixnn.models import vgg
 from minixnn.layers import Conv2d, Flatten, MaxPool2d, ReLU
 
 

@@ -1,7 +1,7 @@
 """A Network becomes a torch `nn.Sequential`: the way back from `minixnn.interop.torch`."""
 import numpy as np
 
-from minixnn.backend import to_numpy
+from minixnn.arrays import to_numpy
 from minixnn.interop import layout
 
 EXACT = 50          # torch's Softplus is the identity above its threshold; above 50 that is so to the last bit

@@ -1,5 +1,5 @@
 """Elementwise nonlinearities: ReLU, Sigmoid, Tanh, Softplus. Each gives f and its derivative."""
-from minixnn.backend import array_module, positive
+from minixnn.arrays import array_module, positive
 from minixnn.layers.base import Elementwise
 
 

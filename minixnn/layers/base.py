@@ -15,7 +15,7 @@ Shapes in the comments: N images, H x W pixels, C channels in, O channels (or un
 import copy
 from functools import partial
 
-from minixnn.backend import array_module
+from minixnn.arrays import array_module
 
 
 class Layer:

@@ -11,7 +11,7 @@ copied one after the other into the same buffer. `tests/oracles.py` has the slow
 """
 import numpy as np
 
-from minixnn.backend import array_module, product
+from minixnn.arrays import array_module, product
 from minixnn.layers.base import Affine, expect_arrays, expect_rank
 from minixnn.layers.dense import draw
 from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add

@@ -1,7 +1,7 @@
 """Pooling layers: the maximum, the average or the sum over windows of an image, channel by channel."""
 import numpy as np
 
-from minixnn.backend import array_module
+from minixnn.arrays import array_module
 from minixnn.layers.base import Affine, Layer, expect_rank, twin_recalling
 from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
 

@@ -1,6 +1,6 @@
 """The residual block: two branches whose outputs are added. He et al. 2016 (arXiv 1512.03385)."""
 import minixnn.layers
-from minixnn.backend import stabilize
+from minixnn.arrays import stabilize
 from minixnn.layers.base import Affine, Layer, recalling
 
 

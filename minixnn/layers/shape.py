@@ -1,7 +1,7 @@
 """Layers that move numbers about without computing: Flatten, Unflatten, and Dropout when it is not training."""
 import math
 
-from minixnn.backend import like
+from minixnn.arrays import like
 from minixnn.layers.base import Layer
 
 

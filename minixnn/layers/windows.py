@@ -5,7 +5,7 @@ holds the arithmetic both need, and none of theirs.
 """
 from operator import index                      # a whole number, be it Python's or NumPy's; else TypeError
 
-from minixnn.backend import array_module
+from minixnn.arrays import array_module
 
 
 def pair(value, name):

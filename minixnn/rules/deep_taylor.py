@@ -13,7 +13,7 @@ None of the three gives anything to the bias: where b_k > 0 the theory does not 
 """
 import numpy as np
 
-from minixnn.backend import array_module, demand, negative, positive, stabilize
+from minixnn.arrays import array_module, demand, negative, positive, stabilize
 
 
 def w_square(layer, x, R):

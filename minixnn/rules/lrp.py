@@ -12,7 +12,7 @@ which is why the same four lines serve a dense layer and a convolution (Montavon
 Notation: z_jk = x_j w_jk is the contribution of input j to output k; v+ = max(v, 0), v- = min(v, 0).
 "Absorbed" relevance is what a bias or the stabiliser keeps: it does not arrive at the inputs.
 """
-from minixnn.backend import array_module, demand, negative, positive, stabilize
+from minixnn.arrays import array_module, demand, negative, positive, stabilize
 
 
 def epsilon(layer, x, R, epsilon=1e-6):

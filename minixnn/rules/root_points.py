@@ -20,7 +20,7 @@ the rules never compute it. A neuron that is zero at x already is its own root a
 import functools
 import warnings
 
-from minixnn.backend import array_module, demand, positive, stabilize
+from minixnn.arrays import array_module, demand, positive, stabilize
 from minixnn.layers import Dense
 from minixnn.rules import deep_taylor
 

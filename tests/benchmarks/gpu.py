@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 
 from minixnn import models, passes
-from minixnn.backend import array_module, to_numpy
+from minixnn.arrays import array_module, to_numpy
 from minixnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
 from minixnn.network import Network
 from minixnn.rules import composites

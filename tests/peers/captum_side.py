@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from minixnn import attribution, layers, passes
-from minixnn.backend import positive
-from minixnn.cam import head
+from minixnn.arrays import positive
+from minixnn.attribution.cam import head
 from minixnn.rules import composites, lrp
 from tests.peers import networks
 from tests.peers.agreement import ALL, RELU, Comparison

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minixnn import Network, attribution, datasets, models, passes
-from minixnn import vgg as vgg_files
+from minixnn.models import vgg as vgg_files
 from minixnn.interop import checkpoints, from_checkpoint
 from minixnn.interop import to_torch as to_torch_module
 from minixnn.layers import BatchNorm2d

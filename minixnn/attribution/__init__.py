@@ -1,0 +1,55 @@
+"""Heatmaps: one function a method, and `METHODS`, the dictionary of them all.
+
+    R = attribution.lrp(net, images, target=labels, rules=composites.epsilon_plus)        # like images
+    for name, method in METHODS.items():
+        R = method(net, images, labels)
+
+Every function is f(net, x, target=None, *, batch_size=None, ...) -> array of x's shape and dtype. target: None (the
+largest output of each image), an int, or one int an image. start: what a pass starts from in place of the
+target, an array of the output's shape. Images are explained `batch_size` at a time, by default as many as suit the
+machine (`batching.at_a_time`). Whoever wants to see the layers on the way calls `minixnn.passes` instead.
+"""
+from functools import partial
+
+from minixnn.attribution.cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam
+from minixnn.attribution.gradients import (deconvnet, gradient, gradient_times_input, guided_backprop,
+                                           integrated_gradients, saliency, sensitivity, smoothgrad)
+from minixnn.attribution.occlusion import occlusion
+from minixnn.attribution.relevance import deep_taylor, deeplift, deeplift_reveal_cancel, lrp
+from minixnn.attribution.starts import channel, contrast, similarity, unit
+from minixnn.rules import composites
+from minixnn.rules import lrp as _lrp
+
+__all__ = ["METHODS", "cam", "channel", "contrast", "deconvnet", "deep_taylor", "deeplift", "deeplift_reveal_cancel",
+           "grad_cam", "grad_cam_plus_plus", "gradient", "gradient_times_input", "guided_backprop", "guided_grad_cam",
+           "integrated_gradients", "lrp", "occlusion", "saliency", "sensitivity", "similarity", "smoothgrad",
+           "unit"]
+
+# name: function (net, x, target) -> array like x. Pixels are taken to lie in [0, 1] where a method wants bounds.
+METHODS = {
+    "gradient": gradient,
+    "sensitivity": sensitivity,
+    "saliency": saliency,
+    "gradient_times_input": gradient_times_input,
+    "integrated_gradients": integrated_gradients,
+    "smoothgrad": smoothgrad,
+    "occlusion": occlusion,
+    "deconvnet": deconvnet,
+    "guided_backprop": guided_backprop,
+    "lrp_0": partial(lrp, rules=partial(_lrp.epsilon, epsilon=0)),
+    "lrp_epsilon": lrp,
+    "lrp_gamma": partial(lrp, rules=_lrp.gamma_signed),         # as gamma for x >= 0, and for any x
+    "lrp_alpha1_beta0": partial(lrp, rules=composites.alpha1_beta0),
+    "lrp_alpha2_beta1": partial(lrp, rules=composites.alpha2_beta1),
+    "lrp_epsilon_plus": partial(lrp, rules=composites.epsilon_plus),
+    "lrp_epsilon_plus_flat": partial(lrp, rules=composites.epsilon_plus_flat),
+    "lrp_epsilon_alpha2_beta1": partial(lrp, rules=composites.epsilon_alpha2_beta1),
+    "lrp_epsilon_gamma_box": partial(lrp, rules=composites.epsilon_gamma_box),
+    "deep_taylor": deep_taylor,
+    "deeplift": deeplift,
+    "deeplift_reveal_cancel": deeplift_reveal_cancel,
+    "cam": cam,
+    "grad_cam": grad_cam,
+    "grad_cam_plus_plus": grad_cam_plus_plus,
+    "guided_grad_cam": guided_grad_cam,
+}

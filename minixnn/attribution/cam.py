@@ -1,0 +1,133 @@
+"""Class activation maps: weighted sums of feature maps. All are importable from `minixnn.attribution`.
+
+Every function is f(net, x, target=None, *, layer=None, resize=True, batch_size=None). layer: the index l of the
+layer that the feature maps A[l] *enter*; None is the input of the head, the last activations that are images.
+resize: stretch the map to the height and width of x, bilinearly with aligned corners, and repeat it over the
+channels, so that the result is like x (N, H, W, C). Without it the map is returned as it is, (N, h, w).
+"""
+import numpy as np
+
+from minixnn import passes
+from minixnn.arrays import array_module, like, positive
+from minixnn.batching import in_batches
+from minixnn.layers import Dense, Dropout, Flatten, GlobalAvgPool
+from minixnn.network import Network
+
+
+def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None):
+    """Class activation mapping. Zhou et al. 2016.
+
+        R_ij = sum_k w_kc A_ijk          w_kc: from feature map k to the target c
+
+    For networks that end in GlobalAvgPool and one Dense layer, else ValueError: their output is the mean of R
+    over the image, plus a bias.
+    """
+    l = head(net, x, layer)
+    kinds = [type(each) for each in net.layers[l:] if not isinstance(each, (Dropout, Flatten))]
+    if kinds != [GlobalAvgPool, Dense]:
+        raise ValueError("cam needs a network that ends in GlobalAvgPool and one Dense layer, and the feature maps "
+                         f"that enter the pool; got {', '.join(map(repr, net.layers[l:]))} above layer {l}. "
+                         "Use grad_cam, which asks for no particular head")
+
+    def of_some(x, target, start):
+        A, upper = split(net, x, l)
+        y = upper.forward(A)
+        dy = passes.one_hot(y, target) if start is None else passes.check_start(y, start)
+        weights = dy @ net.layers[-1].W.T                                   # (N, K)
+        return mix(A, weights)
+    return shown(in_batches(of_some, x, batch_size, target, start, using=net), x, resize)
+
+
+def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, start=None, batch_size=None):
+    """Gradient-weighted class activation mapping. Selvaraju et al. 2017.
+
+        R_ij = (sum_k a_k A_ijk)+        a_k = mean over ij of  g_ijk = dy_target / dA_ijk
+
+    With `rectify` = False the negative part is kept. On a head of GlobalAvgPool and Dense it is CAM / (h w).
+    """
+    l = head(net, x, layer)
+
+    def of_some(x, target, start):
+        A, upper = split(net, x, l)
+        g = passes.gradient(upper, A, target, start)[0]
+        R = mix(A, g.mean(axis=(1, 2)))
+        return positive(R) if rectify else R
+    return shown(in_batches(of_some, x, batch_size, target, start, using=net), x, resize)
+
+
+def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None):
+    """Grad-CAM++. Chattopadhay et al. 2018.
+
+        R_ij = (sum_k a_k A_ijk)+        a_k = sum over ij of  alpha_ijk g_ijk+
+        alpha = g^2 / (2 g^2 + S_k g^3),    S_k = sum over ab of A_abk;    0 where g = 0
+
+    g is the gradient of the output itself. The paper takes it of exp(output), which only scales the map.
+    """
+    l = head(net, x, layer)
+
+    def of_some(x, target, start):
+        A, upper = split(net, x, l)
+        g = passes.gradient(upper, A, target, start)[0]
+        S = A.sum(axis=(1, 2), keepdims=True)                               # (N, 1, 1, K)
+        below = 2 + S * g                                                   # both sides over g^2: no underflow
+        usable = (g != 0) & (below != 0)
+        alpha = usable / array_module(g).where(usable, below, 1)
+        return positive(mix(A, (alpha * positive(g)).sum(axis=(1, 2))))
+    return shown(in_batches(of_some, x, batch_size, target, start, using=net), x, resize)
+
+
+def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=None):
+    """Guided backpropagation times Grad-CAM stretched to the image. Selvaraju et al. 2017. -> array like x"""
+    where = grad_cam(net, x, target, layer=layer, start=start, batch_size=batch_size)
+
+    def of_some(x, target, start):
+        return passes.guided_backprop(net, x, target, start)[0]
+    return where * in_batches(of_some, x, batch_size, target, start, using=net)
+
+
+def head(net, x, layer=None):
+    """The index l of the feature maps A[l] to look at: `layer` if it fits, else the last that are images."""
+    shapes = [a.shape for a in net.trace(x[:1])]
+    images = [l for l, shape in enumerate(shapes) if len(shape) == 4 and l < len(net.layers)]
+    if x.ndim != 4:
+        raise ValueError(f"got inputs of shape {x.shape}, expected images (images, height, width, channels), "
+                         "on which a map can be drawn")
+    if layer is None and max(images) == 0:
+        raise ValueError("the network has no feature maps: none of its layers hands an image (images, height, width, "
+                         "channels) to the next; use a method that needs none, such as gradient_times_input or lrp")
+    if layer is not None and layer not in images:
+        raise ValueError(f"got layer={layer!r}, expected the index of a layer that images enter: one of {images}; "
+                         "net.describe(x=x) lists the layers and what leaves them")
+    return max(images) if layer is None else layer
+
+
+def split(net, x, l):
+    """The feature maps A[l] (N, h, w, K), and the network above them."""
+    return Network(net.layers[:l]).forward(x) if l else x, Network(net.layers[l:])
+
+
+def mix(A, weights):
+    """sum_k weights_k A_ijk, for each image. A (N, h, w, K), weights (N, K) -> (N, h, w)"""
+    return (A @ weights[:, None, :, None])[..., 0]
+
+
+def shown(maps, x, resize):
+    """Maps (N, h, w) as an array like x (N, H, W, C), or as they are if `resize` is False."""
+    if not resize:
+        return maps
+    return array_module(x).repeat(bilinear(maps, x.shape[1:3])[..., None], x.shape[3], axis=3)
+
+
+def bilinear(maps, size):
+    """Maps (N, h, w) resized to (N, *size), bilinearly, corner pixels staying corner pixels.
+
+    Each row of the result is a mixture of two rows of the map, and so each column: two matrix products.
+    """
+    rows, columns = (like(maps, mixture(n, m).astype(maps.dtype)) for n, m in zip(maps.shape[1:], size))
+    return rows @ maps @ columns.T                                          # (H, h) @ (N, h, w) @ (w, W)
+
+
+def mixture(n, m):
+    """The weights (m, n) with which n numbers in a row are mixed to m, the first and last staying where they are."""
+    place = np.linspace(0, n - 1, m)[:, None]               # where each new number lies among the old ones
+    return np.maximum(0, 1 - abs(place - np.arange(n)))     # a tent of width 1 to either side

@@ -1,0 +1,175 @@
+"""Heatmaps made of gradients. All are importable from `minixnn.attribution`.
+
+Every function is f(net, x, target=None, *, batch_size=None) -> array like x. target: None (the largest output of
+each image), an int, or one int an image. start: dL/dy in place of the target, an array of the output's shape
+(see `attribution.contrast`). Images are explained `batch_size` at a time (None: see `batching.at_a_time`).
+"""
+import numpy as np
+
+from minixnn import passes
+from minixnn.arrays import array_module, like, positive
+from minixnn.batching import copies, in_batches, in_turns, side_by_side
+
+
+def gradient(net, x, target=None, *, start=None, batch_size=None):
+    """dy_target / dx. Baehrens et al. 2010; Simonyan et al. 2014, section 3.
+
+    What would raise or lower the output, not what made it.
+    """
+    def of_some(x, target, start):
+        return passes.gradient(net, x, target, start)[0]
+    return in_batches(of_some, x, batch_size, target, start, using=net)
+
+
+def sensitivity(net, x, target=None, *, start=None, batch_size=None):
+    """(dy_target / dx)^2. Montavon et al. 2018, section 4.1.   Its sum is the squared length of the gradient."""
+    return gradient(net, x, target, start=start, batch_size=batch_size) ** 2
+
+
+def saliency(net, x, target=None, *, start=None, batch_size=None):
+    """|dy_target / dx|, the largest over the channels of a pixel. Simonyan et al. 2014, section 3.1.
+
+    The one number of a pixel is repeated over its channels. Inputs without channels keep the absolute value.
+    """
+    R = abs(gradient(net, x, target, start=start, batch_size=batch_size))
+    if R.ndim < 4:
+        return R
+    return array_module(x).repeat(R.max(axis=-1, keepdims=True), x.shape[-1], axis=-1)
+
+
+def gradient_times_input(net, x, target=None, *, start=None, batch_size=None):
+    """x dy_target / dx. Shrikumar et al. 2016; simple Taylor decomposition in Montavon et al. 2018, section 4.2.
+
+    Sums to the output where the network is homogeneous: ReLU, max pooling and no biases.
+    """
+    return x * gradient(net, x, target, start=start, batch_size=batch_size)
+
+
+def deconvnet(net, x, target=None, *, start=None, batch_size=None):
+    """The signal of the deconvolutional network. Zeiler & Fergus 2014, section 2.1."""
+    def of_some(x, target, start):
+        return passes.deconvnet(net, x, target, start)[0]
+    return in_batches(of_some, x, batch_size, target, start, using=net)
+
+
+def guided_backprop(net, x, target=None, *, start=None, batch_size=None):
+    """The signal of guided backpropagation. Springenberg et al. 2015."""
+    def of_some(x, target, start):
+        return passes.guided_backprop(net, x, target, start)[0]
+    return in_batches(of_some, x, batch_size, target, start, using=net)
+
+
+def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="midpoint", return_error=False, *,
+                         start=None, batch_size=None):
+    """Integrated gradients. Sundararajan et al. 2017.
+
+        R = (x - baseline) * integral over t from 0 to 1 of  gradient(baseline + t (x - baseline))
+
+    The integral is a weighted sum over `steps` pieces of the straight path: see `path`. baseline: an array of
+    x's shape or of one image's (1, ...), a number, or None for zero. The target is decided once, on x.
+
+    In the limit of many steps R sums to y(x) - y(baseline), "completeness". With `return_error` the result is
+    (R, error), and error (N,) is by how much the sum misses it.
+    """
+    t, weights = path(steps, method)
+    if getattr(baseline, "ndim", 0) == 0:                   # None, or a number for all pixels
+        baseline = x[:1] * 0 + (0 if baseline is None else baseline)
+
+    def of_some(x, target, baseline, start):
+        if start is None:
+            target = decided(net, x, target)
+        baseline = passes.as_reference(x, baseline)
+
+        def of_points(some):
+            k = len(t[some])
+            points = baseline + column(t[some], x) * (x - baseline)                     # (k, N, ...)
+            dy = passes.gradient(net, points.reshape(-1, *x.shape[1:]), copies(target, k, len(x)),
+                                 copies(start, k, len(x)))[0]
+            return (column(weights[some], x) * dy.reshape(points.shape)).sum(axis=0)
+
+        turns = in_turns(len(t), x, batch_size)
+        return (x - baseline) * sum(side_by_side(of_points, turns, x=x, batch_size=batch_size, using=net))
+
+    R = in_batches(of_some, x, batch_size, target, baseline, start, using=net)
+    if not return_error:
+        return R
+    y, y_baseline = net.predict(x, batch_size), net.predict(baseline, batch_size)
+    chosen = passes.one_hot(y, target) if start is None else passes.check_start(y, start)
+    return R, R.reshape(len(x), -1).sum(axis=1) - ((y - y_baseline) * chosen).reshape(len(x), -1).sum(axis=1)
+
+
+def path(steps, method="midpoint"):
+    """Points t in [0, 1] and weights, which sum to 1, of the quadrature rule `method` with `steps` pieces.
+
+    "midpoint": the middle of each piece; exact for gradients that change linearly. "left", "right": an end of
+    each piece. "trapezoid": both ends of all pieces, steps + 1 points, the outermost two with half the weight.
+    """
+    if not isinstance(steps, (int, np.integer)) or steps < 1:
+        raise ValueError(f"got steps={steps!r}, expected a positive whole number")
+    k, weights = np.arange(steps), np.full(steps, 1 / steps)
+    if method == "trapezoid":
+        weights = np.append(weights, 1 / steps)
+        weights[[0, -1]] /= 2
+        return np.arange(steps + 1) / steps, weights
+    shifts = {"left": 0, "midpoint": 0.5, "right": 1}
+    if method not in shifts:
+        raise ValueError(f"got method={method!r}, expected one of midpoint, left, right, trapezoid")
+    return (k + shifts[method]) / steps, weights
+
+
+def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, samples=50, kind="mean", *, start=None,
+               batch_size=None):
+    """SmoothGrad: a heatmap averaged over noisy copies of each image. Smilkov et al. 2017.
+
+        R = mean over samples of  method(x + e),    e normal with deviation  noise * (largest - smallest pixel)
+
+    method: any function (net, x, target) -> array like x. rng: the numpy.random.Generator of the noise, or a
+    seed; None is seed 0, so that two calls agree. kind: "mean"; "squared", the mean of the squares (Hooker et
+    al. 2019); or "variance" over the samples (VarGrad, Adebayo et al. 2018). The target is decided once, on x.
+
+    Every image has a stream of random numbers of its own, so that `batch_size` does not change the result.
+    """
+    if kind not in ("mean", "squared", "variance"):
+        raise ValueError(f'got kind={kind!r}, expected "mean", "squared" or "variance"')
+    if not isinstance(samples, (int, np.integer)) or samples < 1:
+        raise ValueError(f"got samples={samples!r}, expected a positive whole number")
+    if not noise >= 0:
+        raise ValueError(f"got noise={noise!r}, expected a share of the range of pixels, 0 or more")
+    streams = np.random.default_rng(0 if rng is None else rng).spawn(len(x))
+
+    def of_some(x, target, start, streams):
+        if start is None:
+            target = decided(net, x, target)
+        pixels = x.reshape(len(x), -1)
+        deviation = noise * (pixels.max(axis=1) - pixels.min(axis=1)).reshape(-1, *[1] * (x.ndim - 1))
+        turns = in_turns(samples, x, batch_size)
+
+        def draw(some):
+            shape = (some.stop - some.start, *x.shape[1:])
+            return np.stack([stream.standard_normal(shape) for stream in streams], axis=1).astype(x.dtype)
+
+        def of_noisy(some, e):                                      # e (k, N, ...)
+            noisy, k = x + deviation * like(x, e), len(e)
+            begin = {} if start is None else {"start": copies(start, k, len(x))}
+            R = method(net, noisy.reshape(-1, *x.shape[1:]), copies(target, k, len(x)), **begin).reshape(noisy.shape)
+            R = R.astype("float64", copy=False)                     # the variance is a small difference of large sums
+            return R.sum(axis=0), (R * R).sum(axis=0)
+
+        total = squares = 0
+        for R, R_R in side_by_side(of_noisy, turns, map(draw, turns), x=x, batch_size=batch_size,
+                                   using=[net, method]):
+            total, squares = total + R, squares + R_R
+        mean, mean_square = total / samples, squares / samples
+        return {"mean": mean, "squared": mean_square, "variance": positive(mean_square - mean * mean)}[kind]
+
+    return in_batches(of_some, x, batch_size, target, start, streams, using=[net, method])
+
+
+def decided(net, x, target):
+    """`target`, with None replaced by the largest output of each image: once, before the image is changed."""
+    return net.forward(x).argmax(axis=1) if target is None else target
+
+
+def column(numbers, x):
+    """Host numbers (k,) as an array (k, 1, ...) beside x, to be multiplied with copies of x (k, N, ...)."""
+    return like(x, numbers.astype(x.dtype)).reshape(-1, *[1] * x.ndim)

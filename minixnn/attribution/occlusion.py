@@ -1,0 +1,48 @@
+"""Occlusion: what the output loses when a window of the image is covered."""
+from minixnn import passes
+from minixnn.attribution.gradients import decided
+from minixnn.batching import copies, in_batches, in_turns, side_by_side
+from minixnn.layers.windows import pair
+
+
+def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=None, batch_size=None):
+    """By how much the output falls when a window of the image is covered. Zeiler & Fergus 2014, section 4.2.
+
+        R_p = mean over the windows that hold pixel p of  y(x) - y(x with the window covered)
+
+    size: pixels of a window, a number or (height, width); None is a seventh of the image. stride: from window
+    to window; None is the size. Windows at the far edges are cut off there. value: what covers, a number or an
+    array that broadcasts to a window. The target is decided once, on x. Costs one forward pass a window.
+    """
+    if x.ndim != 4:
+        raise ValueError(f"occlusion got inputs of shape {x.shape}, expected images (images, height, width, channels)")
+    image = x.shape[1:3]
+    size = [max(1, round(n / 7)) for n in image] if size is None else pair(size, "size")
+    stride = size if stride is None else pair(stride, "stride")
+    if not all(1 <= step <= long <= n for step, long, n in zip(stride, size, image)):
+        raise ValueError(f"got size={size}, stride={stride} for images of {image[0]} x {image[1]} pixels, expected "
+                         "1 <= stride <= size <= image, so that every pixel is covered")
+    (tops, height), (lefts, width) = ((range(0, n - long + step, step), long)
+                                      for n, long, step in zip(image, size, stride))
+    windows = [(slice(top, top + height), slice(left, left + width)) for top in tops for left in lefts]
+
+    def of_some(x, target, start):
+        y = net.forward(x)
+        dy = passes.one_hot(y, decided(net, x, target)) if start is None else passes.check_start(y, start)
+        total, count = 0 * x, 0 * x[:1, :, :, :1]
+
+        def falls(some):
+            k = some.stop - some.start
+            covered = copies(x, k, len(x)).reshape(k, *x.shape)
+            for n, (rows, columns) in enumerate(windows[some]):
+                covered[n, :, rows, columns] = value
+            fall = (y - net.forward(covered.reshape(-1, *x.shape[1:])).reshape(k, *y.shape)) * dy
+            return fall.reshape(k, len(x), -1).sum(axis=2)[..., None, None, None]       # (k, N, 1, 1, 1)
+
+        turns = in_turns(len(windows), x, batch_size)
+        for fall, some in zip(side_by_side(falls, turns, x=x, batch_size=batch_size, using=net), turns):
+            for n, (rows, columns) in enumerate(windows[some]):
+                total[:, rows, columns] += fall[n]
+                count[:, rows, columns] += 1
+        return total / count
+    return in_batches(of_some, x, batch_size, target, start, using=net)

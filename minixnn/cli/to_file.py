@@ -1,0 +1,84 @@
+"""Explaining more images than fit into memory: results are written as they come, and a broken run goes on.
+
+    explain_to("relevance.npy", net, images, "lrp_epsilon_plus")        # images: an array, memory-mapped if you like
+
+While it runs, the results are in relevance.npy.part and the count of what is done in relevance.npy.progress; the same
+call again goes on from there. When all is done the part takes its final name.
+"""
+import hashlib
+import json
+import os
+import pathlib
+
+import numpy as np
+
+from minixnn.attribution import METHODS
+from minixnn.arrays import like, to_numpy
+from minixnn.batching import MOST_THREADS, at_a_time, for_several_cores
+from minixnn.progress import progress
+
+
+def explain_to(path, net, images, method, target=None, batch_size=None, quiet=False, on=np):
+    """Write the heatmaps of all `images` (N, ...) by `method` to the .npy file `path`; returns it memory-mapped.
+
+    images: an array; numpy.load(file, mmap_mode="r") stays on disk. method: a name of METHODS, or a function
+    (net, x, target) -> array like x. target: None, an int, or one int an image. No more than `batch_size` images are
+    in memory at once. on: the array module that computes. ValueError if `path` has a part of another run, with other
+    images or another method.
+    """
+    explain = METHODS[method] if isinstance(method, str) else method
+    path, N = pathlib.Path(path), len(images)
+    part, notes = path.with_name(path.name + ".part"), path.with_name(path.name + ".progress")
+    some = to_numpy(images[::max(1, N // 64)])              # to know the images again; all may be too many to read
+    run = {"method": called(explain), "shape": list(images.shape), "target": digest(target),
+           "network": fingerprint(net), "images": digest(some)}
+    done = 0
+    if part.exists() and notes.exists():
+        before = json.loads(notes.read_text())
+        done = before.pop("done")
+        if before != run:
+            other = ", ".join(name for name in run if before.get(name) != run[name])
+            raise ValueError(f"{part} belongs to another run, which differs in: {other}; finish that one, or delete "
+                             f"{part} and {notes}")
+    heatmaps = np.lib.format.open_memmap(part, "r+" if done else "w+", dtype=np.float32, shape=tuple(images.shape))
+    first = on.asarray(images[:1])
+    size = at_a_time(first, batch_size)
+    if batch_size is None and for_several_cores(first, using=explain):
+        size *= MOST_THREADS                                # the method itself shares them out among the cores
+    for n in progress(range(done, N, size), "explaining", quiet):
+        x = on.asarray(np.asarray(images[n:n + size], dtype=np.float32))
+        mine = target if target is None or np.ndim(target) == 0 else like(x, np.asarray(target)[n:n + size])
+        heatmaps[n:n + size] = to_numpy(explain(net, x, mine))
+        heatmaps.flush()                                    # first the results, then the word that they are there
+        write(notes, json.dumps({**run, "done": min(n + size, N)}))
+    del heatmaps
+    os.replace(part, path)
+    notes.unlink(missing_ok=True)
+    return np.load(path, mmap_mode="r")
+
+
+def called(value):
+    """A method in words, the same in every process: its name and its options."""
+    if hasattr(value, "func"):                              # a functools.partial
+        options = ", ".join(f"{name}={called(option)}" for name, option in value.keywords.items())
+        return f"{called(value.func)}({options})"
+    return getattr(value, "__qualname__", None) or str(value)
+
+
+def write(path, text):
+    """Put `text` in the place of the file `path`, all of it or nothing."""
+    draft = path.with_name(path.name + ".draft")
+    draft.write_text(text)
+    os.replace(draft, path)
+
+
+def digest(value):
+    """A short name for a value, the same for the same value."""
+    return hashlib.sha256(np.asarray(-1 if value is None else value).tobytes()).hexdigest()[:16]
+
+
+def fingerprint(net):
+    """A short name for a network, the same for the same layers and weights."""
+    found = hashlib.sha256(repr([net, *(layer.settings() for layer in net.layers)]).encode())
+    net.map_arrays(lambda array: found.update(np.ascontiguousarray(to_numpy(array)).tobytes()))
+    return found.hexdigest()[:16]

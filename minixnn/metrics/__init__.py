@@ -1,0 +1,24 @@
+"""How good is an explanation? Four questions, each answered with numbers for every image.
+
+    continuity      do two nearly equal images have nearly equal heatmaps?       Montavon et al. 2018, section 7.1
+    selectivity     does the output fall when what is relevant is removed?       Montavon et al. 2018, section 7
+    sanity_check    does the heatmap change when the network forgets?            Adebayo et al. 2018, section 3
+    localization    does it point at the object, where we know its place?
+
+`method` is a name in `attribution.METHODS`, or any function (net, x, target) -> array like x: one of yours, say, or
+functools.partial(attribution.lrp, rules=my_rule). The target is decided once, on the image as it came: the changed
+images are asked about the same class. Images go through in micro-batches, however many there are. Results are
+NumPy arrays in double precision, wherever the images live.
+
+    result = selectivity("lrp_epsilon", net, images)
+    mean, error = mean_and_error(result.area)
+    plot.curves(range(50), {"LRP": mean_and_error(result.curves)})
+"""
+from minixnn.metrics.continuity import Continuity, continuity, translate
+from minixnn.metrics.localization import Localization, inside_box, localization, pointing_game
+from minixnn.metrics.measuring import mean_and_error
+from minixnn.metrics.randomization import SanityCheck, rank_correlation, sanity_check
+from minixnn.metrics.selectivity import Selectivity, selectivity
+
+__all__ = ["Continuity", "Localization", "SanityCheck", "Selectivity", "continuity", "inside_box", "localization",
+           "mean_and_error", "pointing_game", "rank_correlation", "sanity_check", "selectivity", "translate"]

@@ -1,0 +1,84 @@
+"""Continuity: do nearly equal images have nearly equal heatmaps?"""
+from typing import NamedTuple
+
+import numpy as np
+
+from minixnn.arrays import array_module
+from minixnn.metrics.measuring import batches, method_of, norm, output, quotient, total
+
+NEARBY = [(0, k / 4) for k in (-4, -3, -2, -1, 1, 2, 3, 4)]      # to the left and right, by up to a pixel
+
+
+class Continuity(NamedTuple):
+    largest: np.ndarray         # (N,) the measure: the largest ratio
+    ratios: np.ndarray          # (N, shifts) ||R - R'||_1 / ||x - x'||_2, the largest of those compared at a shift
+    outputs: np.ndarray         # (N, shifts) the output of the target
+    quadrants: np.ndarray       # (N, shifts, 2, 2) relevance in the upper and lower, left and right half
+
+
+def continuity(method, net, images, target=None, shifts=NEARBY, compare="original", normalize=False, fill=0.0,
+               batch_size=None, quiet=False):
+    """How much faster than the image its heatmap changes. Montavon et al. 2018, section 7.1. Small is good.
+
+        max over x' of  ||R(x) - R(x')||_1 / ||x - x'||_2              x' = x moved
+
+    images (N, H, W, C). shifts: pixels to the right, or pairs (down, right); parts of a pixel are allowed. compare:
+    each moved image with the "original"; with its "neighbours", the shift before; or with "all" before it and the
+    original. normalize: divide by ||R(x)||_1 of the original, for methods whose units differ. fill: what moves in
+    from outside.
+    """
+    if compare not in ("original", "neighbours", "all"):
+        raise ValueError(f'got compare={compare!r}, expected "original", "neighbours" or "all"')
+    if len(shifts) == 0:
+        raise ValueError("got no shifts, expected at least one, such as (0, 0.5) for half a pixel to the right")
+    explain, parts = method_of(method), []
+    for _, x, wanted in batches(net, images, target, batch_size, "continuity", quiet):
+        R = explain(net, x, wanted)
+        unit = 1 / np.maximum(norm(R, 1), np.finfo(float).tiny) if normalize else 1.0
+        before = [] if compare == "neighbours" else [(x, R)]
+        rows = []
+        for shift in shifts:
+            moved = translate(x, *((0, shift) if np.ndim(shift) == 0 else shift), fill)
+            R = explain(net, moved, wanted)
+            ratios = [quotient(norm(R - R_before, 1), norm(moved - x_before, 2)) for x_before, R_before in before]
+            rows.append((unit * np.max(ratios, axis=0, initial=0), output(net, moved, wanted), quadrants(R)))
+            if compare != "original":
+                before = [*(before if compare == "all" else []), (moved, R)]
+        parts.append([np.stack(np.broadcast_arrays(*column), axis=1) for column in zip(*rows)])
+    ratios, outputs, halves = map(np.concatenate, zip(*parts))
+    return Continuity(ratios.max(axis=1), ratios, outputs, halves)
+
+
+def translate(images, down, right, fill=0.0):
+    """Images (N, H, W, C) moved by any number of pixels, also by parts of one; `fill` moves in from outside.
+
+    A shift by 0.3 is 0.7 of the image plus 0.3 of the image moved by a whole pixel: bilinear interpolation.
+    """
+    moved = 0
+    for i, part in whole_shifts(down):
+        for j, share in whole_shifts(right):
+            moved = moved + part * share * (shift_by(images, i, j, fill) if part * share else 0)
+    return moved.astype(images.dtype, copy=False)
+
+
+def whole_shifts(shift):
+    """The two whole shifts around `shift`, and the share of each: 1.3 -> (1, 0.7), (2, 0.3)."""
+    low = int(np.floor(shift))
+    return (low, 1 - (float(shift) - low)), (low + 1, float(shift) - low)
+
+
+def shift_by(images, i, j, fill):
+    """Moved i pixels down and j to the right, whole numbers of either sign."""
+    N, H, W, C = images.shape
+    moved = array_module(images).full(images.shape, fill, dtype=images.dtype)
+    if abs(i) < H and abs(j) < W:
+        moved[:, max(i, 0):H + min(i, 0), max(j, 0):W + min(j, 0)] = \
+            images[:, max(-i, 0):H - max(i, 0), max(-j, 0):W - max(j, 0)]
+    return moved
+
+
+def quadrants(R):
+    """(N, H, W, C) -> (N, 2, 2): the relevance in each quarter of the image; a middle row belongs to the lower half."""
+    h, w = R.shape[1] // 2, R.shape[2] // 2
+    return np.stack([np.stack([total(R[:, rows, columns]) for columns in (slice(0, w), slice(w, None))], axis=1)
+                     for rows in (slice(0, h), slice(h, None))], axis=1)

@@ -1,0 +1,60 @@
+"""Localisation: does a heatmap point at the object, where its place is known?"""
+from typing import NamedTuple
+
+import numpy as np
+
+from minixnn.arrays import array_module, like, positive, to_numpy
+from minixnn.metrics.measuring import batches, method_of, quotient, total
+
+
+class Localization(NamedTuple):
+    inside: np.ndarray          # (N,) see inside_box
+    hits: np.ndarray            # (N,) see pointing_game
+
+
+def localization(method, net, images, boxes, target=None, batch_size=None, quiet=False):
+    """Where heatmaps point, on images whose objects have known boxes, such as datasets.cluttered_mnist makes.
+
+    boxes (N, 4) or (N, K, 4): top, left, bottom, right; bottom and right just outside. Large is good.
+    """
+    explain, parts = method_of(method), []
+    for some, x, wanted in batches(net, images, target, batch_size, "localization", quiet):
+        R = explain(net, x, wanted)
+        parts.append((inside_box(R, boxes[some]), pointing_game(R, boxes[some])))
+    return Localization(*map(np.concatenate, zip(*parts)))
+
+
+def inside_box(heatmaps, boxes):
+    """The share of the positive relevance that lies inside the box, (N,); 0 where there is none.
+
+    heatmaps (N, H, W) or (N, H, W, C), whose channels are summed. boxes as for `localization`; of several boxes to
+    an image, inside any of them.
+    """
+    R = positive(one_channel(heatmaps))
+    return quotient(total(R * mask(R, boxes)), total(R))
+
+
+def pointing_game(heatmaps, boxes):
+    """1 where the most relevant pixel lies inside the box, else 0, (N,). Zhang et al. 2018, without a margin.
+
+    Of several equally relevant pixels, the share inside: a map of zeros does not win by its corner.
+    """
+    R = one_channel(heatmaps)
+    best = R == R.max(axis=(1, 2), keepdims=True)
+    return total(best & mask(R, boxes)) / total(best)
+
+
+def one_channel(heatmaps):
+    return heatmaps.sum(axis=3) if heatmaps.ndim == 4 else heatmaps
+
+
+def mask(R, boxes):
+    """(N, H, W), True inside any box of the image."""
+    boxes, xp = to_numpy(boxes), array_module(R)
+    if boxes.ndim not in (2, 3) or (len(boxes), boxes.shape[-1]) != (len(R), 4):
+        raise ValueError(f"got boxes of shape {boxes.shape} for {len(R)} heatmaps, expected one or several (top, left, "
+                         "bottom, right) for each: (N, 4) or (N, K, 4)")
+    top, left, bottom, right = like(R, boxes.reshape(len(R), -1, 4).transpose(2, 0, 1)[..., None])     # (N, K, 1)
+    rows, columns = xp.arange(R.shape[1]), xp.arange(R.shape[2])
+    rows, columns = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
+    return (rows[:, :, :, None] & columns[:, :, None, :]).any(axis=1)

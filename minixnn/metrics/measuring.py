@@ -1,0 +1,65 @@
+"""What the metrics share: which method, which images at a time, and numbers an image."""
+import numpy as np
+
+from minixnn import passes
+from minixnn.arrays import to_numpy
+from minixnn.batching import at_a_time, is_list
+from minixnn.attribution.gradients import decided
+from minixnn.progress import progress
+from minixnn.train import softmax
+
+
+def method_of(method):
+    """A function (net, x, target) -> array like x: `method` itself, or the one of that name in METHODS."""
+    if callable(method):
+        return method
+    from minixnn.attribution import METHODS
+    if method not in METHODS:
+        raise ValueError(f"got method {method!r}, expected a function (net, x, target) -> array like x, or one of "
+                         f"{', '.join(METHODS)}")
+    return METHODS[method]
+
+
+def batches(net, images, target, batch_size, what, quiet):
+    """Yield (slice, images, targets) of some images at a time, with a progress bar. The target None is decided."""
+    if images.ndim != 4 or len(images) == 0:
+        raise ValueError(f"got images of shape {images.shape}, expected at least one, as (N, height, width, channels)")
+    if is_list(target) and len(target) != len(images):
+        raise ValueError(f"got {len(target)} targets for {len(images)} images, expected one for each, or one for all")
+    batch_size = at_a_time(images, batch_size)
+    for n in progress(range(0, len(images), batch_size), what, quiet):
+        some = slice(n, n + batch_size)
+        x = images[some]
+        yield some, x, decided(net, x, target[some] if is_list(target) else target)
+
+
+def output(net, x, target, probability=False):
+    """The output of each image's target, or its softmax probability: (N,)"""
+    y = net.forward(x)
+    y = softmax(y) if probability else y
+    return total(y * passes.one_hot(y, target))
+
+
+def total(R):
+    """The sum over each image: (N, ...) -> (N,)"""
+    return to_numpy(R.reshape(len(R), -1).sum(axis=1, dtype="float64"))
+
+
+def norm(R, p):
+    """||R||_1 or ||R||_2 of each image: (N, ...) -> (N,)"""
+    return total(abs(R)) if p == 1 else total(R * R) ** 0.5
+
+
+def quotient(a, b):
+    """a / b, and 0 where b is 0."""
+    return a / np.where(b == 0, np.inf, b)
+
+
+def mean_and_error(values):
+    """Mean over the images and its standard error: (N, ...) -> (...), (...). NaN is the error of a single image.
+
+    The standard error is the standard deviation over the root of N: how far the mean of N other images may lie.
+    """
+    N = len(values)
+    deviation = np.std(values, axis=0, ddof=1) if N > 1 else np.full(np.shape(values)[1:], np.nan)
+    return np.mean(values, axis=0), deviation / N ** 0.5

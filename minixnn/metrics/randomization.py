@@ -1,0 +1,91 @@
+"""Sanity checks: a heatmap that stays the same when the network forgets does not explain the network.
+
+Adebayo et al. 2018, section 3. Layer by layer, from the output down, what the network has learnt is replaced by
+random numbers; after each the image is explained anew and its heatmap compared with the first one. Importable
+from `minixnn.metrics`.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from minixnn.arrays import like, to_numpy
+from minixnn.layers import Affine, Residual
+from minixnn.metrics.measuring import batches, method_of, quotient
+from minixnn.network import Network
+
+
+class SanityCheck(NamedTuple):
+    layers: list                # index of each layer that has something to forget, from the output down
+    signed: np.ndarray          # (layers, N) rank correlation of the heatmap with that of the trained network
+    absolute: np.ndarray        # (layers, N) the same of the absolute values, which is what an eye compares
+
+
+def sanity_check(method, net, images, rng, target=None, cascading=True, forget=None, batch_size=None, quiet=False):
+    """Rank correlation of heatmaps before and after layers are randomised. Near 0 is good. Adebayo et al. 2018.
+
+    images (N, H, W, C). rng: the numpy.random.Generator of the random weights. cascading: each layer on top of
+    those above it (section 3.1), or each alone (section 3.2). forget: a function (layer, rng) -> layer that makes
+    a layer forget; None is `reinitialized`. The target is what the *trained* network sees.
+
+    Both correlations are worth a look: a map can change its signs, and so fall to 0 signed, and still show the
+    eye the same edges of the input.
+    """
+    if not hasattr(rng, "permutation"):
+        raise ValueError(f"got rng={rng!r}, expected a numpy.random.Generator such as numpy.random.default_rng(0), "
+                         "which draws the weights of the networks that have forgotten")
+    explain, parts = method_of(method), []
+    forget = reinitialized if forget is None else forget
+    learnt = [l for l in reversed(range(len(net.layers))) if net.layers[l].arrays()]
+    forgetful, layers = [], list(net.layers)
+    for l in learnt:
+        layers = list(layers if cascading else net.layers)
+        layers[l] = forget(net.layers[l], rng)
+        forgetful.append(Network(layers))
+    for _, x, wanted in batches(net, images, target, batch_size, "sanity check", quiet):
+        before = explain(net, x, wanted)
+        after = [explain(other, x, wanted) for other in forgetful]
+        parts.append([[rank_correlation(f(before), f(R)) for R in after] for f in (lambda R: R, abs)])
+    signed, absolute = (np.concatenate(part, axis=1) for part in zip(*parts))
+    return SanityCheck(learnt, signed, absolute)
+
+
+def reinitialized(layer, rng):
+    """The layer as if before training: normal weights as large as the old ones, biases zero.
+
+    "As large" is the root mean square, so that activations keep their size. In a residual block every layer forgets.
+    Other layers with arrays, such as batch normalisation, are `shuffled`.
+    """
+    if isinstance(layer, Residual):
+        return Residual(*([reinitialized(inside, rng) for inside in layers] for layers in layer.branches.values()))
+    if not isinstance(layer, Affine) or set(layer.arrays()) != {"W", "b"}:
+        return shuffled(layer, rng)
+    size = float((layer.W * layer.W).mean()) ** 0.5
+    W = like(layer.W, rng.normal(0.0, size, layer.W.shape).astype(layer.W.dtype))
+    return layer.with_weights(W, None if layer.b is None else layer.b * 0)
+
+
+def shuffled(layer, rng):
+    """The layer with the entries of each of its arrays in random order: the same numbers, in the wrong places."""
+    return layer.map_arrays(lambda array: array.reshape(-1)[like(array, rng.permutation(array.size))]
+                            .reshape(array.shape))
+
+
+def rank_correlation(one, other):
+    """Spearman's rank correlation of two heatmaps of each image, (N, ...) and (N, ...) -> (N,).
+
+    The correlation of the ranks. 0 where a map has the same number everywhere, which ranks nothing.
+    """
+    pairs = [(ranks(a), ranks(b)) for a, b in zip(to_numpy(one), to_numpy(other))]
+    products = np.array([(a @ b, a @ a, b @ b) for a, b in pairs])
+    return quotient(products[:, 0], (products[:, 1] * products[:, 2]) ** 0.5)
+
+
+def ranks(v):
+    """The rank of each entry less the mean of all ranks; equal entries share the mean of their places.
+
+    In the sorted list an entry's equals lie from the place where it fits in on the left to that on the right.
+    """
+    v = v.reshape(-1)
+    inorder = np.sort(v)
+    first, behind = np.searchsorted(inorder, v, "left"), np.searchsorted(inorder, v, "right")
+    return (first + behind - 1) / 2 - (v.size - 1) / 2

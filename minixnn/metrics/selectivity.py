@@ -1,0 +1,72 @@
+"""Selectivity: does the output fall when what is relevant is removed?"""
+from typing import NamedTuple
+
+import numpy as np
+
+from minixnn.arrays import array_module, to_numpy
+from minixnn.layers import SumPool2d
+from minixnn.metrics.measuring import batches, method_of, output
+
+
+class Selectivity(NamedTuple):
+    area: np.ndarray            # (N,) area under the curve, over a width of 1: the mean height of the curve
+    curves: np.ndarray          # (N, steps + 1) the output of the target after so many removals
+    corners: np.ndarray         # (N, steps, 2) the upper left pixel of each patch removed
+
+
+def selectivity(method, net, images, target=None, patch=4, steps=None, mode="adaptive", stride=None, value=0.0,
+                probability=False, batch_size=None, quiet=False):
+    """How fast the output falls as patches are removed, the most relevant first. Montavon et al. 2018, section 7.
+
+    Also known as pixel flipping: Bach et al. 2015; Samek et al. 2017. A small area is good: what was called relevant
+    did carry the output. images (N, H, W, C). patch: pixels, high and wide; the one with the largest sum of
+    relevance is set to `value`. mode: "adaptive" explains the image again after each removal, "static" ranks the
+    patches once. stride: from patch to patch; the patch itself unless given; 1 lets patches lie anywhere. steps:
+    None removes all patches of the grid. probability: record softmax probabilities in place of logits.
+    """
+    if mode not in ("adaptive", "static"):
+        raise ValueError(f'got mode={mode!r}, expected "adaptive" (explain after each removal) or "static" (once)')
+    stride, explain, parts = patch if stride is None else stride, method_of(method), []
+    if not 1 <= stride <= patch <= min(images.shape[1:3]):
+        raise ValueError(f"got patch={patch}, stride={stride} for images of shape {images.shape}, expected "
+                         "(N, H, W, C) with 1 <= stride <= patch <= H and W, so that no pixel is left out")
+    if steps is None:
+        steps = -(-images.shape[1] // patch) * -(-images.shape[2] // patch)
+    if steps < 1:
+        raise ValueError(f"got steps={steps}, expected at least one patch to remove")
+    for _, x, wanted in batches(net, images, target, batch_size, "selectivity", quiet):
+        present = x[..., :1] * 0 + 1                        # (n, H, W, 1), 0 where a patch was removed
+        heights, corners = [output(net, x, wanted, probability)], []
+        for step in range(steps):
+            if step == 0 or mode == "adaptive":
+                R = explain(net, x, wanted).sum(axis=3, keepdims=True)
+            top, left = most_relevant(R, present, patch, stride)
+            hole = square(x, top, left, patch)
+            x = array_module(x).where(hole, value, x).astype(x.dtype, copy=False)
+            present = present * ~hole
+            heights.append(output(net, x, wanted, probability))
+            corners.append(np.stack([to_numpy(top), to_numpy(left)], axis=1))
+        parts.append((np.stack(heights, axis=1), np.stack(corners, axis=1)))
+    curves, corners = map(np.concatenate, zip(*parts))
+    return Selectivity((curves[:, :-1] + curves[:, 1:]).mean(axis=1) / 2, curves, corners)
+
+
+def most_relevant(R, present, patch, stride):
+    """Top row and left column (n,) of the patch with the largest relevance in pixels that are still present.
+
+    R and present (n, H, W, 1). A patch with no pixel left cannot be chosen. Of equals the first is.
+    """
+    pads = [(0, -(n - patch) % stride) for n in R.shape[1:3]]           # the last patch may reach outside
+    window = SumPool2d(patch, stride, pads)
+    left_over, sums = window.forward(present), window.forward(R * present)
+    sums = array_module(R).where(left_over > 0, sums, -np.inf)
+    best = sums.reshape(len(R), -1).argmax(axis=1)
+    return best // sums.shape[2] * stride, best % sums.shape[2] * stride
+
+
+def square(x, top, left, patch):
+    """(n, H, W, 1), True in the patch of each image: all patches at once, without a loop over the images."""
+    xp = array_module(x)
+    down, across = xp.arange(x.shape[1]) - top[:, None], xp.arange(x.shape[2]) - left[:, None]
+    rows, columns = (down >= 0) & (down < patch), (across >= 0) & (across < patch)      # (n, H), (n, W)
+    return rows[:, :, None, None] & columns[:, None, :, None]

@@ -1,0 +1,137 @@
+"""Drawings for networks so small that a head can follow them: their neurons, and the plane of their two inputs.
+
+The colours are those of `minixnn.plot`: red speaks for the output, blue against it, white is zero. One call makes
+one figure and returns it; end the script with `plot.show()`.
+"""
+import numpy as np
+
+from minixnn.arrays import to_numpy
+from minixnn.plot.style import STYLE, pyplot, signed_colours
+
+RADIUS, APART, BELOW = 0.36, 2.6, 1.25          # of a neuron; between columns; between the neurons of a column
+
+
+def neurons(net, A, R=None, title=None, letter="R"):
+    """A small net of Dense and elementwise layers as circles and lines, for the first image of the batch.
+
+    A: the activations, as `net.trace(x)` gives them, written into the circles. R: what a pass found beside them,
+    written below and shown as colour; `letter` is what to call it. Lines carry the weights, dashed where negative.
+    """
+    plt = pyplot()
+    A = [to_numpy(a)[0] for a in A]
+    R = None if R is None else [to_numpy(r)[0] for r in R]
+    limit = 1 if R is None else max(np.abs(r).max() for r in R) or 1
+    tallest = max(a.size for a in A)
+    with plt.rc_context(STYLE):
+        width, height = APART * (len(A) - 1) + 2, BELOW * tallest + .8      # an inch a unit, with room for the title
+        figure, ax = plt.subplots(figsize=(width, height + (.5 if title else 0)), layout="constrained")
+        figure.suptitle(title)
+    ax.set(xlim=(-1, width - 1), ylim=(-BELOW * tallest / 2 - .2, BELOW * tallest / 2 + .6), aspect=1)
+    ax.axis("off")
+    for l, layer in enumerate(net.layers):
+        _connect(ax, layer, l, A[l].size, A[l + 1].size)
+    for l, a in enumerate(A):
+        ax.text(APART * l, BELOW * tallest / 2 + .2, f"A[{l}]", ha="center", color="0.35", family="monospace")
+        for i, (x, y) in enumerate(_places(l, a.size)):
+            heat = 0 if R is None else R[l][i] / limit
+            colour = signed_colours()(0.5 + 0.5 * heat)
+            ax.add_patch(plt.Circle((x, y), RADIUS, facecolor=colour, edgecolor="0.2", linewidth=1.3, zorder=3))
+            dark = np.dot(colour[:3], (.3, .59, .11)) < 0.5
+            ax.text(x, y, number(a[i]), ha="center", va="center", zorder=4, color="white" if dark else "black")
+            if R is not None:
+                ax.text(x, y - RADIUS - .06, f"{letter} = {number(R[l][i])}", ha="center", va="top", fontsize=11,
+                        zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+    return figure
+
+
+def plane(f, panels, span, title=None, labels=("$x_1$", "$x_2$"), levels=10, zero=None, points=()):
+    """Functions of two inputs: contours of `f` over a square, and arrows on it, one panel for each explanation.
+
+    f: a function (n, 2) -> (n,). panels: {name: (where (n, 2), arrow (n, 2))}, the arrows in the units of the axes.
+    span: (lowest, highest) value of both axes. zero: how to call the line f = 0, drawn strong; None leaves it out.
+    points: [(x, text)] marked in every panel.
+    """
+    plt = pyplot()
+    axis = np.linspace(*span, 101)
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1)                       # (101, 101, 2)
+    height = f(grid.reshape(-1, 2)).reshape(101, 101)
+    with plt.rc_context(STYLE):
+        size = min(5.2, 14 / len(panels))
+        figure, axes = plt.subplots(1, len(panels), figsize=(size * len(panels) + .9, size + (.8 if title else .4)),
+                                    squeeze=False, sharey=True, layout="constrained")
+        figure.suptitle(title)
+    for ax, (name, (where, arrow)) in zip(axes[0], panels.items()):
+        # Grey, the lighter the larger: colours are kept for relevance.
+        filled = ax.contourf(axis, axis, height, levels=levels, cmap="gray", alpha=0.35)
+        if zero is not None:
+            lines = ax.contour(axis, axis, height, levels=[0], colors="black", linewidths=1.6)
+            ax.clabel(lines, fmt={0.0: zero}, fontsize=11)
+        ax.quiver(*np.transpose(where), *np.transpose(arrow), angles="xy", scale_units="xy", scale=1, color="#a50f20",
+                  width=0.009, headwidth=4, headlength=4.5, headaxislength=4, zorder=3)
+        for point, text in points:
+            ax.plot(*point, "o", color="black", markersize=7, zorder=4)
+            ax.annotate(text, point, (6, 6), textcoords="offset points", zorder=4)
+        ax.set(xlim=span, ylim=span, aspect=1, title=name, xlabel=labels[0])
+    axes[0, 0].set_ylabel(labels[1])
+    figure.colorbar(filled, ax=list(axes[0]), shrink=0.8, pad=0.02, label="f")
+    return figure
+
+
+def surfaces(panels, span, title=None, labels=("$x_1$", "$x_2$"), zlabel="$R_1$"):
+    """Functions of the plane as surfaces, side by side: where one jumps, its surface is torn.
+
+    panels: {name: function (n, 2) -> (n,)}. span: (lowest, highest) value of both axes. Heights are coloured as
+    relevance is everywhere. labels: of the axes; zlabel: of the height.
+    """
+    plt = pyplot()
+    axis = np.linspace(*span, 61)
+    x = np.stack(np.meshgrid(axis, axis), axis=-1)                          # (61, 61, 2)
+    heights = {name: f(x.reshape(-1, 2)).reshape(61, 61) for name, f in panels.items()}
+    top = max(abs(height).max() for height in heights.values())
+    with plt.rc_context({**STYLE, "axes.grid": False}):
+        size = min(5.2, 14 / len(panels))
+        figure, axes = plt.subplots(1, len(panels), figsize=(size * len(panels), size + .3), squeeze=False,
+                                    subplot_kw={"projection": "3d"})
+        figure.suptitle(title)
+        figure.subplots_adjust(left=0.03, right=0.97, bottom=0.03, top=0.88, wspace=0.12)
+    for ax, (name, height) in zip(axes[0], heights.items()):
+        ax.plot_surface(x[..., 0], x[..., 1], height, cmap=signed_colours(), vmin=-top, vmax=top, rstride=2, cstride=2,
+                        edgecolor="0.5", linewidth=0.3)
+        ax.view_init(elev=28, azim=-120)
+        ax.set(title=name, xlabel=labels[0], ylabel=labels[1], zlabel=zlabel, xticks=np.linspace(*span, 3),
+               yticks=np.linspace(*span, 3), zticks=np.linspace(min(0, height.min()), max(0, height.max()), 3))
+        ax.set_box_aspect(None, zoom=0.92)
+    return figure
+
+
+def number(value):
+    """A number as short as a circle wants it, with a real minus: 3, -0.25, 1.33."""
+    return f"{round(float(value), 2) + 0.0:g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _places(l, count):
+    """Centres of the `count` neurons of column l, the first on top."""
+    return [(APART * l, BELOW * ((count - 1) / 2 - i)) for i in range(count)]
+
+
+def _connect(ax, layer, l, inputs, outputs):
+    """The lines from column l to l + 1: with weights, or straight across where a layer has none."""
+    start, end = _places(l, inputs), _places(l + 1, outputs)
+    W = to_numpy(layer.W) if hasattr(layer, "W") else None
+    if W is None:
+        for (x, y), (x_next, _) in zip(start, end):
+            ax.plot([x, x_next], [y, y], color="0.6", linewidth=1.2, zorder=1)
+        ax.text(APART * (l + .5), start[0][1] + .12, type(layer).__name__, ha="center", color="0.35", fontsize=11)
+        return
+    for j, (x, y) in enumerate(start):
+        for k, (x_next, y_next) in enumerate(end):
+            if W[j, k] == 0:
+                continue
+            ax.plot([x, x_next], [y, y_next], "--" if W[j, k] < 0 else "-", color="0.5", zorder=1,
+                    linewidth=0.8 + 1.6 * abs(W[j, k]) / np.abs(W).max())
+            share = 0.28 if len(end) > 1 else 0.5                           # labels apart where lines fan out
+            ax.text(x + share * APART, y + share * (y_next - y), number(W[j, k]), ha="center", va="center", fontsize=10,
+                    color="0.25", zorder=2, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    if layer.b is not None:
+        for (x, y), b in zip(end, to_numpy(layer.b)):
+            ax.text(x, y + RADIUS + .06, f"b = {number(b)}", ha="center", va="bottom", fontsize=10, color="0.25")

@@ -1,0 +1,54 @@
+"""Where relevance went, as bars: the figure of a ledger."""
+import numpy as np
+
+from minixnn.ledger.table import PARTS
+from minixnn.plot.style import STYLE, pyplot
+
+
+def ledger(book, title=None, every_layer=False):
+    """The ledger as a figure: a bar a layer, from the output at the top to the pixels at the bottom.
+
+    A bar is cut into what the layer handed on and what it withheld; parts below zero, relevance created, lie left
+    of it. The black stroke is what arrived, and so the sum of all parts. Layers that hand on everything are left
+    out, unless `every_layer`. Residuals are too short to be seen; if one is seen, a rule is wrong.
+    """
+    plt = pyplot()
+    rows = [row for row in reversed(book.rows)
+            if every_layer or row.rule or abs(row.relevance_out - row.relevance_in) > 1e-9 * row.moved]
+    names = [f"{row.layer}\n{row.rule}" if row.rule else row.layer for row in rows] + ["arrives at the input"]
+    with plt.rc_context({**STYLE, "font.size": 11}):
+        figure, ax = plt.subplots(figsize=(10, 1.6 + 0.62 * len(names)), layout="constrained")
+        for name, _, label, colour in PARTS:
+            if name in ("unexplained", "residual") and not seen(rows, name):
+                continue
+            values = np.array([getattr(row, name) for row in rows])
+            ax.barh(range(len(rows)), values, 0.62, left=offsets(rows, name), color=colour, label=label)
+        ax.barh(len(rows), book.rows[0].relevance_in, 0.62, color="#7f7f7f")
+        came = [row.relevance_out for row in rows]
+        for line, value in enumerate(came):
+            ax.plot([value, value], [line - 0.42, line + 0.42], color="black", linewidth=2,
+                    label="" if line else "arrived from above")
+        ax.axvline(0, color="0.3", linewidth=0.8)
+        ax.set(yticks=range(len(names)), yticklabels=names, xlabel="relevance", title=title)
+        ax.invert_yaxis()
+        ax.margins(y=0.02)
+        figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def offsets(rows, name):
+    """Where each row's part `name` begins: parts above zero pile up to the right, parts below zero to the left."""
+    begin = []
+    for row in rows:
+        value, before = getattr(row, name), []
+        for other, *_ in PARTS:
+            if other == name:
+                break
+            before.append(getattr(row, other))
+        begin.append(sum(v for v in before if (v > 0) == (value > 0)))
+    return begin
+
+
+def seen(rows, name):
+    """Whether the part is long enough to be seen in any bar."""
+    return any(abs(getattr(row, name)) > 1e-3 * row.moved for row in rows)

@@ -1,0 +1,57 @@
+"""Colours, fonts and line styles that all figures share, and how they are shown or saved."""
+import functools
+import os
+import pathlib
+import sys
+
+STYLE = {"font.size": 13, "axes.titlesize": 13, "figure.titlesize": 16, "axes.spines.top": False,
+         "axes.spines.right": False, "legend.frameon": False, "savefig.dpi": 150}
+# Colours of Okabe and Ito, which the colour-blind can tell apart; with dashes and markers a grey copy can too.
+LINES = [("#000000", "-", "o"), ("#d55e00", "--", "s"), ("#0072b2", "-.", "^"), ("#009e73", ":", "D"),
+         ("#cc79a7", "-", "v"), ("#e69f00", "--", "P"), ("#56b4e9", "-.", "X"), ("#7f7f7f", ":", "*")]
+
+
+def show():
+    """End a script: its open figures appear on the screen or, where there is none, in the folder `figures`.
+
+    Saved figures are called after the script and counted: figures/2_3_lrp_1.png. The folder lies beside `lessons`
+    for a lesson and in the working directory for any other script; the environment variable MINIXNN_FIGURES names
+    another. While documentation is built the figures are left alone, for sphinx-gallery collects them itself.
+    """
+    if "sphinx_gallery" in sys.modules:
+        return
+    plt = pyplot()
+    if plt.get_backend().lower() not in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template"):
+        plt.show()                  # windows, or the cells of a notebook
+        return
+    script = pathlib.Path(sys._getframe(1).f_globals.get("__file__", "figure.py")).resolve()
+    beside = script.parents[1] if script.parent.name == "lessons" else pathlib.Path.cwd()
+    folder = pathlib.Path(os.environ.get("MINIXNN_FIGURES") or beside / "figures")
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in plt.get_fignums():
+        _saved[script.stem] = _saved.get(script.stem, 0) + 1
+        path = folder / f"{script.stem}_{_saved[script.stem]}.png"
+        plt.figure(number).savefig(path, dpi=STYLE["savefig.dpi"])
+        print(f"figure saved: {path}")
+    plt.close("all")
+
+
+_saved = {}             # script -> figures saved by this process, so that a second show() goes on counting
+
+
+def pyplot():
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("drawing needs matplotlib, which is not installed; "
+                          "install it with: pip install minixnn[lessons]") from error
+    return plt
+
+
+@functools.cache
+def signed_colours():
+    """The colour map of every heatmap: blue below zero, white at zero, red above. NaN is grey."""
+    from matplotlib.colors import LinearSegmentedColormap
+    stops = [(0, "#2f7fbc"), (.15, "#6aaed6"), (.3, "#b5d4e9"), (.43, "#e3eef7"), (.5, "#ffffff"),
+             (.57, "#fbe3d4"), (.68, "#f4a582"), (.8, "#d6503e"), (.91, "#a50f20"), (1, "#5c0013")]
+    return LinearSegmentedColormap.from_list("minixnn_signed", stops, N=513).with_extremes(bad="0.6")

@@ -1,0 +1,121 @@
+"""The RevealCancel rule of DeepLIFT, layer by layer. Shrikumar et al. 2017, section 3.5.3.
+
+Rescale sees only the sum of what reaches a neuron, so positive and negative contributions that cancel leave no
+trace. RevealCancel carries two differences from the reference, d+ >= 0 and d- <= 0 with d+ + d- = x - x_ref, and
+two multipliers. `passes.deeplift_reveal_cancel` walks up with `forward` and down with `backward`; here is what
+each kind of layer does, r being the reference of its input:
+
+    affine        D+ = d+ W+ + d- W-,  D- = d+ W- + d- W+          each input counts on one side of each neuron
+    elementwise   y+ = ((f(r + d+) - f(r)) + (f(r + d+ + d-) - f(r + d-))) / 2,    y- = the same with + and - exchanged
+    max pool      as elementwise, with f the maximum of each window
+    residual      either branch by these rules; the differences of both are added, and so are the multipliers
+
+y+ is how much the positive part changes f, averaged over being added first and being added last: its Shapley
+value, with + and - as the two players. So y+ + y- = y - y_ref, and contributions sum to the difference.
+"""
+from minixnn.arrays import array_module, negative, positive
+from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d, Residual, Unflatten
+from minixnn.layers.residual import trace
+
+
+def forward(layer, x, r, d):
+    """The pair (y+, y-) of a layer's outputs from the pair d = (d+, d-) of its inputs x with reference r."""
+    if isinstance(layer, Affine):
+        return affine_forward(layer, x - r)
+    if isinstance(layer, (Elementwise, MaxPool2d)):
+        start, up, down, end = (layer.forward(point) for point in corners(r, *d))
+        return ((up - start) + (end - down)) / 2, ((down - start) + (end - up)) / 2
+    if isinstance(layer, (Flatten, Unflatten, Dropout)):
+        return layer.forward(d[0]), layer.forward(d[1])
+    if isinstance(layer, Residual):
+        pairs = [differences(inside, trace(inside, x), trace(inside, r), d)[-1] for inside in layer.branches.values()]
+        return tuple(sum(side) for side in zip(*pairs))
+    raise NotImplementedError(f"{type(layer).__name__} has no RevealCancel rule; passes.deeplift, with the rescale "
+                              "rule, works on every layer that has the verb deeplift")
+
+
+def backward(layer, x, r, d, m):
+    """The multipliers (m+, m-) of a layer's inputs from those of its outputs."""
+    if isinstance(layer, Affine):
+        return affine_backward(layer, x, x - r, *m)
+    if isinstance(layer, Elementwise):
+        return elementwise_backward(layer, r, *d, *m)
+    if isinstance(layer, MaxPool2d):
+        return max_pool_backward(layer, r, *d, *m)
+    if isinstance(layer, Residual):
+        return residual_backward(layer, x, r, d, m)
+    return layer.gradient(x, m[0]), layer.gradient(x, m[1])                 # only moved about
+
+
+def differences(layers, A, A_ref, d):
+    """The way up through a list of layers: D[l] is the pair (d+, d-) of what enters layers[l]."""
+    D = [d]
+    for l, layer in enumerate(layers):
+        D.append(forward(layer, A[l], A_ref[l], D[l]))
+    return D
+
+
+def residual_backward(layer, x, r, d, m):
+    """The way down through either branch, from the same multipliers: the block adds what they compute."""
+    total = 0, 0
+    for layers in layer.branches.values():
+        A, A_ref, mine = trace(layers, x), trace(layers, r), m
+        D = differences(layers, A, A_ref, d)
+        for l in reversed(range(len(layers))):
+            mine = backward(layers[l], A[l], A_ref[l], D[l], mine)
+        total = total[0] + mine[0], total[1] + mine[1]
+    return total
+
+
+def parts(layer):
+    """The affine layer with its positive weights only, and with its negative ones; no bias, for differences."""
+    return layer.with_weights(positive(layer.W), None), layer.with_weights(negative(layer.W), None)
+
+
+def affine_forward(layer, dx):
+    """Each product of a difference and a weight goes to the side of its sign."""
+    up, down = parts(layer)
+    more, less = positive(dx), negative(dx)
+    return up.forward(more) + down.forward(less), up.forward(less) + down.forward(more)
+
+
+def affine_backward(layer, x, dx, m_pos, m_neg):
+    """Back the way the products went. An input that does not differ takes the mean of both ways."""
+    (up, down), xp = parts(layer), array_module(x)
+    if_more = up.gradient(x, m_pos) + down.gradient(x, m_neg)
+    if_less = up.gradient(x, m_neg) + down.gradient(x, m_pos)
+    m = xp.where(dx > 0, if_more, xp.where(dx < 0, if_less, (if_more + if_less) / 2))
+    return m, m                                             # what x is made of is not asked any further
+
+
+def corners(r, d_pos, d_neg):
+    """The four inputs that RevealCancel compares: the reference, with d+ alone, with d- alone, with both."""
+    return r, r + d_pos, r + d_neg, (r + d_neg) + d_pos
+
+
+def elementwise_backward(layer, r, d_pos, d_neg, m_pos, m_neg):
+    """m+ y+ / d+, and likewise for the negative side; where d+ is below 1e-7 the limit, a mean of two slopes."""
+    xp = array_module(r)
+    start, up, down, end = (layer.forward(point) for point in corners(r, d_pos, d_neg))
+    multipliers = []
+    for m, d, y, other in ((m_pos, d_pos, (up - start) + (end - down), r + d_neg),
+                           (m_neg, d_neg, (down - start) + (end - up), r + d_pos)):
+        flat = abs(d) < 1e-7
+        limit = layer.slope(r) + layer.slope(other)
+        multipliers.append(m * xp.where(flat, limit, y / xp.where(flat, 1, d)) / 2)
+    return tuple(multipliers)
+
+
+def max_pool_backward(layer, r, d_pos, d_neg, m_pos, m_neg):
+    """Our extension to max pooling; windows may overlap. The four changes of the maximum each go to one pixel.
+
+    Adding d+ can only raise a maximum: the rise is the doing of the pixel that wins *afterwards*. Adding d- can
+    only lower it: the fall is the doing of the pixel that had won *before*. Either pixel differs by at least as
+    much as the maximum does, so the multiplier, credit / d, lies between 0 and 1 for each window.
+    """
+    xp = array_module(r)
+    start, up, down, end = corners(r, d_pos, d_neg)
+    y_start, y_up, y_down, y_end = (layer.forward(point) for point in (start, up, down, end))
+    rise = layer.gradient(up, m_pos * (y_up - y_start)) + layer.gradient(end, m_pos * (y_end - y_down))
+    fall = layer.gradient(start, m_neg * (y_down - y_start)) + layer.gradient(up, m_neg * (y_end - y_up))
+    return (rise / xp.where(d_pos == 0, 1, d_pos) / 2, fall / xp.where(d_neg == 0, 1, d_neg) / 2)

@@ -1,0 +1,229 @@
+"""Activation maximisation in pixel space, with an expert, and in code space: three loops, written out."""
+import dataclasses
+
+import numpy as np
+
+from minixnn import passes
+from minixnn.arrays import array_module, like, looking_once, to_numpy
+from minixnn.progress import progress
+from minixnn.train import Adam, cosine, softmax
+
+
+@dataclasses.dataclass
+class Prototype:
+    """Images of maximal response, one a target, and how they came about."""
+    image: object               # (N, ...)
+    target: object              # (N,), the classes
+    probability: object         # (N,), softmax probability of each image's target, by the network itself
+    cost: object                # (steps + 1, N), what was minimised: before each step, and after the last
+    code: object = None         # (N, ...) if the search ran in code space
+
+    def __str__(self):
+        first, last = to_numpy(self.cost)[[0, -1]]
+        rows = zip(to_numpy(self.target), to_numpy(self.probability), first, last)
+        return "\n".join(["target  p(target)  cost before  cost after"] +
+                         [f"{c:6d}  {p:9.4f}  {a:11.3f}  {b:10.3f}" for c, p, a, b in rows])
+
+
+def log_probability(y, wanted):
+    """Objective log p(c | x) = y_c - log sum_k exp(y_k), and its derivative by the outputs y (N, K).
+
+    wanted (N, K) is 1 at the target of each image. -> (N,), (N, K)
+    """
+    xp = array_module(y)
+    shifted = y - y.max(axis=1, keepdims=True)
+    value = (shifted * wanted).sum(axis=1) - xp.log(xp.exp(shifted).sum(axis=1))
+    return value, wanted - softmax(y)
+
+
+def logit(y, wanted):
+    """Objective y_c: the score before softmax, as Simonyan et al. 2014, section 2. It has no upper end.
+
+    A probability can be raised by making the other classes less likely, a logit cannot.
+    """
+    return (y * wanted).sum(axis=1), wanted
+
+
+@looking_once()
+def activation_maximization(net, target, shape=None, start=None, penalty=0.01, towards=0.0, objective=log_probability,
+                            bounds=None, steps=300, rate=0.05, quiet=True):
+    """The image that maximises a class, kept small. Erhan et al. 2009; Montavon et al. 2018, section 3.1.
+
+        x* = argmax_x  log p(c | x) - penalty ||x - towards||^2
+
+    target: a class or several, one image each. shape: that of one image; the search starts from an even, faint grey
+    (at exactly 0 a network without biases has no slope). Or start: the image(s) to start from, (N, ...) or (1, ...).
+    towards: 0, or an array like start, such as the mean image of the class: class_means(images, labels)[target].
+    objective: `log_probability`, `logit`, or a function like them. bounds: (lowest, highest) pixel; None sets no
+    limit. rate: of Adam, falling to 0 along a cosine.
+    """
+    target = check_target(target)
+    x = prepare(net, len(target), shape, start, fill=0.01)
+    towards = check_towards(towards, x)
+    check_search(steps, rate, penalty)
+    wanted, optimizer, cost = passes.one_hot(net.forward(x), target), Adam(rate), []
+    for step in progress(range(steps), "activation maximisation", quiet):
+        value, dy = objective(net.forward(x), wanted)
+        cost.append(penalty * square(x - towards) - value)
+        dx = passes.gradient(net, x, start=dy)[0] - 2 * penalty * (x - towards)     # <- the objective's slope
+        optimizer.rate = rate * cosine(step / steps)
+        optimizer.step("x", x, -dx)                                                 # Adam goes down, we go up
+        keep_inside(x, bounds)
+    value, _ = objective(net.forward(x), wanted)
+    cost.append(penalty * square(x - towards) - value)
+    return finished(net, x, target, wanted, cost)
+
+
+@looking_once()
+def with_expert(net, target, expert, shape=None, start=None, weight=1.0, objective=log_probability, bounds=None,
+                steps=300, rate=0.02, quiet=True):
+    """The image that maximises a class and is likely at all. Montavon et al. 2018, section 3.2.
+
+        x* = argmax_x  log p(c | x) + weight log p(x)
+
+    With weight = 1 this is, by Bayes' rule, the most likely image of the class: log p(x | c) + log p(c). expert: a
+    density model with `log_density(x)` (N,) and `gradient(x)` (like x), such as density.GaussianMixture. Densities
+    have many peaks, the search climbs the nearest, and so the start matters: unless shape or start is given it is, for
+    each target, on the way to the best of the images `expert.centres()`; see near_best_centre.
+    Other arguments as for `activation_maximization`.
+    """
+    target = check_target(target)
+    if shape is None and start is None:
+        start = near_best_centre(net, target, expert)
+    x = prepare(net, len(target), None if start is not None else shape, start, fill=0.01)
+    check_search(steps, rate, weight)
+    wanted, optimizer, cost = passes.one_hot(net.forward(x), target), Adam(rate), []
+    for step in progress(range(steps), "activation maximisation with an expert", quiet):
+        value, dy = objective(net.forward(x), wanted)
+        cost.append(-weight * expert.log_density(x) - value)
+        dx = passes.gradient(net, x, start=dy)[0] + weight * expert.gradient(x)
+        optimizer.rate = rate * cosine(step / steps)
+        optimizer.step("x", x, -dx)
+        keep_inside(x, bounds)
+    value, _ = objective(net.forward(x), wanted)
+    cost.append(-weight * expert.log_density(x) - value)
+    return finished(net, x, target, wanted, cost)
+
+
+@looking_once()
+def in_code_space(net, target, generator, start=None, penalty=0.3, towards=0.0, objective=logit, bounds=None,
+                  steps=200, rate=0.1, quiet=True):
+    """The code whose generated image maximises a class. Nguyen et al. 2016; Montavon et al. 2018, section 3.3.
+
+        z* = argmax_z  logit_c(g(z)) - penalty ||z - towards||^2,      x* = g(z*)
+
+    generator: a Network from codes (N, code) to images, such as models.load("generator"), whose codes have mean 0 and
+    variance 1. towards: 0, the code of no class in particular, or codes to stay near, (N, code), for which the mean
+    code of the class is a good choice: class_means(generator.encoder().predict(images), labels). start: the
+    code(s) to start from; `towards` unless given. The objective is the logit here: a probability is 1 almost at once,
+    and the search would end. Other arguments as for `activation_maximization`.
+    """
+    target = check_target(target)
+    if start is None and getattr(towards, "ndim", 0):
+        start = towards
+    size = generator.layers[0].arrays()["W"].shape[:1] if start is None else None  # W (code,) or (code, units)
+    z = prepare(generator, len(target), size, start, fill=0.0)
+    towards = check_towards(towards, z)
+    check_search(steps, rate, penalty)
+    wanted, optimizer, cost = passes.one_hot(net.forward(generator.forward(z)), target), Adam(rate), []
+    for step in progress(range(steps), "activation maximisation in code space", quiet):
+        x = generator.forward(z)
+        value, dy = objective(net.forward(x), wanted)
+        cost.append(penalty * square(z - towards) - value)
+        dx = passes.gradient(net, x, start=dy)[0]                                   # through the network ...
+        dz = passes.gradient(generator, z, start=dx)[0] - 2 * penalty * (z - towards)   # ... and the generator
+        optimizer.rate = rate * cosine(step / steps)
+        optimizer.step("z", z, -dz)
+        keep_inside(z, bounds)
+    x = generator.forward(z)
+    value, _ = objective(net.forward(x), wanted)
+    cost.append(penalty * square(z - towards) - value)
+    return finished(net, x, target, wanted, cost, z)
+
+
+def class_means(x, labels, classes=10):
+    """The mean of the images or codes x (N, ...) of each class -> (classes, ...): something to stay near."""
+    labels = to_numpy(labels)
+    empty = [c for c in range(classes) if not (labels == c).any()]
+    if len(labels) != len(x) or empty:
+        raise ValueError(f"got {len(labels)} labels for {len(x)} images, none of them of classes {empty}; expected "
+                         f"one label an image and every class from 0 to {classes - 1}")
+    return array_module(x).stack([x[like(x, labels == c)].mean(axis=0) for c in range(classes)])
+
+
+def square(x):
+    """||x||^2 of each image -> (N,)"""
+    return (x * x).reshape(len(x), -1).sum(axis=1)
+
+
+def keep_inside(x, bounds):
+    """Put back, in place, what left the interval `bounds`; None lets it go where it likes."""
+    if bounds is not None:
+        x.clip(*bounds, out=x)
+
+
+def finished(net, x, target, wanted, cost, code=None):
+    """The Prototype, with the probability that the network itself gives to its targets."""
+    probability = (softmax(net.forward(x)) * wanted).sum(axis=1)
+    return Prototype(x, like(x, target), probability, array_module(x).stack(cost), code)
+
+
+def check_target(target):
+    """One class or several as a host array (N,)."""
+    target = np.atleast_1d(np.asarray(to_numpy(target) if hasattr(target, "dtype") else list_of(target)))
+    if target.ndim != 1 or len(target) == 0 or target.dtype.kind not in "iu":
+        raise ValueError(f"got target={target!r}, expected a class or a list of classes, for instance range(10)")
+    return target
+
+
+def list_of(target):
+    return list(target) if hasattr(target, "__iter__") else target
+
+
+def prepare(net, n, shape, start, fill):
+    """The array to start from (n, ...), a copy that may be written to: `start`, or `fill` where the weights live."""
+    if (shape is None) == (start is None):
+        raise ValueError("got both shape and start, or neither; expected either the shape of one image, such as "
+                         "(28, 28, 1), or the images to start from")
+    if start is None:
+        weights = next((a for layer in net.layers for a in layer.arrays().values() if a is not None), None)
+        if weights is None:
+            raise ValueError("got shape= for a network without weights, which does not tell in which kind of array to "
+                             "compute; give start= instead")
+        return array_module(weights).full((n, *shape), fill, dtype=weights.dtype)
+    if len(start) not in (1, n):
+        raise ValueError(f"got {len(start)} starts for {n} targets, expected one for each, or one for all")
+    return array_module(start).broadcast_to(start, (n, *start.shape[1:])).copy()
+
+
+def near_best_centre(net, target, expert):
+    """For each target halfway between the mean of all the expert's centres and the best of them -> (N, ...)
+
+    The best is the likeliest of those that `net` gives to the target with a probability above 0.9; if there is none,
+    the one with the highest. Halfway, because the centre is nearly the answer, and the climb is to be seen.
+    """
+    if not hasattr(expert, "centres"):
+        raise ValueError(f"{type(expert).__name__} has no method centres() to take a start from; give the shape of one "
+                         "image or start, the images to start from")
+    centres, best = expert.centres(), []                                            # (K, ...)
+    p, likely = softmax(net.forward(centres)), expert.log_density(centres)
+    for c in target.tolist():
+        sure = p[:, c] > 0.9
+        score = array_module(p).where(sure, likely, -np.inf) if bool(sure.any()) else p[:, c]
+        best.append(centres[int(score.argmax())])
+    return 0.5 * (array_module(centres).stack(best) + centres.mean(axis=0))
+
+
+def check_towards(towards, x):
+    """`towards` if it is a number or fits x (N, ...)."""
+    shape = getattr(towards, "shape", ())
+    if shape not in ((), x.shape, (1, *x.shape[1:])):
+        raise ValueError(f"got towards of shape {shape}, expected a number or an array of shape {x.shape}, one entry "
+                         "a target: class_means(images, labels)[target]")
+    return towards
+
+
+def check_search(steps, rate, weight):
+    if steps < 1 or rate <= 0 or weight < 0:
+        raise ValueError(f"got steps={steps}, rate={rate} and a penalty or weight of {weight}, expected at least one "
+                         "step, a positive rate, and no negative weight")

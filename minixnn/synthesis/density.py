@@ -1,0 +1,121 @@
+"""How likely is an image? A density model of the data, the "expert" that tells digits from mere numbers.
+
+    expert = GaussianMixture.fit(images, rng=numpy.random.default_rng(0))       # a few seconds for MNIST
+    expert.log_density(images)                  # (N,), the larger the more like the images it was fitted on
+    expert.gradient(images)                     # like images: which way leads to more likely ones
+
+Any object with these two methods serves as an expert for `synthesis.with_expert`.
+"""
+import copy
+import math
+
+import numpy as np
+
+from minixnn.arrays import array_module, to_numpy
+from minixnn.train import softmax
+
+
+class GaussianMixture:
+    """Gaussians in the space of the principal components, white noise in all other directions.
+
+        x = mean + U z + rest,      log p(x) = log sum_k pi_k N(z; m_k, S_k)  +  log N(rest; 0, v I)
+
+    U has orthonormal columns, so p is a density of x: it integrates to one. Related to the mixture of
+    probabilistic principal component analysers, Tipping & Bishop 1999, whose clusters have a U each.
+
+    mean (D,), U (D, d), log_pi (K,), m (K, d), P (K, d, d) with P_k P_k^T = inverse of S_k, v a number, D = H W C.
+    """
+
+    def __init__(self, mean, U, log_pi, m, P, v, shape):
+        self.mean, self.U, self.log_pi, self.m, self.P, self.v = mean, U, log_pi, m, P, v
+        self.shape = tuple(shape)               # of one image
+
+    @classmethod
+    def fit(cls, images, rng, directions=50, clusters=50, rounds=5, sample=10_000, smoothing=0.05):
+        """Fit to images (N, ...) by expectation maximisation: who belongs where; then where is what.
+
+        `sample` of the images are used, drawn by the Generator `rng`, so are the first means. smoothing: this share
+        of the components' mean variance is added to every S_k, for a cluster of few images has directions in which
+        they do not differ at all. NumPy only; move the result with `on`.
+        """
+        x = np.asarray(images[np.sort(rng.permutation(len(images))[:sample])], np.float32).reshape(-1, images[0].size)
+        if len(x) < 2 * max(directions, clusters) or directions >= x.shape[1]:
+            raise ValueError(f"got {len(x)} images of {x.shape[1]} pixels for {directions} directions and {clusters} "
+                             "clusters, expected more pixels than directions, and two images for each of either")
+        mean = x.mean(axis=0)
+        spread, axes = np.linalg.eigh((x - mean).T @ (x - mean) / len(x))       # from the smallest up
+        U, v = axes[:, -directions:], float(spread[:-directions].mean())
+        z = ((x - mean) @ U).astype(np.float64)                                 # (N, d)
+        m, log_pi = z[rng.permutation(len(z))[:clusters]], np.full(clusters, -math.log(clusters))
+        floor = smoothing * spread[-directions:].mean() * np.eye(directions)
+        P = np.tile(_whitener(np.diag(spread[-directions:]) / 4), (clusters, 1, 1))
+        for _ in range(rounds):
+            share = softmax(_log_gaussians(z, m, P) + log_pi)                   # (N, K): who belongs where
+            count = share.sum(axis=0) + 1e-9
+            m, log_pi = share.T @ z / count[:, None], np.log(count / len(z))
+            for k in range(clusters):
+                centred = z - m[k]
+                P[k] = _whitener((share[:, k, None] * centred).T @ centred / count[k] + floor)
+        return cls(mean, U, log_pi, m, P, v, images.shape[1:]).astype(np.float32)
+
+    def parts(self, x):
+        """z (N, d), the rest (N, D) and log pi_k N(z; m_k, S_k) (N, K) of images x (N, ...)."""
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"got images of shape {x.shape[1:]}, expected {self.shape}, as in the images that the "
+                             "density was fitted on")
+        centred = x.reshape(len(x), -1) - self.mean
+        z = centred @ self.U
+        return z, centred - z @ self.U.T, _log_gaussians(z, self.m, self.P) + self.log_pi
+
+    def log_density(self, x):
+        """log p(x) of images x (N, ...), in nats -> (N,)"""
+        xp = array_module(x)
+        z, rest, logs = self.parts(x)
+        largest = logs.max(axis=1)
+        inside = largest + xp.log(xp.exp(logs - largest[:, None]).sum(axis=1))
+        others = rest.shape[1] - z.shape[1]
+        return inside - 0.5 * (rest * rest).sum(axis=1) / self.v - 0.5 * others * math.log(2 * math.pi * self.v)
+
+    def gradient(self, x):
+        """d log p(x) / dx.   -U sum_k r_k S_k^-1 (z - m_k) - rest / v,   r_k the share of cluster k in x."""
+        z, rest, logs = self.parts(x)
+        share = softmax(logs)                                                   # r (N, K)
+        dz = 0
+        for k in range(len(self.m)):
+            dz = dz - share[:, k, None] * ((z - self.m[k]) @ self.P[k] @ self.P[k].T)
+        return (dz @ self.U.T - rest / self.v).reshape(x.shape)
+
+    def centres(self):
+        """The means of the clusters, as images (K, ...)."""
+        return (self.mean + self.m @ self.U.T).reshape(-1, *self.shape)
+
+    def map_arrays(self, f):
+        """A copy whose arrays are f(array)."""
+        twin = copy.copy(self)
+        for name in ("mean", "U", "log_pi", "m", "P"):
+            setattr(twin, name, f(getattr(self, name)))
+        return twin
+
+    def on(self, xp):
+        """A copy that lives where the array module `xp` (numpy, cupy) keeps its arrays."""
+        return self.map_arrays(lambda array: xp.asarray(to_numpy(array)))
+
+    def astype(self, dtype):
+        """A copy that computes in `dtype`."""
+        return self.map_arrays(lambda array: array.astype(dtype))
+
+
+def _whitener(S):
+    """P with P P^T = S^-1, so that (z - m) P has covariance one."""
+    return np.linalg.inv(np.linalg.cholesky(S)).T
+
+
+def _log_gaussians(z, m, P):
+    """log N(z; m_k, S_k) for points z (N, d) and all k -> (N, K).   log det P = -log det S / 2"""
+    xp = array_module(z)
+    columns = []
+    for k in range(len(m)):
+        white = (z - m[k]) @ P[k]                                               # (N, d)
+        log_det = xp.log(abs(P[k].diagonal())).sum()                            # P is triangular
+        columns.append(log_det - 0.5 * (white * white).sum(axis=1) - 0.5 * z.shape[1] * math.log(2 * math.pi))
+    return xp.stack(columns, axis=1)

@@ -1,0 +1,144 @@
+"""A network that draws digits: from the hidden layer of a classifier back to the image.
+
+    code = encoder().forward(images)            # (N, 100): the last hidden layer of a classifier, standardised
+    images = models.load("generator").forward(code)
+
+How it learns, after Dosovitskiy & Brox 2016. Three things are asked of the image x' = g(c(x)) drawn from the code of
+a digit x, because one alone does not do: pixels alone give a blur, features alone a noise that the classifier takes
+for the digit, and a judge alone digits that have nothing to do with the code.
+
+    image        ||x' - x||^2               the pixels are those of the digit
+    feature      ||h(x') - h(x)||^2         so are the features of a lower layer h of the classifier
+    adversarial  -log d(x')                 a discriminator d, trained meanwhile to tell drawn digits from real ones,
+                                            takes it for real. Goodfellow et al. 2014
+"""
+import numpy as np
+
+from minixnn import datasets, models
+from minixnn.arrays import array_module, like
+from minixnn.layers import ChannelScale, Dense, Dropout, Flatten, ReLU, Sigmoid, Unflatten
+from minixnn.network import Network
+from minixnn.progress import progress
+from minixnn.train import Adam, backpropagate, cosine, cross_entropy
+
+CLASSIFIER = "dense_no_bias"        # whose hidden layer is the code
+CODE_LAYERS, FEATURE_LAYERS = 7, 4  # how many of its layers make up the encoder c, and the features h
+REAL, DRAWN = 1, 0                  # what the discriminator says
+
+
+def architecture(rng):
+    """The generator g as it is trained: from a hidden layer (N, 100) to images (N, 28, 28, 1) in [0, 1]."""
+    return Network([Dense.random(100, 512, rng), ReLU(),
+                    Dense.random(512, 784, rng, init="glorot"), Sigmoid(), Unflatten((28, 28, 1))])
+
+
+def discriminator(rng):
+    """The discriminator d: from images to two outputs, DRAWN and REAL. Needed for training only."""
+    return Network([Flatten(), Dense.random(784, 256, rng), ReLU(), Dropout(0.3),
+                    Dense.random(256, 128, rng), ReLU(), Dropout(0.3),
+                    Dense.random(128, 2, rng, init="glorot")])
+
+
+def hidden():
+    """The classifier up to its last hidden layer: images (N, 28, 28, 1) -> (N, 100)."""
+    return Network(models.load(CLASSIFIER).layers[:CODE_LAYERS])
+
+
+def encoder():
+    """From images to codes that `models.load("generator")` turns back into images: (N, 28, 28, 1) -> (N, 100).
+
+    Codes are the hidden layer, standardised: over the training digits each number has mean 0 and variance 1. So the
+    code 0 lies amid all digits, and ||z||^2 says how far away z is. The generator's first two layers undo it.
+    """
+    scale = models.load("generator").layers[0]                                      # h = z W + b
+    return Network([*hidden().layers, ChannelScale(1 / scale.W, -scale.b / scale.W)])
+
+
+def fit(generator, judge, encoder, images, rng, epochs=4, rate=1e-3, batch_size=100, image=1.0, feature=1.0,
+        adversarial=10.0, memory=0.998, quiet=False):
+    """Train `generator` and `judge` (the discriminator), in place and in turns, on images (N, 28, 28, 1).
+
+    encoder: from images to what the generator starts from. image, feature, adversarial: weights of the three terms.
+    memory: the generator ends as a running average of the one that learns, which keeps this share of itself a step:
+    two networks that learn against each other never come to rest, their average does.
+    Returns a list with one dictionary an epoch.
+    """
+    codes = encoder.predict(images, 1000)
+    features = Network(encoder.layers[:FEATURE_LAYERS])
+    average = [a.copy() for a in parameters(generator)]
+    drawing, judging, history = Adam(rate, beta1=0.5), Adam(rate, beta1=0.5), []    # beta1 as Radford et al. 2016
+    truth = np.repeat([REAL, DRAWN], batch_size)
+    for epoch in range(epochs):
+        order, sums = rng.permutation(len(images)), [0, 0, 0, 0]
+        batches = order[:len(order) // batch_size * batch_size].reshape(-1, batch_size)
+        for step, some in enumerate(progress(batches, f"epoch {epoch + 1}/{epochs}", quiet)):
+            drawing.rate = judging.rate = rate * cosine((epoch + step / len(batches)) / epochs)
+            some = like(images, some)
+            x, A = images[some], generator.trace(codes[some])
+            drawn = A[-1]
+            # The judge's turn: real and drawn digits side by side, and the usual cross-entropy.
+            judged, _, gradients = backpropagate(judge, array_module(x).concatenate([x, drawn]), truth, rng)
+            update(judging, judge, gradients)
+            # The generator's turn: dL/dx' of each term, then back through the generator to its weights.
+            H, V = features.trace(drawn), judge.trace(drawn)
+            missing = H[-1] - features.forward(x)
+            fooled, dv = cross_entropy(V[-1], truth[:batch_size])                   # it wants to hear REAL
+            dx = image * (drawn - x) / batch_size
+            dx += feature * input_gradient(features, H, missing / batch_size)
+            dx += adversarial * input_gradient(judge, V, dv)
+            update(drawing, generator, parameter_gradients(generator, A, dx))
+            for mean, a in zip(average, parameters(generator)):
+                mean += (1 - memory) * (a - mean)
+            sums = [s + term for s, term in zip(sums, (square(drawn - x), square(missing), fooled, judged))]
+        means = [float(s) / len(batches) for s in sums]
+        history.append(dict(zip(("image", "feature", "adversarial", "judge"), means)))
+        if not quiet:
+            print(f"epoch {epoch + 1}  " + "  ".join(f"{k} {v:.3f}" for k, v in history[-1].items()), flush=True)
+    for mean, a in zip(average, parameters(generator)):
+        a[...] = mean
+    return history
+
+
+def input_gradient(net, A, dy):
+    """dL/dx from the activations A: what `passes.gradient` does, for a start that depends on the output."""
+    for l in reversed(range(len(net.layers))):
+        dy = net.layers[l].gradient(A[l], dy)
+    return dy
+
+
+def parameter_gradients(net, A, dy):
+    """[{name: gradient}, ...], the gradients of each layer's parameters, from the activations A."""
+    gradients = [None] * len(net.layers)
+    for l in reversed(range(len(net.layers))):
+        gradients[l] = net.layers[l].parameter_gradients(A[l], dy)
+        if l > 0:
+            dy = net.layers[l].gradient(A[l], dy)
+    return gradients
+
+
+def update(optimizer, net, gradients):
+    """One step of all parameters of `net`, in place."""
+    for l, layer in enumerate(net.layers):
+        for name, g in (gradients[l] or {}).items():
+            if g is not None:
+                optimizer.step((l, name), layer.arrays()[name], g)
+
+
+def parameters(net):
+    """All parameter arrays of a network, in a list."""
+    return [a for layer in net.layers for a in layer.arrays().values() if a is not None]
+
+
+def square(x):
+    """The mean over the batch of ||x||^2."""
+    return (x * x).sum() / len(x)
+
+
+def train(seed=0, epochs=4, quiet=False):
+    """The recipe of the shipped generator; run it with: python -m minixnn.models train generator"""
+    rng = np.random.default_rng(seed)
+    images, _ = datasets.mnist("train")
+    net, code = architecture(rng), hidden()
+    fit(net, discriminator(rng), code, images, rng, epochs=epochs, quiet=quiet)
+    h = code.predict(images, 1000)
+    return Network([ChannelScale(h.std(axis=0), h.mean(axis=0)), ReLU(), *net.layers])      # ReLU: no h is below 0
