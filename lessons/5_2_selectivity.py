@@ -81,17 +81,23 @@ plot.images(after, [f"{f:.1f}" for fall in of_ten.values() for f in fall.curves[
 names = ["gradient_times_input", "gradient", "sensitivity", "guided_backprop", "lrp_alpha1_beta0", "lrp_epsilon_plus",
          "deep_taylor", "ink"]
 methods = {**METHODS, "ink": lambda net, x, target: x}
-record = dict(np.load(datasets.PHOTOS.parent / "selectivity.npz"))               # name: (digits, 21)
-deviation = {}
-for name in names:
-    anew = metrics.selectivity(methods[name], net, images[:COUNT], labels[:COUNT], steps=20, quiet=True).curves
-    deviation[name] = abs(anew.mean(axis=0) - record[name][:COUNT].mean(axis=0)).max()
-    record[name] = np.concatenate([anew, record[name][COUNT:]]).astype(float)
-print(f"\nlargest deviation of a mean curve over {COUNT} digits from the record: {max(deviation.values()):.3f}")
+record = {name: curves.astype(float)                                             # name: (digits, 21)
+          for name, curves in np.load(datasets.PHOTOS.parent / "selectivity.npz").items()}
 
 
 def area(curves):
     return (curves[:, :-1] + curves[:, 1:]).mean(axis=1) / 2
+
+
+# Two patches may be equally relevant but for rounding. Another processor then removes the other one first, so we do
+# not compare points of curves but mean areas, in units of their standard error over these digits.
+deviation = {}
+for name in names:
+    anew = metrics.selectivity(methods[name], net, images[:COUNT], labels[:COUNT], steps=20, quiet=True).curves
+    mean, error = metrics.mean_and_error(area(record[name][:COUNT]))
+    deviation[name] = abs(area(anew).mean() - mean) / error
+    record[name][:COUNT] = anew
+print(f"\nmean areas of {COUNT} digits are at most {max(deviation.values()):.3f} standard errors from the record")
 
 
 def to_half(curves):
@@ -128,12 +134,11 @@ print("smallest area of a single digit: " +
       ", ".join(f"{name} {(singly == k).mean():.1%}" for k, name in enumerate(three)))
 
 # %%
-# So ten images were plenty, and what they said is true, of this network and of this way to remove. It has a reason.
-# Setting a patch to zero changes :math:`f`, to first order, by minus the sum over the patch of
-# :math:`x_i \, \partial f / \partial x_i`, and *that is* simple Taylor: the measure asks the very question which this
-# method answers. It also goes on when the digit is gone. The curve falls below zero, where the strokes left over speak
-# *against* the class; deep Taylor has no reason to go there. The columns "f >= 0" and "removals to half" leave that
-# out, and simple Taylor stays ahead of the other two.
+# Ten images were plenty, for this network and this way to remove, and for a reason. Setting a patch to zero changes
+# :math:`f`, to first order, by minus the sum over the patch of :math:`x_i \, \partial f / \partial x_i`, and *that is*
+# simple Taylor: the measure asks the very question which this method answers. It also goes on when the digit is gone.
+# The curve falls below zero, where the strokes left over speak *against* the class; deep Taylor has no reason to go
+# there. The columns "f >= 0" and "removals to half" leave that out, and simple Taylor stays ahead of the other two.
 #
 # And look at "ink": by the area the image is a better explanation of itself than alpha1-beta0, deep Taylor and
 # sensitivity are. Patches with much ink do much when they go. So a small area alone does not prove that a heatmap shows
@@ -150,8 +155,8 @@ for name in (*three.values(), "lrp_alpha1_beta0", "ink"):
     print("  dense network, {:23} area {:8.3f} +- {:.3f}".format(name, *metrics.mean_and_error(area(curves))))
 
 # %%
-# Here deep Taylor and sensitivity hardly select at all. No wonder: z\ :sup:`B` at the pixels, and sensitivity too, also
-# find *empty* pixels relevant, and to remove what is zero already changes nothing. LRP with alpha1-beta0, the same but
+# Here deep Taylor and sensitivity hardly select at all: z\ :sup:`B` at the pixels, and sensitivity too, also find
+# *empty* pixels relevant, and to remove what is zero already changes nothing. LRP with alpha1-beta0, the same but
 # for the pixels, does not suffer. The number belongs to the method *and* to the way of removing.
 #
 # Try this
@@ -159,7 +164,7 @@ for name in (*three.values(), "lrp_alpha1_beta0", "ink"):
 # 1. Remove by another value, ``metrics.selectivity(..., value=1.0)``: patches become ink. Who is ahead now?
 # 2. Rank once, ``mode="static"``. How much of the fall is due to explaining again after every removal?
 
-assert max(deviation.values()) < 0.2, "what is on record is found again"
+assert max(deviation.values()) < 1, "the areas on record are found again, within the error of ten digits"
 assert (winner == 1).mean() > 0.95, "ten digits suffice to see that simple Taylor is ahead by this measure"
 assert of_dense["deep_taylor"] > of_dense["ink"] > of_dense["gradient_times_input"], "removal by zero decides much"
 plot.show()
