@@ -367,6 +367,21 @@ def test_the_figure_shows_what_the_table_says():
     plt.close("all")
 
 
+def test_the_legend_of_a_ledger_names_only_what_is_drawn():
+    import matplotlib
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+    net = Network([Dense(np.array([[2.0], [1.0]]), np.array([1.0]))])
+    for rule, names in ((lrp.epsilon, {"kept by bias"}),
+                        (composites.alpha2_beta1, {"kept by bias", "created (left of zero)"})):
+        figure = plot.ledger(ledger(net, np.array([[1.0, 2.0]]), 0, rule, quiet=True))
+        told = {text.get_text() for text in figure.legends[0].get_texts()}
+        assert told == names | {"handed on", "arrived from above"}
+        low, high = figure.axes[0].get_xlim()
+        assert all(low < bar.get_x() + bar.get_width() < high for bar in figure.axes[0].patches), "a bar is cut off"
+    plt.close("all")
+
+
 def test_global_average_pooling_is_accounted_for():
     layer, x = GlobalAvgPool(), np.array([[[[1.0]], [[-1.0]]], [[[1.0]], [[3.0]]]])
     row = row_of(layer, x, np.array([[2.0], [2.0]]), partial(lrp.epsilon, epsilon=0))

@@ -142,6 +142,55 @@ def test_the_colour_bar_shows_half_of_the_scale_for_maps_without_negatives():
     assert [label.get_text() for label in numbers.get_yticklabels()] == ["\N{MINUS SIGN}7.5", "0", "7.5"]
 
 
+def said(figure):
+    """The line at the bottom, and the numbers along the colour bars."""
+    bars = [ax for ax in figure.axes if not ax.images]
+    labels = [[label.get_text() for label in (ax.get_yticklabels() or ax.get_xticklabels())] for ax in bars]
+    return figure.get_supxlabel(), labels
+
+
+def test_a_figure_says_where_its_colours_end():
+    R = {"a": signed(2), "b": 30 * signed(2, 1)}
+    limit = ["\N{MINUS SIGN}limit", "0", "limit"]
+    assert said(plot.heatmaps(R)) == ("limit: each map's largest |R|", [limit])
+    assert said(plot.heatmaps(R, quantile=0.995)) == ("limit: each map's 99.5 % quantile of |R|", [limit])
+    assert said(plot.overlay(digits(2), signed(2), quantile=0.9))[0] == "limit: each map's 90 % quantile of |R|"
+    assert said(plot.heatmaps(R, scale="figure"))[0] == "", "the numbers on the bar say it all"
+    assert said(plot.heatmaps(R, scale="figure", quantile=0.9))[0] == "colours end at the 90 % quantile of |R|"
+    text, bars = said(plot.heatmaps(R, scale="method", quantile=0.9))
+    assert text == "colours end at each row's 90 % quantile of |R|"
+    assert [float(labels[-1]) for labels in bars] == [pytest.approx(np.quantile(abs(r), 0.9), rel=1e-2)
+                                                      for r in R.values()]
+    assert "each column's" in said(plot.heatmaps(R, scale="method", quantile=0.9, transpose=True))[0]
+
+
+def test_maps_laid_over_images_share_a_scale_if_asked():
+    R = np.array([[[1.0]], [[-2.0]]])
+    assert [panel.get_clim()[1] for panel in shown(plot.overlay(np.ones((2, 1, 1)), R))] == [1, 2]
+    assert [panel.get_clim()[1] for panel in shown(plot.overlay(np.ones((2, 1, 1)), R, scale="figure"))] == [2, 2]
+
+
+def test_pictures_of_one_figure_share_white_and_black():
+    x = np.stack([np.full((2, 2), 0.1), np.full((2, 2), 3.0)])
+    figure = plot.images(x)
+    assert [panel.get_clim() for panel in shown(figure)] == [(0, 3), (0, 3)]
+    assert said(figure)[1] == [["0", "3"]]
+    assert [panel.get_clim() for panel in shown(plot.images(x, limits=(0, 0.1)))] == [(0, 0.1), (0, 0.1)]
+    assert len(plot.images(digits(2)).axes) == 2, "ink from 0 to 1 needs no bar"
+
+
+def test_rows_of_pictures_have_names():
+    figure = plot.images(digits(4), columns=2, rows=["digits", "others"])
+    assert [ax.get_ylabel() for ax in figure.axes] == ["digits", "", "others", ""]
+
+
+def test_a_long_title_is_wrapped_to_the_figure():
+    figure = plot.images(digits(1), title="a title of many words " * 9)
+    figure.canvas.draw()
+    box = figure._suptitle.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
 def test_heatmaps_that_do_not_match_the_images_are_refused():
     with pytest.raises(ValueError, match="'input': 2, 'LRP': 3.*expected one heatmap per image"):
         plot.heatmaps({"LRP": signed(3)}, images=digits(2))
@@ -183,6 +232,40 @@ def test_curves_show_mean_and_error_and_differ_without_colour():
     band = ax.collections[2].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == (-1, 13)
     assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == [f"m{k}" for k in range(8)]
+
+
+def test_one_curve_needs_no_legend():
+    assert not plot.curves([0, 1], {"only": [1, 2]}).legends
+
+
+def test_panels_of_curves_share_their_range_and_one_legend():
+    figure = plot.curves([0, 1], {"left": {"a": [0, 1], "b": [0, 5]}, "right": {"b": ([-3, 2], [1, 1])}})
+    left, right = figure.axes
+    assert (left.get_title(), right.get_title(), left.get_ylim()) == ("left", "right", right.get_ylim())
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    assert left.lines[1].get_color() == right.lines[0].get_color(), "a name keeps its colour"
+
+
+def test_counts_are_counted_by_whole_numbers():
+    ticks = plot.curves(range(3), {"a": [0, 1, 2]}).axes[0].get_xticks()
+    assert np.array_equal(ticks, ticks.round())
+
+
+def test_bars_have_the_lengths_and_errors_they_were_given():
+    figure = plot.bars({"a": (0.3, 0.1), "b": -2.0}, references={"chance": 0.5})
+    ax, = figure.axes
+    assert [bar.get_width() for bar in ax.patches] == [0.3, -2.0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"] and ax.yaxis_inverted()
+    assert np.allclose(ax.collections[0].get_segments()[0], [[0.2, 0], [0.4, 0]])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["chance"]
+    assert not plot.bars({"a": 1.0}).legends
+
+
+def test_bars_of_several_series_lie_beside_each_other():
+    figure = plot.bars({"old": {"a": 1.0, "b": 2.0}, "new": {"b": 4.0}})
+    places = [(bar.get_y() + bar.get_height() / 2, bar.get_width()) for bar in figure.axes[0].patches]
+    assert np.allclose(places, [(-0.2, 1), (0.8, 2), (1.2, 4)])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["old", "new"]
 
 
 SCRIPT = """

@@ -8,9 +8,10 @@ Pictures may be (N, H, W, 1), (N, H, W, 3), (N, H, W), (N, D) with D a square nu
 sizes; NumPy or CuPy. matplotlib is imported when a figure is drawn, not before.
 """
 from minixnn.plot import diagrams
-from minixnn.plot.figures import curves, heatmaps, images, overlay
+from minixnn.plot.charts import bars, curves
+from minixnn.plot.figures import heatmaps, images, overlay
 from minixnn.plot.ledger import ledger
 from minixnn.plot.style import LINES, STYLE, pyplot, show, signed_colours
 
-__all__ = ["LINES", "STYLE", "curves", "diagrams", "heatmaps", "images", "ledger", "overlay", "pyplot", "show",
-           "signed_colours"]
+__all__ = ["LINES", "STYLE", "bars", "curves", "diagrams", "heatmaps", "images", "ledger", "overlay", "pyplot",
+           "show", "signed_colours"]

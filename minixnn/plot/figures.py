@@ -1,17 +1,32 @@
-"""Grids of pictures and heatmaps, overlays and curves."""
+"""Grids of pictures and heatmaps, and overlays.
+
+No colour without its meaning: where maps share a scale the colour bar has its numbers, and a line of text at the
+bottom says where colours end if that is not the largest number of all.
+"""
 import numpy as np
 
 from minixnn.arrays import to_numpy
-from minixnn.plot.style import LINES, STYLE, pyplot, signed_colours
+from minixnn.plot.style import STYLE, pyplot, signed_colours, wrapped
+
+SCALES = ("map", "method", "figure")
 
 
-def images(pictures, titles=None, title=None, columns=10, boxes=None):
-    """A grid of pictures, `columns` in a row, each with its own line of `titles`; `boxes` as in `overlay`."""
+def images(pictures, titles=None, title=None, columns=10, boxes=None, rows=None, limits=None):
+    """A grid of pictures, `columns` in a row, each with its own line of `titles`; `boxes` as in `overlay`.
+
+    rows: a name for each row. limits: the numbers that are (white, black) in every panel. None is (0, 1), made wider
+    until all pictures of the figure fit in. Other limits than (0, 1) are told by a grey bar.
+    """
     pictures = _pictures(pictures)
-    figure, axes = _wrapped(pictures, title, columns)
+    limits = _ink(pictures) if limits is None else limits
+    figure, axes = _wrapped(pictures, title, columns, rows, 0.05 if titles is None else 0.35)
     for n, (ax, picture) in enumerate(zip(axes, pictures)):
-        _draw_picture(ax, picture)
+        _draw_picture(ax, picture, limits)
         _annotate(ax, n, titles, boxes)
+        if rows is not None and n % columns == 0:
+            _beside(ax, str(rows[n // columns]))
+    if limits != (0, 1) and any(picture.ndim == 2 for picture in pictures):
+        _bar(figure, list(axes), *limits, "gray_r")
     return figure
 
 
@@ -25,8 +40,6 @@ def heatmaps(maps, images=None, names=None, title=None, scale="map", quantile=1.
     bright pixel does not bleach the rest. outlines: draw each map over its input. boxes: see `overlay`.
     transpose: methods side by side and images below each other.
     """
-    if scale not in ("map", "method", "figure"):
-        raise ValueError(f'got scale={scale!r}, expected "map", "method" or "figure"')
     maps = {method: [_summed(R) for R in _pictures(R)] for method, R in maps.items()}
     images = None if images is None else _pictures(images)
     rows = ([] if images is None else [("input", images)]) + list(maps.items())
@@ -35,55 +48,41 @@ def heatmaps(maps, images=None, names=None, title=None, scale="map", quantile=1.
         raise ValueError(f"got numbers of pictures {counts}, expected one heatmap per image and method")
     everything = [R for row in maps.values() for R in row]
     beside = [] if transpose and names is None else names if transpose else counts
-    longest = max((len(str(name)) for name in beside), default=0)
-    figure, axes = _grid(len(rows), len(rows[0][1]), rows[0][1][0].shape, title, transpose, 1.1 + 0.11 * longest)
+    longest = max((len(line) for name in beside for line in str(name).split("\n")), default=0)
+    figure, axes = _grid(len(rows), len(rows[0][1]), rows[0][1][0].shape, title, transpose, 1.2 + 0.11 * longest)
     for line, (method, pictures) in enumerate(rows):
         for n, (ax, picture) in enumerate(zip(axes[line], pictures)):
             if pictures is images:
-                _draw_picture(ax, picture)
+                _draw_picture(ax, picture, _ink(images))
             else:
-                limit = _limit({"map": [picture], "method": pictures, "figure": everything}[scale], quantile)
+                limit = _limit(_sharing(scale, picture, pictures, everything), quantile)
                 _draw_heat(ax, picture, limit, images[n] if outlines else None)
             _annotate(ax, n, None, boxes)
             _label_edge(ax, line, n, method, None if names is None else str(names[n]), transpose)
-    _colour_bar(figure, axes, everything, _limit(everything, quantile) if scale == "figure" else None)
+        if scale == "method" and pictures is not images:
+            _colour_bar(figure, axes[line], pictures, _limit(pictures, quantile), below=transpose)
+    if scale != "method":
+        _colour_bar(figure, axes, everything, _limit(everything, quantile) if scale == "figure" else None)
+    _say_where_colours_end(figure, {"method": "column" if transpose else "row"}.get(scale, scale), quantile)
     return figure
 
 
-def overlay(images, maps, titles=None, title=None, columns=5, quantile=1.0, boxes=None):
+def overlay(images, maps, titles=None, title=None, columns=5, quantile=1.0, boxes=None, scale="map"):
     """Heatmaps drawn over their inputs: over the outline of ink, or over a pale grey copy of a photograph.
 
     A coarse map (CAM, say) is stretched to its input, pixel by pixel, without smoothing. boxes: for each picture one
-    (top, left, bottom, right) or several, as datasets.cluttered_mnist and digit_pairs give them.
+    (top, left, bottom, right) or several, as datasets.cluttered_mnist and digit_pairs give them. scale: whether each
+    "map" has its own colour limit or all of the "figure" share one.
     """
     pictures, maps = _pictures(images), [_summed(R) for R in _pictures(maps)]
     if len(pictures) != len(maps):
         raise ValueError(f"got {len(pictures)} images and {len(maps)} heatmaps, expected one heatmap per image")
     figure, axes = _wrapped(pictures, title, columns)
     for n, ax in zip(range(len(maps)), axes):
-        _draw_heat(ax, maps[n], _limit([maps[n]], quantile), pictures[n])
+        _draw_heat(ax, maps[n], _limit(_sharing(scale, maps[n], maps, maps), quantile), pictures[n])
         _annotate(ax, n, titles, boxes)
-    _colour_bar(figure, axes, maps, None)
-    return figure
-
-
-def curves(x, lines, xlabel="", ylabel="", title=None, xscale="linear", yscale="linear"):
-    """Curves over the same `x`: {name: y} or {name: (mean, standard error)}, the latter with a band of one error."""
-    plt = pyplot()
-    with plt.rc_context(STYLE):
-        figure, ax = plt.subplots(figsize=(10, 5), layout="constrained")
-        for k, (name, y) in enumerate(lines.items()):
-            mean, error = y if isinstance(y, tuple) else (y, None)
-            mean = to_numpy(mean)
-            colour, dash, marker = LINES[k % len(LINES)]
-            ax.plot(to_numpy(x), mean, dash, color=colour, label=name, linewidth=2, marker=marker, markersize=7,
-                    markevery=max(1, len(mean) // 8))
-            if error is not None:
-                error = to_numpy(error)
-                ax.fill_between(to_numpy(x), mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
-        ax.set(xlabel=xlabel, ylabel=ylabel, title=title, xscale=xscale, yscale=yscale)
-        ax.grid(alpha=0.3)
-        figure.legend(handlelength=4, loc="outside right center")          # beside the curves, never on them
+    _colour_bar(figure, axes, maps, _limit(maps, quantile) if scale == "figure" else None)
+    _say_where_colours_end(figure, scale, quantile)
     return figure
 
 
@@ -108,6 +107,20 @@ def _summed(R):
     return R.sum(axis=2) if R.ndim == 3 else R
 
 
+def _sharing(scale, R, of_method, everything):
+    """The maps that share a colour limit with the map R."""
+    if scale not in SCALES:
+        raise ValueError(f'got scale={scale!r}, expected "map", "method" or "figure"')
+    return {"map": [R], "method": of_method, "figure": everything}[scale]
+
+
+def _ink(pictures):
+    """The numbers drawn white and black: 0 and 1, or as far beyond them as pictures of one channel go."""
+    grey = [picture for picture in pictures if picture.ndim == 2]
+    low, high = min((R.min() for R in grey), default=0), max((R.max() for R in grey), default=1)
+    return min(0, float(low)), max(1, float(high))
+
+
 def _limit(maps, quantile):
     """The |R| at which colours end; 1 for a map of zeros, which is then white."""
     sizes = np.abs(np.concatenate([R.ravel() for R in maps]))
@@ -125,28 +138,30 @@ def _grid(rows, columns, shape, title, transpose=False, margin=1.1, head=.05):
     with plt.rc_context(STYLE):
         size = across * (width + .05) + margin, down * (width * ratio + head) + (.8 if title else .3)
         figure, axes = plt.subplots(down, across, squeeze=False, layout="constrained", figsize=size)
-        figure.suptitle(title)                                  # None: no title and no room kept for one
+        figure.suptitle(wrapped(title, size[0]))                # None: no title and no room kept for one
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.05)
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set(visible=True, color="0.8", linewidth=0.8)
     return figure, axes.T if transpose else axes
 
 
-def _wrapped(pictures, title, columns):
+def _wrapped(pictures, title, columns, rows=None, head=0.35):
     """A grid of one panel per picture, in rows of `columns`; panels left over are removed."""
     columns = min(columns, len(pictures))
-    figure, axes = _grid(-(-len(pictures) // columns), columns, pictures[0].shape, title, head=.35)
+    margin = 1.1 + 0.11 * max((len(str(name)) for name in rows or ()), default=0)
+    figure, axes = _grid(-(-len(pictures) // columns), columns, pictures[0].shape, title, margin=margin, head=head)
     for ax in axes.flat[len(pictures):]:
         ax.remove()
     return figure, axes.flat[:len(pictures)]
 
 
-def _draw_picture(ax, picture):
+def _draw_picture(ax, picture, limits):
     """One channel as ink on paper; three channels as they are, clipped to [0, 1]."""
     if picture.ndim == 3:
         ax.imshow(picture.clip(0, 1))
     else:
-        ax.imshow(picture, cmap="gray_r", vmin=min(0, picture.min()), vmax=max(1, picture.max()))
+        ax.imshow(picture, cmap="gray_r", vmin=limits[0], vmax=limits[1])
 
 
 def _draw_heat(ax, R, limit, picture=None):
@@ -183,18 +198,41 @@ def _label_edge(ax, line, n, method, name, transpose):
     if row == 0 and above is not None:
         ax.set_title(above)
     if column == 0 and beside is not None:
-        ax.set_ylabel(beside, rotation=0, ha="right", va="center")
+        _beside(ax, beside)
 
 
-def _colour_bar(figure, axes, maps, limit):
-    """What the colours mean: numbers where all maps share a limit, else 'max' for the limit of each map."""
+def _beside(ax, name):
+    ax.set_ylabel(name, rotation=0, ha="right", va="center")
+
+
+def _colour_bar(figure, axes, maps, limit, below=False):
+    """What the colours mean: numbers where the maps share a limit, else that each ends at a limit of its own."""
+    signed = min(np.nanmin(R) for R in maps) < 0                # else nothing speaks against: show the half in use
+    bar = _bar(figure, list(np.ravel(axes)), -(limit or 1), limit or 1, signed_colours(), below, middle=True)
+    if not limit:
+        (bar.ax.set_xticklabels if below else bar.ax.set_yticklabels)(["\N{MINUS SIGN}limit", "0", "limit"])
+    if not signed:
+        (bar.ax.set_xlim if below else bar.ax.set_ylim)(0, limit or 1)
+
+
+def _bar(figure, axes, low, high, colours, below=False, middle=False):
+    """A colour bar with numbers at its ends, and at its middle if asked."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
-    end = limit or 1
-    bar = figure.colorbar(ScalarMappable(Normalize(-end, end), signed_colours()), ax=list(np.ravel(axes)), fraction=0.1,
-                          aspect=30, shrink=0.8, pad=0.02, ticks=[-end, 0, end])
+    ticks = [low, (low + high) / 2, high] if middle else [low, high] if low == 0 else [low, 0, high]
+    bar = figure.colorbar(ScalarMappable(Normalize(low, high), colours), ax=axes, fraction=0.1, aspect=30, shrink=0.8,
+                          pad=0.02, ticks=ticks, location="bottom" if below else "right")
     bar.outline.set_visible(False)
-    largest = f"{limit:.3g}" if limit else "max"
-    bar.ax.set_yticklabels([f"\N{MINUS SIGN}{largest}", "0", largest])
-    if min(np.nanmin(R) for R in maps) >= 0:
-        bar.ax.set_ylim(0, end)                     # nothing speaks against: show the half that is used
+    numbers = [f"{tick:.3g}".replace("-", "\N{MINUS SIGN}") for tick in ticks]
+    (bar.ax.set_xticklabels if below else bar.ax.set_yticklabels)(numbers)
+    return bar
+
+
+def _say_where_colours_end(figure, sharing, quantile):
+    """A line at the bottom: what "limit" means where each map, row or column has its own, and any quantile."""
+    of = "" if sharing == "figure" else f"each {sharing}'s "
+    if quantile == 1 and sharing != "map":
+        return                                                  # the numbers on the bar say it all
+    end = "largest |R|" if quantile == 1 else f"{100 * quantile:.4g} % quantile of |R|"
+    text = f"limit: {of}{end}" if sharing == "map" else f"colours end at {of or 'the '}{end}"
+    figure.supxlabel(text, fontsize=11, color="0.35")

@@ -22,7 +22,8 @@ def ledger(book, title=None, every_layer=False):
             if name in ("unexplained", "residual") and not seen(rows, name):
                 continue
             values = np.array([getattr(row, name) for row in rows])
-            ax.barh(range(len(rows)), values, 0.62, left=offsets(rows, name), color=colour, label=label)
+            ax.barh(range(len(rows)), values, 0.62, left=offsets(rows, name), color=colour,
+                    label=called(rows, name, label))
         ax.barh(len(rows), book.rows[0].relevance_in, 0.62, color="#7f7f7f")
         came = [row.relevance_out for row in rows]
         for line, value in enumerate(came):
@@ -31,9 +32,22 @@ def ledger(book, title=None, every_layer=False):
         ax.axvline(0, color="0.3", linewidth=0.8)
         ax.set(yticks=range(len(names)), yticklabels=names, xlabel="relevance", title=title)
         ax.invert_yaxis()
-        ax.margins(y=0.02)
+        ax.use_sticky_edges = False                                         # bars end inside the frame
+        ax.margins(x=0.03, y=0.02)
         figure.legend(loc="outside lower center", ncols=3)
     return figure
+
+
+def called(rows, name, label):
+    """The entry of the legend, which says what the part is on that side of zero where it is seen; none if unseen."""
+    if not seen(rows, name):
+        return None
+    signs = {getattr(row, name) > 0 for row in rows if abs(getattr(row, name)) > 1e-3 * row.moved}
+    if name == "created_or_lost" and True not in signs:
+        return "created (left of zero)"
+    if name == "absorbed_by_bias" and False in signs:
+        return "added by bias (left of zero)" if True not in signs else "kept by bias (left of zero: added)"
+    return "lost" if name == "created_or_lost" and False not in signs else label
 
 
 def offsets(rows, name):

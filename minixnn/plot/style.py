@@ -3,6 +3,7 @@ import functools
 import os
 import pathlib
 import sys
+import textwrap
 
 STYLE = {"font.size": 13, "axes.titlesize": 13, "figure.titlesize": 16, "axes.spines.top": False,
          "axes.spines.right": False, "legend.frameon": False, "savefig.dpi": 150}
@@ -46,6 +47,12 @@ def pyplot():
         raise ImportError("drawing needs matplotlib, which is not installed; "
                           "install it with: pip install minixnn[lessons]") from error
     return plt
+
+
+def wrapped(title, width, size=STYLE["figure.titlesize"]):
+    """A title in as many lines as it needs in a figure `width` inches wide; None stays None."""
+    most = int(width * 72 / (0.55 * size))                      # a letter is about half as wide as it is high
+    return title and "\n".join(textwrap.fill(line, most) for line in title.split("\n"))
 
 
 @functools.cache

@@ -1,0 +1,87 @@
+"""Curves and bars, with their errors."""
+import numpy as np
+
+from minixnn.arrays import to_numpy
+from minixnn.plot.style import LINES, STYLE, pyplot, wrapped
+
+
+def curves(x, lines, xlabel="", ylabel="", title=None, xscale="linear", yscale="linear"):
+    """Curves over the same `x`: {name: y} or {name: (mean, standard error)}, the latter with a band of one error.
+
+    {panel: {name: ...}} draws panels side by side, with one range of y for all. A legend names the curves where a
+    panel has more than one.
+    """
+    plt = pyplot()
+    panels = lines if all(isinstance(y, dict) for y in lines.values()) else {None: lines}
+    names = list(dict.fromkeys(name for each in panels.values() for name in each))
+    width = 10 if len(panels) == 1 else min(16, 4.4 * len(panels) + 1.2)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(width, 5), sharey=True, squeeze=False,
+                                    layout="constrained")
+        figure.suptitle(wrapped(title, width))
+        figure.get_layout_engine().set(w_pad=0.1)
+        for ax, (panel, each) in zip(axes[0], panels.items()):
+            for name, y in each.items():
+                _curve(ax, to_numpy(x), y, name, *LINES[names.index(name) % len(LINES)])
+            ax.set(xlabel=xlabel, title=panel, xscale=xscale, yscale=yscale)
+            ax.grid(alpha=0.3)
+            if xscale == "linear" and np.issubdtype(np.asarray(to_numpy(x)).dtype, np.integer):
+                ax.xaxis.get_major_locator().set_params(integer=True)           # counts have no halves
+        axes[0, 0].set_ylabel(ylabel)
+        if len(names) > 1:
+            _legend(figure, axes.flat)
+    return figure
+
+
+def bars(values, xlabel="", title=None, references=None):
+    """Horizontal bars, the first on top: {name: value} or {name: (mean, standard error)}, the latter with its error.
+
+    {series: {name: ...}} draws a bar for each series beside each name, and a legend. references: {label: value},
+    vertical lines across all bars: chance, say, or the input taken as its own explanation.
+    """
+    plt = pyplot()
+    series = values if all(isinstance(each, dict) for each in values.values()) else {None: values}
+    names = list(dict.fromkeys(name for each in series.values() for name in each))
+    height = 1.5 + len(names) * (0.2 + 0.25 * max(len(series), 1.2)) + (0.4 if len(series) > 1 or references else 0)
+    thick = 0.8 / len(series)
+    with plt.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(10, height), layout="constrained")
+        figure.suptitle(wrapped(title, 10))
+        figure.get_layout_engine().set(w_pad=0.1)
+        for k, (label, each) in enumerate(series.items()):
+            means, errors = zip(*(y if isinstance(y, tuple) else (y, np.nan) for y in each.values()))
+            places = np.array([names.index(name) for name in each]) + thick * (k - (len(series) - 1) / 2)
+            colour = LINES[k % len(LINES)][0] if k else "0.6"                  # light, so that errors are seen
+            ax.barh(places, means, 0.9 * thick, color=colour, label=label, zorder=2)
+            ax.errorbar(means, places, xerr=errors, fmt="none", ecolor="0.3", elinewidth=1.6, capsize=3, zorder=4)
+        for k, (label, value) in enumerate((references or {}).items()):
+            ax.axvline(value, color=("#d55e00", "#0072b2", "#009e73")[k % 3], linestyle=("--", ":", "-.")[k % 3],
+                       linewidth=2, label=label, zorder=3)
+        ax.axvline(0, color="0.3", linewidth=0.8)
+        ax.set(yticks=range(len(names)), yticklabels=names, xlabel=xlabel, ylim=(len(names) - 0.4, -0.6))
+        ax.margins(x=0.04)
+        ax.grid(axis="x", alpha=0.3)
+        if len(series) > 1 or references:
+            _legend(figure, [ax])
+    return figure
+
+
+def _curve(ax, x, y, name, colour, dash, marker):
+    mean, error = y if isinstance(y, tuple) else (y, None)
+    mean = to_numpy(mean)
+    ax.plot(x, mean, dash, color=colour, label=name, linewidth=2, marker=marker, markersize=7,
+            markevery=max(1, len(mean) // 8))
+    if error is not None:
+        error = to_numpy(error)
+        ax.fill_between(x, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
+
+
+def _legend(figure, axes):
+    """Every name once, beside the panels or, where names are long, below them; never on a curve."""
+    shown = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels())}
+    longest = max(map(len, shown))
+    if longest <= 24:
+        figure.legend(shown.values(), shown, handlelength=4, loc="outside right center")
+    else:
+        columns = max(1, min(len(shown), int(figure.get_figwidth() / (0.11 * longest + 0.9))))
+        figure.legend(shown.values(), shown, handlelength=4, loc="outside lower center", ncols=columns)
