@@ -179,6 +179,18 @@ def test_pictures_of_one_figure_share_white_and_black():
     assert len(plot.images(digits(2)).axes) == 2, "ink from 0 to 1 needs no bar"
 
 
+def test_less_than_no_ink_is_green_and_zero_stays_paper():
+    panel, = shown(plot.images(np.array([[[-0.5, 0.0, 1.0]]])))
+    red, green, blue, _ = panel.to_rgba(-0.5)
+    assert green > max(red, blue) + 0.05, (red, green, blue)
+    assert np.allclose(panel.to_rgba(0.0)[:3], 1, atol=0.01) and panel.to_rgba(1.0)[:3] == (0, 0, 0)
+
+
+def test_fewer_titles_than_pictures_stand_above_the_first_row():
+    figure = plot.images(digits(4), ["a", "b"], columns=2)
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b", "", ""]
+
+
 def test_rows_of_pictures_have_names():
     figure = plot.images(digits(4), columns=2, rows=["digits", "others"])
     assert [ax.get_ylabel() for ax in figure.axes] == ["digits", "", "others", ""]

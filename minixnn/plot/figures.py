@@ -6,7 +6,7 @@ bottom says where colours end if that is not the largest number of all.
 import numpy as np
 
 from minixnn.arrays import to_numpy
-from minixnn.plot.style import STYLE, pyplot, signed_colours, wrapped
+from minixnn.plot.style import STYLE, ink_colours, pyplot, signed_colours, wrapped
 
 SCALES = ("map", "method", "figure")
 
@@ -14,19 +14,22 @@ SCALES = ("map", "method", "figure")
 def images(pictures, titles=None, title=None, columns=10, boxes=None, rows=None, limits=None):
     """A grid of pictures, `columns` in a row, each with its own line of `titles`; `boxes` as in `overlay`.
 
-    rows: a name for each row. limits: the numbers that are (white, black) in every panel. None is (0, 1), made wider
-    until all pictures of the figure fit in. Other limits than (0, 1) are told by a grey bar.
+    titles: one for each picture or, where there are fewer, for the first row alone. rows: a name for each row.
+    limits: the (lowest, highest) number drawn in every panel. None is (0, 1), made wider until all pictures of the
+    figure fit in. The highest is black and 0, or a higher lowest, is white; what is below 0 is green. Other limits
+    than (0, 1) are told by a bar.
     """
     pictures = _pictures(pictures)
     limits = _ink(pictures) if limits is None else limits
-    figure, axes = _wrapped(pictures, title, columns, rows, 0.05 if titles is None else 0.35)
+    each = titles is not None and len(titles) == len(pictures)
+    figure, axes = _wrapped(pictures, title, columns, rows, 0.35 if each else 0.05)
     for n, (ax, picture) in enumerate(zip(axes, pictures)):
         _draw_picture(ax, picture, limits)
-        _annotate(ax, n, titles, boxes)
+        _annotate(ax, n, titles if each or titles is not None and n < len(titles) else None, boxes)
         if rows is not None and n % columns == 0:
             _beside(ax, str(rows[n // columns]))
     if limits != (0, 1) and any(picture.ndim == 2 for picture in pictures):
-        _bar(figure, list(axes), *limits, "gray_r")
+        _bar(figure, list(axes), *limits, ink_colours(*limits))
     return figure
 
 
@@ -149,7 +152,8 @@ def _grid(rows, columns, shape, title, transpose=False, margin=1.1, head=.05):
 def _wrapped(pictures, title, columns, rows=None, head=0.35):
     """A grid of one panel per picture, in rows of `columns`; panels left over are removed."""
     columns = min(columns, len(pictures))
-    margin = 1.1 + 0.11 * max((len(str(name)) for name in rows or ()), default=0)
+    longest = max((len(line) for name in rows or () for line in str(name).split("\n")), default=0)
+    margin = 1.1 + 0.11 * longest
     figure, axes = _grid(-(-len(pictures) // columns), columns, pictures[0].shape, title, margin=margin, head=head)
     for ax in axes.flat[len(pictures):]:
         ax.remove()
@@ -161,7 +165,7 @@ def _draw_picture(ax, picture, limits):
     if picture.ndim == 3:
         ax.imshow(picture.clip(0, 1))
     else:
-        ax.imshow(picture, cmap="gray_r", vmin=limits[0], vmax=limits[1])
+        ax.imshow(picture, cmap=ink_colours(*limits), vmin=limits[0], vmax=limits[1])
 
 
 def _draw_heat(ax, R, limit, picture=None):

@@ -62,3 +62,18 @@ def signed_colours():
     stops = [(0, "#2f7fbc"), (.15, "#6aaed6"), (.3, "#b5d4e9"), (.43, "#e3eef7"), (.5, "#ffffff"),
              (.57, "#fbe3d4"), (.68, "#f4a582"), (.8, "#d6503e"), (.91, "#a50f20"), (1, "#5c0013")]
     return LinearSegmentedColormap.from_list("minixnn_signed", stops, N=513).with_extremes(bad="0.6")
+
+
+@functools.cache
+def ink_colours(low, high):
+    """The colour map of pictures from `low` to `high`: 0 is white paper, `high` black ink, and below 0 is green.
+
+    Red and blue are kept for relevance. A negative number is as strong a colour as its size asks for beside `high`.
+    """
+    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+    if low >= 0:
+        return "gray_r"
+    strength = min(1, -low / high)
+    least = tuple(1 - strength * (1 - part) for part in to_rgb("#00784a"))
+    stops = [(0, least), (-low / (high - low), "white"), (1, "black")]
+    return LinearSegmentedColormap.from_list("minixnn_ink", stops, N=513)
