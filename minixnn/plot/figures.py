@@ -70,12 +70,14 @@ def heatmaps(maps, images=None, names=None, title=None, scale="map", quantile=1.
     return figure
 
 
-def overlay(images, maps, titles=None, title=None, columns=5, quantile=1.0, boxes=None, scale="map"):
+def overlay(images, maps, titles=None, title=None, columns=5, quantile=1.0, boxes=None, scale="map",
+            found=None):
     """Heatmaps drawn over their inputs: over the outline of ink, or over a pale grey copy of a photograph.
 
     A coarse map (CAM, say) is stretched to its input, pixel by pixel, without smoothing. boxes: for each picture one
     (top, left, bottom, right) or several, as datasets.cluttered_mnist and digit_pairs give them. scale: whether each
-    "map" has its own colour limit or all of the "figure" share one.
+    "map" has its own colour limit or all of the "figure" share one. found: other boxes, drawn dashed, such as those
+    made of the maps.
     """
     pictures, maps = _pictures(images), [_summed(R) for R in _pictures(maps)]
     if len(pictures) != len(maps):
@@ -84,6 +86,7 @@ def overlay(images, maps, titles=None, title=None, columns=5, quantile=1.0, boxe
     for n, ax in zip(range(len(maps)), axes):
         _draw_heat(ax, maps[n], _limit(_sharing(scale, maps[n], maps, maps), quantile), pictures[n])
         _annotate(ax, n, titles, boxes)
+        _annotate(ax, n, None, found, "#0072b2", (0, (3, 1.5)))
     _colour_bar(figure, axes, maps, _limit(maps, quantile) if scale == "figure" else None)
     _say_where_colours_end(figure, scale, quantile)
     return figure
@@ -185,14 +188,14 @@ def _draw_heat(ax, R, limit, picture=None):
             ax.contour(picture, [(picture.min() + picture.max()) / 2], colors="0.45", linewidths=0.8)
 
 
-def _annotate(ax, n, titles, boxes):
+def _annotate(ax, n, titles, boxes, colour="#009e73", dashes="-"):
     """The n-th title and boxes; a box encloses its pixels, so it runs half a pixel outside their centres."""
     from matplotlib.patches import Rectangle
     if titles is not None:
         ax.set_title(str(titles[n]))
     for top, left, bottom, right in () if boxes is None else np.reshape(boxes[n], (-1, 4)):
-        ax.add_patch(Rectangle((left - .5, top - .5), right - left, bottom - top, fill=False, edgecolor="#009e73",
-                               linewidth=1.8))
+        ax.add_patch(Rectangle((left - .5, top - .5), right - left, bottom - top, fill=False, edgecolor=colour,
+                               linewidth=1.8, linestyle=dashes))
 
 
 def _label_edge(ax, line, n, method, name, transpose):
