@@ -55,7 +55,7 @@ def bars(values, xlabel="", title=None, references=None):
             ax.barh(places, means, 0.9 * thick, color=colour, label=label, zorder=2)
             ax.errorbar(means, places, xerr=errors, fmt="none", ecolor="0.3", elinewidth=1.6, capsize=3, zorder=4)
         for k, (label, value) in enumerate((references or {}).items()):
-            ax.axvline(value, color=("#d55e00", "#0072b2", "#009e73")[k % 3], linestyle=("--", ":", "-.")[k % 3],
+            ax.axvline(value, color=("black", "#009e73", "#cc79a7")[k % 3], linestyle=("--", ":", "-.")[k % 3],
                        linewidth=2, label=label, zorder=3)
         ax.axvline(0, color="0.3", linewidth=0.8)
         ax.set(yticks=range(len(names)), yticklabels=names, xlabel=xlabel, ylim=(len(names) - 0.4, -0.6))
