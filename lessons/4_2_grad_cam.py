@@ -155,7 +155,7 @@ for name, method in methods.items():
 # Guided backpropagation draws nearly the same picture for either class (cosine 0.93) and points at the digit in 98.5 %
 # of the scenes when asked for a *wrong* class: it shows the digit, whatever the question. Grad-CAM does so in 61 %,
 # guided Grad-CAM in 83 %. Gradient x input, whose sign can turn, tells two classes apart best (cosine 0.11), and still
-# has its largest value on the digit in 93 % for a wrong class. So a hit in the pointing game says little about the class.
+# has its largest value on the digit in 93 % for a wrong class. A hit in the pointing game says little about the class.
 #
 # Try this
 # --------
