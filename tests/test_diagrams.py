@@ -68,3 +68,15 @@ def test_surfaces_have_the_height_of_their_function():
     assert [tuple(ax.get_zticks()) for ax in figure.axes] == [(0, 2, 4), (-8, -4, 0)]
     corners = figure.axes[0].collections[0].get_array()         # each facet is coloured by its mean height
     assert 0 <= corners.min() < 0.1 and 3.9 < corners.max() <= 4, (corners.min(), corners.max())
+
+
+def test_a_schematic_names_its_parts_and_joins_them():
+    picture = np.linspace(0, 1, 16).reshape(4, 4, 1)
+    figure = diagrams.schematic({"x": (0, 0, "digit", picture), "g": (1, 0, "generator"), "loss": (1, 1, "image loss")},
+                                [("x", "g"), ("x", "loss"), ("g", "loss")], "Who draws", losses=["loss"])
+    ax, = figure.axes
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["digit", "generator", "image loss"]
+    arrows = [text.arrow_patch for text in ax.texts if getattr(text, "arrow_patch", None)]
+    assert [arrow.get_linestyle() for arrow in arrows] == ["-", "--", "--"]
+    shown, = ax.images
+    assert np.array_equal(shown.get_array(), picture[..., 0])

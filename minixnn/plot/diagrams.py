@@ -1,4 +1,4 @@
-"""Drawings for networks so small that a head can follow them: their neurons, and the plane of their two inputs.
+"""Drawings for networks so small that their numbers can be checked by hand, and schematics of larger ones.
 
 The colours are those of `minixnn.plot`: red speaks for the output, blue against it, white is zero. One call makes
 one figure and returns it; end the script with `plot.show()`.
@@ -6,7 +6,7 @@ one figure and returns it; end the script with `plot.show()`.
 import numpy as np
 
 from minixnn.arrays import to_numpy
-from minixnn.plot.style import STYLE, pyplot, signed_colours
+from minixnn.plot.style import STYLE, pyplot, signed_colours, wrapped
 
 RADIUS, APART, BELOW = 0.36, 2.6, 1.25          # of a neuron; between columns; between the neurons of a column
 
@@ -104,9 +104,47 @@ def surfaces(panels, span, title=None, labels=("$x_1$", "$x_2$"), zlabel="$R_1$"
     return figure
 
 
+def schematic(parts, arrows, title=None, losses=()):
+    """Which network hands what to which: boxes and pictures, joined by arrows.
+
+    parts: {key: (column, row, text)} for a box with a text in it, {key: (column, row, text, picture)} for a picture
+    with its text below; row 0 is on top. arrows: [(key from, key to)]. losses: the keys of parts that only compare;
+    they, and the arrows to them, are dashed.
+    """
+    plt = pyplot()
+    columns, rows = (max(part[k] for part in parts.values()) for k in (0, 1))
+    with plt.rc_context(STYLE):
+        size = 1.9 * (columns + 1), 1.35 * (rows + 1) + (.5 if title else 0)
+        figure, ax = plt.subplots(figsize=size, layout="constrained")
+        figure.suptitle(wrapped(title, size[0]))
+    ax.set(xlim=(-.6, columns + .6), ylim=(rows + .6, -.5))
+    ax.axis("off")
+    outlines = {key: _part(ax, part, "--" if key in losses else "-") for key, part in parts.items()}
+    for start, end in arrows:
+        ax.annotate("", parts[end][:2], parts[start][:2], zorder=2, arrowprops={
+            "arrowstyle": "-|>", "color": "0.35", "linewidth": 1.5, "linestyle": "--" if end in losses else "-",
+            "mutation_scale": 16, "shrinkA": 2, "shrinkB": 2, "patchA": outlines[start], "patchB": outlines[end]})
+    return figure
+
+
 def number(value):
     """A number as short as a circle wants it, with a real minus: 3, -0.25, 1.33."""
     return f"{round(float(value), 2) + 0.0:g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _part(ax, part, dashes):
+    """A box or a picture of a schematic; returns the outline at which arrows end."""
+    from matplotlib.patches import Rectangle
+    column, row, text, *picture = part
+    if picture:
+        ax.imshow(to_numpy(picture[0]).reshape(picture[0].shape[:2]), cmap="gray_r", vmin=0, vmax=1, aspect="auto",
+                  zorder=3, extent=(column - .24, column + .24, row + .34, row - .34))
+        ax.add_patch(Rectangle((column - .24, row - .34), .48, .68, fill=False, edgecolor="0.6", zorder=4))
+        ax.text(column, row + .37, text, ha="center", va="top", fontsize=11)
+        return ax.add_patch(Rectangle((column - .27, row - .37), .54, .74, alpha=0))
+    style = {"boxstyle": "round", "pad": 0.5, "edgecolor": "0.3", "linestyle": dashes,
+             "facecolor": "0.92" if dashes == "-" else "white"}
+    return ax.text(column, row, text, ha="center", va="center", fontsize=11, bbox=style, zorder=4).get_bbox_patch()
 
 
 def _places(l, count):
