@@ -3,6 +3,7 @@
     minixnn explain five.png --model cnn --method lrp_epsilon_plus -o out
     minixnn explain photos/ --model net.onnx --target 281 -o out
     minixnn ledger five.png --model dense --rule epsilon --set epsilon=0.1
+    minixnn microscope -o microscope.html
     minixnn methods
     minixnn models
 
@@ -17,7 +18,7 @@ from functools import partial
 
 import numpy as np
 
-from minixnn import attribution, models
+from minixnn import attribution, datasets, models, plot
 from minixnn.cli import images as pictures
 from minixnn.cli.to_file import explain_to
 from minixnn.ledger import ledger
@@ -55,6 +56,11 @@ def main(arguments=None):
             command.add_argument("--resume", action="store_true", help="leave out pictures that have results already")
         else:
             command.add_argument("--rule", default="epsilon", help=", ".join(RULES))
+    command = commands.add_parser("microscope", help="a web page to watch relevance in")
+    command.set_defaults(run=show_microscope)
+    command.add_argument("--model", action="append", help="a shipped network, or a .npz or .onnx file, for pictures of "
+                         "28 x 28 pixels; may be given several times; default: cnn and dense")
+    command.add_argument("-o", "--out", type=pathlib.Path, default="microscope.html", help="the file to write")
     for name, what in (("methods", "the names that --method takes"), ("models", "the networks that come along")):
         commands.add_parser(name, help=what).set_defaults(run={"methods": show_methods, "models": show_models}[name])
     asked = parser.parse_args(arguments)
@@ -131,7 +137,6 @@ def draw(R, shown, path, asked):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from minixnn import plot
     for name, figure in (("heatmap", plot.heatmaps({asked.method: R[None]})),
                          ("overlay", plot.overlay(shown[None], R[None], title=asked.method))):
         figure.savefig(result(asked.out, path, f"{name}.png"))
@@ -149,6 +154,16 @@ def show_ledger(asked):
         rules = rules(net)
     print(ledger(net, prepare(np.stack(shown)), asked.target, rules, batch_size=asked.batch_size))
     return status
+
+
+def show_microscope(asked):
+    """`minixnn microscope`: one HTML file that needs no network, with ten test digits to begin with."""
+    images, labels = datasets.mnist("test")
+    ten = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
+    nets = {pathlib.Path(name).stem: open_model(name)[0] for name in asked.model or ("cnn", "dense")}
+    asked.out.write_text(plot.microscope(nets, images[ten]), encoding="utf-8")
+    print(f"{asked.out}: open it in a browser")
+    return 0
 
 
 def show_methods(asked):

@@ -1,0 +1,175 @@
+// The page: what is drawn goes forward, relevance comes back, and all is painted anew at every stroke.
+import { float32, full, largest, oneHot } from "./arrays.js";
+import { columnElement, columnsOf, element, mark, paintColumn } from "./columns.js";
+import { number, signed } from "./formulas.js";
+import { examine, inspect } from "./inspector.js";
+import { build, ledger, lrp, trace } from "./network.js";
+import { colours, draw, neuronAt } from "./pictures.js";
+
+const PARTS = [["handedOn", "handed on"], ["bias", "bias"], ["stabilizer", "stabiliser"], ["lost", "lost"]];
+const $ = id => document.getElementById(id), data = JSON.parse($("data").textContent);
+const [, H, W] = data.images.shape, images = float32(data.images.float32);
+const image = n => images.slice(n * H * W, (n + 1) * H * W);
+
+// All there is: the network, what it is asked, and what came of it. `path` is the way down to the neuron looked at.
+const state = { x: image(0), target: null, kind: "relevance", path: [], pointed: null, look: colours() };
+window.microscope = { state, data, image, choose, compute, examine };           // for the console, and for the tests
+
+const fill = (id, options) => $(id).replaceChildren(...options.map(([value, textContent = value]) =>
+    element("option", { value, textContent, hidden: textContent === "my own" })));
+
+function open(name) {
+    const layers = build(data.networks[name]), columns = columnsOf(layers);
+    Object.assign(state, { plan: data.networks[name], layers, columns, target: null, path: [], pointed: null });
+    const classes = [...full(columns.at(-1).shape[0], 0).keys()];
+    fill("target", [["", "the largest output"], ...classes.map(k => [k, `output ${k}`])]);
+    $("network").replaceChildren(...columns.slice(1).map((column, c) =>
+        columnElement(column, c + 1, data.bounds, { turn, point, pin })));
+    choose($("rules").value || "epsilon_plus");                     // "" is "my own"
+}
+
+// The rules of a composite, a rule a layer.
+function choose(name) {
+    state.rules = [...state.plan.composites[name]];
+    $("rules").value = name;
+}
+
+function turn(column, rule, knobs) {
+    state.rules[column.l] = { rule, knobs };
+    $("rules").value = "";
+    update();
+}
+
+function compute() {
+    const { layers, rules, x } = state, A = trace(layers, x), y = A.at(-1);
+    const explained = state.target ?? y.indexOf(Math.max(...y));
+    const R = lrp(layers, A, oneHot(y.length, explained, y[explained]), rules);
+    return Object.assign(state, { A, R, explained, rows: ledger(layers, A, R, rules) });
+}
+
+function update() {
+    const began = performance.now();
+    try {
+        compute();
+        paint();
+        state.took = performance.now() - began;
+        $("status").textContent = `Forward, back and painted in ${state.took.toFixed(0)} ms.`;
+    } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        $("status").textContent = error.message;                    // a rule outside its domain
+    }
+}
+
+const shown = column => (state.kind === "relevance" ? state.R : state.A)[column.at];
+
+function paint() {
+    const { A, R, columns, explained, rows, rules, x, look: colours } = state, y = A.at(-1);
+    const [best, second] = [...y.keys()].sort((i, j) => y[j] - y[i]);
+    draw($("drawing"), columns[0].shape, x, 0, "activation", data.bounds[1], colours);
+    $("reads").textContent = `Largest outputs: ${best} (${number(y[best])}), ${second} (${number(y[second])}).`;
+    $("explains").textContent = `Relevance for output ${explained}`;
+    for (const column of columns.slice(1)) paintColumn(column, R[column.at], shown(column), rules[column.l]);
+    const balanced = columns.slice(1).reverse().filter(({ l }) => rules[l].rule !== "winner_takes_all");
+    $("lines").replaceChildren(...balanced.map(balanceLine));
+    const remainder = Math.max(...rows.map((row, l) => Math.abs(row.residual) / (largest(R[l + 1]) || 1)));
+    $("closes").textContent = `Every line adds up. Largest remainder: ${number(remainder)} of the relevance there.`;
+    look();
+}
+
+// A line of the ledger. Parts above zero pile up to the right, parts below zero to the left; the stroke is what
+// arrived, and so the sum of all parts.
+function balanceLine({ title, l }) {
+    const row = state.rows[l], bar = element("div", { className: "bar" }), edges = { plus: 20, minus: 20 };
+    const scale = 75 / Math.max(...state.rows.map(row => PARTS.reduce((sum, [part]) => sum + Math.abs(row[part]), 0)));
+    for (const [part] of PARTS) {
+        const width = Math.abs(row[part]) * scale, left = row[part] < 0 ? edges.minus -= width : edges.plus;
+        if (row[part] > 0) edges.plus += width;
+        bar.append(element("i", { className: part, style: `left:${left}%;width:${width}%` }));
+    }
+    bar.append(element("i", { className: "arriving", style: `left:${20 + row.arriving * scale}%` }));
+    const terms = PARTS.filter(([part]) => Math.abs(row[part]) > 1e-9 * Math.abs(row.arriving)).map(([part, name]) =>
+        `${signed(row[part])} ${part === "lost" && row.lost < 0 ? "created" : name}`);
+    const text = `${number(row.arriving)} = ${terms.join(" ").replace(/^\+ /, "") || 0}`;
+    return element("li", {}, element("b", { textContent: title }), bar, element("span", { textContent: text }));
+}
+
+// Call f once before the next frame is painted, however often it is asked for.
+function soon(f) {
+    cancelAnimationFrame(f.frame);
+    f.frame = requestAnimationFrame(f);
+}
+
+function point(neuron) {
+    state.pointed = neuron;
+    soon(look);
+}
+
+function pin(path) {
+    Object.assign(state, { path, pointed: null });
+    document.body.classList.add("looking");                         // on a phone the inspector comes up
+    look();
+}
+
+function look() {
+    const { columns, path, pointed, R } = state;
+    const neuron = pointed || path.at(-1) || { column: columns.length - 1, k: state.explained };
+    const told = examine(state, neuron), inputs = told.order.slice(0, 30);
+    inspect($("inspector"), state, neuron, told, data.rules, pin);
+    columns.forEach((column, c) => {
+        const chosen = c === neuron.column ? [neuron.k] : c === neuron.column - 1 ? inputs : [];
+        if (c) mark(column, shown(column), chosen, state.kind, state.look);
+        else draw($("heatmap"), column.shape, R[0], 0, "relevance", largest(R[0]), state.look, chosen);
+    });
+}
+
+// Ink, or paper, along the line from one place to another, both [row, column] in pixels: full within a pixel of the
+// line, then fading, about as broad as the strokes of the shipped digits.
+function stroke([r0, c0], [r1, c1]) {
+    const length = (r1 - r0) ** 2 + (c1 - c0) ** 2 || 1;
+    state.x = state.x.map((ink, p) => {
+        const r = Math.floor(p / W) + .5 - r0, c = p % W + .5 - c0;
+        const t = Math.min(1, Math.max(0, (r * (r1 - r0) + c * (c1 - c0)) / length));
+        const wet = Math.min(1, Math.max(0, 1.9 - Math.hypot(r - t * (r1 - r0), c - t * (c1 - c0))));
+        return $("eraser").checked ? Math.min(ink, 1 - wet) : Math.max(ink, wet);
+    });
+}
+
+let last = null;                                                    // where the pen was; null: it is up
+function pen(event) {
+    const { left, top, width, height } = $("drawing").getBoundingClientRect();
+    const here = [(event.clientY - top) / height * H, (event.clientX - left) / width * W];
+    if (event.type === "pointerdown") $("drawing").setPointerCapture(event.pointerId);
+    else if (!last) return;
+    stroke(last || here, here);
+    last = here;
+    soon(update);
+}
+
+// What a control does, and then relevance is seen to flow back, column by column.
+const changed = f => event => {
+    f(event);
+    update();
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    [$("heatmap"), ...$("network").children].reverse().forEach((part, n) => part.animate(
+        [{ opacity: 0.1 }, { opacity: 1 }], { duration: 250, delay: 70 * n, fill: "backwards" }));
+};
+$("drawing").onpointerdown = $("drawing").onpointermove = pen;
+$("drawing").onpointerup = $("drawing").onpointercancel = () => { last = null; };
+$("digits").append(...data.images.labels.map((label, n) => element("button", { type: "button", textContent: label,
+    ariaLabel: `take the picture ${label}`, onclick: changed(() => { state.x = image(n); }) })));
+$("clear").onclick = changed(() => { state.x = full(H * W, 0); });
+fill("nets", Object.keys(data.networks).map(name => [name]));
+fill("rules", [...Object.keys(Object.values(data.networks)[0].composites).map(name => [name]), ["", "my own"]]);
+$("nets").onchange = changed(() => open($("nets").value));
+$("rules").onchange = changed(() => choose($("rules").value));
+$("target").onchange = changed(({ target: { value } }) => { state.target = value === "" ? null : +value; });
+$("kind").onchange = changed(() => { state.kind = $("kind").value; });
+$("close").onclick = () => document.body.classList.remove("looking");
+const pixel = event => ({ column: 0, k: neuronAt(event, $("heatmap"), [H, W, 1], 0) });
+$("heatmap").onpointermove = event => point(pixel(event));
+$("heatmap").onpointerleave = () => point(null);
+$("heatmap").onclick = event => pin([pixel(event)]);
+matchMedia("(prefers-color-scheme: dark)").onchange = changed(() => { state.look = colours(); });
+open($("nets").value);
+choose("epsilon_plus");
+update();

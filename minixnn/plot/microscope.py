@@ -1,0 +1,126 @@
+"""The relevance microscope: a network as one web page, in which relevance can be watched and followed.
+
+The page needs no server, no network and no other file. It holds the weights in float16, the digits to choose from,
+the rules' source, and a small engine in JavaScript that mirrors this one: minixnn/data/microscope, to be read in the
+order of `MODULES`. Weights in float16 are rounded; on such weights the page's numbers are those of `passes.lrp`.
+"""
+import base64
+import inspect
+import json
+import pathlib
+import re
+from functools import partial
+
+import numpy as np
+
+from minixnn.arrays import to_numpy
+from minixnn.layers import MaxPool2d
+from minixnn.layers.norm import fold_batch_norm
+from minixnn.network import Network
+from minixnn.rules import composites, deep_taylor, lrp
+
+FOLDER = pathlib.Path(__file__).parents[1] / "data" / "microscope"
+MODULES = ("arrays", "layers", "rules", "network", "formulas", "pictures", "columns", "inspector", "page")
+KINDS = ("Dense", "Conv2d", "MaxPool2d", "AvgPool2d", "SumPool2d", "GlobalAvgPool", "ReLU", "Flatten", "Dropout")
+RULES = {"epsilon": lrp.epsilon, "gamma": lrp.gamma, "alpha_beta": lrp.alpha_beta, "flat": lrp.flat,
+         "proportional": lrp.proportional, "w_square": deep_taylor.w_square, "z_plus": deep_taylor.z_plus,
+         "z_box": deep_taylor.z_box}
+
+
+def microscope(net, images, labels=None):
+    """The page, as text. Write it to a file, and open that in a browser.
+
+    net: a Network, or a dictionary {name: Network} to choose from. images (N, H, W, 1): what can be chosen on the page
+    beside one's own drawing, called by `labels` if given; their size is that of the drawing. ValueError for a network
+    with a layer that the page does not know.
+    """
+    nets = {"network": net} if isinstance(net, Network) else dict(net)
+    images = to_numpy(images)
+    if images.ndim != 4 or images.shape[3] != 1:
+        raise ValueError(f"got images of shape {images.shape}, expected (images, height, width, 1): the page has a "
+                         "canvas to draw such images on")
+    low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
+    data = {"networks": {name: written(each, images, low, high) for name, each in nets.items()},
+            "images": {"shape": images.shape, "float32": text_of(images.astype(np.float32)),
+                       "labels": [str(n) for n in (range(len(images)) if labels is None else labels)]},
+            "bounds": [low, high], "rules": {name: described(rule) for name, rule in RULES.items()}}
+    page = (FOLDER / "page.html").read_text(encoding="utf-8")
+    parts = {"style": (FOLDER / "page.css").read_text(encoding="utf-8"), "script": script(),
+             "data": json.dumps(data).replace("</", r"<\/")}
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
+
+
+def script():
+    """The modules one after the other, as one: a page that is opened as a file may not import others."""
+    text = "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in MODULES)
+    return re.sub(r"^export ", "", re.sub(r"^import [^;]*;\n", "", text, flags=re.M), flags=re.M)
+
+
+def written(net, images, low, high):
+    """A network as JSON can hold it: shape of an image, layers, and for each composite a rule a layer."""
+    net = fold_batch_norm(net)
+    A = net.trace(images[:1].astype(np.float32))
+    if A[-1].ndim != 2:
+        raise ValueError(f"the network's output has shape {A[-1].shape[1:]}, expected one number a class: the page "
+                         "explains one of them")
+    return {"shape": images.shape[1:], "layers": [written_layer(l, layer, A[l]) for l, layer in enumerate(net.layers)],
+            "composites": {name: [written_rule(*pair) for pair in zip(net.layers, composites.rules_for(net, rules))]
+                           for name, rules in choices(net, low, high).items()}}
+
+
+def written_layer(l, layer, x):
+    """Kind, settings and weights of layer l, which gets x."""
+    kind, settings = type(layer).__name__, layer.settings()
+    beyond = any(settings.get(name, 1) not in (1, (1, 1)) for name in ("dilation", "groups"))
+    if kind not in KINDS or beyond or (kind == "Dense" and x.ndim != 2):
+        raise ValueError(f"the microscope cannot show layer {l}, {layer!r}, on inputs of shape {x.shape[1:]}; it "
+                         f"shows {', '.join(KINDS)}: dense layers of vectors, convolutions without dilation and groups")
+    arrays = {name: to_numpy(array) for name, array in layer.arrays().items() if array is not None}
+    for name, array in arrays.items():
+        if not abs(array).max(initial=0) <= np.finfo(np.float16).max:
+            raise ValueError(f"{name} of layer {l} has numbers beyond {np.finfo(np.float16).max}, the largest that "
+                             "float16 can hold, in which the page keeps weights")
+    return {"kind": kind, "settings": settings,
+            **{name: {"shape": array.shape, "float16": text_of(array.astype(np.float16))}
+               for name, array in arrays.items()}}
+
+
+def choices(net, low, high):
+    """What the menu of composites offers: one rule everywhere, then the composites by their names."""
+    return {"LRP-0": partial(lrp.epsilon, epsilon=0.0), "epsilon": partial(lrp.epsilon, epsilon=0.25),
+            "gamma": lrp.gamma, "alpha1_beta0": composites.alpha1_beta0, "alpha2_beta1": composites.alpha2_beta1,
+            "z_plus": deep_taylor.z_plus, "epsilon_plus": composites.epsilon_plus,
+            "epsilon_plus_flat": composites.epsilon_plus_flat,
+            "epsilon_alpha2_beta1": composites.epsilon_alpha2_beta1,
+            "epsilon_alpha2_beta1_flat": composites.epsilon_alpha2_beta1_flat,
+            "epsilon_gamma_box": composites.epsilon_gamma_box(net, low=low, high=high),
+            "deep_taylor": composites.deep_taylor(net, low=low, high=high),
+            "deep_taylor, w2 at the pixels": composites.deep_taylor}
+
+
+def written_rule(layer, rule):
+    """{"rule": "gamma", "knobs": {"gamma": 0.25}}; what the layer does by itself where no rule of `RULES` is given."""
+    function = getattr(rule, "func", rule)
+    name = getattr(function, "__name__", "")
+    if name not in RULES or RULES[name] is not function:
+        return {"rule": "winner_takes_all" if isinstance(layer, MaxPool2d) else "pass_on", "knobs": {}}
+    return {"rule": name, "knobs": {**knobs(function), **getattr(rule, "keywords", {})}}
+
+
+def knobs(function):
+    """{"epsilon": 1e-06}: the arguments of a rule that have a default."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
+
+
+def described(rule):
+    """What the page tells of a rule: whose it is, and its source without the docstring."""
+    code = inspect.getsource(rule)
+    text = re.sub(r'\n    """.*?"""', "", code, count=1, flags=re.S)
+    return {"name": f"{rule.__module__.removeprefix('minixnn.')}.{rule.__name__}",
+            "title": inspect.getdoc(rule).splitlines()[0], "source": text.rstrip()}
+
+
+def text_of(array):
+    """The bytes of an array, lowest byte first, as base64."""
+    return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()
