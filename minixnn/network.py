@@ -1,4 +1,6 @@
 """A network is a list of layers."""
+import functools
+import inspect
 import json
 import os
 import pathlib
@@ -6,8 +8,12 @@ import pathlib
 import numpy as np
 
 from minixnn import layers as kinds
-from minixnn.arrays import array_module, demand, to_numpy
-from minixnn.batching import in_batches
+from minixnn.arrays import array_module, require, to_numpy
+from minixnn.batching import map_batches
+from minixnn.layers.base import pass_on
+from minixnn.layers.chains import every_layer
+from minixnn.layers.pool import winner_takes_all
+from minixnn.rules.composites import name_of, rules_for
 
 VERSION = 1             # of the file format; raised when an older reader could misunderstand a newer file
 
@@ -22,6 +28,7 @@ class Network:
         for l, layer in enumerate(self.layers):
             if isinstance(layer, type) or not hasattr(layer, "forward"):
                 raise ValueError(f"got {layer!r} as layer {l}, expected a layer, such as ReLU() with its brackets")
+            check_methods(type(layer))
 
     def forward(self, x):
         """The output of the last layer. x (N, ...), output (N, outputs)"""
@@ -38,9 +45,12 @@ class Network:
             A.append(layer.forward(A[-1]))
         return A
 
-    def predict(self, x, batch_size=None):
-        """As `forward`, `batch_size` images at a time (None: what suits the machine), so that memory stays flat."""
-        return in_batches(self.forward, x, batch_size, using=self)
+    def predict(self, x, batch_size=None, workers=1):
+        """As `forward`, `batch_size` images at a time (None: what suits the machine), so that memory stays flat.
+
+        workers: batches computed at a time, each by a thread of its own; -1 for as many as there are cores.
+        """
+        return map_batches(self.forward, x, batch_size=batch_size, workers=workers)
 
     def on(self, xp):
         """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""
@@ -51,11 +61,10 @@ class Network:
         return self.map_arrays(lambda array: array.astype(dtype))
 
     def map_arrays(self, f):
-        return Network([layer.map_arrays(f) for layer in self.layers])
+        return Network([layer.map_arrays(f) if hasattr(layer, "map_arrays") else layer for layer in self.layers])
 
     def describe(self, rules=None, x=None):
         """A table, as text: layer, output shape (if an example input `x` is given), parameters, rule."""
-        from minixnn.rules.composites import rules_for
         rules = [None] * len(self.layers) if rules is None else rules_for(self, rules)
         rows = [(" l", "layer", "output shape", "parameters", "rule"), *_rows(self.layers, rules, x, "")]
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
@@ -69,12 +78,12 @@ class Network:
         """
         arrays, plan = {}, []
         for l, layer in enumerate(self.layers):
-            for each in kinds.residual.every_layer([layer]):
+            for each in every_layer([layer]):
                 if getattr(kinds, type(each).__name__, None) is not type(each):
                     raise ValueError(f"layer {l} is {each!r}, not one of minixnn.layers; only those can be saved")
-            mine = {name: to_numpy(a) for name, a in layer.arrays().items() if a is not None}
-            plan.append({"kind": type(layer).__name__, "settings": layer.settings(), "arrays": sorted(mine)})
-            arrays.update({f"{l}.{name}": _stored(a, dtype, f"{name} of layer {l}") for name, a in mine.items()})
+            own = {name: to_numpy(a) for name, a in layer.arrays().items() if a is not None}
+            plan.append({"kind": type(layer).__name__, "settings": layer.settings(), "arrays": sorted(own)})
+            arrays.update({f"{l}.{name}": _stored(a, dtype, f"{name} of layer {l}") for name, a in own.items()})
         header = json.dumps({"format": "minixnn", "version": VERSION, "layers": plan})
         draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
         try:
@@ -109,26 +118,29 @@ class Network:
 
 
 def _rows(layers, rules, x, place):
-    """Lines of a description, a residual block followed by those of the layers inside, 4.body.0 and so on."""
+    """Lines of a description, a block followed by those of the layers inside, 4.body.0 and so on."""
     x = None if x is None else x[:1]
     for l, (layer, rule) in enumerate(zip(layers, rules)):
         y = None if x is None else layer.forward(x)
-        count = sum(a.size for a in layer.arrays().values() if a is not None)
-        inside = getattr(layer, "branches", {})
+        arrays = layer.arrays() if hasattr(layer, "arrays") else {}
+        count = sum(a.size for a in arrays.values() if a is not None)
         yield (f"{place}{l}" if place else f"{l:2d}", repr(layer),
-               "" if y is None else str(y.shape[1:]), f"{count:,}" if count else "", "" if inside else name_of(rule))
-        within = [[None] * len(mine) for mine in inside.values()]
-        if inside and rule is not None:
-            within = kinds.residual.rules_within(layer, rule)
-        for (branch, mine), theirs in zip(inside.items(), within):
-            yield from _rows(mine, theirs, x, f"{place or '  '}{l}.{branch}.")
+               "" if y is None else str(y.shape[1:]), f"{count:,}" if count else "", _shown(layer, rule))
+        within = getattr(rule, "keywords", {}).get("rules")
+        for n, (name, inside) in enumerate(getattr(layer, "branches", {}).items()):
+            yield from _rows(inside, within[n] if within else [None] * len(inside), x, f"{place or '  '}{l}.{name}.")
         x = y
+
+
+def _shown(layer, rule):
+    """The rule's name; nothing where the layer's own rule only passes relevance on."""
+    return "" if rule is None or rule in (pass_on, winner_takes_all) else name_of(rule)
 
 
 def _stored(array, dtype, what):
     """`array` in the `dtype` of the file, if its numbers fit into that. NaN and infinity are kept out of files."""
-    demand(np.isfinite(array).all(), f"{what} has NaN or infinite numbers: the training that made it went astray, "
-           "perhaps by too large a learning rate")
+    require(np.isfinite(array).all(), f"{what} has NaN or infinite numbers: the training that made it went astray, "
+            "perhaps by too large a learning rate")
     if dtype is None:
         return array
     limit = np.finfo(dtype).max
@@ -142,25 +154,27 @@ def _rebuild(l, entry, arrays):
     """Layer l of a saved network."""
     if entry["kind"] not in kinds.__all__:
         raise ValueError(f"layer {l} is a {entry['kind']!r}, which this minixnn does not know")
-    mine = {}
+    own = {}
     for name in entry["arrays"]:
         if f"{l}.{name}" not in arrays:
             raise ValueError(f"the array {name} of layer {l} is missing")
         a = arrays[f"{l}.{name}"]
-        demand(np.isfinite(a).all(), f"the array {name} of layer {l} has NaN or infinite numbers")
-        mine[name] = a.astype(np.float32) if a.dtype == np.float16 else a
-    return getattr(kinds, entry["kind"])(**mine, **entry["settings"])
+        require(np.isfinite(a).all(), f"the array {name} of layer {l} has NaN or infinite numbers")
+        own[name] = a.astype(np.float32) if a.dtype == np.float16 else a
+    return getattr(kinds, entry["kind"])(**own, **entry["settings"])
 
 
-def name_of(rule):
-    """How a rule is called in a table: "alpha_beta (alpha=1.0, beta=0.0)" for a partial, "" for None."""
-    if rule is None:
-        return ""
-    if isinstance(rule, (list, tuple)):                     # inside a residual block: each rule once
-        return ", ".join(dict.fromkeys(filter(None, map(name_of, rule))))
-    knobs = ", ".join(f"{k}={v}" if np.isscalar(v) else k for k, v in getattr(rule, "keywords", {}).items())
-    name = getattr(getattr(rule, "func", rule), "__name__", repr(rule))
-    return f"{name} ({knobs})" if knobs else name
+@functools.cache
+def check_methods(kind):
+    """Refuse a class whose gradient still has the former arguments (x, dy)."""
+    gradient = getattr(kind, "gradient", None)
+    if gradient is None:
+        raise ValueError(f"{kind.__name__} has no gradient; write gradient(self, x, y, dy) -> dx, or derive it from "
+                         "minixnn.layers.Layer")
+    names = list(inspect.signature(gradient).parameters.values())
+    if len(names) < 4 and not any(p.kind is p.VAR_POSITIONAL for p in names):
+        raise ValueError(f"{kind.__name__}.gradient takes ({', '.join(p.name for p in names[1:])}), expected (x, y, "
+                         "dy): a layer is handed both its sides, the input x and the output y = forward(x)")
 
 
 def check_input(x):
@@ -174,5 +188,5 @@ def check_input(x):
     if x.dtype.kind != "f":
         raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the "
                          "network was trained on them, for instance x.astype('float32') / 255")
-    demand(xp.isfinite(x).all(), "got NaN or infinite numbers in the input, expected finite ones; look for a division "
-           "by zero where the images are prepared")
+    require(xp.isfinite(x).all(), "got NaN or infinite numbers in the input, expected finite ones; look for a division "
+            "by zero where the images are prepared")

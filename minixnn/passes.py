@@ -1,21 +1,22 @@
 """The backward passes: one loop a method, each written out.
 
-Every pass first runs the network forwards and keeps all activations, A[l] being what enters layer l. Then it
-walks back from the output and returns the list R of what it found on the way: R[l] lies beside A[l] and has
-its shape, R[0] is the explanation at the input, R[-1] is what the pass started from.
+Every pass first runs the network forwards and keeps all activations: A[l] enters layer l and A[l + 1] leaves it.
+Then it walks back from the output, hands each layer both its sides, and returns the list R of what it found on the
+way: R[l] lies beside A[l] and has its shape, R[0] is the explanation at the input, R[-1] is what the pass started
+from.
 
 The loops look alike on purpose. Set a breakpoint in one, look at `l`, `A[l]` and `R[l + 1]`, and step into the
-layer: the formula is one or two frames below.
+marked line once: there is the formula.
 """
 import warnings
 
 import numpy as np
 
-from minixnn.arrays import array_module, demand, like, looking_once, negative, positive, to_numpy
-from minixnn.layers import Affine
-from minixnn.layers.base import recalling
-from minixnn.layers.residual import every_layer
+from minixnn.arrays import array_module, like, negative, positive, require, to_numpy
+from minixnn.layers import Affine, Layer
+from minixnn.layers.chains import every_layer
 from minixnn.rules import composites, lrp as _lrp, reveal_cancel
+from minixnn.rules.composites import name_of
 
 
 def gradient(net, x, target=None, start=None):
@@ -25,10 +26,9 @@ def gradient(net, x, target=None, start=None):
     array of the output's shape, in place of the one-hot vector of the target. Returns the list dL/dA[l].
     """
     A = net.trace(x)
-    layers = recalling(net.layers, A)                       # layer l knows A[l + 1] and need not compute it again
     R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = layers[l].gradient(A[l], R[l + 1])
+        R[l] = net.layers[l].gradient(A[l], A[l + 1], R[l + 1])             # <- STEP INTO
     return R
 
 
@@ -37,11 +37,11 @@ def deconvnet(net, x, target=None, start=None):
 
     Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
     """
+    require_method(net, "deconvnet")
     A = net.trace(x)
-    layers = recalling(net.layers, A)                       # layer l knows A[l + 1] and need not compute it again
     R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = layers[l].deconvnet(A[l], R[l + 1])
+        R[l] = net.layers[l].deconvnet(A[l], A[l + 1], R[l + 1])            # <- STEP INTO
     return R
 
 
@@ -50,11 +50,11 @@ def guided_backprop(net, x, target=None, start=None):
 
     Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
     """
+    require_method(net, "guided_backprop")
     A = net.trace(x)
-    layers = recalling(net.layers, A)                       # layer l knows A[l + 1] and need not compute it again
     R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = layers[l].guided_backprop(A[l], R[l + 1])
+        R[l] = net.layers[l].guided_backprop(A[l], A[l + 1], R[l + 1])      # <- STEP INTO
     return R
 
 
@@ -66,13 +66,12 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, start=None):
     arrives, R[0].sum(), is what started, R[-1].sum(), less what the rules let biases and stabilisers absorb.
     """
     rules = composites.rules_for(net, rules)
-    with looking_once():                                    # on a GPU; NumPy's conditions are looked at at once
-        A = net.trace(x)
-        layers = recalling(net.layers, A)                   # layer l knows A[l + 1] and need not compute it again
-        R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
-        for l in reversed(range(len(net.layers))):
-            R[l] = layers[l].lrp(A[l], R[l + 1], rules[l])              # <- STEP INTO
-    return R
+    A = net.trace(x)
+    R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
+    for l in reversed(range(len(net.layers))):
+        R[l] = rules[l](net.layers[l], A[l], A[l + 1], R[l + 1])            # <- STEP INTO: the formula
+        expect_like(R[l], A[l], rules[l], l)
+    return expect_finite(R, rules)
 
 
 def deep_taylor(net, x, target=None, low=None, high=None, start=None):
@@ -83,15 +82,14 @@ def deep_taylor(net, x, target=None, low=None, high=None, start=None):
     biases b <= 0, and warns where they are not; and it explains evidence *for* the target: start from an output
     that is positive.
     """
-    rules = composites.deep_taylor(net, low, high)
+    rules = composites.rules_for(net, composites.deep_taylor(net, low, high))
     warn_of_positive_biases(net)
-    with looking_once():                                    # on a GPU; NumPy's conditions are looked at at once
-        A = net.trace(x)
-        layers = recalling(net.layers, A)                   # layer l knows A[l + 1] and need not compute it again
-        R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
-        for l in reversed(range(len(net.layers))):
-            R[l] = layers[l].lrp(A[l], R[l + 1], rules[l])
-    return R
+    A = net.trace(x)
+    R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
+    for l in reversed(range(len(net.layers))):
+        R[l] = rules[l](net.layers[l], A[l], A[l + 1], R[l + 1])            # <- STEP INTO: the formula
+        expect_like(R[l], A[l], rules[l], l)
+    return expect_finite(R, rules)
 
 
 def deeplift(net, x, x_ref, target=None, start=None):
@@ -101,11 +99,11 @@ def deeplift(net, x, x_ref, target=None, start=None):
     of the outputs; by default 1 for the target. Returns the list of contributions M[l] (A[l] - A_ref[l]); each
     sums to the difference of the target's output between x and x_ref ("summation to delta", eq. 1).
     """
+    require_method(net, "deeplift")
     A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
-    layers = recalling(net.layers, A)
     M = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        M[l] = layers[l].deeplift(A[l], A_ref[l], M[l + 1])
+        M[l] = net.layers[l].deeplift(A[l], A[l + 1], A_ref[l], A_ref[l + 1], M[l + 1])             # <- STEP INTO
     return [m * (a - a_ref) for m, a, a_ref in zip(M, A, A_ref)]
 
 
@@ -125,6 +123,32 @@ def deeplift_reveal_cancel(net, x, x_ref, target=None, start=None):
     for l in reversed(range(len(net.layers))):
         M[l] = reveal_cancel.backward(net.layers[l], A[l], A_ref[l], D[l], M[l + 1])
     return [m_pos * d_pos + m_neg * d_neg for (m_pos, m_neg), (d_pos, d_neg) in zip(M, D)]
+
+
+def expect_like(R, x, rule, l):
+    """Refuse what a rule returned if it does not lie beside x: None, a number, or another shape."""
+    if getattr(R, "shape", None) != x.shape:
+        came = f"an array of shape {R.shape}" if hasattr(R, "shape") else repr(R)
+        raise ValueError(f"the rule {name_of(rule)} returned {came} at layer {l}, expected the relevance of the "
+                         f"layer's inputs, an array of shape {x.shape}; does it end in return?")
+
+
+def expect_finite(R, rules):
+    """R itself, if the relevance that arrived is finite; else a ValueError names the layer where it was not first."""
+    if not bool(array_module(R[0]).isfinite(R[0]).all()):
+        l = max(l for l, r in enumerate(R) if not bool(array_module(r).isfinite(r).all()))
+        raise ValueError(f"the rule {name_of(rules[l])} returned NaN or infinite relevance at layer {l}; look for a "
+                         "division by zero, which minixnn.arrays.stabilize avoids, or for numbers too large for "
+                         f"{R[l].dtype}")
+    return R
+
+
+def require_method(net, name):
+    """Refuse a network with a layer that lacks the method `name`, in a sentence that says what to write."""
+    for l, layer in enumerate(net.layers):
+        if not hasattr(layer, name):
+            raise ValueError(f"layer {l} is {layer!r}, which has no method {name}; derive its class from "
+                             f"minixnn.layers.{Layer.__name__}, or write the method")
 
 
 def warn_of_positive_biases(net):
@@ -159,8 +183,8 @@ def one_hot(y, target=None):
     N, classes = y.shape
     if target is None:
         target = y.argmax(axis=1)
-    elif getattr(target, "shape", None) != (N,) or not hasattr(target, "get"):      # look at it on the host
-        chosen = to_numpy(target)
+    else:
+        chosen = to_numpy(target)                           # targets are few: they are checked on the host
         if chosen.ndim == 0:
             chosen = np.full(N, chosen)
         if chosen.shape != (N,) or chosen.dtype.kind not in "iu":
@@ -183,5 +207,5 @@ def check_start(y, start):
     array_module(start)                         # refuses what is not an array
     if start.shape != y.shape and start.shape != (1, *y.shape[1:]):
         raise ValueError(f"got a start of shape {start.shape}, expected the output's shape {y.shape}")
-    demand(array_module(start).isfinite(start).all(), "got NaN or infinite numbers in the start, expected finite ones")
+    require(array_module(start).isfinite(start).all(), "got NaN or infinite numbers in the start, expected finite ones")
     return array_module(y).broadcast_to(start, y.shape).astype(y.dtype)

@@ -1,4 +1,4 @@
-"""Training: a loss, two optimisers, and the loop. Gradients flow through the same verb that explains.
+"""Training: a loss, two optimisers, and the loop. Gradients flow through the same method that explains.
 
     rng = numpy.random.default_rng(0)
     net = Network([Flatten(), Dense.random(784, 100, rng), ReLU(), Dense.random(100, 10, rng)])
@@ -9,7 +9,6 @@
 import math
 
 from minixnn.arrays import array_module, like, to_numpy
-from minixnn.layers.base import recalling
 from minixnn.network import check_input
 from minixnn.progress import progress
 
@@ -45,10 +44,10 @@ def check_labels(labels, images):
 
 
 class SGD:
-    """Steps against the gradient, with momentum: v = momentum v + g;  p = p - rate v. Polyak 1964."""
+    """Steps against the gradient, with momentum: v = momentum v + g;  p = p - learning_rate v. Polyak 1964."""
 
-    def __init__(self, rate=0.1, momentum=0.9, decay=0.0):
-        self.rate, self.momentum, self.decay = rate, momentum, decay
+    def __init__(self, learning_rate=0.1, momentum=0.9, decay=0.0):
+        self.learning_rate, self.momentum, self.decay = learning_rate, momentum, decay
         self.state = {}
 
     def step(self, key, p, g):
@@ -56,14 +55,15 @@ class SGD:
         v = self.state.get(key)
         v = g.copy() if v is None else self.momentum * v + g
         self.state[key] = v
-        p -= self.rate * (v + self.decay * p)
+        p -= self.learning_rate * (v + self.decay * p)
 
 
 class Adam:
     """Adam, Kingma & Ba 2015, algorithm 1; with `decay` the decoupled weight decay of Loshchilov & Hutter 2019."""
 
-    def __init__(self, rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
-        self.rate, self.beta1, self.beta2, self.epsilon, self.decay = rate, beta1, beta2, epsilon, decay
+    def __init__(self, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
+        self.learning_rate, self.beta1, self.beta2 = learning_rate, beta1, beta2
+        self.epsilon, self.decay = epsilon, decay
         self.state = {}
 
     def step(self, key, p, g):
@@ -76,11 +76,11 @@ class Adam:
         m += (1 - self.beta1) * (g - m)                     # running mean of the gradient
         v += (1 - self.beta2) * (g * g - v)                 # and of its square
         # Both start at 0; dividing by 1 - beta^t takes that start out again.
-        size = self.rate * math.sqrt(1 - self.beta2 ** t) / (1 - self.beta1 ** t)
+        size = self.learning_rate * math.sqrt(1 - self.beta2 ** t) / (1 - self.beta1 ** t)
         root = array_module(v).sqrt(v)
         root += self.epsilon * math.sqrt(1 - self.beta2 ** t)
         if self.decay:
-            p -= self.rate * self.decay * p
+            p -= self.learning_rate * self.decay * p
         p -= size * m / root
 
 
@@ -101,15 +101,23 @@ def backpropagate(net, x, labels, rng):
         layers.append(layer.training(A[-1], rng))           # dropout draws its mask here
         A.append(layers[-1].forward(A[-1]))
     loss, dy = cross_entropy(A[-1], labels)
-    layers = recalling(layers, A)                           # as in passes.py: layer l knows A[l + 1]
     gradients = [None] * len(layers)
     lowest = next((l for l, layer in enumerate(net.layers) if layer.arrays()), 0)
     for l in reversed(range(lowest, len(layers))):
         gradients[l] = layers[l].parameter_gradients(A[l], dy)
-        if l > lowest:                                      # below the first parameters nobody asks
-            dy = layers[l].gradient(A[l], dy)
+        if l > lowest:                                      # below the first parameters no gradient is needed
+            dy = layers[l].gradient(A[l], A[l + 1], dy)
     right = (A[-1].argmax(axis=1) == like(A[-1], labels)).sum()
     return loss, right, gradients
+
+
+def update(optimizer, net, gradients):
+    """One step of all parameters of `net`, in place. gradients: [{name: gradient} or None, ...] by layer."""
+    for l, layer in enumerate(net.layers):
+        arrays = layer.arrays()
+        for name, g in (gradients[l] or {}).items():
+            if g is not None:
+                optimizer.step((l, name), arrays[name], g)
 
 
 def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size=100, schedule=cosine, augment=None,
@@ -118,7 +126,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
 
     images (N, ...) and labels (N,); or a function epoch -> (images, labels) that makes new ones. rng: the
     numpy.random.Generator that shuffles, drops out and augments; the same seed gives the same network.
-    optimizer: an SGD or Adam (Adam by default), whose rate is multiplied by schedule(share of training done).
+    optimizer: an SGD or Adam (Adam by default), whose learning_rate is multiplied by schedule(share of training done).
     augment: a function (batch, rng) -> batch. validation: (images, labels) to measure accuracy on.
     A saved network can be loaded and trained on.
     """
@@ -126,7 +134,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
         raise ValueError("got no rng, expected a numpy.random.Generator such as numpy.random.default_rng(0): "
                          "training draws random numbers and is to be repeatable")
     optimizer = optimizer or Adam()
-    full_rate, history = optimizer.rate, []
+    full_rate, history = optimizer.learning_rate, []
     for epoch in range(epochs):
         x, y = images(epoch) if callable(images) else (images, labels)
         check_input(x)
@@ -134,16 +142,12 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
         order, loss_sum, right_sum = rng.permutation(len(x)), 0, 0
         steps = [order[n:n + batch_size] for n in range(0, len(x), batch_size)]
         for n, some in enumerate(progress(steps, f"epoch {epoch + 1}/{epochs}", quiet)):
-            optimizer.rate = full_rate * schedule((epoch + n / len(steps)) / epochs)
+            optimizer.learning_rate = full_rate * schedule((epoch + n / len(steps)) / epochs)
             batch, truth = x[like(x, some)], y[like(y, some)]
             if augment is not None:
                 batch = augment(batch, rng)
             loss, right, gradients = backpropagate(net, batch, truth, rng)
-            for l, layer in enumerate(net.layers):
-                arrays = layer.arrays()
-                for name, g in (gradients[l] or {}).items():
-                    if g is not None:
-                        optimizer.step((l, name), arrays[name], g)
+            update(optimizer, net, gradients)
             loss_sum, right_sum = loss_sum + loss * len(batch), right_sum + right
         history.append({"epoch": epoch + 1, "loss": float(loss_sum) / len(x), "accuracy": float(right_sum) / len(x)})
         if validation is not None:
@@ -151,7 +155,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
         if not quiet:
             print("  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in history[-1].items()),
                   flush=True)
-    optimizer.rate = full_rate
+    optimizer.learning_rate = full_rate
     return history
 
 

@@ -4,10 +4,11 @@
     for name, method in METHODS.items():
         R = method(net, images, labels)
 
-Every function is f(net, x, target=None, *, batch_size=None, ...) -> array of x's shape and dtype. target: None (the
-largest output of each image), an int, or one int an image. start: what a pass starts from in place of the
+Every function is f(net, x, target=None, *, batch_size=None, workers=1, ...) -> array of x's shape and dtype. target:
+None (the largest output of each image), an int, or one int an image. start: what a pass starts from in place of the
 target, an array of the output's shape. Images are explained `batch_size` at a time, by default as many as suit the
-machine (`batching.at_a_time`). Whoever wants to see the layers on the way calls `minixnn.passes` instead.
+machine (`batching.default_batch_size`), and `workers` such batches at a time, one unless more are asked for; -1 is
+one for each core. To see the layers on the way call `minixnn.passes` instead.
 """
 from functools import partial
 

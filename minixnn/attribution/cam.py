@@ -9,12 +9,12 @@ import numpy as np
 
 from minixnn import passes
 from minixnn.arrays import array_module, like, positive
-from minixnn.batching import in_batches
+from minixnn.batching import map_batches
 from minixnn.layers import Dense, Dropout, Flatten, GlobalAvgPool
 from minixnn.network import Network
 
 
-def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None):
+def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None, workers=1):
     """Class activation mapping. Zhou et al. 2016.
 
         R_ij = sum_k w_kc A_ijk          w_kc: from feature map k to the target c
@@ -29,16 +29,16 @@ def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=
                          f"that enter the pool; got {', '.join(map(repr, net.layers[l:]))} above layer {l}. "
                          "Use grad_cam, which asks for no particular head")
 
-    def of_some(x, target, start):
+    def of_batch(x, target, start):
         A, upper = split(net, x, l)
         y = upper.forward(A)
         dy = passes.one_hot(y, target) if start is None else passes.check_start(y, start)
         weights = dy @ net.layers[-1].W.T                                   # (N, K)
         return mix(A, weights)
-    return shown(in_batches(of_some, x, batch_size, target, start, using=net), x, resize)
+    return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
 
 
-def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, start=None, batch_size=None):
+def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, start=None, batch_size=None, workers=1):
     """Gradient-weighted class activation mapping. Selvaraju et al. 2017.
 
         R_ij = (sum_k a_k A_ijk)+        a_k = mean over ij of  g_ijk = dy_target / dA_ijk
@@ -47,15 +47,15 @@ def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, star
     """
     l = head(net, x, layer)
 
-    def of_some(x, target, start):
+    def of_batch(x, target, start):
         A, upper = split(net, x, l)
         g = passes.gradient(upper, A, target, start)[0]
         R = mix(A, g.mean(axis=(1, 2)))
         return positive(R) if rectify else R
-    return shown(in_batches(of_some, x, batch_size, target, start, using=net), x, resize)
+    return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
 
 
-def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None):
+def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None, workers=1):
     """Grad-CAM++. Chattopadhay et al. 2018.
 
         R_ij = (sum_k a_k A_ijk)+        a_k = sum over ij of  alpha_ijk g_ijk+
@@ -65,7 +65,7 @@ def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=No
     """
     l = head(net, x, layer)
 
-    def of_some(x, target, start):
+    def of_batch(x, target, start):
         A, upper = split(net, x, l)
         g = passes.gradient(upper, A, target, start)[0]
         S = A.sum(axis=(1, 2), keepdims=True)                               # (N, 1, 1, K)
@@ -73,16 +73,16 @@ def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=No
         usable = (g != 0) & (below != 0)
         alpha = usable / array_module(g).where(usable, below, 1)
         return positive(mix(A, (alpha * positive(g)).sum(axis=(1, 2))))
-    return shown(in_batches(of_some, x, batch_size, target, start, using=net), x, resize)
+    return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
 
 
-def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=None):
+def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=None, workers=1):
     """Guided backpropagation times Grad-CAM stretched to the image. Selvaraju et al. 2017. -> array like x"""
-    where = grad_cam(net, x, target, layer=layer, start=start, batch_size=batch_size)
+    where = grad_cam(net, x, target, layer=layer, start=start, batch_size=batch_size, workers=workers)
 
-    def of_some(x, target, start):
+    def of_batch(x, target, start):
         return passes.guided_backprop(net, x, target, start)[0]
-    return where * in_batches(of_some, x, batch_size, target, start, using=net)
+    return where * map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
 def head(net, x, layer=None):

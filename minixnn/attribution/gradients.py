@@ -1,66 +1,66 @@
 """Heatmaps made of gradients. All are importable from `minixnn.attribution`.
 
-Every function is f(net, x, target=None, *, batch_size=None) -> array like x. target: None (the largest output of
-each image), an int, or one int an image. start: dL/dy in place of the target, an array of the output's shape
-(see `attribution.contrast`). Images are explained `batch_size` at a time (None: see `batching.at_a_time`).
+Every function is f(net, x, target=None, *, batch_size=None, workers=1) -> array like x. target: None (the largest
+output of each image), an int, or one int an image. start: dL/dy in place of the target, an array of the output's shape
+(see `attribution.contrast`). Images are explained `batch_size` at a time (None: see `batching.default_batch_size`).
 """
 import numpy as np
 
 from minixnn import passes
 from minixnn.arrays import array_module, like, positive
-from minixnn.batching import copies, in_batches, in_turns, side_by_side
+from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
 
 
-def gradient(net, x, target=None, *, start=None, batch_size=None):
+def gradient(net, x, target=None, *, start=None, batch_size=None, workers=1):
     """dy_target / dx. Baehrens et al. 2010; Simonyan et al. 2014, section 3.
 
     What would raise or lower the output, not what made it.
     """
-    def of_some(x, target, start):
+    def of_batch(x, target, start):
         return passes.gradient(net, x, target, start)[0]
-    return in_batches(of_some, x, batch_size, target, start, using=net)
+    return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
-def sensitivity(net, x, target=None, *, start=None, batch_size=None):
+def sensitivity(net, x, target=None, *, start=None, batch_size=None, workers=1):
     """(dy_target / dx)^2. Montavon et al. 2018, section 4.1.   Its sum is the squared length of the gradient."""
-    return gradient(net, x, target, start=start, batch_size=batch_size) ** 2
+    return gradient(net, x, target, start=start, batch_size=batch_size, workers=workers) ** 2
 
 
-def saliency(net, x, target=None, *, start=None, batch_size=None):
+def saliency(net, x, target=None, *, start=None, batch_size=None, workers=1):
     """|dy_target / dx|, the largest over the channels of a pixel. Simonyan et al. 2014, section 3.1.
 
     The one number of a pixel is repeated over its channels. Inputs without channels keep the absolute value.
     """
-    R = abs(gradient(net, x, target, start=start, batch_size=batch_size))
+    R = abs(gradient(net, x, target, start=start, batch_size=batch_size, workers=workers))
     if R.ndim < 4:
         return R
     return array_module(x).repeat(R.max(axis=-1, keepdims=True), x.shape[-1], axis=-1)
 
 
-def gradient_times_input(net, x, target=None, *, start=None, batch_size=None):
+def gradient_times_input(net, x, target=None, *, start=None, batch_size=None, workers=1):
     """x dy_target / dx. Shrikumar et al. 2016; simple Taylor decomposition in Montavon et al. 2018, section 4.2.
 
     Sums to the output where the network is homogeneous: ReLU, max pooling and no biases.
     """
-    return x * gradient(net, x, target, start=start, batch_size=batch_size)
+    return x * gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
 
 
-def deconvnet(net, x, target=None, *, start=None, batch_size=None):
+def deconvnet(net, x, target=None, *, start=None, batch_size=None, workers=1):
     """The signal of the deconvolutional network. Zeiler & Fergus 2014, section 2.1."""
-    def of_some(x, target, start):
+    def of_batch(x, target, start):
         return passes.deconvnet(net, x, target, start)[0]
-    return in_batches(of_some, x, batch_size, target, start, using=net)
+    return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
-def guided_backprop(net, x, target=None, *, start=None, batch_size=None):
+def guided_backprop(net, x, target=None, *, start=None, batch_size=None, workers=1):
     """The signal of guided backpropagation. Springenberg et al. 2015."""
-    def of_some(x, target, start):
+    def of_batch(x, target, start):
         return passes.guided_backprop(net, x, target, start)[0]
-    return in_batches(of_some, x, batch_size, target, start, using=net)
+    return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
 def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="midpoint", return_error=False, *,
-                         start=None, batch_size=None):
+                         start=None, batch_size=None, workers=1):
     """Integrated gradients. Sundararajan et al. 2017.
 
         R = (x - baseline) * integral over t from 0 to 1 of  gradient(baseline + t (x - baseline))
@@ -72,28 +72,29 @@ def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="m
     (R, error), and error (N,) is by how much the sum misses it.
     """
     t, weights = path(steps, method)
+    outer, inner = share_workers(x, batch_size, workers)
     if getattr(baseline, "ndim", 0) == 0:                   # None, or a number for all pixels
         baseline = x[:1] * 0 + (0 if baseline is None else baseline)
 
-    def of_some(x, target, baseline, start):
+    def of_batch(x, target, baseline, start):
         if start is None:
             target = decided(net, x, target)
         baseline = passes.as_reference(x, baseline)
 
-        def of_points(some):
-            k = len(t[some])
-            points = baseline + column(t[some], x) * (x - baseline)                     # (k, N, ...)
+        def of_points(turn):
+            k = len(t[turn])
+            points = baseline + column(t[turn], x) * (x - baseline)                     # (k, N, ...)
             dy = passes.gradient(net, points.reshape(-1, *x.shape[1:]), copies(target, k, len(x)),
                                  copies(start, k, len(x)))[0]
-            return (column(weights[some], x) * dy.reshape(points.shape)).sum(axis=0)
+            return (column(weights[turn], x) * dy.reshape(points.shape)).sum(axis=0)
 
         turns = in_turns(len(t), x, batch_size)
-        return (x - baseline) * sum(side_by_side(of_points, turns, x=x, batch_size=batch_size, using=net))
+        return (x - baseline) * sum(parallel_map(of_points, turns, workers=inner))
 
-    R = in_batches(of_some, x, batch_size, target, baseline, start, using=net)
+    R = map_batches(of_batch, x, target, baseline, start, batch_size=batch_size, workers=outer)
     if not return_error:
         return R
-    y, y_baseline = net.predict(x, batch_size), net.predict(baseline, batch_size)
+    y, y_baseline = net.predict(x, batch_size, workers), net.predict(baseline, batch_size, workers)
     chosen = passes.one_hot(y, target) if start is None else passes.check_start(y, start)
     return R, R.reshape(len(x), -1).sum(axis=1) - ((y - y_baseline) * chosen).reshape(len(x), -1).sum(axis=1)
 
@@ -118,7 +119,7 @@ def path(steps, method="midpoint"):
 
 
 def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, samples=50, kind="mean", *, start=None,
-               batch_size=None):
+               batch_size=None, workers=1):
     """SmoothGrad: a heatmap averaged over noisy copies of each image. Smilkov et al. 2017.
 
         R = mean over samples of  method(x + e),    e normal with deviation  noise * (largest - smallest pixel)
@@ -136,19 +137,20 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
     if not noise >= 0:
         raise ValueError(f"got noise={noise!r}, expected a share of the range of pixels, 0 or more")
     streams = np.random.default_rng(0 if rng is None else rng).spawn(len(x))
+    outer, inner = share_workers(x, batch_size, workers)
 
-    def of_some(x, target, start, streams):
+    def of_batch(x, target, start, streams):
         if start is None:
             target = decided(net, x, target)
         pixels = x.reshape(len(x), -1)
         deviation = noise * (pixels.max(axis=1) - pixels.min(axis=1)).reshape(-1, *[1] * (x.ndim - 1))
         turns = in_turns(samples, x, batch_size)
 
-        def draw(some):
-            shape = (some.stop - some.start, *x.shape[1:])
+        def draw(turn):
+            shape = (turn.stop - turn.start, *x.shape[1:])
             return np.stack([stream.standard_normal(shape) for stream in streams], axis=1).astype(x.dtype)
 
-        def of_noisy(some, e):                                      # e (k, N, ...)
+        def of_noisy(turn, e):                                      # e (k, N, ...)
             noisy, k = x + deviation * like(x, e), len(e)
             begin = {} if start is None else {"start": copies(start, k, len(x))}
             R = method(net, noisy.reshape(-1, *x.shape[1:]), copies(target, k, len(x)), **begin).reshape(noisy.shape)
@@ -156,13 +158,12 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
             return R.sum(axis=0), (R * R).sum(axis=0)
 
         total = squares = 0
-        for R, R_R in side_by_side(of_noisy, turns, map(draw, turns), x=x, batch_size=batch_size,
-                                   using=[net, method]):
+        for R, R_R in parallel_map(of_noisy, turns, map(draw, turns), workers=inner):
             total, squares = total + R, squares + R_R
         mean, mean_square = total / samples, squares / samples
         return {"mean": mean, "squared": mean_square, "variance": positive(mean_square - mean * mean)}[kind]
 
-    return in_batches(of_some, x, batch_size, target, start, streams, using=[net, method])
+    return map_batches(of_batch, x, target, start, streams, batch_size=batch_size, workers=outer)
 
 
 def decided(net, x, target):

@@ -1,11 +1,12 @@
 """Occlusion: what the output loses when a window of the image is covered."""
 from minixnn import passes
 from minixnn.attribution.gradients import decided
-from minixnn.batching import copies, in_batches, in_turns, side_by_side
+from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
 from minixnn.layers.windows import pair
 
 
-def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=None, batch_size=None):
+def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=None, batch_size=None,
+              workers=1):
     """By how much the output falls when a window of the image is covered. Zeiler & Fergus 2014, section 4.2.
 
         R_p = mean over the windows that hold pixel p of  y(x) - y(x with the window covered)
@@ -26,23 +27,25 @@ def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=Non
                                       for n, long, step in zip(image, size, stride))
     windows = [(slice(top, top + height), slice(left, left + width)) for top in tops for left in lefts]
 
-    def of_some(x, target, start):
+    outer, inner = share_workers(x, batch_size, workers)
+
+    def of_batch(x, target, start):
         y = net.forward(x)
         dy = passes.one_hot(y, decided(net, x, target)) if start is None else passes.check_start(y, start)
         total, count = 0 * x, 0 * x[:1, :, :, :1]
 
-        def falls(some):
-            k = some.stop - some.start
+        def falls(turn):
+            k = turn.stop - turn.start
             covered = copies(x, k, len(x)).reshape(k, *x.shape)
-            for n, (rows, columns) in enumerate(windows[some]):
+            for n, (rows, columns) in enumerate(windows[turn]):
                 covered[n, :, rows, columns] = value
             fall = (y - net.forward(covered.reshape(-1, *x.shape[1:])).reshape(k, *y.shape)) * dy
             return fall.reshape(k, len(x), -1).sum(axis=2)[..., None, None, None]       # (k, N, 1, 1, 1)
 
         turns = in_turns(len(windows), x, batch_size)
-        for fall, some in zip(side_by_side(falls, turns, x=x, batch_size=batch_size, using=net), turns):
-            for n, (rows, columns) in enumerate(windows[some]):
+        for fall, turn in zip(parallel_map(falls, turns, workers=inner), turns):
+            for n, (rows, columns) in enumerate(windows[turn]):
                 total[:, rows, columns] += fall[n]
                 count[:, rows, columns] += 1
         return total / count
-    return in_batches(of_some, x, batch_size, target, start, using=net)
+    return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=outer)

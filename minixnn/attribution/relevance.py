@@ -1,49 +1,49 @@
 """Heatmaps of relevance: LRP, deep Taylor, and DeepLIFT. Arguments as for all of `minixnn.attribution`."""
 from minixnn import passes
-from minixnn.batching import in_batches
+from minixnn.batching import map_batches
 from minixnn.rules import composites
 from minixnn.rules import lrp as _lrp
 
 
-def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=None):
+def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=None, workers=1):
     """Layer-wise relevance propagation with one rule, a list of rules, or a composite: see `passes.lrp`."""
     rules = composites.rules_for(net, rules)
 
-    def of_some(x, target, start):
+    def of_batch(x, target, start):
         return passes.lrp(net, x, target, rules, start)[0]
-    return in_batches(of_some, x, batch_size, target, start, using=[net, rules])
+    return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
-def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=None):
+def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=None, workers=1):
     """Deep Taylor decomposition for pixels between `low` and `high`; with both None for any pixels.
 
     See `passes.deep_taylor`. The bounds are numbers, or arrays that broadcast to the images.
     """
-    def of_some(x, target, start, low, high):
+    def of_batch(x, target, start, low, high):
         return passes.deep_taylor(net, x, target, low, high, start)[0]
     low, high = (bound.reshape((1,) * (x.ndim - bound.ndim) + bound.shape) if getattr(bound, "ndim", 0) else bound
                  for bound in (low, high))                  # an array gets the images' axes, to be cut with them
-    return in_batches(of_some, x, batch_size, target, start, low, high, using=net)
+    return map_batches(of_batch, x, target, start, low, high, batch_size=batch_size, workers=workers)
 
 
-def deeplift(net, x, target=None, x_ref=None, *, start=None, batch_size=None):
+def deeplift(net, x, target=None, x_ref=None, *, start=None, batch_size=None, workers=1):
     """DeepLIFT with the rescale rule: see `passes.deeplift`. Sums to y(x) - y(x_ref).
 
     x_ref: the reference, of x's shape or of one image's (1, ...); None is zero; a list of references, each an
     image or as before, gives the average of the heatmaps. Where pixels have no natural "nothing", several
     typical images say more than any one.
     """
-    return _over_references(passes.deeplift, net, x, target, x_ref, start, batch_size)
+    return _over_references(passes.deeplift, net, x, target, x_ref, start, batch_size, workers)
 
 
-def deeplift_reveal_cancel(net, x, target=None, x_ref=None, *, start=None, batch_size=None):
+def deeplift_reveal_cancel(net, x, target=None, x_ref=None, *, start=None, batch_size=None, workers=1):
     """DeepLIFT with the RevealCancel rule: see `passes.deeplift_reveal_cancel`. References as for `deeplift`."""
-    return _over_references(passes.deeplift_reveal_cancel, net, x, target, x_ref, start, batch_size)
+    return _over_references(passes.deeplift_reveal_cancel, net, x, target, x_ref, start, batch_size, workers)
 
 
-def _over_references(deeplift, net, x, target, x_ref, start, batch_size):
+def _over_references(deeplift, net, x, target, x_ref, start, batch_size, workers):
     """The mean of the heatmaps of the pass `deeplift` over one or several references."""
-    def of_some(x, target, start, x_ref):
+    def of_batch(x, target, start, x_ref):
         return deeplift(net, x, x_ref, target, start)[0]
     references = [x[:1] * 0] if x_ref is None else x_ref if isinstance(x_ref, (list, tuple)) else [x_ref]
     if not references:
@@ -51,5 +51,5 @@ def _over_references(deeplift, net, x, target, x_ref, start, batch_size):
     total = 0
     for x_ref in references:
         x_ref = x_ref[None] if x_ref.ndim == x.ndim - 1 else x_ref
-        total = total + in_batches(of_some, x, batch_size, target, start, x_ref, using=net)
+        total = total + map_batches(of_batch, x, target, start, x_ref, batch_size=batch_size, workers=workers)
     return total / len(references)

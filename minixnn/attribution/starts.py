@@ -3,14 +3,14 @@ from minixnn import passes
 from minixnn.arrays import array_module
 
 
-def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None):
+def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None, workers=1):
     """The start "output of `target` minus output of `other`": what speaks for one class *rather than* the other.
 
     Shape of the output (N, classes). other: an int or one int an image; None is the largest output besides the
     target. With `relevance`, as LRP and deep Taylor start: the two outputs, the other's sign turned. Without,
     as gradients and DeepLIFT start: the derivatives 1 and -1.
     """
-    y = net.predict(x, batch_size)
+    y = net.predict(x, batch_size, workers)
     one = passes.one_hot(y, target)
     if other is None:
         other = array_module(y).where(one == 1, y.min() - 1, y).argmax(axis=1)
@@ -18,28 +18,28 @@ def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None
     return y * start if relevance else start
 
 
-def unit(net, x, index, *, relevance=True, batch_size=None):
+def unit(net, x, index, *, relevance=True, batch_size=None, workers=1):
     """The start at one entry of the output: `index` is a number, or (row, column, channel) where it is images.
 
     To explain a neuron inside a network cut the network first: unit(Network(net.layers[:l]), x, (3, 4, 7)).
     With `relevance` the entry's value is the start, as LRP wants it; without it 1, as gradients do.
     """
-    y = net.predict(x, batch_size)
+    y = net.predict(x, batch_size, workers)
     index = (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
     start = y * 0
     start[index] = y[index] if relevance else 1
     return start
 
 
-def channel(net, x, index, *, relevance=True, batch_size=None):
+def channel(net, x, index, *, relevance=True, batch_size=None, workers=1):
     """The start at one channel of the output, everywhere in the image. Otherwise as `unit`."""
-    y = net.predict(x, batch_size)
+    y = net.predict(x, batch_size, workers)
     start = y * 0
     start[..., index] = y[..., index] if relevance else 1
     return start
 
 
-def similarity(net, x, other, *, relevance=True, batch_size=None):
+def similarity(net, x, other, *, relevance=True, batch_size=None, workers=1):
     """The start "what in x resembles another image": the scalar product of what the network makes of the two.
 
         start_k = y_k(x) m_k / |m|          m = y(other); of maps the mean over the image, wherever a thing is in it
@@ -47,7 +47,7 @@ def similarity(net, x, other, *, relevance=True, batch_size=None):
     `other`: an image for each of x, or one (1, ...) for all. The outputs should be features >= 0, as behind a ReLU.
     Without `relevance` the derivatives m_k / |m|.
     """
-    y, m = net.predict(x, batch_size), net.predict(other, batch_size)
+    y, m = net.predict(x, batch_size, workers), net.predict(other, batch_size, workers)
     if m.ndim == 4:
         m = m.mean(axis=(1, 2), keepdims=True)
     length = (m ** 2).reshape(len(m), -1).sum(axis=1).reshape(-1, *[1] * (m.ndim - 1)) ** 0.5

@@ -210,12 +210,7 @@ def chosen(known, name, what, options):
         if key not in takes:
             raise ValueError(f"got --set {option}, but {name} has no option {key!r}; it has {', '.join(takes)}")
         knobs[key] = number(value)
-    if not knobs:
-        return function
-    marked = partial(function, **knobs)
-    if getattr(function, "composite", False):
-        marked.composite = True
-    return marked
+    return partial(function, **knobs) if knobs else function
 
 
 def number(text):

@@ -14,24 +14,26 @@ import numpy as np
 
 from minixnn.attribution import METHODS
 from minixnn.arrays import like, to_numpy
-from minixnn.batching import MOST_THREADS, at_a_time, for_several_cores
+from minixnn.batching import default_batch_size, parallel_map
 from minixnn.progress import progress
 
+ROUND = 8                   # batches between two notes of what is done
 
-def explain_to(path, net, images, method, target=None, batch_size=None, quiet=False, on=np):
+
+def explain_to(path, net, images, method, target=None, batch_size=None, quiet=False, on=np, workers=-1):
     """Write the heatmaps of all `images` (N, ...) by `method` to the .npy file `path`; returns it memory-mapped.
 
     images: an array; numpy.load(file, mmap_mode="r") stays on disk. method: a name of METHODS, or a function
-    (net, x, target) -> array like x. target: None, an int, or one int an image. No more than `batch_size` images are
-    in memory at once. on: the array module that computes. ValueError if `path` has a part of another run, with other
-    images or another method.
+    (net, x, target) -> array like x. target: None, an int, or one int an image. on: the array module that computes.
+    workers: threads, each with `batch_size` images at a time; -1 is one for each core. ValueError if `path` has a part
+    of another run, with other images or another method.
     """
     explain = METHODS[method] if isinstance(method, str) else method
     path, N = pathlib.Path(path), len(images)
     part, notes = path.with_name(path.name + ".part"), path.with_name(path.name + ".progress")
-    some = to_numpy(images[::max(1, N // 64)])              # to know the images again; all may be too many to read
+    sample = to_numpy(images[::max(1, N // 64)])            # to know the images again; all may be too many to read
     run = {"method": called(explain), "shape": list(images.shape), "target": digest(target),
-           "network": fingerprint(net), "images": digest(some)}
+           "network": fingerprint(net), "images": digest(sample)}
     done = 0
     if part.exists() and notes.exists():
         before = json.loads(notes.read_text())
@@ -42,15 +44,19 @@ def explain_to(path, net, images, method, target=None, batch_size=None, quiet=Fa
                              f"{part} and {notes}")
     heatmaps = np.lib.format.open_memmap(part, "r+" if done else "w+", dtype=np.float32, shape=tuple(images.shape))
     first = on.asarray(images[:1])
-    size = at_a_time(first, batch_size)
-    if batch_size is None and for_several_cores(first, using=explain):
-        size *= MOST_THREADS                                # the method itself shares them out among the cores
-    for n in progress(range(done, N, size), "explaining", quiet):
-        x = on.asarray(np.asarray(images[n:n + size], dtype=np.float32))
-        mine = target if target is None or np.ndim(target) == 0 else like(x, np.asarray(target)[n:n + size])
-        heatmaps[n:n + size] = to_numpy(explain(net, x, mine))
+    size = default_batch_size(first, batch_size)
+
+    def explain_batch(batch):
+        x = on.asarray(np.asarray(images[batch], dtype=np.float32))
+        targets = target if target is None or np.ndim(target) == 0 else like(x, np.asarray(target)[batch])
+        return to_numpy(explain(net, x, targets))
+    rounds = [range(n, min(n + ROUND * size, N), size) for n in range(done, N, ROUND * size)]
+    for starts in progress(rounds, "explaining", quiet):
+        batches = [slice(n, min(n + size, N)) for n in starts]
+        for batch, R in zip(batches, parallel_map(explain_batch, batches, workers=workers if on is np else 1)):
+            heatmaps[batch] = R
         heatmaps.flush()                                    # first the results, then the word that they are there
-        write(notes, json.dumps({**run, "done": min(n + size, N)}))
+        write(notes, json.dumps({**run, "done": batches[-1].stop}))
     del heatmaps
     os.replace(part, path)
     notes.unlink(missing_ok=True)

@@ -9,17 +9,17 @@ class ReLU(Elementwise):
     def forward(self, x):
         return positive(x)
 
-    def slope(self, x):
+    def derivative(self, x, y):
         return (x > 0).astype(x.dtype)
 
-    def gradient(self, x, dy):
+    def gradient(self, x, y, dy):
         return dy * (x > 0)                     # open where the unit fired, shut where it did not
 
-    def deconvnet(self, x, dy):
-        """Zeiler & Fergus 2014, section 2.1: what comes back is rectified, whatever went forward."""
+    def deconvnet(self, x, y, dy):
+        """Zeiler & Fergus 2014, section 2.1: what comes back is rectified, no matter what went forward."""
         return positive(dy)
 
-    def guided_backprop(self, x, dy):
+    def guided_backprop(self, x, y, dy):
         """Springenberg et al. 2015, figure 1: both conditions at once, deconvnet's and the gradient's."""
         return positive(dy) * (x > 0)
 
@@ -30,8 +30,7 @@ class Sigmoid(Elementwise):
     def forward(self, x):
         return 0.5 * (1 + array_module(x).tanh(0.5 * x))
 
-    def slope(self, x):
-        y = self.forward(x)
+    def derivative(self, x, y):
         return y * (1 - y)
 
 
@@ -41,8 +40,8 @@ class Tanh(Elementwise):
     def forward(self, x):
         return array_module(x).tanh(x)
 
-    def slope(self, x):
-        return 1 - self.forward(x) ** 2
+    def derivative(self, x, y):
+        return 1 - y ** 2
 
 
 class Softplus(Elementwise):
@@ -52,5 +51,5 @@ class Softplus(Elementwise):
         xp = array_module(x)
         return positive(x) + xp.log1p(xp.exp(-abs(x)))
 
-    def slope(self, x):
+    def derivative(self, x, y):
         return 0.5 * (1 + array_module(x).tanh(0.5 * x))

@@ -1,25 +1,44 @@
 """What every layer can do, and the two families that share an answer.
 
-A layer is a function y = f(x) with six *verbs*. Each verb but `forward` is handed the layer's own input again,
-because a layer remembers nothing: what goes in is in the argument list, what comes out is returned.
+A layer is a function y = f(x). It remembers nothing: the pass has both sides of it, the input x and the output
+y, and hands them over again on the way back.
 
-    forward(x)               x -> y
-    gradient(x, dy)          dL/dy -> dL/dx, the vector-Jacobian product
-    deconvnet(x, dy)         the backward signal of Zeiler & Fergus 2014
-    guided_backprop(x, dy)   the backward signal of Springenberg et al. 2015
-    lrp(x, R, rule)          relevance of y -> relevance of x
-    deeplift(x, x_ref, m)    multipliers of y -> multipliers of x
+    forward(x)                       x -> y
+    gradient(x, y, dy)               dL/dy -> dL/dx, the vector-Jacobian product
+    deconvnet(x, y, dy)              the backward signal of Zeiler & Fergus 2014
+    guided_backprop(x, y, dy)        the backward signal of Springenberg et al. 2015
+    deeplift(x, y, x_ref, y_ref, m)  multipliers of y -> multipliers of x
+    rule(layer, x, y, R)             the relevance rule the layer brings along, where none is given: R of y -> R of x
+
+`forward` and `gradient` must be written; each of the others has a default or says by name that it is missing.
+Relevance rules that a user may choose are functions in `minixnn.rules`, not methods.
 
 Shapes in the comments: N images, H x W pixels, C channels in, O channels (or units) out, I units in.
 """
 import copy
-from functools import partial
 
-from minixnn.arrays import array_module
+import numpy as np
+
+from minixnn.arrays import array_module, tiny
+
+
+def pass_on(layer, x, y, R):
+    """Each input receives the relevance of the one output it went into. Bach et al. 2015, eq. 62.
+
+    For layers with one input per output: ReLU and other activations, Flatten, Dropout. Conserves.
+    """
+    return R.reshape(x.shape)
+
+
+def carry_back(layer, x, y, R):
+    """For layers that only move, repeat or drop numbers: relevance goes back the way the numbers came. Conserves."""
+    return layer.gradient(x, y, R)
 
 
 class Layer:
-    """A layer with no verbs yet. Write a class with the six methods and it works in every pass."""
+    """A layer that has no methods yet. Derive from it, write `forward` and `gradient`, and give it a `rule`."""
+    rule = None                 # the relevance rule where none is given; None: the user has to choose one
+    takes_rules = True          # whether a list of rules may give another than the layer's own
 
     def settings(self):
         """Constructor arguments other than arrays, as plain values that JSON can hold."""
@@ -31,31 +50,14 @@ class Layer:
 
     def map_arrays(self, f):
         """A copy of the layer whose arrays are f(array); what is None stays None."""
-        twin = copy.copy(self)
+        layer = copy.copy(self)
         for name, array in self.arrays().items():
-            setattr(twin, name, None if array is None else f(array))
-        return twin
+            setattr(layer, name, None if array is None else f(array))
+        return layer
 
     def training(self, x, rng):
-        """The layer that stands in for this one while a batch `x` is being learnt: itself, for most."""
+        """The layer that takes this one's place while a batch `x` is learnt: itself, for most."""
         return self
-
-    def recalling(self, x, y):
-        """The layer that stands in for this one while a pass walks back over x and y = forward(x): itself, for most."""
-        return self
-
-    def __getstate__(self):
-        """What a copy of the layer takes along: all but what it recalls, which other weights would make untrue."""
-        state = vars(self).copy()
-        if getattr(state.get("forward"), "func", None) is _recall:
-            del state["forward"]
-        return state
-
-    def __copy__(self):
-        """What copy.copy does, in a fifth of its time: every rule makes copies."""
-        twin = object.__new__(type(self))
-        twin.__dict__ = self.__getstate__()
-        return twin
 
     def parameter_gradients(self, x, dy):
         """dL/dW and dL/db as a dictionary like `arrays()`. Nothing to learn, nothing returned."""
@@ -65,28 +67,21 @@ class Layer:
         raise TypeError(f"{self!r} is not an affine layer: it has no weights that a rule could change; "
                         "give None as this layer's entry in the list of rules")
 
-    def __getattr__(self, name):
-        """Python asks here for what it finds nowhere else; mostly it is a rule that asks a pool for its weights."""
-        hint = ": it is no affine layer; give None as its entry in the list of rules" if name in ("W", "b") else ""
-        raise AttributeError(f"{type(self).__name__} has no {name}{hint}")
-
     def forward(self, x):
-        raise NotImplementedError(f"{type(self).__name__}.forward")
+        raise NotImplementedError(f"{type(self).__name__} has no forward; write forward(self, x) -> y")
 
-    def gradient(self, x, dy):
-        raise NotImplementedError(f"{type(self).__name__}.gradient")
+    def gradient(self, x, y, dy):
+        raise NotImplementedError(f"{type(self).__name__} has no gradient; write gradient(self, x, y, dy) -> dx")
 
-    def deconvnet(self, x, dy):
-        raise NotImplementedError(f"{type(self).__name__}.deconvnet")
+    def deconvnet(self, x, y, dy):
+        return self.gradient(x, y, dy)          # Zeiler & Fergus change what a ReLU does, and nothing else
 
-    def guided_backprop(self, x, dy):
-        raise NotImplementedError(f"{type(self).__name__}.guided_backprop")
+    def guided_backprop(self, x, y, dy):
+        return self.gradient(x, y, dy)
 
-    def lrp(self, x, R, rule=None):
-        raise NotImplementedError(f"{type(self).__name__}.lrp")
-
-    def deeplift(self, x, x_ref, m):
-        raise NotImplementedError(f"{type(self).__name__}.deeplift")
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        raise NotImplementedError(f"{type(self).__name__} has no deeplift; write deeplift(self, x, y, x_ref, y_ref, m) "
+                                  "-> multipliers of x, under which contributions sum to the difference")
 
     def __repr__(self):
         settings = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
@@ -105,80 +100,40 @@ class Affine(Layer):
 
     def with_weights(self, W, b):
         """The same linear map with other weights: what the rules call "a re-weighted copy of the layer"."""
-        twin = copy.copy(self)
-        twin.W, twin.b = W, b
-        return twin
+        layer = copy.copy(self)
+        layer.W, layer.b = W, b
+        return layer
 
-    def recalling(self, x, y):
-        return twin_recalling(self, x, y)
-
-    def deconvnet(self, x, dy):
-        return self.gradient(x, dy)             # the transposed map, as in plain backpropagation
-
-    def guided_backprop(self, x, dy):
-        return self.gradient(x, dy)
-
-    def lrp(self, x, R, rule=None):
-        if rule is None:
-            raise ValueError(f"{self!r} needs a rule to pass relevance on, got None; "
-                             "give one such as minixnn.rules.lrp.epsilon in its place in the list")
-        return rule(self, x, R)                 # <- STEP INTO: the rule's four lines are one frame below
-
-    def deeplift(self, x, x_ref, m):
+    def deeplift(self, x, y, x_ref, y_ref, m):
         """Linear rule. Shrikumar et al. 2017, section 3.5.1: the multiplier of an input is its weight."""
-        return self.gradient(x, m)
+        return self.gradient(x, y, m)
 
 
 class Elementwise(Layer):
-    """y_i = f(x_i): each output has one input. A subclass gives `forward` and the derivative `slope(x)`."""
+    """y_i = f(x_i): each output has one input. A subclass gives `forward` and `derivative(x, y)`."""
+    rule, takes_rules = staticmethod(pass_on), False
 
-    def slope(self, x):
-        """f'(x), entry by entry, in the shape of x."""
-        raise NotImplementedError(f"{type(self).__name__}.slope")
+    def derivative(self, x, y):
+        """f'(x), entry by entry, in the shape of x; y = f(x) is often all it takes."""
+        raise NotImplementedError(f"{type(self).__name__} has no derivative; write derivative(self, x, y) -> f'(x)")
 
-    def gradient(self, x, dy):
-        return dy * self.slope(x)
+    def gradient(self, x, y, dy):
+        return dy * self.derivative(x, y)
 
-    def deconvnet(self, x, dy):
-        return self.gradient(x, dy)             # Zeiler & Fergus speak of ReLU only, which overrides this
-
-    def guided_backprop(self, x, dy):
-        return self.gradient(x, dy)
-
-    def lrp(self, x, R, rule=None):
-        return R                                # one input, so it receives all there is
-
-    def deeplift(self, x, x_ref, m):
-        """Rescale rule. Shrikumar et al. 2017, section 3.5.2.   m_x = m (y - y_ref) / (x - x_ref)
-
-        Where x and x_ref agree to 1e-7 the quotient is the derivative.
-        """
-        xp = array_module(x)
-        dx = x - x_ref
-        dy = self.forward(x) - self.forward(x_ref)
-        flat = abs(dx) < 1e-7
-        return m * xp.where(flat, self.slope(x), dy / xp.where(flat, 1, dx))
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        """Rescale rule. Shrikumar et al. 2017, section 3.5.2.   m_x = m (y - y_ref) / (x - x_ref)"""
+        return m * quotient_or(y - y_ref, x - x_ref, self.derivative(x, y), x)
 
 
-def recalling(layers, A):
-    """Twins of the layers for the way back of a pass, whose trace is A: twin l need not compute A[l + 1] again.
+def quotient_or(dy, dx, derivative, x):
+    """dy / dx; where x and its reference agree up to rounding, the derivative in its place.
 
-    A layer remembers nothing, and so rules and pools ask it again for the output that the pass has at hand. For
-    LRP-epsilon that would be a third of all matrix products.
+    The quotient of two rounded differences is noise once dx is a few units in the last place of x. The bound is
+    relative to x, so that features of size 1e-8 keep their quotient.
     """
-    return [layer.recalling(x, y) for layer, x, y in zip(layers, A, A[1:])]
-
-
-def twin_recalling(layer, x, y):
-    """A twin of `layer` whose forward(x) is y. A re-weighted copy of it computes, as any layer does."""
-    twin = copy.copy(layer)
-    twin.forward = partial(_recall, layer, x, y)
-    return twin
-
-
-def _recall(layer, seen, y, x):
-    """layer.forward(x); for the very array that the pass has seen, the output that it has at hand."""
-    return y if x is seen else layer.forward(x)
+    xp = array_module(dx)
+    flat = abs(dx) <= 4 * np.finfo(dx.dtype).eps * abs(x) + tiny(dx)
+    return xp.where(flat, derivative, dy / xp.where(flat, 1, dx))
 
 
 def expect_rank(layer, x, rank, axes):

@@ -11,7 +11,8 @@ copied one after the other into the same buffer. `tests/oracles.py` has the slow
 """
 import numpy as np
 
-from minixnn.arrays import array_module, product
+from minixnn.arrays import array_module
+from minixnn.blas import product
 from minixnn.layers.base import Affine, expect_arrays, expect_rank
 from minixnn.layers.dense import draw
 from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
@@ -64,7 +65,7 @@ class Conv2d(Affine):
             y += self.b
         return y
 
-    def gradient(self, x, dy):
+    def gradient(self, x, y, dy):
         """Each output pixel hands dy W back to the pixels of its window, where all that arrives is summed."""
         (pads, _), (kh, kw, C, O) = self.place(x), self.W.shape
         if self.stride == (1, 1) and C > 4 and dy.size >= 2 * O * O:

@@ -1,11 +1,11 @@
 """The fully connected layer."""
 import numpy as np
 
-from minixnn.layers.base import Affine, expect_arrays, expect_rank
+from minixnn.layers.base import Affine, expect_arrays
 
 
 class Dense(Affine):
-    """y = x @ W + b.   x (N, I), W (I, O), b (O,) or None, y (N, O)"""
+    """y = x @ W + b on the last axis.   x (N, ..., I), W (I, O), b (O,) or None, y (N, ..., O)"""
 
     def __init__(self, W, b=None):
         expect_arrays(W, b)
@@ -22,18 +22,19 @@ class Dense(Affine):
         return cls(W, np.zeros(outputs, dtype) if bias else None)
 
     def forward(self, x):
-        expect_rank(self, x, 2, "(images, inputs); put a Flatten layer before it")
-        if x.shape[1] != self.W.shape[0]:
-            raise ValueError(f"{self!r} got {x.shape[1]} inputs an image, expected {self.W.shape[0]}")
-        y = x @ self.W                          # (N, I) @ (I, O) -> (N, O)
+        if x.ndim < 2 or x.shape[-1] != self.W.shape[0]:
+            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {self.W.shape[0]} inputs on the last "
+                             "axis; images need a Flatten layer before it")
+        y = x @ self.W                          # (N, ..., I) @ (I, O) -> (N, ..., O)
         return y if self.b is None else y + self.b
 
-    def gradient(self, x, dy):
-        return dy @ self.W.T                    # (N, O) @ (O, I) -> (N, I)
+    def gradient(self, x, y, dy):
+        return dy @ self.W.T                    # (N, ..., O) @ (O, I) -> (N, ..., I)
 
     def parameter_gradients(self, x, dy):
-        return {"W": x.T @ dy,                  # (I, N) @ (N, O) -> (I, O)
-                "b": None if self.b is None else dy.sum(axis=0)}
+        rows, d_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
+        return {"W": rows.T @ d_rows,           # (I, rows) @ (rows, O) -> (I, O)
+                "b": None if self.b is None else d_rows.sum(axis=0)}
 
     def __repr__(self):
         bias = "" if self.b is not None else ", no bias"

@@ -2,6 +2,9 @@
 import numpy as np
 
 from minixnn.layers.base import Affine, Layer
+from minixnn.layers.chains import Block
+from minixnn.layers.conv import Conv2d
+from minixnn.layers.dense import Dense
 
 
 class ChannelScale(Affine):
@@ -16,7 +19,7 @@ class ChannelScale(Affine):
         y = x * self.W
         return y if self.b is None else y + self.b
 
-    def gradient(self, x, dy):
+    def gradient(self, x, y, dy):
         return dy * self.W
 
     def parameter_gradients(self, x, dy):
@@ -95,7 +98,7 @@ class _OverBatch(Layer):
     def forward(self, x):
         return self.normal(x)[0] * self.gamma + self.beta
 
-    def gradient(self, x, dy):
+    def gradient(self, x, y, dy):
         """The chain rule through mean and variance: what changes all images alike changes nothing."""
         axes = tuple(range(x.ndim - 1))
         normal, scale = self.normal(x)
@@ -117,21 +120,16 @@ def fold_batch_norm(net):
     Raises ValueError where a BatchNorm2d has no such layer directly before it, in the network or in its branch of
     a Residual.
     """
-    from minixnn.network import Network
-    return Network(_folded(net.layers, "layer "))
+    return type(net)(_folded(net.layers, "layer "))
 
 
 def _folded(layers, place):
     """A list of layers without batch normalisation; `place` says where in the network the list lies."""
-    from minixnn.layers.conv import Conv2d
-    from minixnn.layers.dense import Dense
-    from minixnn.layers.residual import Residual
-
     result = []
     for l, layer in enumerate(layers):
-        if isinstance(layer, Residual):
-            result.append(Residual(*(_folded(inside, f"{place}{l}.{branch}.")
-                                     for branch, inside in layer.branches.items())))
+        if isinstance(layer, Block):
+            result.append(layer.rebuilt([_folded(inside, f"{place}{l}.{branch}.")
+                                         for branch, inside in layer.branches.items()]))
         elif not isinstance(layer, BatchNorm2d):
             result.append(layer)
         elif result and isinstance(result[-1], (Conv2d, Dense)):

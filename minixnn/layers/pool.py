@@ -2,7 +2,7 @@
 import numpy as np
 
 from minixnn.arrays import array_module
-from minixnn.layers.base import Affine, Layer, expect_rank, twin_recalling
+from minixnn.layers.base import Affine, Layer, expect_rank, quotient_or
 from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
 
 
@@ -28,8 +28,17 @@ class Windowed(Layer):
         return pads, output_size(self, x.shape[1:3], pads, self.size, self.stride)
 
 
+def winner_takes_all(layer, x, y, R):
+    """The pixel that is the maximum of its window receives all of its relevance. Conserves.
+
+    A maximum depends on one of its inputs only; of equal ones the first is taken. Montavon et al. 2019, section 10.3.
+    """
+    return layer.gradient(x, y, R)
+
+
 class MaxPool2d(Windowed):
     """y = the largest x in each window. x (N, H, W, C), y (N, Ho, Wo, C). Of equals the first one wins."""
+    rule = staticmethod(winner_takes_all)
 
     def forward(self, x):
         pads, size = self.place(x)
@@ -39,13 +48,10 @@ class MaxPool2d(Windowed):
             y = x[index].copy() if y is None else xp.maximum(y, x[index], out=y)
         return y
 
-    def recalling(self, x, y):
-        return twin_recalling(self, x, y)       # the gradient looks for the pixels that have the maximum
-
-    def gradient(self, x, dy):
-        """The winner of each window receives all; where windows overlap, a pixel may win several times."""
+    def gradient(self, x, y, dy):
+        """The winner of each window, the first pixel that equals y, receives all. It may win several windows."""
         pads, size = self.place(x)
-        y, xp = self.forward(x), array_module(x)
+        xp = array_module(x)
         framed = pad(x, pads, -np.inf)
         apart = all(s >= k for s, k in zip(self.stride, self.size))
         tiled = self.stride == self.size and framed.shape[1:3] == (size[0] * self.size[0], size[1] * self.size[1])
@@ -62,21 +68,14 @@ class MaxPool2d(Windowed):
         (top, _), (left, _) = pads
         return dx[:, top:top + x.shape[1], left:left + x.shape[2]]
 
-    def deconvnet(self, x, dy):
-        return self.gradient(x, dy)             # the "switches" of Zeiler & Fergus 2014, section 2.1
-
-    def guided_backprop(self, x, dy):
-        return self.gradient(x, dy)
-
-    def lrp(self, x, R, rule=None):
-        """Winner takes all, unless a rule is given (`lrp.proportional`)."""
-        return self.gradient(x, R) if rule is None else rule(self, x, R)
+    def deconvnet(self, x, y, dy):
+        return self.gradient(x, y, dy)          # the "switches" of Zeiler & Fergus 2014, section 2.1
 
     def summing(self):
         """The sum over the same windows: what sharing relevance in proportion to x starts from."""
         return SumPool2d(self.size, self.stride, self.padding)
 
-    def deeplift(self, x, x_ref, m):
+    def deeplift(self, x, y, x_ref, y_ref, m):
         """Multipliers under which the contributions sum to the change of the maximum, overlapping or not.
 
         The change is split at the higher of both maxima:  y - y_ref = (top - y_ref) + (y - top).
@@ -84,12 +83,9 @@ class MaxPool2d(Windowed):
         reference's winner, which is no longer so high. Credit over (x - x_ref) is the multiplier.
         """
         xp = array_module(x)
-        y, y_ref = self.forward(x), self.forward(x_ref)
         top = xp.maximum(y, y_ref)
-        credit = self.gradient(x, m * (top - y_ref)) + self.gradient(x_ref, m * (y - top))
-        dx = x - x_ref
-        flat = abs(dx) < 1e-7
-        return xp.where(flat, self.gradient(x, m), credit / xp.where(flat, 1, dx))
+        credit = self.gradient(x, y, m * (top - y_ref)) + self.gradient(x_ref, y_ref, m * (y - top))
+        return quotient_or(credit, x - x_ref, self.gradient(x, y, m), x)
 
 
 class SumPool2d(Affine, Windowed):
@@ -114,7 +110,7 @@ class SumPool2d(Affine, Windowed):
             y = y + x[index]
         return y * weights
 
-    def gradient(self, x, dy):
+    def gradient(self, x, y, dy):
         pads, size = self.place(x)
         dy = dy * self.weights(x, pads, size)
         (top, bottom), (left, right) = pads
@@ -153,7 +149,7 @@ class GlobalAvgPool(Affine):
         expect_rank(self, x, 4, "(images, height, width, channels)")
         return x.mean(axis=(1, 2)) * float(self.W)
 
-    def gradient(self, x, dy):
+    def gradient(self, x, y, dy):
         share = dy * (float(self.W) / (x.shape[1] * x.shape[2]))            # (N, C)
         return array_module(x).broadcast_to(share[:, None, None, :], x.shape) + x.dtype.type(0)
 
@@ -191,7 +187,7 @@ class AdaptiveAvgPool2d(Affine):
         y = (rows @ x.reshape(N, H, Wd * C)).reshape(N, -1, Wd, C)          # (h, H) @ (N, H, W C)
         return columns @ y * float(self.W)                                  # (w, W) @ (N, h, W, C)
 
-    def gradient(self, x, dy):
+    def gradient(self, x, y, dy):
         rows, columns = self.means(x)
         dx = columns.T @ (dy * float(self.W))                               # (W, w) @ (N, h, w, C)
         return (rows.T @ dx.reshape(len(x), self.size[0], -1)).reshape(x.shape)

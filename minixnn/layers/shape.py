@@ -2,32 +2,28 @@
 import math
 
 from minixnn.arrays import like
-from minixnn.layers.base import Layer
+from minixnn.layers.base import Layer, pass_on
 
 
-class Flatten(Layer):
-    """(N, H, W, C) -> (N, H * W * C). Every verb back is the same reshape the other way."""
+class Reshaping(Layer):
+    """What moves numbers to another shape, and back in every backward method."""
+    rule, takes_rules = staticmethod(pass_on), False
+
+    def gradient(self, x, y, dy):
+        return dy.reshape(x.shape)
+
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        return m.reshape(x.shape)
+
+
+class Flatten(Reshaping):
+    """(N, H, W, C) -> (N, H * W * C)"""
 
     def forward(self, x):
         return x.reshape(len(x), -1)
 
-    def gradient(self, x, dy):
-        return dy.reshape(x.shape)
 
-    def deconvnet(self, x, dy):
-        return dy.reshape(x.shape)
-
-    def guided_backprop(self, x, dy):
-        return dy.reshape(x.shape)
-
-    def lrp(self, x, R, rule=None):
-        return R.reshape(x.shape)
-
-    def deeplift(self, x, x_ref, m):
-        return m.reshape(x.shape)
-
-
-class Unflatten(Layer):
+class Unflatten(Reshaping):
     """(N, D) -> (N, *shape), for instance Unflatten((28, 28, 1)). A generator of images ends so."""
 
     def __init__(self, shape):
@@ -44,21 +40,6 @@ class Unflatten(Layer):
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected (images, {size})")
         return x.reshape(len(x), *self.shape)
 
-    def gradient(self, x, dy):
-        return dy.reshape(x.shape)
-
-    def deconvnet(self, x, dy):
-        return dy.reshape(x.shape)
-
-    def guided_backprop(self, x, dy):
-        return dy.reshape(x.shape)
-
-    def lrp(self, x, R, rule=None):
-        return R.reshape(x.shape)
-
-    def deeplift(self, x, x_ref, m):
-        return m.reshape(x.shape)
-
 
 class Dropout(Layer):
     """Drops units at random while training, each with probability `rate`; does nothing when explaining.
@@ -66,6 +47,7 @@ class Dropout(Layer):
     Srivastava et al. 2014. The kept units are scaled by 1 / (1 - rate) in training, so that nothing is left
     to do afterwards.
     """
+    rule, takes_rules = staticmethod(pass_on), False
 
     def __init__(self, rate=0.5):
         if not 0 <= rate < 1:
@@ -82,19 +64,10 @@ class Dropout(Layer):
     def forward(self, x):
         return x
 
-    def gradient(self, x, dy):
+    def gradient(self, x, y, dy):
         return dy
 
-    def deconvnet(self, x, dy):
-        return dy
-
-    def guided_backprop(self, x, dy):
-        return dy
-
-    def lrp(self, x, R, rule=None):
-        return R
-
-    def deeplift(self, x, x_ref, m):
+    def deeplift(self, x, y, x_ref, y_ref, m):
         return m
 
 
@@ -107,5 +80,5 @@ class Masked(Layer):
     def forward(self, x):
         return x * self.mask
 
-    def gradient(self, x, dy):
+    def gradient(self, x, y, dy):
         return dy * self.mask

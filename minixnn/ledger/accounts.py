@@ -2,7 +2,7 @@
 
 The ledger asks these functions where relevance went. Each is the *account* of one rule and has its knobs:
 
-    account(layer, x, R, knob=...) -> Withheld(bias, stabilizer, lost)
+    account(layer, x, y, R, knob=...) -> Withheld(bias, stabilizer, lost)
 
 An account computes what is withheld from the formula of the rule, output by output, and never looks at what the
 rule returned. So it is a check of the rule: what was handed on and what was withheld must add up to what came.
@@ -14,8 +14,10 @@ from functools import partial
 from typing import NamedTuple
 
 from minixnn.arrays import array_module, negative, positive, stabilize
-from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d, Residual, Unflatten
-from minixnn.layers.residual import rules_within, trace
+from minixnn.layers.base import carry_back, pass_on
+from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
+from minixnn.layers.chains import sum_to
+from minixnn.layers.pool import winner_takes_all
 from minixnn.rules import deep_taylor, lrp
 
 
@@ -32,32 +34,33 @@ def division(R, z, b=None, epsilon=0.0):
         R_k  =  (sum_j z_jk  +  b_k  +  epsilon sgn z_k) s_k             s_k = R_k / (z_k + epsilon sgn z_k)
 
     The first term is handed on, the second goes to the bias, the third to the stabiliser. With epsilon = 0 and
-    z_k = 0 there is no s_k, and all of R_k is lost. Every account below names its z_k and b_k and comes here.
+    z_k = 0 (or too small to divide by) there is no s_k, and all of R_k is lost. Every account below names its z_k and
+    b_k and comes here.
     """
-    xp = array_module(z)
-    s = R / stabilize(z, epsilon)
+    xp, denominator = array_module(z), stabilize(z, epsilon)
+    s = R / denominator
     return Withheld(bias=0 if b is None else b * s,
                     stabilizer=epsilon * xp.where(z < 0, -s, s) if epsilon else 0,
-                    lost=0 if epsilon else xp.where(z == 0, R, R * 0))
+                    lost=0 if epsilon else xp.where(xp.isinf(denominator), R, R * 0))
 
 
-def epsilon(layer, x, R, epsilon=1e-6):
+def epsilon(layer, x, y, R, epsilon=1e-6):
     """z_k = sum_j x_j w_jk + b_k"""
-    return division(R, layer.forward(x), getattr(layer, "b", None), epsilon)        # max pooling has no b
+    return division(R, y, getattr(layer, "b", None), epsilon)           # max pooling has no b
 
 
-def gamma(layer, x, R, gamma=0.25):
+def gamma(layer, x, y, R, gamma=0.25):
     """z_k = sum_j x_j (w_jk + gamma w_jk+) + (b_k + gamma b_k+)"""
     b = None if layer.b is None else layer.b + gamma * positive(layer.b)
     return division(R, layer.with_weights(layer.W + gamma * positive(layer.W), b).forward(x), b)
 
 
-def gamma_signed(layer, x, R, gamma=0.25):
+def gamma_signed(layer, x, y, R, gamma=0.25):
     """z_k and b_k of the boosted positive part where sum_j x_j w_jk + b_k >= 0, of the negative part elsewhere."""
     W, b, where = layer.W, layer.b, array_module(x).where
     up = layer.with_weights(W + gamma * positive(W), None)
     down = layer.with_weights(W + gamma * negative(W), None)
-    rising = layer.forward(x) >= 0
+    rising = y >= 0
     z = where(rising, up.forward(positive(x)) + down.forward(negative(x)),
               down.forward(positive(x)) + up.forward(negative(x)))
     if b is not None:
@@ -65,7 +68,7 @@ def gamma_signed(layer, x, R, gamma=0.25):
     return division(R, z if b is None else z + b, b)
 
 
-def alpha_beta(layer, x, R, alpha=2.0, beta=1.0):
+def alpha_beta(layer, x, y, R, alpha=2.0, beta=1.0):
     """Two divisions: alpha R_k by z_k+ = sum_j (x_j w_jk)+ + b_k+, and -beta R_k by z_k- = sum_j (x_j w_jk)- + b_k-.
 
     Where a side is empty its share is lost: alpha R_k with no z_jk+, and -beta R_k with no z_jk-. Losing
@@ -79,72 +82,95 @@ def alpha_beta(layer, x, R, alpha=2.0, beta=1.0):
     return Withheld(*(one + two for one, two in zip(*sides)))
 
 
-def flat(layer, x, R):
+def flat(layer, x, y, R):
     """z_k = the number of inputs that output k sees; 0 for a window that lies in the padding."""
     return division(R, layer.with_weights(layer.W * 0 + 1, None).forward(array_module(x).ones_like(x)))
 
 
-def proportional(layer, x, R):
+def proportional(layer, x, y, R):
     """z_k = sum_j x_j over the window"""
-    return epsilon(layer.summing() if hasattr(layer, "summing") else layer, x, R, epsilon=0)
+    return division(R, (layer.summing() if hasattr(layer, "summing") else layer).forward(x))
 
 
-def w_square(layer, x, R):
+def w_square(layer, x, y, R):
     """z_k = sum_j w_jk^2"""
     return division(R, layer.with_weights(layer.W ** 2, None).forward(array_module(x).ones_like(x)))
 
 
-def z_plus(layer, x, R):
+def z_plus(layer, x, y, R):
     """z_k = sum_j x_j w_jk+"""
     return division(R, layer.with_weights(positive(layer.W), None).forward(x))
 
 
-def z_box(layer, x, R, low, high):
+def z_box(layer, x, y, R, low, high):
     """z_k = sum_j (x_j w_jk - l_j w_jk+ - h_j w_jk-)"""
     low, high = (x * 0 + low).astype(x.dtype), (x * 0 + high).astype(x.dtype)
     plain, up, down = (layer.with_weights(W, None) for W in (layer.W, positive(layer.W), negative(layer.W)))
     return division(R, plain.forward(x) - up.forward(low) - down.forward(high))
 
 
-def passing_on(layer, x, R):
-    """Nothing: elementwise layers, reshaping and Dropout hand on all they get, max pooling hands it to the winners."""
-    return Withheld()
-
-
 ACCOUNTS = {lrp.epsilon: epsilon, lrp.gamma: gamma, lrp.gamma_signed: gamma_signed, lrp.alpha_beta: alpha_beta,
             lrp.flat: flat, lrp.proportional: proportional,
             deep_taylor.w_square: w_square, deep_taylor.z_plus: z_plus, deep_taylor.z_box: z_box}
-PASSING_ON = (Elementwise.lrp, Flatten.lrp, Unflatten.lrp, Dropout.lrp)
+PASSING_ON = (pass_on, carry_back, winner_takes_all)        # rules that hand on all they get
+
+
+def nothing(layer, x, y, R):
+    """Nothing is withheld."""
+    return Withheld()
 
 
 def account_of(layer, rule, accounts=ACCOUNTS):
-    """The account of what `layer` withholds under `rule`; None for a rule, or a layer, that we do not know.
+    """The account of what `layer` withholds under `rule`; None for a rule that we do not know.
 
-    What decides is the function that runs: the layer's own `lrp` where a layer takes no rule, else the rule, with
-    functools.partial looked through: partial(lrp.epsilon, epsilon=0.1) has the account `epsilon` with that knob.
+    functools.partial is looked through: partial(lrp.epsilon, epsilon=0.1) has the account `epsilon` with that knob.
     """
-    if isinstance(layer, Residual):
-        known = all(account_of(each, mine, accounts) for inside, rules in
-                    zip(layer.branches.values(), rules_within(layer, rule)) for each, mine in zip(inside, rules))
+    function = getattr(rule, "func", rule)
+    if function in SHARES:
+        known = all(account_of(inside, inside_rule, accounts) for chain, rules in
+                    zip(layer.chains, rule.keywords["rules"]) for inside, inside_rule in zip(chain.layers, rules))
         return partial(block, rule=rule, accounts=accounts) if known else None
-    runs = type(layer).lrp
-    if runs in PASSING_ON or (runs is MaxPool2d.lrp and rule is None):
-        return passing_on
-    account = accounts.get(getattr(rule, "func", rule)) if runs in (Affine.lrp, MaxPool2d.lrp) else None
+    if function in PASSING_ON:
+        return nothing
+    account = accounts.get(function)
     return account and partial(account, *getattr(rule, "args", ()), **getattr(rule, "keywords", {}))
 
 
-def block(layer, x, R, rule, accounts=ACCOUNTS):
-    """What the layers inside a residual block withhold, summed over each image (N,); and what had no y to go to."""
-    y = layer.forward(x)
-    s, total = R / stabilize(y), [0, 0, image_sums(division(R, y).lost)]
-    for layers, rules in zip(layer.branches.values(), rules_within(layer, rule)):
-        A = trace(layers, x)
-        R_l = A[-1] * s
-        for l in reversed(range(len(layers))):
-            withheld = account_of(layers[l], rules[l], accounts)(layers[l], A[l], R_l)
+def shares_of_sum(layer, y, R, traces, epsilon=1e-6):
+    """What each chain of a sum receives, and what the division withholds."""
+    epsilon = epsilon if layer.epsilon is None else layer.epsilon
+    s = R / stabilize(y, epsilon)
+    return [A[-1] * s for A in traces], division(R, y, epsilon=epsilon)
+
+
+def shares_of_concat(layer, y, R, traces):
+    return layer.cut(R, traces), Withheld()
+
+
+def shares_of_signal(layer, y, R, traces):
+    return [sum_to(R, traces[0][-1].shape), *(A[-1] * 0 for A in traces[1:])], Withheld()
+
+
+def shares_of_factors(layer, y, R, traces):
+    return [sum_to(R / len(traces), A[-1].shape) for A in traces], Withheld()
+
+
+SHARES = {by_contribution: shares_of_sum, cut: shares_of_concat, signal_takes_all: shares_of_signal,
+          half_each: shares_of_factors}
+
+
+def block(layer, x, y, R, rule, accounts=ACCOUNTS):
+    """What the layers inside a block withhold, summed over each image (N,), and what the block's own rule withholds."""
+    traces = [chain.trace(x) for chain in layer.chains]
+    knobs = {name: value for name, value in rule.keywords.items() if name != "rules"}
+    shares, own = SHARES[rule.func](layer, y, R, traces, **knobs)
+    total = [image_sums(part) for part in own]
+    for chain, A, R_l, rules in zip(layer.chains, traces, shares, rule.keywords["rules"]):
+        for l in reversed(range(len(chain.layers))):
+            inside = chain.layers[l], A[l], A[l + 1], R_l
+            withheld = account_of(chain.layers[l], rules[l], accounts)(*inside)
             total = [sum_ + image_sums(part) for sum_, part in zip(total, withheld)]
-            R_l = layers[l].lrp(A[l], R_l, rules[l])
+            R_l = rules[l](*inside)
     return Withheld(*total)
 
 

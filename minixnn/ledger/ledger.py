@@ -5,13 +5,12 @@ import numpy as np
 
 from minixnn import passes
 from minixnn.arrays import to_numpy
-from minixnn.batching import at_a_time, is_list
+from minixnn.batching import default_batch_size, is_list
 from minixnn.ledger.table import table
-from minixnn.network import name_of
 from minixnn.progress import progress
 from minixnn.rules import lrp
-from minixnn.ledger.accounts import ACCOUNTS, Withheld, account_of
-from minixnn.rules.composites import rules_for
+from minixnn.ledger.accounts import ACCOUNTS, PASSING_ON, Withheld, account_of
+from minixnn.rules.composites import name_of, rules_for
 
 
 @dataclass(frozen=True)
@@ -84,12 +83,13 @@ def ledger(net, x, target=None, rules=lrp.epsilon, start=None, accounts=None, ba
     from about 1e-7 of the relevance down to 1e-16.
     """
     rules, books = rules_for(net, rules), []
-    batch_size = at_a_time(x, batch_size)
+    batch_size = default_batch_size(x, batch_size)
     for n in progress(range(0, max(len(x), 1), batch_size), "ledger", quiet):
-        some = slice(n, n + batch_size)
-        mine = [value[some] if is_list(value) and len(value) == len(x) else value for value in (target, start)]
-        R = passes.lrp(net, x[some], mine[0], rules, mine[1])
-        books.append(audit(net, x[some], R, rules, accounts).per_image)
+        batch = slice(n, n + batch_size)
+        wanted, begin = (value[batch] if is_list(value) and len(value) == len(x) else value
+                         for value in (target, start))
+        R = passes.lrp(net, x[batch], wanted, rules, begin)
+        books.append(audit(net, x[batch], R, rules, accounts).per_image)
     return Ledger([join(rows) for rows in zip(*books)])
 
 
@@ -103,20 +103,25 @@ def audit(net, x, R, rules, accounts=None):
     if [r.shape for r in R] != [a.shape for a in A]:
         raise ValueError(f"got relevances of shapes {[r.shape for r in R]}, expected one array beside each activation, "
                          f"as a pass returns them: {[a.shape for a in A]}")
-    return Ledger([balance(l, layer, A[l], R[l + 1], R[l], rules[l], account_of(layer, rules[l], accounts))
+    return Ledger([balance(l, layer, A[l], A[l + 1], R[l + 1], R[l], rules[l], account_of(layer, rules[l], accounts))
                    for l, layer in enumerate(net.layers)])
 
 
-def balance(l, layer, x, R_out, R_in, rule, account):
+def balance(l, layer, x, y, R_out, R_in, rule, account):
     """One row, with arrays (N,): R_out came to the layer, R_in left it, and `account` says where the rest went."""
     came, left = per_image(R_out), per_image(R_in)
     nothing = came * 0
-    withheld = Withheld() if account is None else account(layer, x, R_out)
+    withheld = Withheld() if account is None else account(layer, x, y, R_out)
     bias, stabilizer, lost = (per_image(part) if is_list(part) else nothing for part in withheld)
     rest = came - left - bias - stabilizer - lost
-    return Row(l, repr(layer), name_of(rule), came, left, bias, stabilizer, lost,
+    return Row(l, repr(layer), shown(rule), came, left, bias, stabilizer, lost,
                unexplained=rest if account is None else nothing, residual=nothing if account is None else rest,
                moved=np.maximum(per_image(abs(R_out)), per_image(abs(R_in))))
+
+
+def shown(rule):
+    """A rule's name; nothing where all relevance is only passed on."""
+    return "" if getattr(rule, "func", rule) in PASSING_ON else name_of(rule)
 
 
 def per_image(R):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minixnn.arrays import array_module
-from minixnn.metrics.measuring import batches, method_of, norm, output, quotient, total
+from minixnn.metrics.measuring import map_images, method_of, norm, output, quotient, total
 
 NEARBY = [(0, k / 4) for k in (-4, -3, -2, -1, 1, 2, 3, 4)]      # to the left and right, by up to a pixel
 
@@ -17,7 +17,7 @@ class Continuity(NamedTuple):
 
 
 def continuity(method, net, images, target=None, shifts=NEARBY, compare="original", normalize=False, fill=0.0,
-               batch_size=None, quiet=False):
+               batch_size=None, workers=1, quiet=False):
     """How much faster than the image its heatmap changes. Montavon et al. 2018, section 7.1. Small is good.
 
         max over x' of  ||R(x) - R(x')||_1 / ||x - x'||_2              x' = x moved
@@ -31,8 +31,9 @@ def continuity(method, net, images, target=None, shifts=NEARBY, compare="origina
         raise ValueError(f'got compare={compare!r}, expected "original", "neighbours" or "all"')
     if len(shifts) == 0:
         raise ValueError("got no shifts, expected at least one, such as (0, 0.5) for half a pixel to the right")
-    explain, parts = method_of(method), []
-    for _, x, wanted in batches(net, images, target, batch_size, "continuity", quiet):
+    explain = method_of(method)
+
+    def of_batch(_, x, wanted):
         R = explain(net, x, wanted)
         unit = 1 / np.maximum(norm(R, 1), np.finfo(float).tiny) if normalize else 1.0
         before = [] if compare == "neighbours" else [(x, R)]
@@ -44,7 +45,8 @@ def continuity(method, net, images, target=None, shifts=NEARBY, compare="origina
             rows.append((unit * np.max(ratios, axis=0, initial=0), output(net, moved, wanted), quadrants(R)))
             if compare != "original":
                 before = [*(before if compare == "all" else []), (moved, R)]
-        parts.append([np.stack(np.broadcast_arrays(*column), axis=1) for column in zip(*rows)])
+        return [np.stack(np.broadcast_arrays(*column), axis=1) for column in zip(*rows)]
+    parts = map_images(of_batch, net, images, target, batch_size, workers, "continuity", quiet)
     ratios, outputs, halves = map(np.concatenate, zip(*parts))
     return Continuity(ratios.max(axis=1), ratios, outputs, halves)
 

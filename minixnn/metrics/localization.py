@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minixnn.arrays import array_module, like, positive, to_numpy
-from minixnn.metrics.measuring import batches, method_of, quotient, total
+from minixnn.metrics.measuring import map_images, method_of, quotient, total
 
 
 class Localization(NamedTuple):
@@ -12,15 +12,17 @@ class Localization(NamedTuple):
     hits: np.ndarray            # (N,) see pointing_game
 
 
-def localization(method, net, images, boxes, target=None, batch_size=None, quiet=False):
+def localization(method, net, images, boxes, target=None, batch_size=None, workers=1, quiet=False):
     """Where heatmaps point, on images whose objects have known boxes, such as datasets.cluttered_mnist makes.
 
     boxes (N, 4) or (N, K, 4): top, left, bottom, right; bottom and right just outside. Large is good.
     """
-    explain, parts = method_of(method), []
-    for some, x, wanted in batches(net, images, target, batch_size, "localization", quiet):
+    explain = method_of(method)
+
+    def of_batch(batch, x, wanted):
         R = explain(net, x, wanted)
-        parts.append((inside_box(R, boxes[some]), pointing_game(R, boxes[some])))
+        return inside_box(R, boxes[batch]), pointing_game(R, boxes[batch])
+    parts = map_images(of_batch, net, images, target, batch_size, workers, "localization", quiet)
     return Localization(*map(np.concatenate, zip(*parts)))
 
 

@@ -3,7 +3,7 @@ import numpy as np
 
 from minixnn import passes
 from minixnn.arrays import to_numpy
-from minixnn.batching import at_a_time, is_list
+from minixnn.batching import default_batch_size, is_list, on_host, parallel_map
 from minixnn.attribution.gradients import decided
 from minixnn.progress import progress
 from minixnn.train import softmax
@@ -20,17 +20,23 @@ def method_of(method):
     return METHODS[method]
 
 
-def batches(net, images, target, batch_size, what, quiet):
-    """Yield (slice, images, targets) of some images at a time, with a progress bar. The target None is decided."""
+def map_images(f, net, images, target, batch_size, workers, what, quiet):
+    """[f(batch, x, target), ...]: the slice of some images, the images, their targets; the target None is decided.
+
+    With a progress bar. workers: see `batching.parallel_map`.
+    """
     if images.ndim != 4 or len(images) == 0:
         raise ValueError(f"got images of shape {images.shape}, expected at least one, as (N, height, width, channels)")
     if is_list(target) and len(target) != len(images):
         raise ValueError(f"got {len(target)} targets for {len(images)} images, expected one for each, or one for all")
-    batch_size = at_a_time(images, batch_size)
-    for n in progress(range(0, len(images), batch_size), what, quiet):
-        some = slice(n, n + batch_size)
-        x = images[some]
-        yield some, x, decided(net, x, target[some] if is_list(target) else target)
+    batch_size = default_batch_size(images, batch_size)
+    batches = [slice(n, n + batch_size) for n in range(0, len(images), batch_size)]
+
+    def of_batch(batch):
+        x = images[batch]
+        return f(batch, x, decided(net, x, target[batch] if is_list(target) else target))
+    results = parallel_map(of_batch, batches, workers=workers if on_host(images) else 1)
+    return [next(results) for _ in progress(batches, what, quiet)]
 
 
 def output(net, x, target, probability=False):

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minixnn.arrays import like, to_numpy
-from minixnn.layers import Affine, Residual
-from minixnn.metrics.measuring import batches, method_of, quotient
+from minixnn.layers import Affine, Block
+from minixnn.metrics.measuring import map_images, method_of, quotient
 from minixnn.network import Network
 
 
@@ -20,7 +20,8 @@ class SanityCheck(NamedTuple):
     absolute: np.ndarray        # (layers, N) the same of the absolute values, which is what an eye compares
 
 
-def sanity_check(method, net, images, rng, target=None, cascading=True, forget=None, batch_size=None, quiet=False):
+def sanity_check(method, net, images, rng, target=None, cascading=True, forget=None, batch_size=None, workers=1,
+                 quiet=False):
     """Rank correlation of heatmaps before and after layers are randomised. Near 0 is good. Adebayo et al. 2018.
 
     images (N, H, W, C). rng: the numpy.random.Generator of the random weights. cascading: each layer on top of
@@ -33,7 +34,7 @@ def sanity_check(method, net, images, rng, target=None, cascading=True, forget=N
     if not hasattr(rng, "permutation"):
         raise ValueError(f"got rng={rng!r}, expected a numpy.random.Generator such as numpy.random.default_rng(0), "
                          "which draws the weights of the networks that have forgotten")
-    explain, parts = method_of(method), []
+    explain = method_of(method)
     forget = reinitialized if forget is None else forget
     learnt = [l for l in reversed(range(len(net.layers))) if net.layers[l].arrays()]
     forgetful, layers = [], list(net.layers)
@@ -41,10 +42,12 @@ def sanity_check(method, net, images, rng, target=None, cascading=True, forget=N
         layers = list(layers if cascading else net.layers)
         layers[l] = forget(net.layers[l], rng)
         forgetful.append(Network(layers))
-    for _, x, wanted in batches(net, images, target, batch_size, "sanity check", quiet):
+
+    def of_batch(_, x, wanted):
         before = explain(net, x, wanted)
         after = [explain(other, x, wanted) for other in forgetful]
-        parts.append([[rank_correlation(f(before), f(R)) for R in after] for f in (lambda R: R, abs)])
+        return [[rank_correlation(f(before), f(R)) for R in after] for f in (np.asarray, abs)]
+    parts = map_images(of_batch, net, images, target, batch_size, workers, "sanity check", quiet)
     signed, absolute = (np.concatenate(part, axis=1) for part in zip(*parts))
     return SanityCheck(learnt, signed, absolute)
 
@@ -55,8 +58,8 @@ def reinitialized(layer, rng):
     "As large" is the root mean square, so that activations keep their size. In a residual block every layer forgets.
     Other layers with arrays, such as batch normalisation, are `shuffled`.
     """
-    if isinstance(layer, Residual):
-        return Residual(*([reinitialized(inside, rng) for inside in layers] for layers in layer.branches.values()))
+    if isinstance(layer, Block):
+        return layer.rebuilt([[reinitialized(inside, rng) for inside in chain.layers] for chain in layer.chains])
     if not isinstance(layer, Affine) or set(layer.arrays()) != {"W", "b"}:
         return shuffled(layer, rng)
     size = float((layer.W * layer.W).mean()) ** 0.5

@@ -5,7 +5,7 @@ import numpy as np
 
 from minixnn.arrays import array_module, to_numpy
 from minixnn.layers import SumPool2d
-from minixnn.metrics.measuring import batches, method_of, output
+from minixnn.metrics.measuring import map_images, method_of, output
 
 
 class Selectivity(NamedTuple):
@@ -15,7 +15,7 @@ class Selectivity(NamedTuple):
 
 
 def selectivity(method, net, images, target=None, patch=4, steps=None, mode="adaptive", stride=None, value=0.0,
-                probability=False, batch_size=None, quiet=False):
+                probability=False, batch_size=None, workers=1, quiet=False):
     """How fast the output falls as patches are removed, the most relevant first. Montavon et al. 2018, section 7.
 
     Also known as pixel flipping: Bach et al. 2015; Samek et al. 2017. A small area is good: what was called relevant
@@ -26,7 +26,7 @@ def selectivity(method, net, images, target=None, patch=4, steps=None, mode="ada
     """
     if mode not in ("adaptive", "static"):
         raise ValueError(f'got mode={mode!r}, expected "adaptive" (explain after each removal) or "static" (once)')
-    stride, explain, parts = patch if stride is None else stride, method_of(method), []
+    stride, explain = patch if stride is None else stride, method_of(method)
     if not 1 <= stride <= patch <= min(images.shape[1:3]):
         raise ValueError(f"got patch={patch}, stride={stride} for images of shape {images.shape}, expected "
                          "(N, H, W, C) with 1 <= stride <= patch <= H and W, so that no pixel is left out")
@@ -34,7 +34,8 @@ def selectivity(method, net, images, target=None, patch=4, steps=None, mode="ada
         steps = -(-images.shape[1] // patch) * -(-images.shape[2] // patch)
     if steps < 1:
         raise ValueError(f"got steps={steps}, expected at least one patch to remove")
-    for _, x, wanted in batches(net, images, target, batch_size, "selectivity", quiet):
+
+    def of_batch(_, x, wanted):
         present = x[..., :1] * 0 + 1                        # (n, H, W, 1), 0 where a patch was removed
         heights, corners = [output(net, x, wanted, probability)], []
         for step in range(steps):
@@ -46,7 +47,8 @@ def selectivity(method, net, images, target=None, patch=4, steps=None, mode="ada
             present = present * ~hole
             heights.append(output(net, x, wanted, probability))
             corners.append(np.stack([to_numpy(top), to_numpy(left)], axis=1))
-        parts.append((np.stack(heights, axis=1), np.stack(corners, axis=1)))
+        return np.stack(heights, axis=1), np.stack(corners, axis=1)
+    parts = map_images(of_batch, net, images, target, batch_size, workers, "selectivity", quiet)
     curves, corners = map(np.concatenate, zip(*parts))
     return Selectivity((curves[:, :-1] + curves[:, 1:]).mean(axis=1) / 2, curves, corners)
 

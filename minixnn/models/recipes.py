@@ -65,7 +65,7 @@ def scenes():
     return (new, None), datasets.cluttered_mnist(10_000, seed=1, split="test")[:2], None
 
 
-# name: (architecture, data, epochs, Adam's rate)
+# name: (architecture, data, epochs, Adam's learning rate)
 RECIPES = {
     "dense": (dense, digits, 40, 1e-3),
     "dense_no_bias": (dense_no_bias, digits, 40, 1e-3),
@@ -80,14 +80,14 @@ def train(name, seed=0, epochs=None):
     from minixnn.train import Adam, accuracy, fit
     if name == "generator":
         return train_generator(seed, epochs or 4)
-    architecture, data, usual, rate = RECIPES[name]
+    architecture, data, usual, learning_rate = RECIPES[name]
     epochs = usual if epochs is None else epochs
     rng = np.random.default_rng(seed)
     net = architecture(rng)
     (images, labels), test, augment = data()
     print(net.describe(x=test[0][:1]), flush=True)
     start = time.perf_counter()
-    fit(net, images, labels, epochs=epochs, rng=rng, optimizer=Adam(rate, decay=0.01), augment=augment)
+    fit(net, images, labels, epochs=epochs, rng=rng, optimizer=Adam(learning_rate, decay=0.01), augment=augment)
     net.save(DATA / f"{name}.npz", dtype=np.float16)
     seconds = time.perf_counter() - start
     note(name, accuracy(Network.load(DATA / f"{name}.npz"), *test), seed, epochs, len(test[0]), seconds)

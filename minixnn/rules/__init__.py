@@ -1,5 +1,12 @@
-"""Rules: functions (layer, x, R) -> R. `lrp` and `deep_taylor` hold them, `composites` says which goes where;
-`root_points` shows the Taylor expansions behind those of deep Taylor."""
-from minixnn.rules import composites, deep_taylor, lrp, root_points
+"""Rules: functions (layer, x, y, R) -> R, from a layer's two sides and the relevance of its output.
 
-__all__ = ["composites", "deep_taylor", "lrp", "root_points"]
+`lrp` and `deep_taylor` hold them, `composites` says which goes where, `root_points` shows the Taylor expansions
+behind those of deep Taylor. The rules that layers bring along stand with the layers and are named here too.
+"""
+from minixnn.layers.base import carry_back, pass_on
+from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
+from minixnn.layers.pool import winner_takes_all
+from minixnn.rules import composites, deep_taylor, lrp, reveal_cancel, root_points
+
+__all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "lrp", "pass_on",
+           "reveal_cancel", "root_points", "signal_takes_all", "winner_takes_all"]

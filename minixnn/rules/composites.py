@@ -1,43 +1,45 @@
 """Composites: which rule for which layer, by the names the field uses.
 
-A composite is a function `composite(net, ...) -> list`, one entry a layer: a rule, or None where a layer takes
-none; at a residual block a pair of such lists, for its body and its shortcut. Give it to
+A composite is a function `composite(net) -> list` with an entry for each layer: a rule, or None for the rule that
+the layer brings along (a ReLU's `pass_on`, a max pool's `winner_takes_all`). Give it to
 `passes.lrp(net, x, rules=composites.epsilon_plus)`; one with knobs is called first,
-`rules=composites.epsilon_gamma_box(net, low=0, high=1)`.
+`rules=composites.epsilon_gamma_box(net, low=0, high=1)`, or becomes a functools.partial.
+
+At a block the entry is one rule for all affine layers inside, or a list for each of its chains, in a tuple.
 
 The thought behind them (Montavon et al. 2019, section 10.3; Kohlbrenner et al. 2020): near the output few
 neurons with mixed meaning, so a rule that keeps both signs; in the convolutions many noisy contributions, so
 a rule that favours the positive ones; at the pixels a rule that knows what a pixel can be.
 """
+import functools
+import inspect
 from functools import partial
 
-from minixnn.layers import Affine, Conv2d, Dense, MaxPool2d, Residual
-from minixnn.layers.residual import rules_within
+import numpy as np
+
+from minixnn.layers import Affine, Block, Conv2d, Dense, MaxPool2d, Sum
+from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
 from minixnn.rules import deep_taylor as dt
 from minixnn.rules import lrp
 
 alpha1_beta0 = partial(lrp.alpha_beta, alpha=1.0, beta=0.0)
 alpha2_beta1 = partial(lrp.alpha_beta, alpha=2.0, beta=1.0)
-
-
-def composite(function):
-    """Mark `function(net) -> list` as a composite, so that a pass can tell it from a rule."""
-    function.composite = True
-    return function
+BLOCK_RULES = (by_contribution, cut, half_each, signal_takes_all)
 
 
 def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None):
     """The rule `conv` for convolutions, `dense` for dense layers, `lrp.epsilon` for other affine layers.
 
     `first`, if given, takes the place of the rule of the first Conv2d or Dense layer. `max_pool` None: winner takes
-    all. Inside residual blocks layers get their rules alike; a block that comes first has a first layer in either
-    branch, since both see the pixels. `net` may be a plain list of layers.
+    all. Inside blocks layers get their rules alike, and sums the stabiliser of `dense`; a block that comes first has
+    a first layer in each chain, since all see the pixels. `net` may be a plain list of layers.
     """
     rules = []
     for layer in getattr(net, "layers", net):
         weighted = isinstance(layer, (Conv2d, Dense))
-        if isinstance(layer, Residual):
-            rules.append(tuple(by_kind(branch, conv, dense, first, max_pool) for branch in layer.branches.values()))
+        if isinstance(layer, Block):
+            inside = tuple(by_kind(chain.layers, conv, dense, first, max_pool) for chain in layer.chains)
+            rules.append(block_rule(layer, inside, epsilon_of(dense)))
             first = None
         elif weighted and first is not None:
             rules.append(first)
@@ -51,37 +53,31 @@ def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None):
     return rules
 
 
-@composite
 def epsilon_plus(net):
     """alpha1-beta0 ("z+" with bias absorbed) for convolutions, epsilon for dense layers."""
     return by_kind(net, conv=alpha1_beta0)
 
 
-@composite
 def epsilon_plus_flat(net):
     """As `epsilon_plus`, with the flat rule for the first layer."""
     return by_kind(net, conv=alpha1_beta0, first=lrp.flat)
 
 
-@composite
 def epsilon_alpha2_beta1(net):
     """alpha2-beta1 for convolutions, epsilon for dense layers."""
     return by_kind(net, conv=alpha2_beta1)
 
 
-@composite
 def epsilon_alpha2_beta1_flat(net):
     """As `epsilon_alpha2_beta1`, with the flat rule for the first layer."""
     return by_kind(net, conv=alpha2_beta1, first=lrp.flat)
 
 
-@composite
 def epsilon_gamma_box(net, low=0.0, high=1.0, gamma=0.25):
     """z^B for the first layer with pixels in [low, high], gamma for convolutions, epsilon for dense layers."""
     return by_kind(net, conv=partial(lrp.gamma, gamma=gamma), first=partial(dt.z_box, low=low, high=high))
 
 
-@composite
 def deep_taylor(net, low=None, high=None):
     """z^B at the pixels if bounds are given, else w^2; z+ above; pools proportional. Montavon et al. 2017."""
     if (low is None) != (high is None):
@@ -91,27 +87,125 @@ def deep_taylor(net, low=None, high=None):
 
 
 def rules_for(net, rules):
-    """One entry a layer, from whatever a user gives: one rule, a list with an entry a layer, or a composite."""
-    if getattr(getattr(rules, "func", rules), "composite", False):      # .func: what a partial has inside
+    """One function (layer, x, y, R) -> R for each layer, from one rule, a list of rules, or a composite.
+
+    None stands for the layer's own rule. ValueError where a layer has none, takes no other, or the rule has other
+    arguments. `net` may be a plain list of layers.
+    """
+    layers = getattr(net, "layers", net)
+    if is_composite(rules):
         rules = rules(net)
     if callable(rules):
-        return [rules if isinstance(layer, (Affine, Residual)) else None for layer in net.layers]
+        rules = [rules if isinstance(layer, (Affine, Block)) else None for layer in layers]
     if not isinstance(rules, (list, tuple)):
         raise ValueError(f"got rules={rules!r}, expected a rule such as lrp.epsilon, a list of rules with one "
                          "entry a layer, or a composite such as composites.epsilon_plus")
-    if len(rules) != len(net.layers):
-        raise ValueError(f"got a list of {len(rules)} rules for {len(net.layers)} layers; give one entry a layer, "
+    return _complete(layers, rules, "layer ")
+
+
+def _complete(layers, rules, place):
+    """The list without None; complaints say where in the network: "layer 3.body.0"."""
+    if len(rules) != len(layers):
+        where = "" if place == "layer " else f" inside {place.rstrip('.')}"
+        raise ValueError(f"got a list of {len(rules)} rules for {len(layers)} layers{where}; give one entry a layer, "
                          "None where a layer takes no rule; net.describe() lists the layers")
-    _check(net.layers, rules, "layer ")
-    return list(rules)
+    return [_rule_of(layer, rule, f"{place}{l}") for l, (layer, rule) in enumerate(zip(layers, rules))]
 
 
-def _check(layers, rules, place):
-    """Refuse what is no rule, in words that say where it stands: "layer 3.body.0"."""
-    for l, (layer, rule) in enumerate(zip(layers, rules)):
-        if isinstance(layer, Residual):
-            for (branch, inside), mine in zip(layer.branches.items(), rules_within(layer, rule)):
-                _check(inside, mine, f"{place}{l}.{branch}.")
-        elif rule is not None and not callable(rule):
-            raise ValueError(f"got {rule!r} as the rule of {place}{l}, expected a function such as lrp.epsilon, or "
-                             "None")
+def _rule_of(layer, rule, place):
+    """The function for one layer, from its entry in the list."""
+    own = getattr(layer, "rule", None)
+    if isinstance(layer, Block):
+        return _inside(layer, rule, place)
+    if rule is None:
+        if own is None:
+            raise ValueError(f"{place} is {layer!r}, which needs a rule to pass relevance on, got None; give one such "
+                             "as minixnn.rules.lrp.epsilon in its place in the list, or the class a rule of its own")
+        return own
+    if not callable(rule):
+        raise ValueError(f"got {rule!r} as the rule of {place}, expected a function such as lrp.epsilon, or None")
+    if not getattr(layer, "takes_rules", True) and rule is not own:
+        raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which takes no other rule than its "
+                         f"own, {name_of(own)}; give None in its place")
+    return check_arguments(rule)
+
+
+def _inside(block, rule, place):
+    """A block's rule with the rules of its chains, from whatever its entry in the list is."""
+    epsilon = epsilon_of(rule)
+    if isinstance(rule, partial) and rule.func in BLOCK_RULES:              # complete already, or with `rules=` alone
+        inside = rule.keywords.get("rules", lrp.epsilon)
+        share, knobs = rule.func, {k: v for k, v in rule.keywords.items() if k != "rules"}
+    elif rule in BLOCK_RULES:
+        inside, share, knobs = lrp.epsilon, rule, {}
+    else:
+        inside, share, knobs = rule, block.rule, {"epsilon": epsilon} if isinstance(block, Sum) else {}
+    if callable(inside):
+        inside = [[inside if isinstance(layer, (Affine, Block)) else None for layer in chain.layers]
+                  for chain in block.chains]
+    if not isinstance(inside, (list, tuple)) or len(inside) != len(block.chains) or not all(
+            isinstance(rules, (list, tuple)) for rules in inside):
+        lengths = ", ".join(f"{len(layers)} for {name}" for name, layers in block.branches.items())
+        raise ValueError(f"got {rule!r} as the rule of {place}, {block!r}, expected one rule for all affine layers "
+                         f"inside, or a tuple with a list for each chain, one entry a layer: {lengths}; None where a "
+                         "layer takes no rule")
+    return partial(share, rules=[_complete(chain.layers, rules, f"{place}.{name}.") for name, chain, rules
+                                 in zip(block.branches, block.chains, inside)], **knobs)
+
+
+def block_rule(block, rules, epsilon=1e-6):
+    """The rule a block brings along, with a list of rules for each chain and, for a sum, the stabiliser."""
+    return partial(block.rule, rules=rules, **({"epsilon": epsilon} if isinstance(block, Sum) else {}))
+
+
+def epsilon_of(rule, default=1e-6):
+    """The stabiliser of `rule` if it is lrp.epsilon with or without a knob; else the usual one."""
+    return rule.keywords.get("epsilon", default) if isinstance(rule, partial) and rule.func is lrp.epsilon else default
+
+
+def is_composite(rules):
+    """Whether `rules` is to be called with the network: a function that asks for one argument only."""
+    return callable(rules) and len(asked := _asked(rules) or ()) == 1 and asked[0] != "*"
+
+
+def check_arguments(rule):
+    """`rule` itself, if it can be called with the layer, both its sides, and the relevance of its output."""
+    asked = _asked(rule)
+    if asked is not None and len(asked) != 4 and "*" not in asked:
+        raise ValueError(f"{name_of(rule)} asks for ({', '.join(asked)}), expected a function of (layer, x, y, R): a "
+                         "rule is handed both sides of its layer, the input x and the output y, and the relevance R "
+                         "of y; functools.partial sets what else it needs")
+    return rule
+
+
+def _asked(rule):
+    """The names of the arguments that have to be given to `rule`; "*" for any number, None where Python cannot tell."""
+    if not isinstance(rule, partial):
+        return _parameters(rule)
+    names = _parameters(rule.func)
+    return names and tuple(name for name in names[len(rule.args):] if name not in rule.keywords)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(function):
+    """The positional parameters of a function that have no default."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return ("*",)
+    return tuple(p.name for p in parameters
+                 if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def name_of(rule):
+    """How a rule is called in a table: "alpha_beta (alpha=1.0, beta=0.0)" for a partial, "" for None."""
+    if rule is None:
+        return ""
+    if isinstance(rule, (list, tuple)):                     # inside a block: each rule once
+        return ", ".join(dict.fromkeys(filter(None, map(name_of, rule))))
+    knobs = {k: v for k, v in getattr(rule, "keywords", {}).items() if k != "rules"}
+    shown = ", ".join(f"{k}={v}" if np.isscalar(v) else k for k, v in knobs.items())
+    name = getattr(getattr(rule, "func", rule), "__name__", repr(rule))
+    return f"{name} ({shown})" if shown else name

@@ -13,10 +13,10 @@ None of the three gives anything to the bias: where b_k > 0 the theory does not 
 """
 import numpy as np
 
-from minixnn.arrays import array_module, demand, negative, positive, stabilize
+from minixnn.arrays import array_module, negative, positive, require, stabilize
 
 
-def w_square(layer, x, R):
+def w_square(layer, x, y, R):
     """The w^2 rule. Montavon et al. 2017.
 
         R_j = sum_k w_jk^2 / (sum_j' w_j'k^2) R_k
@@ -27,26 +27,26 @@ def w_square(layer, x, R):
     ones = array_module(x).ones_like(x)
     z = squared.forward(ones)                               # sum_j w_jk^2
     s = R / stabilize(z)
-    return squared.gradient(ones, s)
+    return squared.gradient(ones, z, s)
 
 
-def z_plus(layer, x, R):
+def z_plus(layer, x, y, R):
     """The z+ rule. Montavon et al. 2017.
 
         R_j = sum_k x_j w_jk+ / (sum_j' x_j' w_j'k+) R_k
 
     For x >= 0, else ValueError: hidden layers behind a ReLU. Conserves, except where no z_jk is positive.
     """
-    demand((x >= 0).all(), "z_plus got negative inputs, expected x >= 0 as behind a ReLU; at the pixels use z_box "
-           "or w_square, elsewhere lrp.alpha_beta with alpha=1, beta=0, which splits the product by its sign")
+    require((x >= 0).all(), "z_plus got negative inputs, expected x >= 0 as behind a ReLU; at the pixels use z_box "
+            "or w_square, elsewhere lrp.alpha_beta with alpha=1, beta=0, which splits the product by its sign")
     excite = layer.with_weights(positive(layer.W), None)
     z = excite.forward(x)
     s = R / stabilize(z)
-    c = excite.gradient(x, s)
+    c = excite.gradient(x, z, s)
     return x * c
 
 
-def z_box(layer, x, R, low, high):
+def z_box(layer, x, y, R, low, high):
     """The z^B rule, for pixels. Montavon et al. 2017.
 
         R_j = sum_k (x_j w_jk - l_j w_jk+ - h_j w_jk-) / (the same summed over j) R_k
@@ -57,11 +57,11 @@ def z_box(layer, x, R, low, high):
     anything = np.isscalar(low) and np.isscalar(high) and low == high == 0
     low, high = (x * 0 + low).astype(x.dtype), (x * 0 + high).astype(x.dtype)               # shape of x
     if not anything:
-        demand(((low <= x) & (x <= high)).all(), "z_box got pixels outside [low, high]; give bounds that hold for "
-               "every possible image in the form the network sees it, such as low=0, high=1")
+        require(((low <= x) & (x <= high)).all(), "z_box got pixels outside [low, high]; give bounds that hold for "
+                "every possible image in the form the network sees it, such as low=0, high=1")
     plain = layer.with_weights(layer.W, None)
     up = layer.with_weights(positive(layer.W), None)
     down = layer.with_weights(negative(layer.W), None)
     z = plain.forward(x) - up.forward(low) - down.forward(high)
     s = R / stabilize(z)
-    return x * plain.gradient(x, s) - low * up.gradient(x, s) - high * down.gradient(x, s)
+    return x * plain.gradient(x, z, s) - low * up.gradient(low, z, s) - high * down.gradient(high, z, s)

@@ -1,10 +1,11 @@
 """The rules of layer-wise relevance propagation, each written once for every affine layer.
 
-A rule takes a layer y = W.x + b, its input x and the relevance R of its outputs, and returns the relevance of
-its inputs. The papers write sums over indices; here a sum over j is a `forward` and a sum over k a `gradient`,
-which is why the same four lines serve a dense layer and a convolution (Montavon et al. 2019, section 10.2.2):
+A rule takes a layer y = W.x + b, both its sides x and y, and the relevance R of its outputs, and returns the
+relevance of its inputs. The papers write sums over indices; here a sum over j is a `forward` and a sum over k a
+`gradient`, which is why the same four lines serve a dense layer and a convolution (Montavon et al. 2019, section
+10.2.2):
 
-    z = forward       z_k = sum_j x_j w_jk + b_k       what each output was made of
+    z = forward       z_k = sum_j x_j w_jk + b_k       what each output was made of: y, or that of changed weights
     s = R / z         s_k = R_k / z_k                  relevance per unit of it
     c = gradient      c_j = sum_k w_jk s_k             what an input of size 1 has earned
     R = x c           R_j = x_j c_j
@@ -12,10 +13,10 @@ which is why the same four lines serve a dense layer and a convolution (Montavon
 Notation: z_jk = x_j w_jk is the contribution of input j to output k; v+ = max(v, 0), v- = min(v, 0).
 "Absorbed" relevance is what a bias or the stabiliser keeps: it does not arrive at the inputs.
 """
-from minixnn.arrays import array_module, demand, negative, positive, stabilize
+from minixnn.arrays import array_module, negative, positive, require, stabilize
 
 
-def epsilon(layer, x, R, epsilon=1e-6):
+def epsilon(layer, x, y, R, epsilon=1e-6):
     """LRP-epsilon. Bach et al. 2015, eq. 58.
 
         R_j = sum_k z_jk / (z_k + epsilon sgn z_k) R_k          z_k = sum_j z_jk + b_k
@@ -23,28 +24,28 @@ def epsilon(layer, x, R, epsilon=1e-6):
     Any x. Conserves relevance but for what bias and stabiliser absorb. With epsilon = 0 it is LRP-0, and over
     a whole network of ReLU, affine and max-pooling layers gradient times input.
     """
-    z = layer.forward(x)                                    # shape of y
+    z = y                                                   # sum_j x_j w_jk + b_k: the layer's own output
     s = R / stabilize(z, epsilon)                           # relevance per unit of z
-    c = layer.gradient(x, s)                                # shape of x
+    c = layer.gradient(x, y, s)                             # shape of x
     return x * c
 
 
-def gamma(layer, x, R, gamma=0.25):
+def gamma(layer, x, y, R, gamma=0.25):
     """LRP-gamma. Montavon et al. 2019, section 10.2.1.
 
         R_j = sum_k x_j (w_jk + gamma w_jk+) / (sum_j x_j (w_jk + gamma w_jk+) + b_k + gamma b_k+) R_k
 
     For x >= 0, gamma >= 0, else ValueError. The boosted bias absorbs. gamma = 0 is LRP-0, infinity alpha1-beta0.
     """
-    demand((x >= 0).all(), "gamma got negative inputs, expected x >= 0 as behind a ReLU; use gamma_signed")
+    require((x >= 0).all(), "gamma got negative inputs, expected x >= 0 as behind a ReLU; use gamma_signed")
     boosted = layer.with_weights(_boost(layer.W, gamma), _boost(layer.b, gamma))
     z = boosted.forward(x)
     s = R / stabilize(z)
-    c = boosted.gradient(x, s)
+    c = boosted.gradient(x, z, s)
     return x * c
 
 
-def gamma_signed(layer, x, R, gamma=0.25):
+def gamma_signed(layer, x, y, R, gamma=0.25):
     """LRP-gamma for inputs of any sign: what has the sign of the sum z_k is boosted, be it plus or minus.
 
         R_j = sum_k q_jk / (sum_j q_jk + B_k) R_k
@@ -57,27 +58,27 @@ def gamma_signed(layer, x, R, gamma=0.25):
     W, b = layer.W, layer.b
     up = layer.with_weights(_boost(W, gamma), None)
     down = layer.with_weights(W + gamma * negative(W), None)
-    rising = layer.forward(x) >= 0                          # sgn(0) = +1
+    rising = y >= 0                                         # sgn(0) = +1
     x_pos, x_neg, R_x = positive(x), negative(x), 0
-    for same, opposite, bias, mine in ((up, down, positive(b), rising), (down, up, negative(b), ~rising)):
+    for same, opposite, bias, where in ((up, down, positive(b), rising), (down, up, negative(b), ~rising)):
         z = same.forward(x_pos) + opposite.forward(x_neg) + (0 if b is None else b + gamma * bias)
-        s = mine * R / stabilize(z)
-        R_x = R_x + x_pos * same.gradient(x, s) + x_neg * opposite.gradient(x, s)
+        s = where * R / stabilize(z)
+        R_x = R_x + x_pos * same.gradient(x_pos, z, s) + x_neg * opposite.gradient(x_neg, z, s)
     return R_x
 
 
-def alpha_beta(layer, x, R, alpha=2.0, beta=1.0):
+def alpha_beta(layer, x, y, R, alpha=2.0, beta=1.0):
     """LRP-alpha-beta. Bach et al. 2015, eq. 60.
 
         R_j = sum_k ( alpha z_jk+ / (sum_j z_jk+ + b_k+)  -  beta z_jk- / (sum_j z_jk- + b_k-) ) R_k
 
     The *product* z_jk = x_j w_jk is split by its sign. alpha - beta = 1, else ValueError. Any x. b+ and b-
-    absorb. A neuron with no negative contribution has nobody to take its -beta R_k: relevance is created.
+    absorb. A neuron with no negative contribution has no input to take its -beta R_k: relevance is created.
     """
-    demand(abs(alpha - beta - 1) < 1e-9 and beta >= 0, f"got alpha={alpha}, beta={beta}, expected "
-           "alpha - beta = 1 with beta >= 0, so that relevance is conserved; for instance alpha=2, beta=1")
+    require(abs(alpha - beta - 1) < 1e-9 and beta >= 0, f"got alpha={alpha}, beta={beta}, expected "
+            "alpha - beta = 1 with beta >= 0, so that relevance is conserved; for instance alpha=2, beta=1")
     W, b, R_x = layer.W, layer.b, 0
-    x_pos, x_neg = (positive(x), negative(x)) if _may_be_negative(x) else (x, None)
+    x_pos, x_neg = (positive(x), negative(x)) if bool(x.min() < 0) else (x, None)
     for weight, part, other in ((alpha, positive, negative), (-beta, negative, positive)):
         if weight:
             same = layer.with_weights(part(W), part(b))     # of x_j+ it makes z_jk+ first, then z_jk-
@@ -86,14 +87,14 @@ def alpha_beta(layer, x, R, alpha=2.0, beta=1.0):
                 opposite = layer.with_weights(other(W), None)               # and of x_j-: minus times minus is plus
                 z = z + opposite.forward(x_neg)
             s = R / stabilize(z)
-            c = weight * same.gradient(x, s)
+            c = weight * same.gradient(x_pos, z, s)
             R_x = R_x + x_pos * c
             if x_neg is not None:
-                R_x = R_x + weight * x_neg * opposite.gradient(x, s)
+                R_x = R_x + weight * x_neg * opposite.gradient(x_neg, z, s)
     return R_x
 
 
-def flat(layer, x, R):
+def flat(layer, x, y, R):
     """The flat rule. Lapuschkin et al. 2019.
 
         R_j = sum_k R_k / n_k          n_k = how many inputs output k sees, padding not counted
@@ -104,10 +105,10 @@ def flat(layer, x, R):
     ones = array_module(x).ones_like(x)
     z = same.forward(ones)                                  # n_k
     s = R / stabilize(z)
-    return same.gradient(ones, s)
+    return same.gradient(ones, z, s)
 
 
-def proportional(layer, x, R):
+def proportional(layer, x, y, R):
     """Relevance of a pool shared in proportion to x over each window. Montavon et al. 2017.
 
         R_j = sum_k x_j / (sum_j' x_j') R_k
@@ -118,15 +119,10 @@ def proportional(layer, x, R):
     pool = layer.summing() if hasattr(layer, "summing") else layer
     z = pool.forward(x)                                     # sum_j' x_j', of an average pool over n
     s = R / stabilize(z)
-    c = pool.gradient(x, s)
+    c = pool.gradient(x, z, s)
     return x * c
 
 
 def _boost(W, gamma):
-    demand(gamma >= 0, f"got gamma={gamma}, expected 0 or more: how much the positive contributions gain on the others")
+    require(gamma >= 0, f"got gamma={gamma}, expected 0 or more: how much the positive contributions gain")
     return None if W is None else W + gamma * positive(W)
-
-
-def _may_be_negative(x):
-    """Whether x has a negative entry. On a GPU the answer is yes, unseen: looking would make the host wait."""
-    return hasattr(x, "get") or bool(x.min() < 0)

@@ -8,14 +8,17 @@ each kind of layer does, r being the reference of its input:
     affine        D+ = d+ W+ + d- W-,  D- = d+ W- + d- W+          each input counts on one side of each neuron
     elementwise   y+ = ((f(r + d+) - f(r)) + (f(r + d+ + d-) - f(r + d-))) / 2,    y- = the same with + and - exchanged
     max pool      as elementwise, with f the maximum of each window
-    residual      either branch by these rules; the differences of both are added, and so are the multipliers
+    sum           each chain by these rules; the differences of all are added, and so are the multipliers
+    concatenation each chain by these rules; the differences are joined, the multipliers cut
 
 y+ is how much the positive part changes f, averaged over being added first and being added last: its Shapley
 value, with + and - as the two players. So y+ + y- = y - y_ref, and contributions sum to the difference.
 """
+from functools import partial
+
 from minixnn.arrays import array_module, negative, positive
-from minixnn.layers import Affine, Dropout, Elementwise, Flatten, MaxPool2d, Residual, Unflatten
-from minixnn.layers.residual import trace
+from minixnn.layers import Affine, Concat, Dropout, Elementwise, Flatten, MaxPool2d, Sum, Unflatten
+from minixnn.layers.base import quotient_or
 
 
 def forward(layer, x, r, d):
@@ -27,11 +30,12 @@ def forward(layer, x, r, d):
         return ((up - start) + (end - down)) / 2, ((down - start) + (end - up)) / 2
     if isinstance(layer, (Flatten, Unflatten, Dropout)):
         return layer.forward(d[0]), layer.forward(d[1])
-    if isinstance(layer, Residual):
-        pairs = [differences(inside, trace(inside, x), trace(inside, r), d)[-1] for inside in layer.branches.values()]
-        return tuple(sum(side) for side in zip(*pairs))
+    if isinstance(layer, (Sum, Concat)):
+        pairs = [differences(chain.layers, chain.trace(x), chain.trace(r), d)[-1] for chain in layer.chains]
+        join = sum if isinstance(layer, Sum) else partial(array_module(x).concatenate, axis=-1)
+        return tuple(join(side) for side in zip(*pairs))
     raise NotImplementedError(f"{type(layer).__name__} has no RevealCancel rule; passes.deeplift, with the rescale "
-                              "rule, works on every layer that has the verb deeplift")
+                              "rule, works on every layer that has the method deeplift")
 
 
 def backward(layer, x, r, d, m):
@@ -42,9 +46,9 @@ def backward(layer, x, r, d, m):
         return elementwise_backward(layer, r, *d, *m)
     if isinstance(layer, MaxPool2d):
         return max_pool_backward(layer, r, *d, *m)
-    if isinstance(layer, Residual):
-        return residual_backward(layer, x, r, d, m)
-    return layer.gradient(x, m[0]), layer.gradient(x, m[1])                 # only moved about
+    if isinstance(layer, (Sum, Concat)):
+        return block_backward(layer, x, r, d, m)
+    return layer.gradient(x, x, m[0]), layer.gradient(x, x, m[1])           # only moved about
 
 
 def differences(layers, A, A_ref, d):
@@ -55,15 +59,16 @@ def differences(layers, A, A_ref, d):
     return D
 
 
-def residual_backward(layer, x, r, d, m):
-    """The way down through either branch, from the same multipliers: the block adds what they compute."""
-    total = 0, 0
-    for layers in layer.branches.values():
-        A, A_ref, mine = trace(layers, x), trace(layers, r), m
-        D = differences(layers, A, A_ref, d)
-        for l in reversed(range(len(layers))):
-            mine = backward(layers[l], A[l], A_ref[l], D[l], mine)
-        total = total[0] + mine[0], total[1] + mine[1]
+def block_backward(layer, x, r, d, m):
+    """The way down through each chain: a sum hands every chain the same multipliers, a concatenation cuts them."""
+    traces, total = [chain.trace(x) for chain in layer.chains], (0, 0)
+    pieces = zip(layer.split(traces, m[0]), layer.split(traces, m[1]))
+    for chain, A, m_chain in zip(layer.chains, traces, pieces):
+        A_ref = chain.trace(r)
+        D = differences(chain.layers, A, A_ref, d)
+        for l in reversed(range(len(chain.layers))):
+            m_chain = backward(chain.layers[l], A[l], A_ref[l], D[l], m_chain)
+        total = total[0] + m_chain[0], total[1] + m_chain[1]
     return total
 
 
@@ -82,8 +87,8 @@ def affine_forward(layer, dx):
 def affine_backward(layer, x, dx, m_pos, m_neg):
     """Back the way the products went. An input that does not differ takes the mean of both ways."""
     (up, down), xp = parts(layer), array_module(x)
-    if_more = up.gradient(x, m_pos) + down.gradient(x, m_neg)
-    if_less = up.gradient(x, m_neg) + down.gradient(x, m_pos)
+    if_more = up.gradient(x, m_pos, m_pos) + down.gradient(x, m_neg, m_neg)
+    if_less = up.gradient(x, m_neg, m_neg) + down.gradient(x, m_pos, m_pos)
     m = xp.where(dx > 0, if_more, xp.where(dx < 0, if_less, (if_more + if_less) / 2))
     return m, m                                             # what x is made of is not asked any further
 
@@ -94,15 +99,13 @@ def corners(r, d_pos, d_neg):
 
 
 def elementwise_backward(layer, r, d_pos, d_neg, m_pos, m_neg):
-    """m+ y+ / d+, and likewise for the negative side; where d+ is below 1e-7 the limit, a mean of two slopes."""
-    xp = array_module(r)
+    """m+ y+ / d+, and likewise for the negative side; where d+ is 0 up to rounding the limit, a mean of derivatives."""
     start, up, down, end = (layer.forward(point) for point in corners(r, d_pos, d_neg))
     multipliers = []
     for m, d, y, other in ((m_pos, d_pos, (up - start) + (end - down), r + d_neg),
                            (m_neg, d_neg, (down - start) + (end - up), r + d_pos)):
-        flat = abs(d) < 1e-7
-        limit = layer.slope(r) + layer.slope(other)
-        multipliers.append(m * xp.where(flat, limit, y / xp.where(flat, 1, d)) / 2)
+        limit = layer.derivative(r, start) + layer.derivative(other, layer.forward(other))
+        multipliers.append(m * quotient_or(y, d, limit, r) / 2)
     return tuple(multipliers)
 
 
@@ -116,6 +119,7 @@ def max_pool_backward(layer, r, d_pos, d_neg, m_pos, m_neg):
     xp = array_module(r)
     start, up, down, end = corners(r, d_pos, d_neg)
     y_start, y_up, y_down, y_end = (layer.forward(point) for point in (start, up, down, end))
-    rise = layer.gradient(up, m_pos * (y_up - y_start)) + layer.gradient(end, m_pos * (y_end - y_down))
-    fall = layer.gradient(start, m_neg * (y_down - y_start)) + layer.gradient(up, m_neg * (y_end - y_up))
+    rise = layer.gradient(up, y_up, m_pos * (y_up - y_start)) + layer.gradient(end, y_end, m_pos * (y_end - y_down))
+    fall = (layer.gradient(start, y_start, m_neg * (y_down - y_start))
+            + layer.gradient(up, y_up, m_neg * (y_end - y_up)))
     return (rise / xp.where(d_pos == 0, 1, d_pos) / 2, fall / xp.where(d_neg == 0, 1, d_neg) / 2)

@@ -20,7 +20,7 @@ the rules never compute it. A neuron that is zero at x already is its own root a
 import functools
 import warnings
 
-from minixnn.arrays import array_module, demand, positive, stabilize
+from minixnn.arrays import array_module, positive, require, stabilize
 from minixnn.layers import Dense
 from minixnn.rules import deep_taylor
 
@@ -32,13 +32,13 @@ def w_square_direction(layer, x):
 
 def z_plus_direction(layer, x):
     """Towards zero, for the inputs that excite the neuron."""
-    demand((x >= 0).all(), "z_plus searches a root among x >= 0 but got negative inputs; use z_box or w_square")
+    require((x >= 0).all(), "z_plus searches a root among x >= 0 but got negative inputs; use z_box or w_square")
     return x[:, :, None] * (layer.W > 0)
 
 
 def z_box_direction(layer, x, low, high):
     """Towards the corner of the box where the neuron is least excited."""
-    demand(((low <= x) & (x <= high)).all(), "z_box got inputs outside [low, high]; give bounds that hold for all")
+    require(((low <= x) & (x <= high)).all(), "z_box got inputs outside [low, high]; give bounds that hold for all")
     to_low, to_high = x - low, x - high
     return to_low[:, :, None] * (layer.W > 0) + to_high[:, :, None] * (layer.W < 0)
 
@@ -67,8 +67,8 @@ def root_points(layer, x, rule, **knobs):
     if layer.b is not None and bool((layer.b > 0).any()):
         warnings.warn(f"{layer!r} has positive biases, under which a neuron may have no root point; the theory of deep "
                       "Taylor decomposition asks for b <= 0", stacklevel=2)
-    slope = (v * layer.W).sum(axis=1)                                       # sum_j v_j w_jk, (N, O)
-    t = positive(layer.forward(x)) / stabilize(slope)                       # how far the root is, in units of v
+    fall = (v * layer.W).sum(axis=1)                                       # sum_j v_j w_jk, (N, O): how fast z falls
+    t = positive(layer.forward(x)) / stabilize(fall)                       # how far the root is, in units of v
     return x[:, :, None] - t[:, None, :] * v
 
 

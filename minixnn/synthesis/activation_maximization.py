@@ -4,7 +4,7 @@ import dataclasses
 import numpy as np
 
 from minixnn import passes
-from minixnn.arrays import array_module, like, looking_once, to_numpy
+from minixnn.arrays import array_module, like, to_numpy
 from minixnn.progress import progress
 from minixnn.train import Adam, cosine, softmax
 
@@ -44,29 +44,28 @@ def logit(y, wanted):
     return (y * wanted).sum(axis=1), wanted
 
 
-@looking_once()
 def activation_maximization(net, target, shape=None, start=None, penalty=0.01, towards=0.0, objective=log_probability,
-                            bounds=None, steps=300, rate=0.05, quiet=True):
+                            bounds=None, steps=300, learning_rate=0.05, quiet=True):
     """The image that maximises a class, kept small. Erhan et al. 2009; Montavon et al. 2018, section 3.1.
 
         x* = argmax_x  log p(c | x) - penalty ||x - towards||^2
 
     target: a class or several, one image each. shape: that of one image; the search starts from an even, faint grey
-    (at exactly 0 a network without biases has no slope). Or start: the image(s) to start from, (N, ...) or (1, ...).
+    (at exactly 0 a network without biases has no gradient). Or start: the image(s) to start from, (N, ...) or (1, ...).
     towards: 0, or an array like start, such as the mean image of the class: class_means(images, labels)[target].
     objective: `log_probability`, `logit`, or a function like them. bounds: (lowest, highest) pixel; None sets no
-    limit. rate: of Adam, falling to 0 along a cosine.
+    limit. learning_rate: of Adam, falling to 0 along a cosine.
     """
     target = check_target(target)
     x = prepare(net, len(target), shape, start, fill=0.01)
     towards = check_towards(towards, x)
-    check_search(steps, rate, penalty)
-    wanted, optimizer, cost = passes.one_hot(net.forward(x), target), Adam(rate), []
+    check_search(steps, learning_rate, penalty)
+    wanted, optimizer, cost = passes.one_hot(net.forward(x), target), Adam(learning_rate), []
     for step in progress(range(steps), "activation maximisation", quiet):
         value, dy = objective(net.forward(x), wanted)
         cost.append(penalty * square(x - towards) - value)
-        dx = passes.gradient(net, x, start=dy)[0] - 2 * penalty * (x - towards)     # <- the objective's slope
-        optimizer.rate = rate * cosine(step / steps)
+        dx = passes.gradient(net, x, start=dy)[0] - 2 * penalty * (x - towards)     # <- the objective's gradient
+        optimizer.learning_rate = learning_rate * cosine(step / steps)
         optimizer.step("x", x, -dx)                                                 # Adam goes down, we go up
         keep_inside(x, bounds)
     value, _ = objective(net.forward(x), wanted)
@@ -74,9 +73,8 @@ def activation_maximization(net, target, shape=None, start=None, penalty=0.01, t
     return finished(net, x, target, wanted, cost)
 
 
-@looking_once()
 def with_expert(net, target, expert, shape=None, start=None, weight=1.0, objective=log_probability, bounds=None,
-                steps=300, rate=0.02, quiet=True):
+                steps=300, learning_rate=0.02, quiet=True):
     """The image that maximises a class and is likely at all. Montavon et al. 2018, section 3.2.
 
         x* = argmax_x  log p(c | x) + weight log p(x)
@@ -91,13 +89,13 @@ def with_expert(net, target, expert, shape=None, start=None, weight=1.0, objecti
     if shape is None and start is None:
         start = near_best_centre(net, target, expert)
     x = prepare(net, len(target), None if start is not None else shape, start, fill=0.01)
-    check_search(steps, rate, weight)
-    wanted, optimizer, cost = passes.one_hot(net.forward(x), target), Adam(rate), []
+    check_search(steps, learning_rate, weight)
+    wanted, optimizer, cost = passes.one_hot(net.forward(x), target), Adam(learning_rate), []
     for step in progress(range(steps), "activation maximisation with an expert", quiet):
         value, dy = objective(net.forward(x), wanted)
         cost.append(-weight * expert.log_density(x) - value)
         dx = passes.gradient(net, x, start=dy)[0] + weight * expert.gradient(x)
-        optimizer.rate = rate * cosine(step / steps)
+        optimizer.learning_rate = learning_rate * cosine(step / steps)
         optimizer.step("x", x, -dx)
         keep_inside(x, bounds)
     value, _ = objective(net.forward(x), wanted)
@@ -105,9 +103,8 @@ def with_expert(net, target, expert, shape=None, start=None, weight=1.0, objecti
     return finished(net, x, target, wanted, cost)
 
 
-@looking_once()
 def in_code_space(net, target, generator, start=None, penalty=0.3, towards=0.0, objective=logit, bounds=None,
-                  steps=200, rate=0.1, quiet=True):
+                  steps=200, learning_rate=0.1, quiet=True):
     """The code whose generated image maximises a class. Nguyen et al. 2016; Montavon et al. 2018, section 3.3.
 
         z* = argmax_z  logit_c(g(z)) - penalty ||z - towards||^2,      x* = g(z*)
@@ -124,15 +121,15 @@ def in_code_space(net, target, generator, start=None, penalty=0.3, towards=0.0, 
     size = generator.layers[0].arrays()["W"].shape[:1] if start is None else None  # W (code,) or (code, units)
     z = prepare(generator, len(target), size, start, fill=0.0)
     towards = check_towards(towards, z)
-    check_search(steps, rate, penalty)
-    wanted, optimizer, cost = passes.one_hot(net.forward(generator.forward(z)), target), Adam(rate), []
+    check_search(steps, learning_rate, penalty)
+    wanted, optimizer, cost = passes.one_hot(net.forward(generator.forward(z)), target), Adam(learning_rate), []
     for step in progress(range(steps), "activation maximisation in code space", quiet):
         x = generator.forward(z)
         value, dy = objective(net.forward(x), wanted)
         cost.append(penalty * square(z - towards) - value)
         dx = passes.gradient(net, x, start=dy)[0]                                   # through the network ...
         dz = passes.gradient(generator, z, start=dx)[0] - 2 * penalty * (z - towards)   # ... and the generator
-        optimizer.rate = rate * cosine(step / steps)
+        optimizer.learning_rate = learning_rate * cosine(step / steps)
         optimizer.step("z", z, -dz)
         keep_inside(z, bounds)
     x = generator.forward(z)
@@ -223,7 +220,7 @@ def check_towards(towards, x):
     return towards
 
 
-def check_search(steps, rate, weight):
-    if steps < 1 or rate <= 0 or weight < 0:
-        raise ValueError(f"got steps={steps}, rate={rate} and a penalty or weight of {weight}, expected at least one "
-                         "step, a positive rate, and no negative weight")
+def check_search(steps, learning_rate, weight):
+    if steps < 1 or learning_rate <= 0 or weight < 0:
+        raise ValueError(f"got steps={steps}, learning_rate={learning_rate} and a penalty or weight of {weight}, "
+                         "expected at least one step, a positive learning_rate, and no negative weight")

@@ -5,7 +5,7 @@
 
 How it learns, after Dosovitskiy & Brox 2016. Three things are asked of the image x' = g(c(x)) drawn from the code of
 a digit x, because one alone does not do: pixels alone give a blur, features alone a noise that the classifier takes
-for the digit, and a judge alone digits that have nothing to do with the code.
+for the digit, and a discriminator alone digits that have nothing to do with the code.
 
     image        ||x' - x||^2               the pixels are those of the digit
     feature      ||h(x') - h(x)||^2         so are the features of a lower layer h of the classifier
@@ -19,7 +19,7 @@ from minixnn.arrays import array_module, like
 from minixnn.layers import ChannelScale, Dense, Dropout, Flatten, ReLU, Sigmoid, Unflatten
 from minixnn.network import Network
 from minixnn.progress import progress
-from minixnn.train import Adam, backpropagate, cosine, cross_entropy
+from minixnn.train import Adam, backpropagate, cosine, cross_entropy, update
 
 CLASSIFIER = "dense_no_bias"        # whose hidden layer is the code
 CODE_LAYERS, FEATURE_LAYERS = 7, 4  # how many of its layers make up the encoder c, and the features h
@@ -32,7 +32,7 @@ def architecture(rng):
                     Dense.random(512, 784, rng, init="glorot"), Sigmoid(), Unflatten((28, 28, 1))])
 
 
-def discriminator(rng):
+def new_discriminator(rng):
     """The discriminator d: from images to two outputs, DRAWN and REAL. Needed for training only."""
     return Network([Flatten(), Dense.random(784, 256, rng), ReLU(), Dropout(0.3),
                     Dense.random(256, 128, rng), ReLU(), Dropout(0.3),
@@ -48,15 +48,15 @@ def encoder():
     """From images to codes that `models.load("generator")` turns back into images: (N, 28, 28, 1) -> (N, 100).
 
     Codes are the hidden layer, standardised: over the training digits each number has mean 0 and variance 1. So the
-    code 0 lies amid all digits, and ||z||^2 says how far away z is. The generator's first two layers undo it.
+    code 0 is the mean of all digits, and ||z||^2 says how far away z is. The generator's first two layers undo it.
     """
     scale = models.load("generator").layers[0]                                      # h = z W + b
     return Network([*hidden().layers, ChannelScale(1 / scale.W, -scale.b / scale.W)])
 
 
-def fit(generator, judge, encoder, images, rng, epochs=4, rate=1e-3, batch_size=100, image=1.0, feature=1.0,
-        adversarial=10.0, memory=0.998, quiet=False):
-    """Train `generator` and `judge` (the discriminator), in place and in turns, on images (N, 28, 28, 1).
+def fit(generator, discriminator, encoder, images, rng, epochs=4, learning_rate=1e-3, batch_size=100, image=1.0,
+        feature=1.0, adversarial=10.0, memory=0.998, quiet=False):
+    """Train `generator` and `discriminator`, in place and in turns, on images (N, 28, 28, 1).
 
     encoder: from images to what the generator starts from. image, feature, adversarial: weights of the three terms.
     memory: the generator ends as a running average of the one that learns, which keeps this share of itself a step:
@@ -66,32 +66,34 @@ def fit(generator, judge, encoder, images, rng, epochs=4, rate=1e-3, batch_size=
     codes = encoder.predict(images, 1000)
     features = Network(encoder.layers[:FEATURE_LAYERS])
     average = [a.copy() for a in parameters(generator)]
-    drawing, judging, history = Adam(rate, beta1=0.5), Adam(rate, beta1=0.5), []    # beta1 as Radford et al. 2016
+    drawing, judging = (Adam(learning_rate, beta1=0.5) for _ in range(2))           # beta1 as Radford et al. 2016
+    history = []
     truth = np.repeat([REAL, DRAWN], batch_size)
     for epoch in range(epochs):
         order, sums = rng.permutation(len(images)), [0, 0, 0, 0]
         batches = order[:len(order) // batch_size * batch_size].reshape(-1, batch_size)
-        for step, some in enumerate(progress(batches, f"epoch {epoch + 1}/{epochs}", quiet)):
-            drawing.rate = judging.rate = rate * cosine((epoch + step / len(batches)) / epochs)
-            some = like(images, some)
-            x, A = images[some], generator.trace(codes[some])
+        for step, batch in enumerate(progress(batches, f"epoch {epoch + 1}/{epochs}", quiet)):
+            share = (epoch + step / len(batches)) / epochs
+            drawing.learning_rate = judging.learning_rate = learning_rate * cosine(share)
+            batch = like(images, batch)
+            x, A = images[batch], generator.trace(codes[batch])
             drawn = A[-1]
-            # The judge's turn: real and drawn digits side by side, and the usual cross-entropy.
-            judged, _, gradients = backpropagate(judge, array_module(x).concatenate([x, drawn]), truth, rng)
-            update(judging, judge, gradients)
+            # The discriminator's turn: real and drawn digits side by side, and the usual cross-entropy.
+            judged, _, gradients = backpropagate(discriminator, array_module(x).concatenate([x, drawn]), truth, rng)
+            update(judging, discriminator, gradients)
             # The generator's turn: dL/dx' of each term, then back through the generator to its weights.
-            H, V = features.trace(drawn), judge.trace(drawn)
+            H, V = features.trace(drawn), discriminator.trace(drawn)
             missing = H[-1] - features.forward(x)
             fooled, dv = cross_entropy(V[-1], truth[:batch_size])                   # it wants to hear REAL
             dx = image * (drawn - x) / batch_size
             dx += feature * input_gradient(features, H, missing / batch_size)
-            dx += adversarial * input_gradient(judge, V, dv)
+            dx += adversarial * input_gradient(discriminator, V, dv)
             update(drawing, generator, parameter_gradients(generator, A, dx))
             for mean, a in zip(average, parameters(generator)):
                 mean += (1 - memory) * (a - mean)
             sums = [s + term for s, term in zip(sums, (square(drawn - x), square(missing), fooled, judged))]
         means = [float(s) / len(batches) for s in sums]
-        history.append(dict(zip(("image", "feature", "adversarial", "judge"), means)))
+        history.append(dict(zip(("image", "feature", "adversarial", "discriminator"), means)))
         if not quiet:
             print(f"epoch {epoch + 1}  " + "  ".join(f"{k} {v:.3f}" for k, v in history[-1].items()), flush=True)
     for mean, a in zip(average, parameters(generator)):
@@ -102,7 +104,7 @@ def fit(generator, judge, encoder, images, rng, epochs=4, rate=1e-3, batch_size=
 def input_gradient(net, A, dy):
     """dL/dx from the activations A: what `passes.gradient` does, for a start that depends on the output."""
     for l in reversed(range(len(net.layers))):
-        dy = net.layers[l].gradient(A[l], dy)
+        dy = net.layers[l].gradient(A[l], A[l + 1], dy)
     return dy
 
 
@@ -112,16 +114,8 @@ def parameter_gradients(net, A, dy):
     for l in reversed(range(len(net.layers))):
         gradients[l] = net.layers[l].parameter_gradients(A[l], dy)
         if l > 0:
-            dy = net.layers[l].gradient(A[l], dy)
+            dy = net.layers[l].gradient(A[l], A[l + 1], dy)
     return gradients
-
-
-def update(optimizer, net, gradients):
-    """One step of all parameters of `net`, in place."""
-    for l, layer in enumerate(net.layers):
-        for name, g in (gradients[l] or {}).items():
-            if g is not None:
-                optimizer.step((l, name), layer.arrays()[name], g)
 
 
 def parameters(net):
@@ -139,6 +133,6 @@ def train(seed=0, epochs=4, quiet=False):
     rng = np.random.default_rng(seed)
     images, _ = datasets.mnist("train")
     net, code = architecture(rng), hidden()
-    fit(net, discriminator(rng), code, images, rng, epochs=epochs, quiet=quiet)
+    fit(net, new_discriminator(rng), code, images, rng, epochs=epochs, quiet=quiet)
     h = code.predict(images, 1000)
     return Network([ChannelScale(h.std(axis=0), h.mean(axis=0)), ReLU(), *net.layers])      # ReLU: no h is below 0
