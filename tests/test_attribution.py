@@ -77,7 +77,7 @@ class Watch(Layer):
         self.seen.append(len(x))
         return x
 
-    def gradient(self, x, dy):
+    def gradient(self, x, y, dy):
         return dy
 
 

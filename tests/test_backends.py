@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import standin_cupy
+from helpers import apply, deconvnet, deeplift, gradient, guided_backprop, relevance
 
 from minixnn import arrays, attribution, batching, datasets, layers, ledger, metrics, passes, synthesis
 from minixnn.cli.to_file import explain_to
@@ -87,6 +88,9 @@ LAYERS = {
     "Residual": (Residual([Conv2d(draw(3, 3, 5, 4), draw(4)), ReLU(), Conv2d(draw(3, 3, 4, 5, seed=1))]), IMAGES),
     "Residual, with a shortcut": (Residual([Conv2d(draw(3, 3, 5, 4), stride=2), Dropout(0.2)],
                                            [Conv2d(draw(1, 1, 5, 4, seed=1), draw(4), stride=2)]), IMAGES),
+    "Sum": (layers.Sum([[ReLU()], [Tanh()], []]), IMAGES),
+    "Concat": (layers.Concat([[Conv2d(draw(3, 3, 5, 4), draw(4)), ReLU()], []]), IMAGES),
+    "Product": (layers.Product([[], [Sigmoid()], [Tanh()]]), IMAGES),
 }
 AFFINE = {name: (layer, shape) for name, (layer, shape) in LAYERS.items() if isinstance(layer, layers.Affine)}
 RULES = {
@@ -104,8 +108,9 @@ def on(layer, xp):
 
 def test_every_layer_is_here():
     kinds = [getattr(layers, name) for name in layers.__all__]
-    assert {type(layer) for layer, _ in LAYERS.values()} \
-        == {kind for kind in kinds if isinstance(kind, type)} - {layers.Layer, layers.Affine, layers.Elementwise}
+    families = {layers.Layer, layers.Affine, layers.Elementwise, layers.Block, layers.Chain}
+    expected = {kind for kind in kinds if isinstance(kind, type)} - families
+    assert {type(layer) for layer, _ in LAYERS.values()} == expected
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -115,13 +120,13 @@ def test_the_verbs_of_every_layer(name, xp):
     y = layer.forward(x)
     dy = draw(*y.shape, seed=6)
     mine, mx, mx_ref, mdy = on(layer, xp), xp.asarray(x), xp.asarray(x_ref), xp.asarray(dy)
-    rule = (lrp.epsilon,) if name in AFFINE or name.startswith("Residual") else ()
+    rule = (lrp.epsilon,) if isinstance(layer, (layers.Affine, layers.Block)) else ()
     with waiting_at_most(0):
-        found = [mine.forward(mx), mine.gradient(mx, mdy), mine.deconvnet(mx, mdy), mine.guided_backprop(mx, mdy),
-                 mine.lrp(mx, mdy, *rule), mine.deeplift(mx, mx_ref, mdy), mine.parameter_gradients(mx, mdy)]
+        found = [mine.forward(mx), gradient(mine, mx, mdy), deconvnet(mine, mx, mdy), guided_backprop(mine, mx, mdy),
+                 relevance(mine, mx, mdy, *rule), deeplift(mine, mx, mx_ref, mdy), mine.parameter_gradients(mx, mdy)]
     assert_same(found, [
-        y, layer.gradient(x, dy), layer.deconvnet(x, dy), layer.guided_backprop(x, dy),
-        layer.lrp(x, dy, *rule), layer.deeplift(x, x_ref, dy), layer.parameter_gradients(x, dy)], xp)
+        y, gradient(layer, x, dy), deconvnet(layer, x, dy), guided_backprop(layer, x, dy),
+        relevance(layer, x, dy, *rule), deeplift(layer, x, x_ref, dy), layer.parameter_gradients(x, dy)], xp)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -135,9 +140,9 @@ def test_every_layer_while_it_learns(name, xp):
     dy = draw(*y.shape, seed=6)
     mdy = xp.asarray(dy)
     with waiting_at_most(0):
-        found = [f(mx, mdy) for f in (mine_learning.gradient, mine_learning.parameter_gradients)]
-        found.append(mine_learning.forward(mx))
-    assert_same(found, [while_learning.gradient(x, dy), while_learning.parameter_gradients(x, dy), y], xp)
+        my = mine_learning.forward(mx)
+        found = [mine_learning.gradient(mx, my, mdy), mine_learning.parameter_gradients(mx, mdy), my]
+    assert_same(found, [gradient(while_learning, x, dy), while_learning.parameter_gradients(x, dy), y], xp)
     assert_same(mine.arrays(), layer.arrays(), xp)
 
 
@@ -150,14 +155,14 @@ def test_every_rule_on_every_affine_layer(name, rule, xp):
     R = draw(*layer.forward(x).shape, seed=6)
     mine, mx, mR = on(layer, xp), xp.asarray(x), xp.asarray(R)
     with waiting_at_most(1):                                # for its condition on x, where it has one
-        found = RULES[rule](mine, mx, mR)
-    assert_same(found, RULES[rule](layer, x, R), xp)
+        found = apply(RULES[rule], mine, mx, mR)
+    assert_same(found, apply(RULES[rule], layer, x, R), xp)
 
 
 def test_a_max_pool_that_shares_in_proportion(xp):
     x, R = abs(draw(*IMAGES)), draw(2, 3, 3, 5, seed=6)
-    assert_same(MaxPool2d(2).lrp(xp.asarray(x), xp.asarray(R), lrp.proportional),
-                MaxPool2d(2).lrp(x, R, lrp.proportional), xp)
+    assert_same(relevance(MaxPool2d(2), xp.asarray(x), xp.asarray(R), lrp.proportional),
+                relevance(MaxPool2d(2), x, R, lrp.proportional), xp)
 
 
 def a_net(depth=1):
@@ -193,51 +198,13 @@ def test_every_pass(name, target, xp):
     assert_same(PASSES[name](net.on(xp), xp.asarray(X), target=target), PASSES[name](net, X, target=target), xp)
 
 
-@pytest.mark.parametrize("name", PASSES)
-def test_the_host_waits_for_the_device_once_or_twice_however_deep_the_network(name):
-    expected = 2 if name.startswith(("deeplift", "deep_taylor")) else 1
-    for depth in (1, 3):                # a look at x; DeepLIFT also looks at x_ref, deep Taylor at the biases
-        net, x = a_net(depth).on(standin_cupy), standin_cupy.asarray(X)
-        with standin_cupy.waiting() as waits:
-            PASSES[name](net, x)
-        assert len(waits) == expected, waits
-
-
 def test_a_rule_outside_its_domain_says_so_in_a_pass_and_by_itself(xp):
     net, x = Network([Dense(draw(6, 4)), Tanh(), Dense(draw(4, 3))]).on(xp), xp.asarray(draw(2, 6))
     with pytest.raises(ValueError, match="gamma got negative inputs"):
         passes.lrp(net, x, rules=lrp.gamma)
     with pytest.raises(ValueError, match="z_plus got negative inputs"):
-        deep_taylor.z_plus(net.layers[0], x, x[:, :4])
+        apply(deep_taylor.z_plus, net.layers[0], x, x[:, :4])
     assert np.isfinite(arrays.to_numpy(passes.lrp(net, abs(x), rules=[lrp.gamma, None, lrp.epsilon])[0])).all()
-
-
-def test_the_first_condition_that_fails_is_the_one_reported(xp):
-    with pytest.raises(ValueError, match="second"):
-        with arrays.looking_once():
-            for ok, message in (True, "first"), (False, "second"), (False, "third"):
-                arrays.demand(xp.asarray(ok), message)
-
-
-def test_a_pass_within_a_pass_is_looked_at_once_by_the_outer_one():
-    with standin_cupy.waiting() as waits:
-        with arrays.looking_once():
-            for _ in range(3):
-                with arrays.looking_once():
-                    arrays.demand(standin_cupy.asarray(True), "")
-            assert waits == []
-    assert len(waits) == 1
-
-
-def test_an_error_in_a_pass_leaves_no_condition_behind():
-    with pytest.raises(RuntimeError, match="elsewhere"):
-        with arrays.looking_once():
-            arrays.demand(standin_cupy.asarray(False), "never looked at")
-            raise RuntimeError("elsewhere")
-    with arrays.looking_once():
-        arrays.demand(standin_cupy.asarray(True), "looked at")
-    with pytest.raises(ValueError, match="outside of any pass"):
-        arrays.demand(standin_cupy.asarray(False), "outside of any pass")
 
 
 def test_arrays_that_are_none_are_refused_in_a_sentence():
@@ -345,19 +312,6 @@ def test_every_attribution_method(name, target, xp):
     assert_same(found, attribution.METHODS[name](net, X, target), xp)
 
 
-@pytest.mark.parametrize("name", attribution.METHODS)
-def test_a_heatmap_makes_the_host_wait_as_often_for_more_batches_of_a_deeper_network(name):
-    expected = {"cam": 2, "grad_cam": 2, "grad_cam_plus_plus": 2, "guided_grad_cam": 3}.get(name, 1)
-    for depth, images in ((1, 2), (3, 6)):
-        net, x = a_net(depth).on(standin_cupy), standin_cupy.asarray(np.concatenate([X, X])[:images])
-        if name == "cam":
-            net = image_net("average").on(standin_cupy)
-        with standin_cupy.waiting() as waits:
-            attribution.METHODS[name](net, x, 2, batch_size=2)
-        more = images // 2 if name == "deep_taylor" else 0              # it looks at the biases in every batch
-        assert len(waits) == expected + more, waits
-
-
 OPTIONS = {
     "several references": lambda net, x, xp: attribution.deeplift(net, x, 1, [x[0], x[1:2] / 2]),
     "a baseline for all, with error": lambda net, x, xp: attribution.integrated_gradients(
@@ -394,11 +348,11 @@ def test_a_batch_is_two_dozen_digits_on_the_host_and_thousands_on_a_device(xp):
     digits = xp.zeros((5000, 28, 28, 1), dtype=xp.float32)
     photographs = xp.zeros((2, 224, 224, 3), dtype=xp.float32)
     expected = (25, 1) if xp is np else (4081, 21)
-    assert (batching.at_a_time(digits), batching.at_a_time(photographs)) == expected
-    assert batching.at_a_time(digits, 7) == 7
+    assert (batching.default_batch_size(digits), batching.default_batch_size(photographs)) == expected
+    assert batching.default_batch_size(digits, 7) == 7
     for wrong in (0, 2.0, "all"):
         with pytest.raises(ValueError, match="expected a positive whole number"):
-            batching.at_a_time(digits, wrong)
+            batching.default_batch_size(digits, wrong)
 
 
 @pytest.mark.parametrize("rules", [lrp.epsilon, lrp.alpha_beta, lrp.gamma_signed, composites.epsilon_plus_flat,
@@ -451,16 +405,6 @@ def test_synthesis(name, xp):
     assert str(found).startswith("target  p(target)")
 
 
-@pytest.mark.parametrize("name", SEARCHES)
-def test_a_search_makes_the_host_wait_equally_often_however_many_steps_it_takes(name):
-    net, x, counts = image_net("average").on(standin_cupy), standin_cupy.asarray(X), []
-    for steps in (1, 4):
-        with standin_cupy.waiting() as waits:
-            SEARCHES[name](net, x, standin_cupy, steps)
-        counts.append(waits)
-    assert len(counts[0]) == len(counts[1]) <= 2, counts
-
-
 def test_a_density_and_the_means_of_classes(xp):
     x, labels = xp.asarray(X), np.array([1, 0, 1])
     assert_same(EXPERT.on(xp).log_density(x), EXPERT.log_density(X), xp)
@@ -510,16 +454,6 @@ METRICS = {
 def test_metrics_are_on_the_host_wherever_the_images_live(name, xp):
     net = image_net("dense")
     assert_same(list(METRICS[name](net.on(xp), xp.asarray(X), xp)), list(METRICS[name](net, X, np)), np, "float64")
-
-
-@pytest.mark.parametrize("name", [name for name in METRICS if name != "localization"])
-def test_a_metric_makes_the_host_wait_as_often_for_more_images(name, monkeypatch):
-    net, counts = image_net("dense").on(standin_cupy), []
-    for images in ([0], [0, 1, 2]):
-        with standin_cupy.waiting() as waits:
-            METRICS[name](net, standin_cupy.asarray(X[images]), standin_cupy)
-        counts.append(waits)
-    assert len(counts[0]) == len(counts[1]), counts
 
 
 def test_figures_take_arrays_from_anywhere(xp):

@@ -14,7 +14,7 @@ from minixnn.interop import checkpoints, from_checkpoint, imagenet_input
 from minixnn.interop.safetensors import read_safetensors
 from minixnn.layers import (AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d,
                             ReLU, Residual)
-from minixnn.layers.residual import every_layer
+from minixnn.layers.chains import every_layer
 
 NARROW = [(3,), (4,), (4, 5), (5, 5), (6, 5)]
 

@@ -139,9 +139,9 @@ def test_a_run_that_broke_off_goes_on_where_it_was(tmp_path):
         return attribution.gradient(net, x, target)
     failing.__qualname__ = "gradient"
     with pytest.raises(KeyboardInterrupt):
-        explain_to(tmp_path / "R.npy", net, x, failing, batch_size=20, quiet=True)
+        explain_to(tmp_path / "R.npy", net, x, failing, batch_size=20, workers=1, quiet=True)
     assert json.loads((tmp_path / "R.npy.progress").read_text())["done"] == 40
-    found = explain_to(tmp_path / "R.npy", net, x, failing, batch_size=20, quiet=True)
+    found = explain_to(tmp_path / "R.npy", net, x, failing, batch_size=20, workers=1, quiet=True)
     assert seen == [20] * 6, "the first two batches must not be done again"
     assert np.allclose(found, attribution.gradient(net, x), atol=1e-6)
 
@@ -171,12 +171,12 @@ def test_a_part_made_of_other_images_is_not_gone_on_with_even_if_the_first_is_th
             raise KeyboardInterrupt
         return attribution.gradient(net, x, target)
     with pytest.raises(KeyboardInterrupt):
-        explain_to(tmp_path / "R.npy", net, x, method, batch_size=20, quiet=True)
+        explain_to(tmp_path / "R.npy", net, x, method, batch_size=20, workers=1, quiet=True)
     other = x.copy()
     other[30] = 1 - other[30]
     with pytest.raises(ValueError, match="belongs to another run, which differs in: images"):
-        explain_to(tmp_path / "R.npy", net, other, method, batch_size=20, quiet=True)
-    explain_to(tmp_path / "R.npy", net, x, method, batch_size=20, quiet=True)
+        explain_to(tmp_path / "R.npy", net, other, method, batch_size=20, workers=1, quiet=True)
+    explain_to(tmp_path / "R.npy", net, x, method, batch_size=20, workers=1, quiet=True)
     assert calls == [20] * 4
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minixnn
+
 from minixnn import Network, attribution, passes
 from minixnn.layers import Dense, Dropout, Flatten, MaxPool2d, ReLU, Unflatten
 from minixnn.layers.base import Layer

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minixnn import Network, attribution, metrics, passes
-from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
+from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Layer,
                             MaxPool2d, ReLU, SumPool2d, Unflatten)
 from minixnn.rules import lrp
 from minixnn.rules import deep_taylor as dt
@@ -28,7 +28,8 @@ BAD_IMAGES = {
     "flat images": (IMAGES.reshape(4, -1), ValueError, "expected 4 axes"),
     "three channels": (IMAGES.repeat(3, axis=3), ValueError, "got images of 3 channels, expected 1; .*channel-last"),
     "channel first": (IMAGES.transpose(0, 3, 1, 2), ValueError, "got images of 8 channels, expected 1; .*channel-last"),
-    "larger images": (np.ones((1, 12, 12, 1)), ValueError, r"Dense\(32 -> 3\) got 72 inputs an image, expected 32"),
+    "larger images": (np.ones((1, 12, 12, 1)), ValueError,
+                      r"Dense\(32 -> 3\) got an array of shape \(\d, 72\), expected 32"),
     "one pixel": (np.ones((1, 1, 1, 1)), ValueError, "1 x 1 pixels, smaller than its window of 2 x 2; .*'same'"),
     "bytes": ((255 * IMAGES).astype("uint8"), ValueError, "type uint8, expected floating point; .*astype.*/ 255"),
     "whole numbers": (np.ones((1, 8, 8, 1), int), ValueError, "type int64, expected floating point"),
@@ -110,7 +111,7 @@ def test_a_start_of_another_shape_is_refused(use, start, error, sentence):
     ([lrp.epsilon] * 4, "a list of 4 rules for 5 layers; give one entry a layer"), ([], "a list of 0 rules for 5"),
     ((lrp.epsilon,) * 6, "a list of 6 rules"), ("epsilon", "got rules='epsilon', expected a rule such as lrp.epsilon"),
     (None, "got rules=None, expected a rule"), ({0: lrp.epsilon}, "expected a rule"),
-    ([None] * 5, "Dense.*needs a rule to pass relevance on, got None"),
+    ([None] * 5, "layer 0 is Conv2d.*needs a rule to pass relevance on, got None"),
     ([lrp.epsilon, None, None, None, "flat"], "got 'flat' as the rule of layer 4, expected a function"),
     ([None, lrp.epsilon, None, None, lrp.epsilon], "Conv2d.*needs a rule"),
     (partial(lrp.alpha_beta, alpha=2, beta=0), "alpha=2, beta=0, expected alpha - beta = 1"),
@@ -126,8 +127,40 @@ def test_rules_that_do_not_fit_the_network_are_refused(rules, sentence):
 
 
 def test_a_rule_that_changes_weights_is_refused_by_a_layer_that_has_none():
-    with pytest.raises(AttributeError, match="MaxPool2d has no W: it is no affine layer; give None"):
+    with pytest.raises(AttributeError, match="'MaxPool2d' object has no attribute 'W'"):
         passes.lrp(NET, IMAGES, rules=[lrp.epsilon, None, dt.z_plus, None, lrp.epsilon])
+
+
+def test_a_rule_where_none_can_stand_is_refused_by_layer_and_name():
+    with pytest.raises(ValueError, match=r"epsilon as the rule of layer 1, ReLU\(\), which takes no other .* pass_on"):
+        passes.lrp(NET, IMAGES, rules=[lrp.epsilon, lrp.epsilon, None, None, lrp.epsilon])
+
+
+def test_what_a_rule_returns_is_looked_at_where_it_was_returned():
+    def forgetful(layer, x, y, R):
+        layer.gradient(x, y, R)
+
+    def flattening(layer, x, y, R):
+        return lrp.epsilon(layer, x, y, R).reshape(len(x), -1)
+
+    def overflowing(layer, x, y, R):
+        return lrp.epsilon(layer, x, y, R) / 0 * x
+    for rule, sentence in ((forgetful, "forgetful returned None at layer 0"),
+                           (flattening, r"flattening returned an array of shape .* at layer 0"),
+                           (overflowing, "overflowing returned NaN or infinite relevance at layer 0")):
+        with pytest.raises(ValueError, match=sentence), np.errstate(all="ignore"):
+            passes.lrp(NET, IMAGES, rules=[rule, None, None, None, lrp.epsilon])
+
+
+def test_the_former_signatures_are_refused_with_the_new_ones():
+    with pytest.raises(ValueError, match=r"asks for \(layer, x, R\), expected a function of \(layer, x, y, R\)"):
+        passes.lrp(NET, IMAGES, rules=lambda layer, x, R: R)
+
+    class Old(Layer):
+        def gradient(self, x, dy):
+            return dy
+    with pytest.raises(ValueError, match=r"Old.gradient takes \(x, dy\), expected \(x, y, dy\)"):
+        Network([Old()])
 
 
 @pytest.mark.parametrize("use", [partial(passes.lrp, rules=dt.z_plus), partial(passes.lrp, rules=lrp.gamma)])

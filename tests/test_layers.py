@@ -5,9 +5,12 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from helpers import deconvnet, deeplift, gradient, guided_backprop, relevance
 
+from minixnn import Network, attribution, passes
 from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
                             Layer, MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, conv)
+from minixnn.rules import pass_on
 
 
 def on(xp, layer, *arrays):
@@ -42,7 +45,7 @@ def test_its_gradient_hands_every_output_back_along_the_same_connections(xp, cas
     layer, x, rng = case
     dy = strategies.grid(rng, oracles.forward(layer, x).shape, x.dtype)
     ours, x_ours, dy_ours = on(xp, layer, x, dy)
-    dx = ours.gradient(x_ours, dy_ours)
+    dx = gradient(ours, x_ours, dy_ours)
     assert_same(dx, oracles.gradient(layer, x, dy), repr(layer))
     assert dx.dtype == x.dtype
 
@@ -51,10 +54,10 @@ def test_its_gradient_hands_every_output_back_along_the_same_connections(xp, cas
 def test_a_convolution_is_the_same_in_chunks_of_any_size(case, rows):
     layer, x, rng = case
     dy = strategies.grid(rng, layer.forward(x).shape, x.dtype)
-    expected = [layer.forward(x), layer.gradient(x, dy), layer.parameter_gradients(x, dy)["W"]]
+    expected = [layer.forward(x), gradient(layer, x, dy), layer.parameter_gradients(x, dy)["W"]]
     usual, conv.CHUNK_ROWS = conv.CHUNK_ROWS, rows
     try:
-        came = [layer.forward(x), layer.gradient(x, dy), layer.parameter_gradients(x, dy)["W"]]
+        came = [layer.forward(x), gradient(layer, x, dy), layer.parameter_gradients(x, dy)["W"]]
     finally:
         conv.CHUNK_ROWS = usual
     for name, a, b in zip(("forward", "gradient", "dW"), came, expected):
@@ -69,7 +72,7 @@ def test_a_convolution_goes_back_the_same_way_be_the_image_large_or_its_kernel(i
     dy = strategies.grid(rng, layer.forward(x).shape, "float64")
     ours, x_ours, dy_ours = on(xp, layer, x, dy)
     assert (dy.size < layer.W.size) == (side == 3), "each of the two ways is to be walked"
-    assert_same(ours.gradient(x_ours, dy_ours), oracles.gradient(layer, x, dy))
+    assert_same(gradient(ours, x_ours, dy_ours), oracles.gradient(layer, x, dy))
 
 
 @given(strategies.max_pools())
@@ -79,15 +82,15 @@ def test_max_pooling_takes_the_largest_of_each_window_and_returns_to_the_first_o
     ours, x_ours = on(xp, layer, x)
     assert_same(ours.forward(x_ours), expected, repr(layer))
     dy = strategies.grid(rng, expected.shape, x.dtype)
-    for verb in ("gradient", "deconvnet", "guided_backprop", "lrp"):
-        dx = getattr(ours, verb)(x_ours, xp.asarray(dy))
-        assert_same(dx, oracles.winner_takes_all(layer, x, dy), verb)
+    for backward in (gradient, deconvnet, guided_backprop, relevance):
+        dx = backward(ours, x_ours, xp.asarray(dy))
+        assert_same(dx, oracles.winner_takes_all(layer, x, dy), backward.__name__)
         assert dx.dtype == x.dtype
 
 
 def test_of_equal_pixels_the_first_wins():
     x = np.zeros((1, 2, 4, 1))
-    received = MaxPool2d(2).gradient(x, np.array([5.0, 7.0]).reshape(1, 1, 2, 1))
+    received = gradient(MaxPool2d(2), x, np.array([5.0, 7.0]).reshape(1, 1, 2, 1))
     assert received[0, :, :, 0].tolist() == [[5, 0, 7, 0], [0, 0, 0, 0]]
 
 
@@ -95,7 +98,7 @@ def test_max_pooling_never_takes_a_padded_pixel_even_if_all_others_are_negative(
     x = np.full((1, 3, 3, 1), -4.0)
     pool = MaxPool2d(2, stride=2, padding=((1, 0), (1, 0)))
     assert pool.forward(x).ravel().tolist() == [-4] * 4
-    assert pool.gradient(x, np.ones((1, 2, 2, 1))).sum() == 4
+    assert gradient(pool, x, np.ones((1, 2, 2, 1))).sum() == 4
 
 
 @pytest.mark.parametrize("pixels, window, stride, expected", [
@@ -176,24 +179,25 @@ def test_relu_forwards_positive_numbers_and_sends_back_what_each_method_asks():
     """All four cases of the signs of input and signal in one square."""
     x, signal = np.array([[-2.0, 2], [2, -2]]), np.array([[-1.0, -1], [1, 1]])
     assert ReLU().forward(x).tolist() == [[0, 2], [2, 0]]
-    assert ReLU().gradient(x, signal).tolist() == [[0, -1], [1, 0]]
-    assert ReLU().deconvnet(x, signal).tolist() == [[0, 0], [1, 1]]
-    assert ReLU().guided_backprop(x, signal).tolist() == [[0, 0], [1, 0]]
-    assert ReLU().lrp(x, signal).tolist() == signal.tolist()
-    assert ReLU().gradient(np.zeros((1, 1)), np.ones((1, 1))).item() == 0, "the derivative at 0 is 0"
+    assert gradient(ReLU(), x, signal).tolist() == [[0, -1], [1, 0]]
+    assert deconvnet(ReLU(), x, signal).tolist() == [[0, 0], [1, 1]]
+    assert guided_backprop(ReLU(), x, signal).tolist() == [[0, 0], [1, 0]]
+    assert relevance(ReLU(), x, signal).tolist() == signal.tolist()
+    assert gradient(ReLU(), np.zeros((1, 1)), np.ones((1, 1))).item() == 0, "the derivative at 0 is 0"
 
 
-@pytest.mark.parametrize("layer, f, slope", [
+@pytest.mark.parametrize("layer, f, derivative", [
     (Sigmoid(), lambda x: 1 / (1 + np.exp(-x)), lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2),
     (Tanh(), lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)), lambda x: 1 / np.cosh(x) ** 2),
     (Softplus(), lambda x: np.log(1 + np.exp(x)), lambda x: 1 / (1 + np.exp(-x)))])
-def test_smooth_activations_follow_their_formula_and_do_not_overflow(layer, f, slope):
+def test_smooth_activations_follow_their_formula_and_do_not_overflow(layer, f, derivative):
     x = np.linspace(-8, 8, 33)[None]
     assert_same(layer.forward(x), f(x), "forward")
-    assert_same(layer.slope(x), slope(x), "slope")
+    assert_same(layer.derivative(x, layer.forward(x)), derivative(x), "derivative")
     extreme = np.array([[-1e4, 1e4]], dtype=np.float32)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        y, dy = layer.forward(extreme), layer.slope(extreme)
+        y = layer.forward(extreme)
+        dy = layer.derivative(extreme, y)
     assert y.dtype == dy.dtype == np.float32 and np.isfinite(y).all() and np.isfinite(dy).all()
     upper = {Sigmoid: 1, Tanh: 1, Softplus: 1e4}[type(layer)]
     assert y.tolist() == [[-1 if isinstance(layer, Tanh) else 0, upper]]
@@ -203,18 +207,18 @@ def test_flatten_lays_out_rows_then_columns_then_channels_and_back():
     x = np.arange(12.0).reshape(1, 2, 3, 2)
     y = Flatten().forward(x)
     assert y.tolist() == [list(range(12))]
-    for verb in ("gradient", "deconvnet", "guided_backprop", "lrp"):
-        assert np.array_equal(getattr(Flatten(), verb)(x, y), x)
-    assert np.array_equal(Flatten().deeplift(x, 0 * x, y), x)
+    for backward in (gradient, deconvnet, guided_backprop, relevance):
+        assert np.array_equal(backward(Flatten(), x, y), x)
+    assert np.array_equal(deeplift(Flatten(), x, 0 * x, y), x)
 
 
 def test_dropout_does_nothing_when_explaining():
     x = np.ones((2, 3))
     layer = Dropout(0.9)
     assert layer.forward(x) is x
-    for verb in ("gradient", "deconvnet", "guided_backprop", "lrp"):
-        assert getattr(layer, verb)(x, 2 * x).tolist() == (2 * x).tolist()
-    assert layer.deeplift(x, 0 * x, 2 * x).tolist() == (2 * x).tolist()
+    for backward in (gradient, deconvnet, guided_backprop, relevance):
+        assert backward(layer, x, 2 * x).tolist() == (2 * x).tolist()
+    assert deeplift(layer, x, 0 * x, 2 * x).tolist() == (2 * x).tolist()
 
 
 def test_dropout_in_training_drops_the_share_it_should_and_scales_the_rest():
@@ -223,7 +227,7 @@ def test_dropout_in_training_drops_the_share_it_should_and_scales_the_rest():
     y = layer.forward(x)
     assert y.dtype == np.float32 and set(np.unique(y)) == {0.0, np.float32(1 / 0.75)}
     assert abs((y == 0).mean() - 0.25) < 0.02, (y == 0).mean()
-    assert np.array_equal(layer.gradient(x, x), y), "the same units are shut on the way back"
+    assert np.array_equal(gradient(layer, x, x), y), "the same units are shut on the way back"
 
 
 @given(st.sampled_from([Conv2d(np.arange(18.0).reshape(3, 3, 1, 2)), Conv2d(np.arange(54.0).reshape(3, 3, 6, 1)),
@@ -235,17 +239,40 @@ def test_the_layout_of_an_image_in_memory_does_not_matter(layer, seed):
     for view in (x, x[:, ::-1, ::-1], x[:, ::2, ::2], np.broadcast_to(x[:1], x.shape)):
         y = layer.forward(view.copy())
         assert_same(layer.forward(view), y)
-        assert_same(layer.gradient(view, y), layer.gradient(view.copy(), y))
+        assert_same(gradient(layer, view, y), gradient(layer, view.copy(), y))
 
 
-def test_a_missing_verb_is_named():
+def test_a_missing_method_is_named():
     class Odd(Layer):
         pass
 
-    for verb, arguments in {"forward": 1, "gradient": 2, "deconvnet": 2, "guided_backprop": 2, "lrp": 2,
-                            "deeplift": 3}.items():
-        with pytest.raises(NotImplementedError, match=f"Odd.{verb}"):
-            getattr(Odd(), verb)(*[np.ones((1, 1))] * arguments)
+    for method, arguments in {"forward": 1, "gradient": 3, "deeplift": 5}.items():
+        with pytest.raises(NotImplementedError, match=f"Odd has no {method}; write"):
+            getattr(Odd(), method)(*[np.ones((1, 1))] * arguments)
+    with pytest.raises(ValueError, match="layer 0 is Odd.*needs a rule"):
+        relevance(Odd(), np.ones((1, 1)), np.ones((1, 1)))
+
+
+def test_forward_and_gradient_are_enough_where_they_would_do():
+    class Square:
+        def forward(self, x):
+            return x ** 2
+
+        def gradient(self, x, y, dy):
+            return 2 * x * dy
+
+    class Derived(Square, Layer):
+        rule = staticmethod(pass_on)
+
+    x = np.array([[1.0, -2.0]])
+    bare, derived = Network([Square(), Dense(np.ones((2, 2)))]), Network([Derived(), Dense(np.ones((2, 2)))])
+    assert attribution.gradient(bare, x, 0).tolist() == [[2, -4]]
+    assert attribution.integrated_gradients(bare, x, 0).sum() == pytest.approx(5)
+    assert "Square" in bare.describe(x=x) and bare.astype("float32").forward(x).tolist() == [[5, 5]]
+    with pytest.raises(ValueError, match="layer 0 is .*Square.*which has no method deconvnet; derive its class from"):
+        passes.deconvnet(bare, x)
+    assert passes.deconvnet(derived, x, 0)[0].tolist() == passes.guided_backprop(derived, x, 0)[0].tolist() == [[2, -4]]
+    assert passes.lrp(derived, x, 0)[0].sum() == pytest.approx(5, rel=1e-6)
 
 
 def test_a_channel_scale_multiplies_channels():

@@ -7,6 +7,7 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import grid
+from helpers import apply
 
 from minixnn import plot
 from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Elementwise, Flatten, GlobalAvgPool, Layer,
@@ -16,6 +17,7 @@ from minixnn.network import Network
 from minixnn.passes import deep_taylor as deep_taylor_pass
 from minixnn.passes import lrp as lrp_pass
 from minixnn.rules import composites, deep_taylor, lrp
+from minixnn.rules.composites import rules_for
 from minixnn.ledger.accounts import ACCOUNTS, Withheld, account_of
 
 ANY_X = [lrp.epsilon, partial(lrp.epsilon, epsilon=0), partial(lrp.epsilon, epsilon=0.5), lrp.gamma_signed,
@@ -27,7 +29,8 @@ NOT_NEGATIVE = [lrp.gamma, partial(lrp.gamma, gamma=0.5), deep_taylor.z_plus]
 
 
 def row_of(layer, x, R, rule):
-    return balance(0, layer, x, R, layer.lrp(x, R, rule), rule, account_of(layer, rule))
+    y, (rule,) = layer.forward(x), rules_for([layer], [rule])
+    return balance(0, layer, x, y, R, apply(rule, layer, x, R), rule, account_of(layer, rule))
 
 
 def assert_adds_up(row):
@@ -181,17 +184,16 @@ def test_a_window_that_sees_only_padding_loses_its_relevance():
 
 # ------------------------------------------------------------------------------- can the residual see an error?
 
-BROKEN = {"too little": (lambda layer, x, R: 0.999999 * lrp.epsilon(layer, x, R), lrp.epsilon),
-          "another stabiliser": (lambda layer, x, R: lrp.epsilon(layer, x, R, epsilon=1e-5), lrp.epsilon),
-          "bias not in the denominator": (lambda layer, x, R: lrp.epsilon(layer.with_weights(layer.W, None), x, R),
-                                          lrp.epsilon),
-          "weights split, not products": (lambda layer, x, R: lrp.epsilon(
-              layer.with_weights(np.maximum(layer.W, 0), np.maximum(layer.b, 0)), x, R, epsilon=0),
-              composites.alpha1_beta0),
-          "alpha without beta": (lambda layer, x, R: 2 * composites.alpha1_beta0(layer, x, R), lrp.alpha_beta),
-          "gamma on the weights alone": (lambda layer, x, R: lrp.epsilon(
-              layer.with_weights(layer.W + 0.25 * np.maximum(layer.W, 0), layer.b), x, R, epsilon=0),
-              lrp.gamma_signed)}
+BROKEN = {"too little": (lambda layer, x, y, R: 0.999999 * lrp.epsilon(layer, x, y, R), lrp.epsilon),
+          "another stabiliser": (lambda layer, x, y, R: lrp.epsilon(layer, x, y, R, epsilon=1e-5), lrp.epsilon),
+          "bias not in the denominator": (lambda layer, x, y, R: lrp.epsilon(layer, x, y - layer.b, R), lrp.epsilon),
+          "weights split, not products": (lambda layer, x, y, R: apply(
+              partial(lrp.epsilon, epsilon=0), layer.with_weights(np.maximum(layer.W, 0), np.maximum(layer.b, 0)), x,
+              R), composites.alpha1_beta0),
+          "alpha without beta": (lambda layer, x, y, R: 2 * composites.alpha1_beta0(layer, x, y, R), lrp.alpha_beta),
+          "gamma on the weights alone": (lambda layer, x, y, R: apply(
+              partial(lrp.epsilon, epsilon=0), layer.with_weights(layer.W + 0.25 * np.maximum(layer.W, 0), layer.b), x,
+              R), lrp.gamma_signed)}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -199,7 +201,8 @@ def test_the_residual_shows_that_a_rule_is_wrong(name):
     broken, says_it_is = BROKEN[name]
     rng = np.random.default_rng(3)
     layer, x, R = Dense(rng.normal(size=(6, 5)), rng.normal(size=5)), rng.normal(size=(3, 6)), rng.normal(size=(3, 5))
-    row = balance(0, layer, x, R, broken(layer, x, R), says_it_is, account_of(layer, says_it_is))
+    y, account = layer.forward(x), account_of(layer, says_it_is)
+    row = balance(0, layer, x, y, R, broken(layer, x, y, R), says_it_is, account)
     assert (abs(row.residual) > 1e-9 * row.moved).all(), row.residual
 
 
@@ -219,8 +222,8 @@ def test_an_account_has_the_knobs_of_its_rule_and_their_defaults():
 
 # ------------------------------------------------------------------------------- rules and layers of a user's own
 
-def halving(layer, x, R):
-    return lrp.epsilon(layer, x, R, epsilon=0) / 2
+def halving(layer, x, y, R):
+    return lrp.epsilon(layer, x, y, R, epsilon=0) / 2
 
 
 def test_what_an_unknown_rule_withholds_is_unexplained_and_the_rest_of_the_table_stays():
@@ -239,7 +242,7 @@ def test_what_an_unknown_rule_withholds_is_unexplained_and_the_rest_of_the_table
 def test_an_account_can_be_handed_over_for_a_rule_of_ones_own():
     rng = np.random.default_rng(1)
     net, x = small_net(rng, biased=False), images(rng)
-    book = ledger(net, x, rules=halving, accounts={halving: lambda layer, x, R: Withheld(lost=R / 2)}, quiet=True)
+    book = ledger(net, x, rules=halving, accounts={halving: lambda layer, x, y, R: Withheld(lost=R / 2)}, quiet=True)
     assert not any(row.unexplained for row in book.rows)
     assert book.largest_residual < 1e-10
     assert halving not in ACCOUNTS
@@ -250,23 +253,22 @@ def test_a_layer_of_ones_own_is_unexplained_only_if_it_withholds_in_its_own_way(
         def forward(self, x):
             return x ** 2
 
+    def leak(layer, x, y, R):
+        return 0.25 * R
+
     class Leaking(Layer):
+        rule = staticmethod(leak)
+
         def forward(self, x):
             return x
 
-        def lrp(self, x, R, rule=None):
-            return 0.25 * R
+        def gradient(self, x, y, dy):
+            return dy
 
-    class Twice(Dense):
-        def lrp(self, x, R, rule=None):
-            return 2 * rule(self, x, R)
-
-    net = Network([Twice(np.eye(3)), Square(), Leaking(), Dense(np.ones((3, 2)))])
-    book = ledger(net, np.array([[1.0, 2.0, 3.0]]), rules=[lrp.flat, None, None, lrp.flat])
-    twice, square, leaking, dense = book.rows
+    net = Network([Square(), Leaking(), Dense(np.ones((3, 2)))])
+    square, leaking, dense = ledger(net, np.array([[1.0, 2.0, 3.0]]), rules=[None, None, lrp.flat]).rows
     assert (square.unexplained, square.residual) == (dense.unexplained, dense.residual) == (0, 0)
     assert (leaking.unexplained, leaking.residual) == (0.75 * 14, 0)
-    assert (twice.unexplained, twice.residual) == (-twice.relevance_out, 0)
 
 
 # ---------------------------------------------------------------------------------- batches, passes, what is shown

@@ -14,8 +14,9 @@ import pytest
 
 from minixnn import Network
 from minixnn import layers as kinds
-from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten,
-                            GlobalAvgPool, MaxPool2d, ReLU, Residual, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
+from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Concat, Conv2d, Dense, Dropout,
+                            Flatten, GlobalAvgPool, MaxPool2d, Product, ReLU, Residual, Sigmoid, Softplus, Sum,
+                            SumPool2d, Tanh, Unflatten)
 from minixnn.rules import composites, lrp
 
 
@@ -29,6 +30,8 @@ def every_layer(dtype="float32"):
         AvgPool2d(3, 2, 1, count_padding=True), SumPool2d(2, 1, "same"), Conv2d.random(1, 4, 5, rng, bias=False),
         Tanh(), Flatten(), Dropout(0.3), Dense.random(4 * 3 * 5, 12, rng), Sigmoid(), Unflatten((2, 2, 3)),
         Residual([Conv2d.random(3, 3, 3, rng), ReLU(), Residual([Tanh()])], [ChannelScale(rng.normal(size=3))]),
+        Sum([[Tanh()], [], [Conv2d.random(1, 3, 3, rng)]], epsilon=0.5),
+        Concat([[], [Product([[ReLU()], [Sigmoid()]])]]), Conv2d.random(1, 6, 3, rng), Product([[], [Tanh()]]),
         AdaptiveAvgPool2d((3, 1)), GlobalAvgPool(), Dense.random(3, 3, rng, bias=False)]).astype(dtype)
 
 
@@ -104,7 +107,7 @@ def test_a_network_without_layers_is_refused():
 
 
 def test_the_network_of_these_tests_has_every_kind_of_layer():
-    families = {"Affine", "Elementwise", "Layer"}
+    families = {"Affine", "Block", "Chain", "Elementwise", "Layer"}
     assert {type(layer).__name__ for layer in every_layer().layers} == set(kinds.__all__) - families
 
 

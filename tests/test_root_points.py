@@ -7,6 +7,7 @@ import small_networks
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from helpers import apply
 
 from minixnn.layers import Conv2d, Dense
 from minixnn.rules import deep_taylor, lrp, root_points
@@ -57,7 +58,7 @@ def test_the_expansion_at_the_roots_is_the_rule(rule, least, most, case):
     R = root_points.expansion(layer, x, rule)
     np.testing.assert_allclose(R, layer.W * (x[:, :, None] - root_points.root_points(layer, x, rule)), atol=1e-14)
     np.testing.assert_allclose(R.sum(axis=1), f, atol=1e-10)
-    np.testing.assert_allclose(R.sum(axis=2), rule(layer, x, f), atol=1e-10)
+    np.testing.assert_allclose(R.sum(axis=2), apply(rule, layer, x, f), atol=1e-10)
 
 
 @given(neurons())

@@ -8,6 +8,7 @@ import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_layers import assert_same, host, on
+from helpers import apply, gradient, relevance
 
 from minixnn.arrays import positive, stabilize
 from minixnn.layers import AvgPool2d, Conv2d, Dense, GlobalAvgPool, MaxPool2d, SumPool2d
@@ -54,7 +55,7 @@ def test_a_rule_is_the_double_sum_of_its_paper(xp, name, data):
     layer, x, rng = data.draw(strategies.cases(least=least))
     R = strategies.grid(rng, oracles.forward(layer, x).shape, x.dtype)
     ours, x_ours, R_ours = on(xp, layer, x, R)
-    R_x = ours.lrp(x_ours, R_ours, rule)
+    R_x = relevance(ours, x_ours, R_ours, rule)
     assert R_x.dtype == x.dtype
     assert_relevance(R_x, oracles.relevance(layer, x, R, formula), f"{name} of {layer!r}")
 
@@ -76,7 +77,7 @@ X, ONES = np.array([[1.0, -1.0, 2.0]]), np.array([[1.0, 1.0]])
     (partial(dt.z_box, low=-3, high=3), [.316770, .316770, 1.366460], 2),
 ], ids=lambda v: getattr(getattr(v, "func", v), "__name__", ""))
 def test_the_table_of_conventions_is_reproduced(rule, expected, total):
-    R = rule(LAYER, X, ONES)
+    R = apply(rule, LAYER, X, ONES)
     assert R[0] == pytest.approx(expected, abs=1e-6), (R[0], expected)
     assert R.sum() == pytest.approx(total, abs=1e-6), (R.sum(), total)
 
@@ -84,9 +85,9 @@ def test_the_table_of_conventions_is_reproduced(rule, expected, total):
 def test_the_table_of_conventions_is_reproduced_for_gamma_whose_domain_it_leaves():
     """x has a negative entry, so the rule refuses; the formula is that of LRP-0 on the boosted layer."""
     with pytest.raises(ValueError, match="gamma_signed"):
-        lrp.gamma(LAYER, X, ONES)
+        apply(lrp.gamma, LAYER, X, ONES)
     boosted = LAYER.with_weights(LAYER.W + .25 * np.maximum(LAYER.W, 0), LAYER.b + .25 * np.maximum(LAYER.b, 0))
-    assert lrp.epsilon(boosted, X, ONES, epsilon=0)[0] == pytest.approx([-.068182, -.238636, 2.340909], abs=1e-6)
+    assert apply(lrp.epsilon, boosted, X, ONES, epsilon=0)[0] == pytest.approx([-.068182, -.238636, 2.340909], abs=1e-6)
 
 
 # --- identities --------------------------------------------------------------------------------------------------
@@ -96,8 +97,8 @@ def test_lrp_0_started_at_the_output_is_gradient_times_input(case):
     """R_k = z_k gives s = 1 wherever z_k is not 0."""
     layer, x, _ = case
     z = layer.forward(x)
-    came = lrp.epsilon(layer, x, z, epsilon=0)
-    assert_same(came, x * layer.gradient(x, (z != 0).astype(z.dtype)), repr(layer))
+    came = apply(lrp.epsilon, layer, x, z, epsilon=0)
+    assert_same(came, x * gradient(layer, x, (z != 0).astype(z.dtype)), repr(layer))
 
 
 @given(strategies.cases(dtype="float64", least=0))
@@ -105,11 +106,12 @@ def test_gamma_of_zero_is_lrp_0_and_signed_gamma_agrees_where_outputs_are_not_ne
     layer, x, rng = case
     z = layer.forward(x)
     R = strategies.grid(rng, z.shape, x.dtype)
-    expected = lrp.epsilon(layer, x, R, epsilon=0)
-    assert_relevance(lrp.gamma(layer, x, R, gamma=0), expected, "gamma = 0")
-    assert_relevance(lrp.gamma_signed(layer, x, R, gamma=0), expected, "gamma_signed = 0")
+    expected = apply(lrp.epsilon, layer, x, R, epsilon=0)
+    assert_relevance(apply(lrp.gamma, layer, x, R, gamma=0), expected, "gamma = 0")
+    assert_relevance(apply(lrp.gamma_signed, layer, x, R, gamma=0), expected, "gamma_signed = 0")
     R *= z >= 0
-    assert_relevance(lrp.gamma_signed(layer, x, R, gamma=.5), lrp.gamma(layer, x, R, gamma=.5), "gamma_signed")
+    plain = apply(lrp.gamma, layer, x, R, gamma=.5)
+    assert_relevance(apply(lrp.gamma_signed, layer, x, R, gamma=.5), plain, "gamma_signed")
 
 
 @given(strategies.cases(dtype="float64"))
@@ -119,8 +121,8 @@ def test_a_huge_gamma_is_alpha1_beta0_where_something_is_positive(case):
     x = abs(x) + 0.25
     excited = layer.with_weights(positive(layer.W), positive(layer.b)).forward(x)
     R = strategies.grid(rng, excited.shape, x.dtype) * (excited > 0)
-    came = lrp.gamma(layer, x, R, gamma=1e9)
-    assert came == pytest.approx(lrp.alpha_beta(layer, x, R, alpha=1, beta=0), rel=1e-5, abs=1e-5)
+    came = apply(lrp.gamma, layer, x, R, gamma=1e9)
+    assert came == pytest.approx(apply(lrp.alpha_beta, layer, x, R, alpha=1, beta=0), rel=1e-5, abs=1e-5)
 
 
 @given(strategies.cases(dtype="float64"))
@@ -128,7 +130,7 @@ def test_z_box_without_a_box_is_lrp_0_without_bias(case):
     layer, x, rng = case
     R = strategies.grid(rng, layer.forward(x).shape, x.dtype)
     unbiased = layer.with_weights(layer.W, None)
-    assert_relevance(dt.z_box(layer, x, R, 0, 0), lrp.epsilon(unbiased, x, R, epsilon=0), repr(layer))
+    assert_relevance(apply(dt.z_box, layer, x, R, 0, 0), apply(lrp.epsilon, unbiased, x, R, epsilon=0), repr(layer))
 
 
 @given(strategies.cases(dtype="float64", least=0), st.sampled_from([dt.z_plus, dt.w_square, lrp.flat, "z_box"]))
@@ -145,7 +147,7 @@ def test_a_rule_without_bias_conserves_relevance_output_by_output(case, rule):
         for k, inputs in enumerate(links):
             if inputs and sum(formula([(image[j], w) for j, w in inputs], b[k])) != 0:
                 held += float(relevances[k])
-    total = rule(layer, x, R).sum()
+    total = apply(rule, layer, x, R).sum()
     assert total == pytest.approx(held, rel=1e-9, abs=1e-9), f"{layer!r}: arrived {total}, started {held}"
 
 
@@ -158,9 +160,9 @@ def test_relevance_scales_with_what_started_and_not_with_the_weights(case, facto
         if "epsilon" in name:                       # the stabiliser has a scale of its own
             continue
         here = abs(x) if least == 0 else x
-        expected = rule(layer, here, R)
-        assert_relevance(rule(layer, here, factor * R), factor * expected, f"{name}, {factor} R")
-        assert_relevance(rule(scaled, here, R), expected, f"{name}, {factor} W and b")
+        expected = apply(rule, layer, here, R)
+        assert_relevance(apply(rule, layer, here, factor * R), factor * expected, f"{name}, {factor} R")
+        assert_relevance(apply(rule, scaled, here, R), expected, f"{name}, {factor} W and b")
 
 
 @given(strategies.cases(kinds=(strategies.dense,), dtype="float64"))
@@ -171,7 +173,8 @@ def test_the_order_of_inputs_and_outputs_does_not_matter(case):
     mixed = Dense(layer.W[inputs][:, outputs], None if layer.b is None else layer.b[outputs])
     for name, (rule, _, least) in FORMULAS.items():
         here = abs(x) if least == 0 else x
-        assert_relevance(rule(mixed, here[:, inputs], R[:, outputs]), rule(layer, here, R)[:, inputs], name)
+        came, expected = apply(rule, mixed, here[:, inputs], R[:, outputs]), apply(rule, layer, here, R)[:, inputs]
+    assert_relevance(came, expected, name)
 
 
 @settings(max_examples=30)
@@ -184,7 +187,8 @@ def test_a_shifted_image_has_a_shifted_explanation(seed):
     x[:, 3:6, 3:6] = strategies.grid(rng, (3, 3, 1), "float64", least=0)
     R[:, 3:6, 3:6] = strategies.grid(rng, (3, 3, 2), "float64")
     for name, (rule, _, _) in FORMULAS.items():
-        here, there = rule(layer, x, R), rule(layer, np.roll(x, (2, 3), (1, 2)), np.roll(R, (2, 3), (1, 2)))
+        here = apply(rule, layer, x, R)
+        there = apply(rule, layer, np.roll(x, (2, 3), (1, 2)), np.roll(R, (2, 3), (1, 2)))
         assert_relevance(there, np.roll(here, (2, 3), (1, 2)), name)
 
 
@@ -192,12 +196,13 @@ def test_a_shifted_image_has_a_shifted_explanation(seed):
 def test_proportional_max_pooling_is_average_pooling_and_both_are_the_share_of_the_sum(case):
     layer, x, rng = case
     R = strategies.grid(rng, layer.forward(x).shape, x.dtype)
-    came = layer.lrp(x, R, lrp.proportional)
+    came = relevance(layer, x, R, lrp.proportional)
     average = AvgPool2d(layer.size, layer.stride, layer.padding)
     assert_relevance(came, oracles.relevance(average, x, R, oracles.epsilon), repr(layer))
-    assert_relevance(average.lrp(x, R, partial(lrp.epsilon, epsilon=0)), came, "average pooling")
-    assert_relevance(average.lrp(x, R, lrp.proportional), came, "proportional of an average pool")
-    assert_relevance(SumPool2d(layer.size, layer.stride, layer.padding).lrp(x, R, lrp.proportional), came, "sum pool")
+    assert_relevance(relevance(average, x, R, partial(lrp.epsilon, epsilon=0)), came, "average pooling")
+    assert_relevance(relevance(average, x, R, lrp.proportional), came, "proportional of an average pool")
+    total = SumPool2d(layer.size, layer.stride, layer.padding)
+    assert_relevance(relevance(total, x, R, lrp.proportional), came, "sum pool")
 
 
 @given(strategies.cases(kinds=(strategies.conv, strategies.pool, strategies.global_pool), dtype="float64"))
@@ -205,7 +210,7 @@ def test_flat_does_not_count_padding(case):
     """Every output is shared equally by the real pixels it sees, so ones come from every R = 1 they touch."""
     layer, x, _ = case
     links, _ = oracles.connections(layer, x.shape[1:])
-    R_x = lrp.flat(layer, x, np.ones(layer.forward(x).shape))
+    R_x = apply(lrp.flat, layer, x, np.ones(layer.forward(x).shape))
     seen = sum(bool(window) for window in links) * len(x)
     assert R_x.sum() == pytest.approx(seen), f"{layer!r}: arrived {R_x.sum()}, outputs that see a pixel: {seen}"
 
@@ -219,14 +224,14 @@ def test_the_box_may_differ_by_channel_or_pixel_and_leaves_float32_as_it_is(boun
     low, high = (np.broadcast_to(np.asarray(bound, "float32"), (4, 5, 3)) for bound in bounds)
     x = (low + rng.random((2, 4, 5, 3)) * (high - low)).astype("float32")
     R = rng.normal(size=(2, 4, 5, 2)).astype("float32")
-    came = dt.z_box(layer, x, R, *bounds)
+    came = apply(dt.z_box, layer, x, R, *bounds)
     assert came.dtype == np.float32
 
     wide = layer.map_arrays(lambda a: a.astype("float64"))
     lowest, highest = (layer.with_weights(part(layer.W, 0), None) for part in (np.maximum, np.minimum))
     z = wide.with_weights(wide.W, None).forward(x) - lowest.forward(low[None]) - highest.forward(high[None])
     s = R / z
-    expected = x * wide.gradient(x, s) - low * lowest.gradient(x, s) - high * highest.gradient(x, s)
+    expected = x * gradient(wide, x, s) - low * gradient(lowest, x, s) - high * gradient(highest, x, s)
     assert_relevance(came, expected, "z_box")
     assert came.sum() == pytest.approx(R.sum(), rel=1e-3)
 
@@ -235,7 +240,7 @@ def test_a_sum_of_zero_takes_the_positive_sign_in_the_stabiliser():
     layer = Dense(np.array([[1.0], [-1.0]]))
     for zero in (np.array([[1.0, 1.0]]), np.array([[-1.0, -1.0]])):
         x = zero * 1.0
-        R = lrp.epsilon(layer, x, np.array([[2.0]]), epsilon=0.5)
+        R = apply(lrp.epsilon, layer, x, np.array([[2.0]]), epsilon=0.5)
         assert R.tolist() == [[4 * x[0, 0], -4 * x[0, 1]]], R
 
 
@@ -252,41 +257,41 @@ def test_a_neuron_that_nothing_adds_up_to_gives_no_nan(name):
     for layer, shape in ((Dense(np.array([[-1.0, 1, 0]] * 2)), (1, 2)), (Conv2d(np.ones((3, 3, 1, 1))), (1, 4, 4, 1)),
                          (GlobalAvgPool(), (1, 2, 2, 1))):
         for x in (np.zeros(shape), np.ones(shape)):
-            R = rule(layer, x, np.ones(layer.forward(x).shape))
+            R = apply(rule, layer, x, np.ones(layer.forward(x).shape))
             assert np.isfinite(R).all(), (name, layer, R)
 
 
 @pytest.mark.parametrize("alpha, beta", [(2, 2), (1, 1), (0, -1), (0.5, 0), (1, -0.5)])
 def test_alpha_minus_beta_must_be_one(alpha, beta):
     with pytest.raises(ValueError, match="alpha - beta = 1"):
-        lrp.alpha_beta(LAYER, X, ONES, alpha=alpha, beta=beta)
+        apply(lrp.alpha_beta, LAYER, X, ONES, alpha=alpha, beta=beta)
 
 
 @pytest.mark.parametrize("rule, hint", [(dt.z_plus, "z_box"), (lrp.gamma, "gamma_signed")])
 def test_a_negative_input_is_refused_with_the_rule_to_use_instead(rule, hint):
     with pytest.raises(ValueError, match=f"negative inputs.*{hint}"):
-        rule(LAYER, X, ONES)
+        apply(rule, LAYER, X, ONES)
 
 
 @pytest.mark.parametrize("low, high", [(-3, 1.9), (-0.9, 3), (np.array([-3, -3, 2.1]), 3), (0, 1e-9)])
 def test_pixels_outside_the_box_are_refused(low, high):
     with pytest.raises(ValueError, match="outside.*bounds that hold for every possible image"):
-        dt.z_box(LAYER, X, ONES, low, high)
+        apply(dt.z_box, LAYER, X, ONES, low, high)
 
 
 def test_an_affine_layer_asks_for_a_rule_and_others_do_not():
     with pytest.raises(ValueError, match="Dense.*needs a rule.*epsilon"):
-        LAYER.lrp(X, ONES)
+        relevance(LAYER, X, ONES)
     x = np.array([[[[1.0], [3.0]]]])
-    assert MaxPool2d((1, 2)).lrp(x, np.array([[[[5.0]]]])).ravel().tolist() == [0, 5]
+    assert relevance(MaxPool2d((1, 2)), x, np.array([[[[5.0]]]])).ravel().tolist() == [0, 5]
 
 
 def test_a_rule_of_ones_own_needs_three_lines():
     """Only forward, gradient and with_weights are asked for, so that a new rule works on every affine layer."""
-    def twice(layer, x, R):
+    def twice(layer, x, y, R):
         assert isinstance(layer.with_weights(layer.W, None), type(layer))
-        return 2 * x * layer.gradient(x, R / layer.forward(x))
+        return 2 * x * layer.gradient(x, y, R / layer.forward(x))
 
     for layer, x in ((LAYER, X), (Conv2d(np.ones((2, 2, 1, 1))), np.ones((1, 3, 3, 1)))):
         R = np.ones(layer.forward(x).shape)
-        assert_same(layer.lrp(x, R, twice), 2 * lrp.epsilon(layer, x, R, epsilon=0))
+        assert_same(relevance(layer, x, R, twice), 2 * apply(lrp.epsilon, layer, x, R, epsilon=0))

@@ -1,6 +1,7 @@
 """Do prototypes maximise what they claim to? Does another network recognise the ones that the generator draws?"""
 import numpy as np
 import pytest
+from helpers import deconvnet, deeplift, gradient, guided_backprop, relevance
 
 from minixnn import Dense, Flatten, Network, ReLU, Unflatten, datasets, models, passes, synthesis
 from minixnn.synthesis import generator
@@ -13,7 +14,7 @@ LINEAR = Network([Flatten(), Dense(W)])
 SHAPE = (2, 3, 1)
 SMALL = Network([Flatten(), Dense(RNG(2).normal(size=(6, 8)), RNG(3).normal(size=8)), ReLU(),
                  Dense(RNG(4).normal(size=(8, 3)), RNG(5).normal(size=3))])
-LONG = {"steps": 3000, "rate": 0.05}                    # enough to arrive
+LONG = {"steps": 3000, "learning_rate": 0.05}                    # enough to arrive
 
 
 def shipped(name):
@@ -323,9 +324,9 @@ def test_unflatten_undoes_flatten_in_every_verb():
     x, y = RNG(0).normal(size=(2, 6)), RNG(1).normal(size=(2, *SHAPE))
     layer = Unflatten(SHAPE)
     assert (Flatten().forward(layer.forward(x)) == x).all()
-    for back in (layer.gradient, layer.deconvnet, layer.guided_backprop, layer.lrp):
-        assert (back(x, y) == y.reshape(2, 6)).all()
-    assert (layer.deeplift(x, 0 * x, y) == y.reshape(2, 6)).all()
+    for back in (gradient, deconvnet, guided_backprop, relevance):
+        assert (back(layer, x, y) == y.reshape(2, 6)).all()
+    assert (deeplift(layer, x, 0 * x, y) == y.reshape(2, 6)).all()
     assert repr(layer) == "Unflatten(shape=(2, 3, 1))"
 
 

@@ -47,7 +47,7 @@ def test_labels_that_are_no_classes_are_refused(labels, sentence):
 # --- optimisers, two steps by hand --------------------------------------------------------------------------------
 
 def test_sgd_steps_are_those_of_the_formula():
-    p, optimizer = np.array([1.0, -2.0]), SGD(rate=0.1, momentum=0.5)
+    p, optimizer = np.array([1.0, -2.0]), SGD(learning_rate=0.1, momentum=0.5)
     kept = p
     optimizer.step("p", p, np.array([2.0, 4.0]))
     assert p == pytest.approx([0.8, -2.4])                              # v = (2, 4)
@@ -58,7 +58,7 @@ def test_sgd_steps_are_those_of_the_formula():
 
 def test_sgd_decay_pulls_towards_zero():
     p = np.array([1.0])
-    SGD(rate=0.1, momentum=0.9, decay=0.5).step("p", p, np.array([0.0]))
+    SGD(learning_rate=0.1, momentum=0.9, decay=0.5).step("p", p, np.array([0.0]))
     assert p == pytest.approx([0.95])
 
 
@@ -76,7 +76,7 @@ def test_adam_steps_are_those_of_algorithm_1():
 
 def test_adam_decay_is_apart_from_the_gradient():
     p = np.array([2.0])
-    Adam(rate=0.1, decay=0.5).step("p", p, np.array([0.0]))
+    Adam(learning_rate=0.1, decay=0.5).step("p", p, np.array([0.0]))
     assert p == pytest.approx([1.9])
 
 
@@ -173,13 +173,13 @@ def test_the_rate_follows_the_schedule_and_is_given_back():
 
     class Watched(SGD):
         def step(self, key, p, g):
-            rates.append(self.rate)
+            rates.append(self.learning_rate)
 
     optimizer = Watched(0.4)
     fit(Network([Flatten(), Dense(np.zeros((784, 10), "float32"))]), *data(40), epochs=2, batch_size=10, quiet=True,
         rng=np.random.default_rng(0), optimizer=optimizer)
     assert rates == pytest.approx([0.4 * cosine(n / 8) for n in range(8)])
-    assert optimizer.rate == 0.4
+    assert optimizer.learning_rate == 0.4
 
 
 def test_every_image_is_seen_once_an_epoch_in_a_new_order():
@@ -210,7 +210,7 @@ def test_images_may_be_made_anew_for_every_epoch():
 
 def test_layers_without_parameters_below_the_first_weights_are_not_gone_through():
     class Odd(ReLU):
-        def gradient(self, x, dy):
+        def gradient(self, x, y, dy):
             raise AssertionError("nobody asks for the gradient at the pixels")
 
     net = Network([Odd(), Dense(np.zeros((2, 2), "float32"))])

@@ -17,9 +17,6 @@ from minixnn.arrays import like, to_numpy
 from minixnn.batching import default_batch_size, parallel_map
 from minixnn.progress import progress
 
-ROUND = 8                   # batches between two notes of what is done
-
-
 def explain_to(path, net, images, method, target=None, batch_size=None, quiet=False, on=np, workers=-1):
     """Write the heatmaps of all `images` (N, ...) by `method` to the .npy file `path`; returns it memory-mapped.
 
@@ -50,13 +47,12 @@ def explain_to(path, net, images, method, target=None, batch_size=None, quiet=Fa
         x = on.asarray(np.asarray(images[batch], dtype=np.float32))
         targets = target if target is None or np.ndim(target) == 0 else like(x, np.asarray(target)[batch])
         return to_numpy(explain(net, x, targets))
-    rounds = [range(n, min(n + ROUND * size, N), size) for n in range(done, N, ROUND * size)]
-    for starts in progress(rounds, "explaining", quiet):
-        batches = [slice(n, min(n + size, N)) for n in starts]
-        for batch, R in zip(batches, parallel_map(explain_batch, batches, workers=workers if on is np else 1)):
-            heatmaps[batch] = R
+    batches = [slice(n, min(n + size, N)) for n in range(done, N, size)]
+    results = parallel_map(explain_batch, batches, workers=workers if on is np else 1)
+    for batch in progress(batches, "explaining", quiet):
+        heatmaps[batch] = next(results)
         heatmaps.flush()                                    # first the results, then the word that they are there
-        write(notes, json.dumps({**run, "done": batches[-1].stop}))
+        write(notes, json.dumps({**run, "done": batch.stop}))
     del heatmaps
     os.replace(part, path)
     notes.unlink(missing_ok=True)

@@ -92,6 +92,14 @@ class Residual(Sum):
             raise ValueError("Residual got an empty body, expected a list such as [Conv2d(W, b), ReLU()]")
         super().__init__([body, shortcut], epsilon, **arrays)
 
+    @property
+    def body(self):
+        return self.chains[0].layers
+
+    @property
+    def shortcut(self):
+        return self.chains[1].layers
+
     def names(self, count):
         return ["body", "shortcut"]
 

@@ -24,7 +24,7 @@ class Dense(Affine):
     def forward(self, x):
         if x.ndim < 2 or x.shape[-1] != self.W.shape[0]:
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {self.W.shape[0]} inputs on the last "
-                             "axis; images need a Flatten layer before it")
+                             "axis; for images put a Flatten layer before it")
         y = x @ self.W                          # (N, ..., I) @ (I, O) -> (N, ..., O)
         return y if self.b is None else y + self.b
 

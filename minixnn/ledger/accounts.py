@@ -89,7 +89,8 @@ def flat(layer, x, y, R):
 
 def proportional(layer, x, y, R):
     """z_k = sum_j x_j over the window"""
-    return division(R, (layer.summing() if hasattr(layer, "summing") else layer).forward(x))
+    pool = layer.summing() if hasattr(layer, "summing") else layer
+    return division(R, pool.forward(x), pool.b)
 
 
 def w_square(layer, x, y, R):

@@ -46,10 +46,14 @@ def sanity_check(method, net, images, rng, target=None, cascading=True, forget=N
     def of_batch(_, x, wanted):
         before = explain(net, x, wanted)
         after = [explain(other, x, wanted) for other in forgetful]
-        return [[rank_correlation(f(before), f(R)) for R in after] for f in (np.asarray, abs)]
+        return [[rank_correlation(f(before), f(R)) for R in after] for f in (unchanged, abs)]
     parts = map_images(of_batch, net, images, target, batch_size, workers, "sanity check", quiet)
     signed, absolute = (np.concatenate(part, axis=1) for part in zip(*parts))
     return SanityCheck(learnt, signed, absolute)
+
+
+def unchanged(R):
+    return R
 
 
 def reinitialized(layer, rng):

@@ -140,7 +140,7 @@ def _inside(block, rule, place):
         inside, share, knobs = lrp.epsilon, rule, {}
     else:
         inside, share, knobs = rule, block.rule, {"epsilon": epsilon} if isinstance(block, Sum) else {}
-    if callable(inside):
+    if callable(inside) or inside is None:
         inside = [[inside if isinstance(layer, (Affine, Block)) else None for layer in chain.layers]
                   for chain in block.chains]
     if not isinstance(inside, (list, tuple)) or len(inside) != len(block.chains) or not all(

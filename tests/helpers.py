@@ -1,0 +1,29 @@
+"""What several test files share: layers and rules called at an input x alone, where the output is only computed."""
+from minixnn.rules.composites import rules_for
+
+
+def gradient(layer, x, dy):
+    return layer.gradient(x, layer.forward(x), dy)
+
+
+def deconvnet(layer, x, dy):
+    return layer.deconvnet(x, layer.forward(x), dy)
+
+
+def guided_backprop(layer, x, dy):
+    return layer.guided_backprop(x, layer.forward(x), dy)
+
+
+def deeplift(layer, x, x_ref, m):
+    return layer.deeplift(x, layer.forward(x), x_ref, layer.forward(x_ref), m)
+
+
+def relevance(layer, x, R, rule=None):
+    """R of the output -> R of the input, under `rule` or, for None, the layer's own."""
+    rule, = rules_for([layer], [rule])
+    return rule(layer, x, layer.forward(x), R)
+
+
+def apply(rule, layer, x, R, *knobs, **named):
+    """The rule as it is, at an input x."""
+    return rule(layer, x, layer.forward(x), R, *knobs, **named)
