@@ -120,7 +120,7 @@ for name, R in suspects.items():
 
 conv = Conv2d.random(3, 4, 5, rng, bias=False, stride=2, dtype=np.float64)
 x, y = rng.normal(size=(2, 9, 7, 4)), rng.normal(size=(2, 5, 4, 5))
-left, right = (conv.forward(x) * y).sum(), (x * conv.gradient(x, y)).sum()
+left, right = (conv.forward(x) * y).sum(), (x * conv.gradient(x, conv.forward(x), y)).sum()
 print(f"\nadjoint identity of a convolution: {left:.12f} and {right:.12f}")
 
 # %%

@@ -72,7 +72,7 @@ for n in range(0, 6000, 100):
     for l in reversed(range(len(net.layers))):                              # and backwards
         layer = net.layers[l]
         steps = layer.parameter_gradients(A[l], dy)                         # {"W": dL/dW, "b": dL/db}, or empty
-        dy = layer.gradient(A[l], dy)                                       # <- STEP INTO: before W is changed
+        dy = layer.gradient(A[l], A[l + 1], dy)                             # <- STEP INTO: before W is changed
         for name, g in steps.items():
             layer.arrays()[name][...] -= 0.1 * g                            # in place
     if n % 1500 == 0:

@@ -35,9 +35,11 @@ COUNT = 1000            # images to search and to measure on
 x = np.array([[1.0, 5.0, 0.0, 2.0],
               [2.0, 3.0, 4.0, 1.0]]).reshape(1, 2, 4, 1)
 signal = np.array([7.0, 9.0]).reshape(1, 1, 2, 1)
-print("unpooled:\n", MaxPool2d(2).deconvnet(x, signal)[0, :, :, 0])         # <- STEP INTO
+y = MaxPool2d(2).forward(x)
+print("unpooled:\n", MaxPool2d(2).deconvnet(x, y, signal)[0, :, :, 0])      # <- STEP INTO
 x, signal = np.array([[-1.0, 2.0]]), np.array([[3.0, -3.0]])
-print("through a ReLU: deconvnet", ReLU().deconvnet(x, signal)[0], " gradient", ReLU().gradient(x, signal)[0] + 0.0)
+y = ReLU().forward(x)
+print("through a ReLU: deconvnet", ReLU().deconvnet(x, y, signal)[0], " gradient", ReLU().gradient(x, y, signal)[0] + 0)
 
 # %%
 # The five strongest maps of ten digits

@@ -37,15 +37,17 @@ print("z =", layer.forward(x))                              # 5.5 and 3
 def shared(layer, x, R, W, bias=None):
     """R_j = sum_k x_j W_jk R_k / (sum_j x_j W_jk + bias_k)"""
     part = layer.with_weights(W, bias)
-    s = R / stabilize(part.forward(x))
-    return x * part.gradient(x, s)
+    z = part.forward(x)
+    s = R / stabilize(z)
+    return x * part.gradient(x, z, s)
 
 
 def split(layer, x, R, bias):
     """The same for the positive products alone, z_jk+: a positive input with a positive weight, or both negative."""
     same, opposite = layer.with_weights(positive(layer.W), None), layer.with_weights(negative(layer.W), None)
-    s = R / stabilize(same.forward(positive(x)) + opposite.forward(negative(x)) + bias)
-    return positive(x) * same.gradient(x, s) + negative(x) * opposite.gradient(x, s)
+    z = same.forward(positive(x)) + opposite.forward(negative(x)) + bias
+    s = R / stabilize(z)
+    return positive(x) * same.gradient(x, z, s) + negative(x) * opposite.gradient(x, z, s)
 
 
 def inhibition(layer, x, R, bias):
@@ -53,21 +55,21 @@ def inhibition(layer, x, R, bias):
     return split(layer.with_weights(-layer.W, None), x, R, -bias)
 
 
-b = layer.b
+b, y = layer.b, layer.forward(x)
 answers = {
-    "LRP-0: ours and all four libraries": lrp.epsilon(layer, x, R, epsilon=0),
+    "LRP-0: ours and all four libraries": lrp.epsilon(layer, x, y, R, epsilon=0),
     "LRP-0, bias ignored: zennit, zero_params='bias'": shared(layer, x, R, W),
-    "alpha2-beta1: ours, lrp_toolbox, zennit": lrp.alpha_beta(layer, x, R),                 # <- STEP INTO
+    "alpha2-beta1: ours, lrp_toolbox, zennit": lrp.alpha_beta(layer, x, y, R),                 # <- STEP INTO
     "alpha2-beta1, full b in both halves: innvestigate": 2 * split(layer, x, R, b) - inhibition(layer, x, R, b),
     "alpha2-beta1, no bias: innvestigate IB": 2 * split(layer, x, R, 0) - inhibition(layer, x, R, 0),
-    "alpha1-beta0: ours, lrp_toolbox, zennit": lrp.alpha_beta(layer, x, R, alpha=1, beta=0),
+    "alpha1-beta0: ours, lrp_toolbox, zennit": lrp.alpha_beta(layer, x, y, R, alpha=1, beta=0),
     "alpha1-beta0, full b: innvestigate": split(layer, x, R, b),
     "alpha1-beta0, weights split, full b: captum": shared(layer, x, R, positive(W), b),
     "z+, weights split, no bias: the tutorial": shared(layer, x, R, positive(W)),
-    "gamma 0.25, x split: ours (gamma_signed), zennit": lrp.gamma_signed(layer, x, R, gamma=0.25),
+    "gamma 0.25, x split: ours (gamma_signed), zennit": lrp.gamma_signed(layer, x, y, R, gamma=0.25),
     "gamma 0.25, bias boosted: Montavon et al. 2019": shared(layer, x, R, W + positive(W) / 4, b + positive(b) / 4),
     "gamma 0.25, bias as it is: captum": shared(layer, x, R, W + positive(W) / 4, b),
-    "w^2: ours, lrp_toolbox, innvestigate": deep_taylor.w_square(layer, x, R),
+    "w^2: ours, lrp_toolbox, innvestigate": deep_taylor.w_square(layer, x, y, R),
 }
 print(f"\n{'':52}{'R_1':>9}{'R_2':>10}{'R_3':>10}{'sum':>10}")
 for name, (R_x,) in answers.items():

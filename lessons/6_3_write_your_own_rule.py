@@ -29,12 +29,12 @@ from minixnn.rules import composites, lrp
 # cannot say is whether an input spoke for or against the neuron.
 
 
-def by_size(layer, x, R):
+def by_size(layer, x, y, R):
     """R_j = sum_k |x_j w_jk| / sum_j' |x_j' w_j'k| R_k. Any x. Conserves; no bias."""
     size = layer.with_weights(abs(layer.W), None)           # |W|, and no bias
     z = size.forward(abs(x))                                # sum_j |x_j w_jk|, shape of y
     s = R / stabilize(z)                                    # relevance per unit of it
-    c = size.gradient(abs(x), s)                            # sum_k |w_jk| s_k, shape of x
+    c = size.gradient(abs(x), z, s)                         # sum_k |w_jk| s_k, shape of x
     return abs(x) * c
 
 
@@ -44,7 +44,8 @@ def by_size(layer, x, R):
 # :math:`x = (1, 2)`, :math:`w = (3, -2)`: the contributions are 3 and -4, the shares 3/7 and 4/7.
 
 neuron = Dense(np.array([[3.0], [-2.0]]))
-R_x = by_size(neuron, np.array([[1.0, 2.0]]), np.array([[7.0]]))            # <- STEP INTO your own formula
+x, R = np.array([[1.0, 2.0]]), np.array([[7.0]])
+R_x = by_size(neuron, x, neuron.forward(x), R)                              # <- STEP INTO your own formula
 print("of 7 the inputs receive", R_x[0])
 
 # %%

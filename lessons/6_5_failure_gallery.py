@@ -30,7 +30,7 @@ from minixnn.rules import composites, lrp
 x, R = np.array([[1.0, 2.0]]), np.array([[1.0]])
 for weight in (-1.0, -0.999):
     neuron = Dense(np.array([[2.0], [weight]]))
-    shares = {epsilon: lrp.epsilon(neuron, x, R, epsilon)[0].round(2) for epsilon in (0, 1e-6, 0.25)}
+    shares = {epsilon: lrp.epsilon(neuron, x, neuron.forward(x), R, epsilon)[0].round(2) for epsilon in (0, 1e-6, 0.25)}
     print(f"z = {neuron.forward(x)[0, 0]:.3f}:", ",  ".join(f"epsilon {e}: {r}" for e, r in shares.items()))
 
 # %%
@@ -121,5 +121,5 @@ print(f"  alpha2-beta1 at the pixels: {grown:.2f} times the output")
 # 2. Build the bump of 4 from three ReLU and find a reference with which DeepLIFT sees it.
 
 assert np.isclose(total.relevance_in, 2 ** 6 * total.relevance_out), "one doubling for each of the six dense layers"
-assert np.isfinite(lrp.epsilon(Dense(np.array([[2.0], [-1.0]])), np.array([[1.0, 2.0]]), R, 0)).all()
+assert np.isfinite(lrp.epsilon(Dense(np.array([[2.0], [-1.0]])), np.array([[1.0, 2.0]]), np.zeros((1, 1)), R, 0)).all()
 plot.show()
