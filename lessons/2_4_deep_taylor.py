@@ -60,7 +60,7 @@ rules = {"w²": deep_taylor.w_square, "z⁺": deep_taylor.z_plus,
 panels = {}
 for name, rule in rules.items():
     root = root_points.root_points(neuron, x, rule)[:, :, 0]                # (1 image, 2 inputs)
-    R = rule(neuron, x, f)                                                  # <- STEP INTO: it never looks for a root
+    R = rule(neuron, x, f, f)                                               # <- STEP INTO: it never looks for a root
     print(f"{name}: root {root[0].round(3)}, where z = {neuron.forward(root)[0, 0]:.0f}; w (x - root) = "
           f"{(neuron.W[:, 0] * (x - root))[0].round(3) + 0.0}; the rule says {R[0].round(3)}; "
           f"distance {np.linalg.norm(x - root):.2f}")

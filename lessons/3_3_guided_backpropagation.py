@@ -32,9 +32,10 @@ COUNT = 500             # digits to measure on
 x = np.array([[-2.0, 2.0], [2.0, -2.0]])
 signal = np.array([[-1.0, -1.0], [1.0, 1.0]])
 relu = ReLU()
-squares = {"input x": x, "output y": relu.forward(x), "signal from above": signal,
-           "gradient": relu.gradient(x, signal) + 0.0, "deconvnet": relu.deconvnet(x, signal),
-           "guided": relu.guided_backprop(x, signal)}                       # <- STEP INTO
+y = relu.forward(x)
+squares = {"input x": x, "output y": y, "signal from above": signal,
+           "gradient": relu.gradient(x, y, signal) + 0.0, "deconvnet": relu.deconvnet(x, y, signal),
+           "guided": relu.guided_backprop(x, y, signal)}                    # <- STEP INTO
 for name, square in squares.items():
     print(f"{name:18}", *square.tolist())
 

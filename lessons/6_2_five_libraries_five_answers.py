@@ -93,7 +93,7 @@ for name, (R_x,) in answers.items():
 net, (images, labels) = models.load("dense"), datasets.mnist("test")
 x, target = images[:100], labels[:100]
 variants = {"ours": partial(lrp.alpha_beta, alpha=1.0, beta=0.0),
-            "full b (innvestigate, captum)": lambda layer, x, R: shared(layer, x, R, positive(layer.W), layer.b),
+            "full b (innvestigate, captum)": lambda layer, x, y, R: shared(layer, x, R, positive(layer.W), layer.b),
             "no b (z+)": deep_taylor.z_plus}
 maps = {name: passes.lrp(net, x, target, rule)[0] for name, rule in variants.items()}
 print("\nalpha1-beta0 on the network `dense`: correlation with ours, and mean sum over mean logit")

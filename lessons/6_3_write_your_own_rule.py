@@ -71,7 +71,7 @@ slow = np.zeros((1, 5))
 for j in range(5):
     for k in range(3):
         slow[0, j] += abs(v[0, j] * W[j, k]) / sum(abs(v[0, i] * W[i, k]) for i in range(5)) * R[0, k]
-print("largest difference from the double loop:", abs(by_size(Dense(W), v, R) - slow).max())
+print("largest difference from the double loop:", abs(by_size(Dense(W), v, v @ W, R) - slow).max())
 
 # %%
 # Look at it
@@ -106,6 +106,6 @@ for name, rules in choices.items():
 # 1. Give contributions a power: :math:`|z_{jk}|^p`. What does it become for :math:`p \to 0`, what for large p?
 # 2. Let a knob blend between ``by_size`` and epsilon. ``functools.partial(rule, knob=0.3)`` sets it.
 
-assert np.allclose(R_x, [[3, 4]]) and abs(by_size(Dense(W), v, R) - slow).max() < 1e-12
+assert np.allclose(R_x, [[3, 4]]) and abs(by_size(Dense(W), v, v @ W, R) - slow).max() < 1e-12
 assert abs(book.total.unexplained) < 1e-9 * book.total.moved, "the rule conserves on every layer"
 plot.show()
