@@ -62,14 +62,16 @@ def input_of(name):
     return lambda case: getattr(passes, name)(case.net, case.x, case.target)[0]
 
 
-def gamma_with_plain_bias(layer, x, R, gamma=0.25):
+def gamma_with_plain_bias(layer, x, y, R, gamma=0.25):
     """captum's gamma rule: weights are boosted, the bias is not."""
-    return lrp.epsilon(layer.with_weights(layer.W + gamma * positive(layer.W), layer.b), x, R, epsilon=0)
+    boosted = layer.with_weights(layer.W + gamma * positive(layer.W), layer.b)
+    return lrp.epsilon(boosted, x, boosted.forward(x), R, epsilon=0)
 
 
-def positive_weights_with_plain_bias(layer, x, R):
+def positive_weights_with_plain_bias(layer, x, y, R):
     """captum's alpha1-beta0 rule: W+ with all of the bias."""
-    return lrp.epsilon(layer.with_weights(positive(layer.W), layer.b), x, R, epsilon=0)
+    excitatory = layer.with_weights(positive(layer.W), layer.b)
+    return lrp.epsilon(excitatory, x, excitatory.forward(x), R, epsilon=0)
 
 
 def deeplift(case):
@@ -93,13 +95,12 @@ def as_captum_hooks_it(case, mended=False):
     net, A, A_ref = case.net, case.net.trace(case.x), case.net.trace(case.x_ref)
     m = m_ref = case.one_hot                                # one multiplier for the input's half, one for the other's
     for l in reversed(range(len(net.layers))):
-        layer, x, x_ref = net.layers[l], A[l], A_ref[l]
+        layer, x, x_ref, y, y_ref = net.layers[l], A[l], A_ref[l], A[l + 1], A_ref[l + 1]
         if not rescales(layer) or not mended and l and rescales(net.layers[l - 1]):
-            m, m_ref = layer.gradient(x, m), layer.gradient(x_ref, m_ref)
+            m, m_ref = layer.gradient(x, y, m), layer.gradient(x_ref, y_ref, m_ref)
         elif isinstance(layer, layers.Elementwise):
-            m, m_ref = layer.deeplift(x, x_ref, m), layer.deeplift(x, x_ref, m_ref)
+            m, m_ref = layer.deeplift(x, y, x_ref, y_ref, m), layer.deeplift(x, y, x_ref, y_ref, m_ref)
         else:
-            y, y_ref = A[l + 1], A_ref[l + 1]
             top = np.maximum(y, y_ref)
             credit = to_winners(layer, x, m * (top - y_ref), mended) + \
                 to_winners(layer, x_ref, m_ref * (y - top), mended)

@@ -132,14 +132,16 @@ def test_each_definition_gives_the_numbers_printed_beside_it(definition):
 
 @pytest.mark.parametrize("definition", OURS)
 def test_our_rules_are_the_definitions_that_we_chose(definition):
-    ours = OURS[definition](layers.Dense(W.T, b), x[None], R[None])[0]
+    layer = layers.Dense(W.T, b)
+    ours = OURS[definition](layer, x[None], layer.forward(x[None]), R[None])[0]
     assert abs(ours - DEFINITIONS[definition][1]).max() < 1e-12, (ours, DEFINITIONS[definition][1])
 
 
 def test_our_rules_for_nonnegative_inputs_refuse_this_one_which_has_a_negative():
+    layer = layers.Dense(W.T, b)
     for rule in (lrp.gamma, deep_taylor.z_plus):
         with pytest.raises(ValueError, match="negative inputs"):
-            rule(layers.Dense(W.T, b), x[None], R[None])
+            rule(layer, x[None], layer.forward(x[None]), R[None])
 
 
 @pytest.mark.parametrize("definition", ZENNIT)

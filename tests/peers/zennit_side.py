@@ -143,18 +143,19 @@ def canonized(case):
     return relevance(case, composite)[0]
 
 
-def bias_ignored(layer, x, R):
+def bias_ignored(layer, x, y, R):
     """LRP-0 of the layer without its bias."""
-    return lrp.epsilon(layer.with_weights(layer.W, None), x, R, epsilon=0)
+    unbiased = layer.with_weights(layer.W, None)
+    return lrp.epsilon(unbiased, x, unbiased.forward(x), R, epsilon=0)
 
 
-def squares_of_bias_too(layer, x, R):
+def squares_of_bias_too(layer, x, y, R):
     """w^2 with b^2 in the denominator."""
-    squared = layer.with_weights(layer.W ** 2, None if layer.b is None else layer.b ** 2)
-    return lrp.epsilon(squared, np.ones_like(x), R, epsilon=0)
+    squared, ones = layer.with_weights(layer.W ** 2, None if layer.b is None else layer.b ** 2), np.ones_like(x)
+    return lrp.epsilon(squared, ones, squared.forward(ones), R, epsilon=0)
 
 
-def hand_on(layer, x, R):
+def hand_on(layer, x, y, R):
     """What zennit's composites do with batch normalisation: nothing."""
     return R
 
