@@ -30,36 +30,38 @@ def our_rules():
     return {"epsilon": lrp.epsilon, "z+": composites.alpha1_beta0, "alpha2-beta1": composites.alpha2_beta1}
 
 
-def minixnn(work, batch):
-    """A function without arguments that does the work once."""
-    from minixnn import attribution, models, train
+def minixnn(work, batch, workers=1):
+    """A function without arguments that does the work once. workers: threads for many images, see `batching`."""
+    from minixnn import attribution, train
     from minixnn.layers import Conv2d, MaxPool2d
+    from minixnn.models import recipes
     from minixnn.rules import composites
     rng = np.random.default_rng(0)
     if work == "VGG-16 epsilon_plus_flat":
         from tests.benchmarks.gpu import vgg16
         net, x = vgg16(rng), rng.random((batch, 224, 224, 3), dtype="float32")
-        return lambda: attribution.lrp(net, x, 0, composites.epsilon_plus_flat)
+        return lambda: attribution.lrp(net, x, 0, composites.epsilon_plus_flat, workers=workers)
     if work.startswith(("convolution", "max pooling")):
         layer = MaxPool2d(2) if "max" in work else Conv2d.random(3, 32, 64, rng, bias=False)
         x = rng.standard_normal((batch, 28, 28, 32), dtype="float32")
-        dy = rng.standard_normal(layer.forward(x).shape, dtype="float32")
-        verb = {"forward": lambda: layer.forward(x), "gradient": lambda: layer.gradient(x, dy),
-                "weights": lambda: layer.parameter_gradients(x, dy)}
-        return verb[work.split()[-1]]
+        y = layer.forward(x)
+        dy = rng.standard_normal(y.shape, dtype="float32")
+        method = {"forward": lambda: layer.forward(x), "gradient": lambda: layer.gradient(x, y, dy),
+                  "weights": lambda: layer.parameter_gradients(x, dy)}
+        return method[work.split()[-1]]
     if work == FLOOR:
         a = rng.random((2000, 2000), dtype="float32")
         return lambda: a @ a
-    net, x = unpadded_cnn() if work.endswith(UNPADDED) else models.cnn(rng), digits(batch)
+    net, x = unpadded_cnn() if work.endswith(UNPADDED) else recipes.cnn(rng), digits(batch)
     work = work.removesuffix(UNPADDED)
     if work == "training, 20 steps":
         images, labels = digits(20 * batch), rng.integers(0, 10, 20 * batch)
         return lambda: train.fit(net, images, labels, epochs=1, rng=rng, batch_size=batch, quiet=True)
     if work in our_rules():
-        return lambda: attribution.lrp(net, x, 0, our_rules()[work])
-    return {"gradient": lambda: attribution.gradient(net, x, 0),
-            "integrated gradients, 50": lambda: attribution.integrated_gradients(net, x, 0, steps=50),
-            "SmoothGrad, 50": lambda: attribution.smoothgrad(net, x, 0, samples=50)}[work]
+        return lambda: attribution.lrp(net, x, 0, our_rules()[work], workers=workers)
+    return {"gradient": lambda: attribution.gradient(net, x, 0, workers=workers),
+            "integrated gradients, 50": lambda: attribution.integrated_gradients(net, x, 0, steps=50, workers=workers),
+            "SmoothGrad, 50": lambda: attribution.smoothgrad(net, x, 0, samples=50, workers=workers)}[work]
 
 
 @cache                                          # every table asks again, and VGG-16 takes seconds to build
@@ -77,10 +79,10 @@ def floor(work, batch):
         return batch * 28 * 28 * 9 * 32 * 64
     if passes is None:
         return None
-    from minixnn import models
+    from minixnn.models import recipes
     from tests.benchmarks.gpu import vgg16
     net, side, C = (vgg16(rng), 224, 3) if "VGG" in work else (
-        unpadded_cnn() if work.endswith(UNPADDED) else models.cnn(rng), 28, 1)
+        unpadded_cnn() if work.endswith(UNPADDED) else recipes.cnn(rng), 28, 1)
     A = net.trace(np.zeros((1, side, side, C), dtype="float32"))
     sums = [multiply_adds(layer, y) for layer, y in zip(net.layers, A[1:]) if layer.arrays()]
     per_image = passes * sum(sums)
@@ -95,7 +97,7 @@ def multiply_adds(layer, y):
 
 
 def unpadded_cnn():
-    """The convolutions and widths of `models.cnn` without padding, which not every library has; no dropout."""
+    """The convolutions and widths of `recipes.cnn` without padding, which not every library has; no dropout."""
     from minixnn import Network
     from minixnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
     rng, layers = np.random.default_rng(0), []
@@ -106,12 +108,12 @@ def unpadded_cnn():
 
 
 def torch_cnn():
-    """The architecture of `models.cnn` in torch, with the same weights."""
+    """The architecture of `recipes.cnn` in torch, with the same weights."""
     import torch
     from torch import nn
 
-    from minixnn import models
-    ours = models.cnn(np.random.default_rng(0))
+    from minixnn.models import recipes
+    ours = recipes.cnn(np.random.default_rng(0))
     theirs = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1, bias=False), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.ReLU(), nn.MaxPool2d(2),
@@ -161,7 +163,7 @@ def torch(work, batch):
     net = torch_cnn()
     if work == "training, 20 steps":
         images, labels = th.rand(20 * batch, 1, 28, 28), th.randint(0, 10, (20 * batch,))
-        full = nn.Sequential(*net[:10], nn.Dropout(0.3), *net[10:12], nn.Dropout(0.5), net[12])     # as models.cnn
+        full = nn.Sequential(*net[:10], nn.Dropout(0.3), *net[10:12], nn.Dropout(0.5), net[12])     # as recipes.cnn
         optimizer = th.optim.Adam(full.parameters())
 
         def train():
@@ -287,12 +289,13 @@ def profile(work, batch=100, repeats=15):
 
     The loop is that of the pass, as many digits at a time as `attribution.lrp` takes; medians.
     """
-    from minixnn import models, passes
-    from minixnn.batching import at_a_time
-    from minixnn.layers.base import recalling
+    from minixnn import blas, passes
+    from minixnn.batching import default_batch_size
+    from minixnn.models import recipes
     from minixnn.rules import composites
-    net, x, product = models.cnn(np.random.default_rng(0)), digits(batch), minixnn(FLOOR, 1)
-    rules, clock, size = composites.rules_for(net, our_rules()[work]), time.perf_counter, at_a_time(x)
+    blas.tune()                                             # as `attribution.lrp` does at its first batch
+    net, x, product = recipes.cnn(np.random.default_rng(0)), digits(batch), minixnn(FLOOR, 1)
+    rules, clock, size = composites.rules_for(net, our_rules()[work]), time.perf_counter, default_batch_size(x)
     up, down, products = np.zeros((repeats, len(rules))), np.zeros((repeats, len(rules))), []
     for repeat in range(repeats):
         for n in range(0, batch, size):
@@ -301,10 +304,10 @@ def profile(work, batch=100, repeats=15):
                 start = clock()
                 A.append(layer.forward(A[l]))
                 up[repeat, l] += clock() - start
-            layers, R = recalling(net.layers, A), passes.target_only(A[-1], 0)
-            for l in reversed(range(len(layers))):
+            R = passes.target_only(A[-1], 0)
+            for l in reversed(range(len(net.layers))):
                 start = clock()
-                R = layers[l].lrp(A[l], R, rules[l])
+                R = rules[l](net.layers[l], A[l], A[l + 1], R)
                 down[repeat, l] += clock() - start
         start = clock()
         product()
@@ -323,7 +326,10 @@ def serve(contender):
     """Read {"work", "batch"} from each line, do it, write the seconds it takes once. {"peak": true}: memory, MiB."""
     ready, found, times, threads = None, None, 1, int(sys.argv[2]) if len(sys.argv) > 2 else 1
     clock = time.process_time if threads == 1 else time.perf_counter    # a single thread: its own time, undisturbed
-    if contender != "minixnn":
+    contend = CONTENDERS[contender]
+    if contender == "minixnn":
+        contend = partial(minixnn, workers=threads)
+    else:
         from tests.peers.libraries import torch as th
         if th is not None:
             th.set_num_threads(threads)
@@ -337,7 +343,7 @@ def serve(contender):
             else:
                 key = request["work"], request["batch"]
                 if key != ready:
-                    found = CONTENDERS[contender](*key)
+                    found = contend(*key)
                     found()                                 # the first time is for warming up
                     start = time.perf_counter()
                     found()

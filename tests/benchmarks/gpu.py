@@ -20,9 +20,10 @@ from functools import partial
 
 import numpy as np
 
-from minixnn import models, passes
+from minixnn import passes
 from minixnn.arrays import array_module, to_numpy
 from minixnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
+from minixnn.models import recipes
 from minixnn.network import Network
 from minixnn.rules import composites
 from tests.backends.record_cupy import installed_cupy
@@ -60,7 +61,7 @@ def vgg16(rng, pixels=224, widths=(64, 128, 256, 512, 512), dense=4096, classes=
 def works():
     """(name, network, images, images at a time on the host): what is explained."""
     rng = np.random.default_rng(0)
-    yield "1,000 digits, cnn", models.cnn(rng), rng.random((1000, 28, 28, 1), dtype="float32"), 100
+    yield "1,000 digits, cnn", recipes.cnn(rng), rng.random((1000, 28, 28, 1), dtype="float32"), 100
     yield "VGG-16, 224 x 224", vgg16(rng), rng.random((8, 224, 224, 3), dtype="float32"), 1
 
 

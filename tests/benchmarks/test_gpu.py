@@ -21,6 +21,11 @@ def test_the_large_network_has_the_layers_of_vgg16():
     assert net.layers[-5].W.shape == (2 * 7 * 7, 8) and net.layers[-1].W.shape == (8, 1000)
 
 
+def test_the_first_work_is_a_thousand_digits():
+    name, net, images, size = next(gpu.works())
+    assert net.forward(images[:2]).shape == (2, 10) and len(images) == 1000 and 0 < size <= 1000
+
+
 def test_every_pass_is_measured_and_agrees_with_numpy():
     rows = gpu.measure(standin_cupy, lambda: None, small_work(), repeats=1)
     assert [row["pass"] for row in rows] == list(gpu.PASSES)
