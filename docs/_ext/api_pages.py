@@ -1,4 +1,5 @@
 """Write docs/api before a build: a page for each package of minixnn and one for its modules, from the tree itself."""
+import importlib
 import pathlib
 import pkgutil
 
@@ -22,13 +23,18 @@ def modules():
 
 
 def write(app=None):
-    """One .rst file a page, and the index."""
+    """One .rst file a page, and the index.
+
+    A package lists only what it defines. The names that it imports stand under the module that defines them; listed
+    twice, `attribution.cam` would be a function and a module.
+    """
     FOLDER.mkdir(exist_ok=True)
     for page, names in modules().items():
         lines = [page, "=" * len(page), ""]
         for name in names:
             title = f"``{name.removeprefix('minixnn.')}``"
-            lines += [title, "-" * len(title), "", f".. automodule:: {name}", ""]
+            own = ["   :ignore-module-all:"] if hasattr(importlib.import_module(name), "__path__") else []
+            lines += [title, "-" * len(title), "", f".. automodule:: {name}", *own, ""]
         put(FOLDER / f"{page}.rst", "\n".join(lines))
     put(FOLDER / "index.rst", "\n".join([
         "The code, by package", "====================", "",
