@@ -12,35 +12,34 @@ PAGE, LESSON = ROOT / "docs" / "stepping.md", "lessons/6_1_where_did_my_relevanc
 BEGIN, END = "<!-- written by docs/walk.py: begin -->\n", "<!-- end -->\n"
 
 
-def marked_line(path, mark="<- STEP INTO"):
-    """The number of the first line of a file that carries the mark."""
+def marked_line(path, mark="<- STEP INTO: the formula"):
+    """The number of the first line of a file that carries the mark; in passes.py that of `lrp`."""
     return next(n for n, line in enumerate((ROOT / path).read_text().splitlines(), 1) if mark in line)
 
 
 def walk():
     """The walk: pairs of a paragraph and the commands typed after it."""
     return [
-        ("The breakpoint goes on the loop of the pass, on the line that is marked `STEP INTO`. The lesson explains one "
-         "neuron with two inputs; the program stops before the last (here the only) layer hands its relevance down.",
+        ("The breakpoint goes on the loop of the pass, on the line that is marked `STEP INTO: the formula`. The lesson "
+         "explains one neuron with two inputs; the program stops before the last (here the only) layer hands its "
+         "relevance down.",
          [f"tbreak minixnn/passes.py:{marked_line('minixnn/passes.py')}", "continue"]),
         ("**The frame of the pass** has everything beside each other: the layer index `l`, the activations `A`, the "
          "relevances `R` (what lies below `l` is still `None`) and the rule of every layer. The neuron's output is 5, "
          "and 5 is what arrives.",
-         ["p l, net.layers[l]", "p A", "p R"]),
-        ("One frame down, **the layer**: it has no formula of its own and passes itself, its input and the relevance "
-         "on to the rule.",
-         ["step", "step", "step", "p x, R, rule.__name__"]),
-        ("Another frame down, **the rule**: the formula, with the layer in `layer`. Here `layer.W`, `layer.b` and the "
-         "input `x` are what the textbook calls w, b and x.",
+         ["p l, net.layers[l], rules[l].__name__", "p A", "p R"]),
+        ("One step down is **the rule**: the formula, with the layer in `layer` and both its sides in `x` and `y`. "
+         "`layer.W`, `layer.b` and `x` are what the textbook calls w, b and x.",
          ["step", "args", "p layer.W, layer.b", "next"]),
-        ("*z*, what each output was made of: 1 · 2 + 2 · 1 + 1 = 5, the last 1 being the bias.", ["next", "p z"]),
+        ("*z*, what each output was made of: 1 · 2 + 2 · 1 + 1 = 5, the last 1 being the bias. The trace has computed "
+         "it already: it is the layer's output `y`.", ["next", "p z"]),
         ("*s*, the relevance per unit of z: 5 / 5.", ["next", "p s"]),
         ("*c*, what an input of size 1 has earned: the gradient, with s in the place of the signal from above.",
          ["next", "p c"]),
         ("*R*, what each input receives. The sum is 4: the bias has absorbed 1, as the docstring of `epsilon` says.",
          ["p x * c", "p (x * c).sum(), R.sum()"]),
-        ("And back up: through the layer, into the loop, which has found `R[0]`.",
-         ["return", "next", "next", "p R"]),
+        ("And back up, into the loop, which has found `R[0]`.",
+         ["return", "next", "p R"]),
     ]
 
 

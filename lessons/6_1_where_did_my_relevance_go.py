@@ -28,7 +28,7 @@ from minixnn.rules import composites, lrp
 # * **lost**: an output whose denominator is zero has nobody to hand its relevance to. Below zero this column means
 #   *created*: alpha-beta asks the inhibitory inputs to take :math:`-\beta R_k`, and where there are none nobody does.
 #
-# By head: one neuron, :math:`x = (1, 2)`, :math:`w = (2, 1)`, :math:`b = 1`, so :math:`z = 2 + 2 + 1 = 5`, and
+# By hand: one neuron, :math:`x = (1, 2)`, :math:`w = (2, 1)`, :math:`b = 1`, so :math:`z = 2 + 2 + 1 = 5`, and
 # :math:`R = 5` arrives. The inputs get 2 and 2, the bias keeps 1.
 
 x = np.array([[1.0, 2.0]])

@@ -18,8 +18,9 @@ from minixnn.ledger import ledger
 from minixnn.rules import composites, lrp
 
 # %%
-# A rule takes a layer, its input x, and the relevance R of its output. It returns the relevance of its input. It may
-# call ``layer.forward``, ``layer.gradient`` and ``layer.with_weights(W, b)``; nothing is registered anywhere.
+# A rule takes a layer, both its sides, the input x and the output y, and the relevance R of y. It returns the relevance
+# of x. It may call ``layer.forward``, ``layer.gradient`` and ``layer.with_weights(W, b)``; nothing is registered
+# anywhere. A rule that changes the weights has no use for y: the changed layer has another output, which it computes.
 #
 # Ours shares relevance by the *size* of a contribution, whatever its sign:
 #
@@ -39,7 +40,7 @@ def by_size(layer, x, y, R):
 
 
 # %%
-# Check it by head
+# Check it by hand
 # ----------------
 # :math:`x = (1, 2)`, :math:`w = (3, -2)`: the contributions are 3 and -4, the shares 3/7 and 4/7.
 

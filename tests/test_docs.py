@@ -8,10 +8,13 @@ import pathlib
 import re
 import sys
 import urllib.parse
+from functools import partial
 
+import numpy as np
 import pytest
 
-from minixnn import attribution, passes
+from minixnn import Dense, Network, attribution, passes
+from minixnn.arrays import stabilize
 from minixnn.rules import deep_taylor, lrp
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -161,6 +164,50 @@ def found(name):
 
 def test_the_walk_in_the_stepping_guide_is_what_pdb_prints_today():
     assert walk.current() == walk.transcript(), "run python docs/walk.py"
+
+
+def test_the_walk_goes_from_the_loop_to_the_formula_in_one_step():
+    told = walk.current()
+    assert "***" not in told, "pdb refused a command: look at docs/stepping.md"
+    assert told.count("(Pdb) step\n") == 1
+    assert re.search(r"\(Pdb\) step\n--Call--\n> minixnn/rules/lrp.py\(\d+\)epsilon\(\)", told), told
+
+
+def test_the_readme_sets_its_breakpoint_on_the_marked_line():
+    lines = [int(n) for n in re.findall(r"tbreak minixnn/passes.py:(\d+)", (ROOT / "README.md").read_text("utf-8"))]
+    assert lines == [walk.marked_line("minixnn/passes.py")]
+
+
+def test_the_table_of_composites_has_those_that_take_a_network():
+    pytest.importorskip("sphinx", reason="sphinx is not installed; the extra docs brings it")
+    import rule_table
+    assert set(rule_table.composite_rules()) == {f"composites.{name}" for name in (
+        "deep_taylor", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat", "epsilon_gamma_box", "epsilon_plus",
+        "epsilon_plus_flat")}
+
+
+@pytest.mark.parametrize("page, name", [("README.md", "my_rule"), ("docs/how_it_is_built.md", "absolute")])
+def test_the_rule_that_a_page_writes_conserves_relevance(page, name):
+    block, = (found for found in re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.M | re.S)
+              if f"def {name}(" in found)
+    space = {"stabilize": stabilize}
+    exec(block.partition("\nR = ")[0], space)
+    rng = np.random.default_rng(0)
+    layer, x, R = Dense(rng.normal(size=(5, 3))), rng.normal(size=(2, 5)), rng.normal(size=(2, 3))
+    R_x = space[name](layer, x, layer.forward(x), R)
+    assert R_x.shape == x.shape and abs(R_x.sum(axis=1) - R.sum(axis=1)).max() < 1e-12, (R_x, R)
+
+
+def test_the_layer_that_the_readme_writes_is_explained_by_every_rule():
+    block, = (found for found in re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"),
+                                            re.M | re.S) if "class Scale(" in found)
+    space = {}
+    exec(block, space)
+    rng = np.random.default_rng(0)
+    net, x = Network([space["Scale"](rng.normal(size=5)), Dense(rng.normal(size=(5, 3)))]), rng.random((2, 5))
+    R = passes.lrp(net, x, rules=partial(lrp.epsilon, epsilon=0))
+    expected = x * passes.gradient(net, x)[0]               # LRP-0 without biases
+    assert abs(R[0] - expected).max() < 1e-12, (R[0], expected)
 
 
 def test_home_tells_the_commands_of_the_readme():

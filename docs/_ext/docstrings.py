@@ -26,11 +26,11 @@ EXPLAINED_IN = {"gradient": "3_2", "saliency": "3_2", "sensitivity": "2_1", "gra
 
 
 def rules(*modules):
-    """Every rule, {"lrp.gamma": function}: the functions of the modules that take (layer, x, R, ...)."""
+    """Every rule, {"lrp.gamma": function}: the functions of the modules that take (layer, x, y, R, ...)."""
     return {f"{module.__name__.rpartition('.')[2]}.{name}": function
             for module in modules for name, function in vars(module).items()
             if inspect.isfunction(function) and function.__module__ == module.__name__
-            and list(inspect.signature(function).parameters)[:3] == ["layer", "x", "R"]}
+            and list(inspect.signature(function).parameters)[:4] == ["layer", "x", "y", "R"]}
 
 
 def describe(function):

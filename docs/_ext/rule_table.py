@@ -19,8 +19,10 @@ def methods():
 
 
 def composite_rules():
+    """{"composites.epsilon_plus": function, ...}: the functions of the module that need nothing but a network."""
     return {f"composites.{name}": function for name, function in vars(composites).items()
-            if getattr(function, "composite", False)}
+            if inspect.isfunction(function) and function.__module__ == composites.__name__
+            and [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty] == ["net"]}
 
 
 def link(function, text):
