@@ -9,8 +9,9 @@
 """
 import importlib
 
-from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
-                            MaxPool2d, ReLU, Residual, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
+from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Flatten,
+                            GlobalAvgPool, MaxPool2d, Product, ReLU, Residual, Sigmoid, Softplus, Sum, SumPool2d, Tanh,
+                            Unflatten)
 from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 
@@ -19,9 +20,9 @@ SUBMODULES = ["arrays", "attribution", "datasets", "interop", "layers", "ledger"
               "passes", "plot", "rules", "synthesis", "train"]
 FORMER = {"backend": "arrays", "density": "synthesis.density", "diagrams": "plot.diagrams",
           "generator": "synthesis.generator"}                   # from minixnn import diagrams, as older programs do
-__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "Dense", "Dropout", "Flatten", "GlobalAvgPool",
-           "MaxPool2d", "Network", "ReLU", "Residual", "Sigmoid", "Softplus", "SumPool2d", "Tanh", "Unflatten",
-           "fold_batch_norm", *SUBMODULES]
+__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Concat", "Conv2d", "Dense", "Dropout", "Flatten",
+           "GlobalAvgPool", "MaxPool2d", "Network", "Product", "ReLU", "Residual", "Sigmoid", "Softplus", "Sum",
+           "SumPool2d", "Tanh", "Unflatten", "fold_batch_norm", *SUBMODULES]
 
 
 def __getattr__(name):

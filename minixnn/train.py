@@ -8,6 +8,7 @@
 """
 import math
 
+from minixnn import blas
 from minixnn.arrays import array_module, like, to_numpy
 from minixnn.network import check_input
 from minixnn.progress import progress
@@ -133,6 +134,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
     if rng is None:
         raise ValueError("got no rng, expected a numpy.random.Generator such as numpy.random.default_rng(0): "
                          "training draws random numbers and is to be repeatable")
+    blas.tune()
     optimizer = optimizer or Adam()
     full_rate, history = optimizer.learning_rate, []
     for epoch in range(epochs):

@@ -17,6 +17,7 @@ from minixnn.arrays import like, to_numpy
 from minixnn.batching import default_batch_size, parallel_map
 from minixnn.progress import progress
 
+
 def explain_to(path, net, images, method, target=None, batch_size=None, quiet=False, on=np, workers=-1):
     """Write the heatmaps of all `images` (N, ...) by `method` to the .npy file `path`; returns it memory-mapped.
 
