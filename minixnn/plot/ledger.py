@@ -2,7 +2,7 @@
 import numpy as np
 
 from minixnn.ledger.table import PARTS
-from minixnn.plot.style import STYLE, pyplot
+from minixnn.plot.style import STYLE, pyplot, wrapped
 
 
 def ledger(book, title=None, every_layer=False):
@@ -18,6 +18,8 @@ def ledger(book, title=None, every_layer=False):
     names = [f"{row.layer}\n{row.rule}" if row.rule else row.layer for row in rows] + ["arrives at the input"]
     with plt.rc_context({**STYLE, "font.size": 11}):
         figure, ax = plt.subplots(figsize=(10, 1.6 + 0.62 * len(names)), layout="constrained")
+        figure.suptitle(wrapped(title, 10))
+        figure.get_layout_engine().set(w_pad=0.1)
         for name, _, label, colour in PARTS:
             if name in ("unexplained", "residual") and not seen(rows, name):
                 continue
@@ -30,7 +32,7 @@ def ledger(book, title=None, every_layer=False):
             ax.plot([value, value], [line - 0.42, line + 0.42], color="black", linewidth=2,
                     label="" if line else "arrived from above")
         ax.axvline(0, color="0.3", linewidth=0.8)
-        ax.set(yticks=range(len(names)), yticklabels=names, xlabel="relevance", title=title)
+        ax.set(yticks=range(len(names)), yticklabels=names, xlabel="relevance")
         ax.invert_yaxis()
         ax.use_sticky_edges = False                                         # bars end inside the frame
         ax.margins(x=0.03, y=0.02)
