@@ -66,8 +66,8 @@ plot.ledger(with_bias, f"alpha2-beta1 in a dense network with biases, {COUNT} di
 # Out of nothing
 # --------------
 # The convolutional network has no biases, and yet its heatmaps sum to more than the score. If the account is right,
-# what a layer creates is :math:`\beta = 1` times the relevance that arrived at neurons *without any inhibitory input*. We
-# find these neurons ourselves. Inputs are not negative, so the inhibition is what the negative weights bring.
+# what a layer creates is :math:`\beta = 1` times the relevance that arrived at neurons *without any inhibitory input*.
+# We find these neurons ourselves. Inputs are not negative, so the inhibition is what the negative weights bring.
 
 created = ledger(cnn, x, target, composites.alpha2_beta1, quiet=True)
 A, R = cnn.trace(x), passes.lrp(cnn, x, target, composites.alpha2_beta1)
@@ -88,7 +88,8 @@ plot.ledger(created, f"alpha2-beta1 in the cnn, {COUNT} digits: relevance out of
 
 ten = [int(np.flatnonzero(target == digit)[0]) for digit in range(10)]
 plot.heatmaps({"created at the\nfirst convolution": uninhibited[0][ten].sum(axis=3), "heatmap": R[0][ten]},
-              x[ten], target[ten], "Where alpha2-beta1 creates relevance, and the heatmaps that contain it", scale="method", quantile=0.998)
+              x[ten], target[ten], "Where alpha2-beta1 creates relevance, and the heatmaps that contain it",
+              scale="method", quantile=0.998)
 
 # %%
 # One question, measured
