@@ -122,7 +122,7 @@ plot.curves(range(len(learnt) + 1), {name: found["absolute, on ink", name] for n
 # ------------------
 # One digit, the network less and less trained from left to right. In the last column it knows nothing.
 
-chosen = ("gradient", "gradient x input", "LRP α1β0", "guided backprop", "Grad-CAM", "guided Grad-CAM", "noise x input")
+chosen = [name for name in drawn if name != "LRP ε-plus"]
 plot.heatmaps({name: pictures[name] for name in chosen}, np.repeat(x[:1], len(learnt) + 1, axis=0),
               ["trained", *(f"{n + 1} random" for n in range(len(learnt)))], "The same digit while the network forgets")
 
@@ -132,12 +132,12 @@ plot.heatmaps({name: pictures[name] for name in chosen}, np.repeat(x[:1], len(le
 # Grad-CAM (0.04). Guided backpropagation falls from 0.97 to 0.49: it does change, but hardly before the convolutions
 # forget. Alpha1-beta0 stays at 0.88: products of positive matrices remember the image. No wonder, for its maps of two
 # *classes* by the trained network are as alike (0.99). Epsilon-plus (0.64) lies between. Guided Grad-CAM, which failed
-# in Adebayo et al., falls to 0.28 at once here, since the coarse factor moves; signed it stays at 0.45 to 0.68.
+# in Adebayo et al., falls to 0.28 here, since its coarse factor moves; signed it stays at 0.45 to 0.68.
 #
-# *Signed* values of LRP seem to forget everything (near 0). A random output layer turns the sign of the output, and with
-# it of the whole map, for about half of the digits. Guided backpropagation has no sign to turn: 0.99 to 0.79.
+# *Signed* values of LRP seem to forget everything (near 0). A random output layer turns the sign of the output, and
+# with it of the whole map, for about half of the digits. Guided backpropagation has no sign to turn: 0.99 to 0.79.
 #
-# Two warnings from Binder et al. 2023. *Noise* gets 0.00 in every column: the best score, and no explanation at all. And
+# Two warnings from Binder et al. 2023. *Noise* gets 0.00 in every column: the best score, and no explanation. And the
 # layers above are made random while the activations below stay as they were, so a map made of them can change only so
 # much. Failing the test is a reason to doubt a method; passing it, or passing it by more, is none to trust it.
 #
