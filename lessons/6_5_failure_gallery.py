@@ -149,7 +149,7 @@ plot.bars(share, "share of the positive relevance on the square",
 #
 # Try this
 # --------
-# 1. Shift by a constant, ``m = np.full((28, 28, 1), -1.0)``, as from [0, 1] to [-1, 0]. Which maps turn over their signs?
+# 1. Shift by a constant, ``m = np.full((28, 28, 1), -1.0)``, from [0, 1] to [-1, 0]. Which maps turn over their signs?
 # 2. Put the square on half of the training 8s. From which fraction on do methods notice, and is accuracy a warning?
 
 first, *_, last = cancel.values()
