@@ -3,6 +3,9 @@ import os
 import pathlib
 import sys
 
+if "PYTEST_XDIST_WORKER" in os.environ:             # several test processes: each gets one core, so one BLAS thread
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy
 import pytest
 from hypothesis import settings
@@ -17,17 +20,16 @@ settings.register_profile("dev", deadline=None)                         # new on
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-@pytest.fixture(scope="session", params=["numpy", "standin", "cupy"])
+REQUIRED = os.environ.get("MINIXNN_REQUIRE_GPU") == "1"
+CUPY, MISSING = installed_cupy()
+
+
+@pytest.fixture(scope="session", params=["numpy", "standin", *(["cupy"] if CUPY or REQUIRED else [])])
 def xp(request):
     """The array module to compute with: NumPy, the stand-in for CuPy, CuPy itself where there is a device.
 
-    Without a device the CuPy tests are skipped; MINIXNN_REQUIRE_GPU=1 turns the skip into a failure.
+    Without a device one test is skipped for all (test_gpu.py); MINIXNN_REQUIRE_GPU=1 turns the skip into a failure.
     """
-    if request.param == "numpy":
-        return numpy
-    if request.param == "standin":
-        return standin_cupy
-    cupy, missing = installed_cupy()
-    if missing:
-        (pytest.fail if os.environ.get("MINIXNN_REQUIRE_GPU") == "1" else pytest.skip)(missing)
-    return cupy
+    if request.param == "cupy" and MISSING:
+        pytest.fail(MISSING)
+    return {"numpy": numpy, "standin": standin_cupy, "cupy": CUPY}[request.param]

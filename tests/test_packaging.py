@@ -44,9 +44,10 @@ def test_readme_has_exactly_two_commands_and_ci_runs_them_word_for_word():
     assert told == [shell_variable("LESSONS"), shell_variable("TESTS")]
 
 
-def test_ci_really_runs_what_it_names():
-    steps = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith("step ")]
-    assert steps == ['step tests "$TESTS"', "step flake8 '.venv/bin/python -m flake8'", 'step lessons "$LESSONS"']
+def test_ci_runs_the_commands_that_it_names():
+    steps = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.lstrip().startswith("step ")]
+    for name in ("TESTS", "LESSONS", "PEERS_TESTS", "SITE"):
+        assert any(f"${name}" in line for line in steps), f".ci/run names {name} and does not run it"
 
 
 def test_wherever_the_peers_command_is_written_it_is_the_one_that_ci_runs():
@@ -76,19 +77,13 @@ def test_the_extras_are_the_promised_ones(config):
     assert "torch==2.13.0" in requirements(config, "peers")
     for extra in extras - {"peers"}:
         assert not any(line.startswith("torch") for line in requirements(config, extra)), f"{extra} asks for torch"
-    assert config["options"]["install_requires"].split() == ["numpy>=2.0", "threadpoolctl>=3.1"]
+    assert config["options"]["install_requires"].split() == ["numpy>=2.0", "threadpoolctl>=3.5"]
     assert config["options"]["python_requires"] == ">=3.10"
 
 
 def test_the_version_is_said_once(config):
     import minixnn
     assert config["metadata"]["version"] == minixnn.__version__
-
-
-def test_every_source_file_is_for_one_sitting():
-    """A file that a student reads in one go: 250 lines, give or take a few."""
-    long = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in ROOT.glob("minixnn/**/*.py")}
-    assert not {name: lines for name, lines in long.items() if lines > 270}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ for the digit, and a discriminator alone digits that have nothing to do with the
 """
 import numpy as np
 
-from minixnn import datasets, models
+from minixnn import datasets
 from minixnn.arrays import array_module, like
 from minixnn.layers import ChannelScale, Dense, Dropout, Flatten, ReLU, Sigmoid, Unflatten
 from minixnn.network import Network
@@ -41,7 +41,7 @@ def new_discriminator(rng):
 
 def hidden():
     """The classifier up to its last hidden layer: images (N, 28, 28, 1) -> (N, 100)."""
-    return Network(models.load(CLASSIFIER).layers[:CODE_LAYERS])
+    return Network(Network.load(datasets.DATA / f"{CLASSIFIER}.npz").layers[:CODE_LAYERS])
 
 
 def encoder():
@@ -50,7 +50,7 @@ def encoder():
     Codes are the hidden layer, standardised: over the training digits each number has mean 0 and variance 1. So the
     code 0 is the mean of all digits, and ||z||^2 says how far away z is. The generator's first two layers undo it.
     """
-    scale = models.load("generator").layers[0]                                      # h = z W + b
+    scale = Network.load(datasets.DATA / "generator.npz").layers[0]                                    # h = z W + b
     return Network([*hidden().layers, ChannelScale(1 / scale.W, -scale.b / scale.W)])
 
 

@@ -2,7 +2,7 @@
 
 They are installed beside minixnn, in an environment of their own, by one line:
 
-    python3 -m venv .venv-peers && .venv-peers/bin/pip install torch==2.13.0 && .venv-peers/bin/pip install -e .[test,peers] && .venv-peers/bin/pip install --no-deps zennit==0.5.1 captum==0.9.0
+    python3 -m venv .venv-peers && .venv-peers/bin/pip install torch==2.13.0 && .venv-peers/bin/pip install -e ".[test,peers]" && .venv-peers/bin/pip install --no-deps zennit==0.5.1 captum==0.9.0
 
 torch comes first so that a CPU build can be chosen for it: the plain one brings gigabytes for GPUs. zennit asks for
 torchvision, of which it needs two classes that nothing here is an instance of; `libraries.py` stands in for them.

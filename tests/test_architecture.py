@@ -1,0 +1,142 @@
+"""Do imports point one way, are files short, and does one step lead from the loop to the formula?"""
+import ast
+import collections
+import pathlib
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+
+from minixnn import layers, passes
+from minixnn.layers import (AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d,
+                            Product, ReLU, Residual, Sigmoid, Sum)
+from minixnn.network import Network
+from minixnn.rules import composites, deep_taylor, lrp
+
+ROOT = pathlib.Path(__file__).parents[1]
+ORDER = ["minixnn.arrays", "minixnn.layers", "minixnn.rules", "minixnn.network", "minixnn.passes"]      # upwards
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports():
+    """{module: the modules of minixnn that it imports, also within its functions}"""
+    paths, found = {module_name(path): path for path in (ROOT / "minixnn").rglob("*.py")}, collections.defaultdict(set)
+    for name, path in paths.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found[name] |= {alias.name for alias in node.names} & set(paths)
+            elif isinstance(node, ast.ImportFrom):
+                inside = {f"{node.module}.{alias.name}" for alias in node.names}
+                found[name] |= inside & set(paths) or {node.module} & set(paths)
+        found[name] = {other for other in found[name] if other not in (name, "minixnn")
+                       and not name.startswith(f"{other}.")}                # a package gathers what its modules hold
+    return found
+
+
+def reached(graph, start):
+    seen, waiting = set(), [start]
+    while waiting:
+        new = graph[waiting.pop()] - seen
+        seen |= new
+        waiting += new
+    return seen
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = imports()
+    assert len(graph) > 40
+    circles = sorted(name for name in list(graph) if name in reached(graph, name))
+    assert not circles, f"these import each other: {circles}"
+
+
+def test_the_core_imports_downwards_only():
+    graph = imports()
+    for height, package in enumerate(ORDER):
+        for name in [name for name in graph if name == package or name.startswith(f"{package}.")]:
+            above = {other for other in graph[name] for upper in ORDER[height + 1:]
+                     if other == upper or other.startswith(f"{upper}.")}
+            assert not above, f"{name} imports {above}, which stands above it"
+
+
+def test_files_rules_and_layers_are_short():
+    for path in (ROOT / "minixnn").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 260, f"{path.name} has {len(text.splitlines())} lines"
+        for node in ast.parse(text).body:
+            length = node.end_lineno - node.lineno + 1
+            doc = ast.get_docstring(node, clean=False) if isinstance(node, (ast.ClassDef, ast.FunctionDef)) else None
+            code = length - (len(doc.splitlines()) if doc else 0)
+            if "layers" in path.parts and isinstance(node, ast.ClassDef):
+                assert code <= 80, f"{path.name}: class {node.name} has {code} lines of code"
+            if path.name in ("lrp.py", "deep_taylor.py") and isinstance(node, ast.FunctionDef):
+                assert code <= 20, f"{path.name}: the rule {node.name} has {code} lines of code"
+
+
+# --- one step from the loop ------------------------------------------------------------------------------------------
+
+RNG = np.random.default_rng(0)
+X = RNG.random((2, 8, 8, 2))
+
+
+def conv(before, after, size=3, stride=1):
+    return Conv2d(RNG.normal(size=(size, size, before, after)), RNG.normal(size=after), stride)
+
+
+NET = Network([conv(2, 4), BatchNorm2d.identity(4, "float64"), ReLU(), MaxPool2d(2), Residual([conv(4, 4), ReLU()]),
+               ReLU(), Concat([[conv(4, 2), ReLU()], []]), Sum([[AvgPool2d(2)], [MaxPool2d(2)]]),
+               Product([[], [conv(6, 6, 1), Sigmoid()]]), GlobalAvgPool(), Flatten(), Dropout(),
+               Dense(RNG.normal(size=(6, 3)), RNG.normal(size=3))])
+RULES = [lrp.epsilon, lrp.gamma_signed, lrp.alpha_beta, lrp.flat, deep_taylor.w_square,
+         partial(deep_taylor.z_box, low=-99, high=99), composites.alpha1_beta0]
+
+
+def called_from(function, run):
+    """The code objects that `function` itself calls while `run()` runs: what one step into leads to."""
+    found = []
+
+    def watch(frame, event, argument):
+        if event == "call" and frame.f_back is not None and frame.f_back.f_code is function.__code__:
+            found.append(frame.f_code)
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return found
+
+
+def code_of(function):
+    return getattr(function, "func", function).__code__
+
+
+@pytest.mark.parametrize("rule", RULES, ids=composites.name_of)
+def test_one_step_from_the_loop_of_lrp_leads_into_each_rule(rule):
+    found = called_from(passes.lrp, lambda: passes.lrp(NET, X, 0, rule))
+    expected = [code_of(each) for each in reversed(composites.rules_for(NET, rule))]
+    assert [code for code in found if code in expected] == expected
+
+
+@pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")
+def test_one_step_from_the_loop_of_deep_taylor_leads_into_each_rule():
+    net = Network([conv(2, 4), ReLU(), MaxPool2d(2), Flatten(), Dense(RNG.normal(size=(64, 3)))])
+    found = called_from(passes.deep_taylor, lambda: passes.deep_taylor(net, X, 0))
+    expected = [code_of(each) for each in reversed(composites.rules_for(net, composites.deep_taylor))]
+    assert [code for code in found if code in expected] == expected
+
+
+@pytest.mark.parametrize("method", ["gradient", "deconvnet", "guided_backprop", "deeplift"])
+def test_one_step_leads_into_the_method_of_each_layer(method):
+    run = getattr(passes, method)
+    found = called_from(run, lambda: run(NET, X, *([0 * X] if method == "deeplift" else []), target=0))
+    expected = [getattr(type(layer), method).__code__ for layer in reversed(NET.layers)]
+    assert [code for code in found if code in expected] == expected
+
+
+def test_inside_a_block_one_step_leads_from_the_chain_into_the_rule():
+    found = called_from(layers.Chain.relevance, lambda: passes.lrp(NET, X, 0, lrp.epsilon))
+    assert found.count(lrp.epsilon.__code__) == 3, "two convolutions and an average pool; a gate gets nothing"
