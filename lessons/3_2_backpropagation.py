@@ -47,8 +47,8 @@ print("saliency   ", attribution.saliency(plane, np.array([[5.0, 7.0]]), 0)[0]) 
 # For a deep network we climb: from a faint grey, 300 steps along the gradient. This network has no biases, so its
 # score is homogeneous, :math:`S(t x) = t S(x)`: twice the image, twice the score, without end. Only the penalty stops
 # the climb, and :math:`\lambda` decides little but how dark the picture is. At a smooth maximum again
-# :math:`w = 2 \lambda x^*`: a class model is its own saliency, with the sign left on. (Not quite: a score made of ReLUs has kinks, the
-# maximum lies on some of them, and there :math:`w` jumps.)
+# :math:`w = 2 \lambda x^*`: a class model is its own saliency, with the sign left on. (Not quite: a score made of ReLUs
+# has kinks, the maximum lies on some of them, and there :math:`w` jumps.)
 
 net, rng = models.load("cnn"), np.random.default_rng(0)
 climb = partial(synthesis.activation_maximization, shape=(28, 28, 1), penalty=0.5, objective=synthesis.logit)
