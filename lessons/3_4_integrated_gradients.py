@@ -2,147 +2,199 @@ r"""
 3.4 Integrated gradients
 ========================
 
-**You will see** what a gradient misses when a neuron is saturated, how a walk from a baseline to the image collects it,
-how many steps the walk needs, and how much the heatmap owes to the baseline.
+**You will see** what a gradient misses when an output is saturated, how a walk from a baseline to the image collects
+it, which two axioms lead to the method, and how much the heatmap owes to the baseline.
 
 **Before this:** 2.2 (simple Taylor decomposition).
 
-**Paper:** Sundararajan, Taly & Yan 2017, *Axiomatic attribution for deep networks*, section 3 (the method and its
-completeness) and section 5 (the sum over steps).
+**Paper:** Sundararajan, Taly & Yan 2017, *Axiomatic attribution for deep networks*, section 2 (two axioms), section 3
+(the method and its completeness) and section 5 (the sum over steps).
 """
+from functools import partial
+
 import numpy as np
 
-from minixnn import Dense, Network, ReLU, attribution, datasets, models, passes, plot
-
-COUNT = 100             # digits to measure on
+from minixnn import Dense, Network, ReLU, attribution, datasets, metrics, models, passes, plot
+from minixnn.rules import lrp
+from minixnn.train import softmax
 
 # %%
 # The walk
 # --------
 # Let :math:`f` be the output to be explained, :math:`x` the image, and :math:`x'` a *baseline*: an image that stands
-# for nothing. We walk straight from one to the other, average the gradient on the way, and multiply by the way:
+# for nothing. We walk straight from one to the other, average the gradient on the way, and multiply by the difference:
 #
-# .. math:: R_i = (x_i - x'_i) \int_0^1 \frac{\partial f}{\partial x_i} \bigl( x' + t \, (x - x') \bigr) \, dt .
+# .. math:: R_i = (x_i - x'_i) \int_0^1 \frac{\partial f}{\partial x_i} \bigl( x' + t \, (x - x') \bigr) \, dt
+#           \;\approx\; (x_i - x'_i) \, \frac1n \sum_{s=1}^{n}
+#           \frac{\partial f}{\partial x_i} \Bigl( x' + \frac{s - 1/2}{n} \, (x - x') \Bigr) .
 #
-# Along the walk :math:`f` climbs by the gradient times the step, so nothing is lost (*completeness*):
-#
-# .. math:: \sum_i R_i = f(x) - f(x') .
-#
-# By head: :math:`f = 1 - \max(0, 1 - x)` climbs with :math:`x` up to 1 and stays there. At :math:`x = 2` the gradient
+# On the walk :math:`f` climbs by the gradient times the step, so nothing is lost (*completeness*):
+# :math:`\sum_i R_i = f(x) - f(x')`. A computer adds up :math:`n` pieces, each at its middle. That is all of the code:
+
+
+def integrated(net, x, baseline, start, steps=50):
+    """Integrated gradients of what `start` makes of the outputs: a function outputs -> the gradient to begin with."""
+    total = 0
+    for t in (np.arange(steps, dtype=x.dtype) + 0.5) / steps:
+        point = baseline + t * (x - baseline)
+        total = total + passes.gradient(net, point, start=start(net.forward(point)))[0]         # <- STEP INTO
+    return (x - baseline) * total / steps
+
+
+# %%
+# By hand: :math:`f = 1 - \max(0, 1 - x)` climbs with :math:`x` up to 1 and stays there. At :math:`x = 2` the gradient
 # is 0, as if the input did not matter. On the way from 0 it is 1 in the first half and 0 in the second: on average 1/2,
 # and :math:`R = 2 \cdot 1/2 = 1 = f(2) - f(0)`.
 
 saturated = Network([Dense(np.array([[-1.0]]), np.array([1.0])), ReLU(), Dense(np.array([[-1.0]]), np.array([1.0]))])
 x = np.array([[2.0]])
-print("gradient times input ", attribution.gradient_times_input(saturated, x, 0)[0] + 0.0)
-print("integrated gradients ", attribution.integrated_gradients(saturated, x, 0, steps=50)[0])  # <- STEP INTO
+print("gradient times input", attribution.gradient_times_input(saturated, x, 0)[0] + 0.0,
+      " integrated gradients", integrated(saturated, x, 0 * x, np.ones_like)[0])
 
 # %%
-# One digit on its way
-# --------------------
-# The baseline is the empty image. We watch the logit of the true class, which is :math:`f`, and the climb per unit of
-# :math:`t`: the gradient at that place times the way, summed over the pixels. The area under the second curve is the
-# height that the first one gains.
+# Two axioms
+# ----------
+# Why this formula? The paper asks for two things that other methods lack.
+#
+# * *Sensitivity*: if image and baseline differ in one input only and the outputs differ, it gets some relevance. The
+#   saturated network has just shown that the gradient breaks it.
+# * *Implementation invariance*: two networks that compute the same function get the same explanation. The paper's
+#   example, with :math:`x_1, x_2 \ge 0`: A computes :math:`\max(x_1 - 1 - x_2, 0)`; B first
+#   :math:`h = \max(x_1 - 1, 0)`, then :math:`\max(h - x_2, 0)`. We explain both at :math:`(3, 1)` from :math:`(0, 0)`.
+
+same, minus = np.eye(2), np.array([[1.0], [-1.0]])
+A = Network([Dense(same), ReLU(), Dense(minus, np.array([-1.0])), ReLU()])
+B = Network([Dense(same), ReLU(), Dense(same, np.array([-1.0, 0.0])), ReLU(), Dense(minus), ReLU()])
+at, anywhere = np.array([[3.0, 1.0]]), np.random.default_rng(0).normal(0, 3, (1000, 2))
+assert np.allclose(A.forward(anywhere), B.forward(anywhere)), "A and B are the same function"
+
+methods = {"gradient times input": attribution.gradient_times_input, "guided backprop": attribution.guided_backprop,
+           "LRP-gamma": partial(attribution.lrp, rules=lrp.gamma_signed), "DeepLIFT, rescale": attribution.deeplift,
+           "integrated gradients": attribution.integrated_gradients}
+print(f"\n{'':23} saturated      A at (3, 1)      B at (3, 1)    the two axioms")
+kept = {}
+for name, method in methods.items():
+    once, of_A, of_B = method(saturated, x, 0)[0], method(A, at, 0)[0], method(B, at, 0)[0]
+    kept[name] = bool(once != 0), np.allclose(of_A, of_B)
+    print(f"{name:23} {once[0] + 0.0:9.2f} {str(of_A.round(2)):>16} {str(of_B.round(2)):>16}    "
+          + ", ".join("kept" if ok else "BROKEN" for ok in kept[name]))
+
+# %%
+# Gradients keep the second axiom, by the chain rule. DeepLIFT (2 instead of 1.5) and LRP-gamma break it, since their
+# rules look at single layers. Of these five only integrated gradients keeps both. (An example can break an axiom, not
+# prove it; and one may hold that a network *is* its layers.)
+#
+# A saturated digit
+# -----------------
+# The logit of a digit is hardly saturated, its *probability* is: near 1 nothing can raise it any more. The gradient of
+# :math:`p_c` begins at the logits with :math:`p_c \, ([k = c] - p_k)`. We walk from the empty image to a 7.
 
 images, labels = datasets.mnist("test")
-ten = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
 net = models.load("dense")                                                  # with biases
-x, target = images[ten], labels[ten]
-t = np.linspace(0, 1, 101, dtype=np.float32)
-walk = t[:, None, None, None] * x[5]                                        # (101, 28, 28, 1)
-f = net.forward(walk)[:, target[5]]
-climb = (passes.gradient(net, walk, target[5])[0] * x[5]).sum(axis=(1, 2, 3))
-plot.curves(t, {"logit f": f, "climb per unit of t": climb},
-            "t, from the baseline (0) to the image (1)", "logit, and its slope", "From the empty image to a 5")
-print(f"\nf gains {f[-1] - f[0]:.3f}; the climb is {climb.mean():.3f} on average, and {climb[-1]:.3f} at the image")
+x, target, every = images[:100], labels[:100], np.arange(100)
+nothing, hot = x[:1] * 0, np.eye(10, dtype=x.dtype)
+
+
+def of_logit(y, c):
+    return hot[c] + 0 * y
+
+
+def of_probability(y, c):
+    p = softmax(y)
+    return (p * hot[c]).sum(axis=1, keepdims=True) * (hot[c] - p)
+
+
+t, seven = np.linspace(0, 1, 101, dtype=x.dtype), x[target == 7][0]
+walk = t[:, None, None, None] * seven
+y = net.forward(walk)
+climb = (passes.gradient(net, walk, start=of_probability(y, 7))[0] * seven).sum(axis=(1, 2, 3))
+plot.curves(t, {"probability of a 7": softmax(y)[:, 7], "its climb per unit of t": climb},
+            "t, from the empty image (0) to the 7 (1)", "probability, and its slope",
+            "The probability saturates: it climbs on the way, not at the image")
+
+print("\nsum of R / what f gains, from 10 % to 90 % of the digits    gradient times input    integrated gradients")
+part, y, empty = {}, net.forward(x), net.forward(nothing)
+for name, begin, of in (("logit", of_logit, np.array), ("probability", of_probability, softmax)):
+    gain = of(y) - of(empty)
+    R = x * passes.gradient(net, x, start=begin(y, target))[0], integrated(net, x, nothing, partial(begin, c=target))
+    part[name] = [np.quantile(r.sum(axis=(1, 2, 3)) / gain[every, target], (.5, .1, .9)) for r in R]
+    print(f"{name:57}", *("    {:5.3f} ({:.2f} to {:.2f})".format(*q) for q in part[name]))
+    package = attribution.integrated_gradients(net, x, target, steps=50) if name == "logit" else R[1]
+    assert np.allclose(R[1], package, atol=1e-4), "the package does what the sum says"
 
 # %%
-# Nearly all the way the climb is even. Only near the empty image, where the biases decide which neurons fire, it is
-# another one.
+# Of the logit's gain gradient times input finds 97 %: there is little to repair. Of the probability's it finds 0.2 %,
+# as if the digit did not matter, and integrated gradients all of it. So the walk is needed where the output is
+# saturated.
 #
 # How many steps?
 # ---------------
-# A computer adds up finitely many pieces. The completeness error :math:`\sum_i R_i - (f(x) - f(x'))` tells whether they
-# were enough, and needs no knowledge of the integral. Four ways to place the points: at the left or right end of
-# each piece, in its middle, or at both ends.
+# The completeness error :math:`\sum_i R_i - (f(x) - f(x'))` tells whether :math:`n` was enough, without knowing the
+# integral. Four ways to place the points: at the left or right end of each piece, in its middle, or at both ends.
 
-steps = [1, 2, 5, 10, 20, 50, 100]
-x_some, target_some = images[:COUNT], labels[:COUNT]
-gain = net.predict(x_some)[np.arange(COUNT), target_some] - net.forward(x_some[:1] * 0)[0, target_some]
-errors = {}
+steps, errors = [1, 2, 5, 10, 20, 50], {}
+gain = (y - empty)[every, target]
 for method in ("left", "right", "trapezoid", "midpoint"):
-    errors[method] = []
-    for n in steps:
-        R = attribution.integrated_gradients(net, x_some, target_some, steps=n, method=method)
-        errors[method].append(np.median(abs(R.sum(axis=(1, 2, 3)) - gain) / abs(gain)))
-plot.curves(steps, errors, "steps", "error / (f(x) - f(x'))", f"Completeness against steps, median of {COUNT} digits",
+    maps = [attribution.integrated_gradients(net, x, target, steps=n, method=method) for n in steps]
+    errors[method] = [np.median(abs(R.sum(axis=(1, 2, 3)) - gain) / abs(gain)) for R in maps]
+plot.curves(steps, errors, "steps", "error / (f(x) - f(x'))", "Completeness against steps, median of 100 digits",
             xscale="log", yscale="log")
-print("\nrelative error of the sum, median")
-print("steps    ", *(f"{n:8}" for n in steps))
-for method, values in errors.items():
-    print(f"{method:9}", *(f"{value:8.2%}" for value in values))
+print("\nrelative error with 50 steps:", ", ".join(f"{method} {values[-1]:.2%}" for method, values in errors.items()))
 
 # %%
-# One step from the right end is gradient times input, and one from the left end the gradient at the empty image, which
-# is far off. With many steps the ends err by about one over their number; the middle does better, and so do both ends
-# together: what they miss on one side they gain on the other. A gradient made of ReLUs jumps, so none of the rules is
-# as exact as for smooth functions.
+# The middle of each piece does best (0.6 % with 50 steps), and both ends together nearly as well: what they miss on one
+# side they gain on the other. One case needs no walk at all: without biases the gradient never changes on the ray from
+# the empty image (2.2), and integrated gradients *is* gradient times input.
 #
-# One case needs no walk at all. Without biases a ReLU network is homogeneous, and on the ray from the empty image its
-# gradient never changes: integrated gradients *is* gradient times input, with any number of steps.
-
-free = models.load("dense_no_bias")
-one_step = attribution.integrated_gradients(free, x, target, steps=1)
-same = np.allclose(one_step, attribution.gradient_times_input(free, x, target), atol=1e-4)
-print(f"\nwithout biases, from the empty image, one step: equal to gradient times input: {same}")
-
-# %%
 # Which baseline?
 # ---------------
 # What "nothing" looks like is our choice. Four answers: the empty image; a full one; the mean of the training digits;
-# and twenty images of random noise, whose heatmaps are averaged.
+# and ten images of random noise, whose heatmaps are averaged. How much does the heatmap owe to the choice? A pixel of
+# the baseline's colour gets nothing, since :math:`x_i - x'_i = 0`. So we measure how much of :math:`\lvert R \rvert`
+# lies on ink. The control asks no network: the difference :math:`\lvert x - x' \rvert` itself. And we correlate with
+# the map from the empty image; the control is the map of another digit.
 
 rng = np.random.default_rng(0)
-train, _ = datasets.mnist("train")
-noise = rng.random((20, 28, 28, 1), dtype=np.float32)
-baselines = {"empty": [x[:1] * 0], "full": [x[:1] * 0 + 1], "mean digit": [train.mean(axis=0, keepdims=True)],
-             "20 of noise": list(noise[:, None])}
+baselines = {"empty": [nothing], "full": [nothing + 1], "mean digit": [datasets.mnist("train")[0].mean(axis=0)[None]],
+             "10 of noise": list(rng.random((10, 1, 28, 28, 1), dtype=np.float32))}
+maps = {name: sum(attribution.integrated_gradients(net, x, target, x_ref, steps=20) for x_ref in several) / len(several)
+        for name, several in baselines.items()}
+shown = [int(np.flatnonzero(target == digit)[0]) for digit in range(0, 10, 2)]
+plot.heatmaps({name: R[shown] for name, R in maps.items()}, x[shown], quantile=0.995,
+              title="Integrated gradients from four baselines: for the digit (red) and against it (blue)")
 
 
-def averaged(x, target, references, steps=20):
-    return sum(attribution.integrated_gradients(net, x, target, x_ref, steps=steps) for x_ref in references) / \
-        len(references)
+def share(R):
+    return metrics.mean_and_error((abs(R) * ink).sum(axis=(1, 2, 3)) / abs(R).sum(axis=(1, 2, 3)))
 
 
-maps = {name: averaged(x, target, references) for name, references in baselines.items()}
-plot.heatmaps(maps, x, title="Integrated gradients from four baselines: what speaks for the digit (red), what against",
-              quantile=0.995)
+def correlation(R, S):
+    return metrics.mean_and_error(np.array([np.corrcoef(r.ravel(), s.ravel())[0, 1] for r, s in zip(R, S)]))
 
-# %%
-# One question, measured
-# ----------------------
-# How much does the heatmap owe to the baseline? A pixel that has the colour of the baseline gets nothing,
-# since :math:`x_i - x'_i = 0`: from the empty image no empty pixel can count, from the full one hardly any black one.
-# We measure how much of :math:`\lvert R \rvert` lies on ink, and the correlation with the map from the empty image.
 
-ink = x > 0
-print(f"\n{ink.mean():.1%} of the pixels have ink\n\nbaseline      |R| on ink   correlation with 'empty'   sum of R")
-on_ink = {}
+ink, on_ink = x > 0, {}
+print(f"\n{ink.mean():.0%} of the pixels have ink\n"
+      "baseline          |R| on ink   |x - x'| on ink   correlation with 'empty'")
 for name, R in maps.items():
-    on_ink[name] = (abs(R * ink).sum(axis=(1, 2, 3)) / abs(R).sum(axis=(1, 2, 3))).mean()
-    alike = np.mean([np.corrcoef(r.ravel(), e.ravel())[0, 1] for r, e in zip(R, maps["empty"])])
-    print(f"{name:12} {on_ink[name]:10.1%} {alike:20.2f} {R.sum(axis=(1, 2, 3)).mean():18.2f}")
+    on_ink[name] = share(R), share(sum(abs(x - x_ref) for x_ref in baselines[name]))
+    print("{:12} {:9.0%} +- {:.0%} {:11.0%} +- {:.0%} {:18.2f} +- {:.2f}".format(
+        name, *on_ink[name][0], *on_ink[name][1], *correlation(R, maps["empty"])))
+print("another digit {:53.2f} +- {:.2f}".format(*correlation(np.roll(maps["empty"], 1, axis=0), maps["empty"])))
 
 # %%
-# Every one of these maps is complete, and they answer different questions: why a 5 *rather than* an empty sheet, than
-# a black one, than the mean of all digits? A heatmap of this kind should always be shown with its baseline.
+# The baseline decides where the relevance is: from the full image 6 % of it lies on ink, from the empty one 100 %, and
+# the mere difference of the images would say the same (7 % and 100 %). The map from noise has no more in common with
+# that from the empty image than the map of another digit (0.08). All of them are complete; they answer different
+# questions: why a 5 *rather than* an empty sheet, than a black one, than the mean of all digits? Always show a heatmap
+# of this kind with its baseline.
 #
 # Try this
 # --------
-# 1. Walk from a 4 to a 9: ``baseline=x[4:5]``. Which pixels turn the one into the other?
-# 2. Explain the probability instead of the logit, by adding a saturating last layer such as ``Sigmoid()``. How many
-#    steps does completeness need now?
+# 1. Walk from a 4 to a 9: ``baseline=x[target == 4][:1]``. Which pixels turn the one into the other?
+# 2. How many steps does the *probability* need until the error is below 1 %? Look at its climb, and say why.
 
-assert errors["midpoint"][-1] < errors["right"][-1] < errors["right"][0], "more steps, and the middle, do better"
-assert same and np.isclose(on_ink["empty"], 1), "from the empty image only ink can count"
+assert kept["integrated gradients"] == (True, True) and not any(
+    kept[name] == (True, True) for name in methods if name != "integrated gradients"), "only one of them keeps both"
+assert part["probability"][0][0] < 0.05 and abs(part["probability"][1][0] - 1) < 0.02, "the walk collects what is lost"
+assert all(abs(R[0] - difference[0]) < 0.2 for R, difference in on_ink.values()), "the baseline decides where"
 plot.show()
