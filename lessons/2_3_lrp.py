@@ -47,14 +47,17 @@ def rule(x, W, b, R, epsilon=0.0):
 
 
 x, unit, none = np.array([[2.0, 1.0, 1.0]]), np.array([[1.0]]), np.zeros(1)
+neuron = Dense(np.array([[3.0], [2.0], [-4.0]]))
 print("one neuron, LRP-0")
-rule(x, np.array([[3.0], [2.0], [-4.0]]), none, unit)
+R = rule(x, neuron.W, none, unit)
+assert np.allclose(R, lrp.epsilon(neuron, x, neuron.forward(x), unit, epsilon=0))       # <- STEP INTO: the same lines
 
 # %%
 # From neuron to neuron
 # ---------------------
 # In a network what a neuron has received is what it then hands on; that is all. A ReLU has one input and passes its
-# relevance on. The package does the same in ``passes.lrp``; every layer of the two must agree.
+# relevance on. The package has a loop for it, ``R[l] = rules[l](net.layers[l], A[l], A[l + 1], R[l + 1])``, in which a
+# rule is handed a layer, its input, its output and the output's relevance. Every layer of the two must agree.
 
 W1, W2 = np.array([[2.0, -1.0], [-1.0, 3.0]]), np.array([[2.0], [-3.0]])
 small = Network([Dense(W1), ReLU(), Dense(W2)])
@@ -96,13 +99,13 @@ for epsilon in (0, 1e-6, 1):
 # weights only. **LRP-gamma** lies between: it favours them by a factor, :math:`W + \gamma W^+` (2019, section 10.2.1).
 # At :math:`\gamma = 0` it is LRP-0, for :math:`\gamma \to \infty` alpha1-beta0.
 
-for gamma in (0.25, 10, 1e6):
+for gamma in (0.25, 1e6):
     print(f"gamma {gamma:g}")
     R = rule(x, weak + gamma * weak.clip(0), none, unit)
-    assert np.allclose(R, passes.lrp(Network([Dense(weak)]), x, 0, partial(lrp.gamma, gamma=gamma), start=unit)[0])
+    assert np.allclose(R, lrp.gamma(Dense(weak), x, x @ weak, unit, gamma=gamma))
 print("alpha 1, beta 0")
 R = rule(x, weak.clip(0), none, unit)
-assert np.allclose(R, passes.lrp(Network([Dense(weak)]), x, 0, composites.alpha1_beta0, start=unit)[0])
+assert np.allclose(R, lrp.alpha_beta(Dense(weak), x, x @ weak, unit, alpha=1, beta=0))
 
 # %%
 # All these give an input of 0 nothing, which suits neurons: 0 means "silent". For a pixel 0 is only one end of a scale,
@@ -118,7 +121,7 @@ assert np.allclose(R, passes.lrp(Network([Dense(weak)]), x, 0, composites.alpha1
 pixels, w, box = np.array([[1.0, 0.0]]), np.array([[2.0], [-1.0]]), partial(deep_taylor.z_box, low=0.0, high=1.0)
 contributions = pixels * w.T - 0 * w.T.clip(0) - 1 * w.T.clip(max=0)
 print("z^B shares", contributions[0] / contributions.sum())
-assert np.allclose(contributions / contributions.sum(), passes.lrp(Network([Dense(w)]), pixels, 0, box, start=unit)[0])
+assert np.allclose(contributions / contributions.sum(), box(Dense(w), pixels, pixels @ w, unit))
 
 # %%
 # Ten digits: which rule belongs where?
@@ -158,9 +161,9 @@ x, target, rng = images[:200], labels[:200], np.random.default_rng(0)
 y = net.predict(x)
 y[np.arange(200), target] = -np.inf
 one_each = [np.eye(10, dtype=np.float32)[classes] for classes in (target, y.argmax(axis=1))]   # so that signs compare
-pairs = {name: [attribution.lrp(net, x, rules=rules, start=start).reshape(200, -1) for start in one_each]
+pairs = {name.replace("\n", " "): [attribution.lrp(net, x, rules=rules, start=one).reshape(200, -1) for one in one_each]
          for name, rules in ways.items()}
-shuffled = [np.zeros((200, 784)), np.zeros((200, 784))]
+shuffled = np.zeros((2, 200, 784))
 for to, R in zip(shuffled, pairs["LRP-0 everywhere"]):
     for n, ink in enumerate(x.reshape(200, -1) > 0):
         to[n, ink] = rng.permutation(R[n, ink])
@@ -173,9 +176,8 @@ for name, (R, S) in pairs.items():
     cancels = np.median(abs(R).sum(axis=1) / abs(R.sum(axis=1)))
     smooth = [np.corrcoef(r[:, :-1][of], r[:, 1:][of])[0, 1] for r, of in zip(R.reshape(x.shape), both)]
     (alike, error), (likeness, spread) = map(metrics.mean_and_error, (cosine, np.array(smooth)))
-    measured[name.replace("\n", " ")] = alike, cancels, likeness
-    print("{:28} {:14.2f} +- {:.2f} {:15.2f} {:11.2f} +- {:.2f}".format(
-        name.replace("\n", " "), alike, error, cancels, likeness, spread))
+    measured[name] = alike, cancels, likeness
+    print(f"{name:28} {alike:14.2f} +- {error:.2f} {cancels:15.2f} {likeness:11.2f} +- {spread:.2f}")
 
 # %%
 # The *upper* rule decides whether a map is about the class. With alpha1-beta0 everywhere the cosine is 0.99: whichever
@@ -183,8 +185,8 @@ for name, (R, S) in pairs.items():
 # rule decides how much cancels: 2.3 with LRP-0, 1.1 with gamma. Exchanged, the two rules are worse in both, 0.32 and
 # 2.0. But gamma makes nothing smooth: 0.24, with LRP-0 0.22. It is z\ :sup:`B` at the pixels that does, with 0.48.
 #
-# None of the three says that a map is *right*. A smooth one may be wrong; lesson 5.2 measures by removing pixels.
-# And alpha2-beta1, which conserves in one neuron, creates relevance where a neuron has no negative input: lesson 6.1.
+# None of the three says that a map is *right*: lesson 5.2 measures that by removing pixels. And alpha2-beta1, which
+# conserves in one neuron, creates relevance where a neuron has no negative input: lesson 6.1.
 #
 # Try this
 # --------

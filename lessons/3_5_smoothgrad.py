@@ -134,7 +134,7 @@ for name, net in nets.items():
         predicted = [(R * squares).sum(axis=(1, 2, 3)) for R in several]
         each = np.array([np.corrcoef(guess, change)[0, 1] for guess, change in zip(predicted, real)])
         right.setdefault(name, {})[what] = metrics.mean_and_error(each)
-plot.bars(right, "correlation of the predicted and the real change", "Does the smoother map predict better? It does not")
+plot.bars(right, "correlation of the predicted and the real change", "The smoother map predicts no better")
 for what in right["cnn"]:
     print(f"{what:20}", *("{}: {:.2f} +- {:.2f}  ".format(name, *right[name][what]) for name in nets))
 
