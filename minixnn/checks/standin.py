@@ -1,6 +1,6 @@
 """CuPy's surface with NumPy's arithmetic: what fails here would fail, or crawl, on a GPU.
 
-    import standin_cupy as xp
+    from minixnn.checks import standin as xp
     x = xp.asarray(numpy_array)          # "moved": an array of this module, and numpy no longer takes it
     y = xp.maximum(x, 0)                 # looked up in cupy_surface.json, then computed by numpy
     y.get()                              # moved back, and noted as a wait for the device
@@ -22,7 +22,6 @@ Whatever makes the host wait for the device (`float(x)`, `if x:`, `x.get()`, `x[
 
 Where CuPy's promotion of types differs from NumPy's (in CuPy 13, for numpy's own scalars) NumPy's is used.
 """
-import contextlib
 import functools
 import inspect
 import json
@@ -32,8 +31,9 @@ import types
 
 import numpy as np
 
+from minixnn.checks.standin_array import SCALARS, down, ndarray, note_wait, up, waiting
+
 RECORD = json.loads(pathlib.Path(__file__).with_name("cupy_surface.json").read_text())     # {version: {place: names}}
-SCALARS = (bool, int, float, complex, np.generic)
 # Functions that take host arrays, functions that answer with something on the host, functions that cannot go on
 # before the device has given a result, parameters that must be arrays, parameters that must be plain numbers
 MOVERS = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asnumpy"}
@@ -44,27 +44,7 @@ WAITS = {"asnumpy", "nonzero", "flatnonzero", "argwhere", "unique", "bincount", 
 ARRAYS_ONLY = {"a", "arr", "array", "ary", "m", "condition"}
 NUMBERS_ONLY = {"shape", "newshape", "axis", "axes", "axis1", "axis2", "source", "destination", "offset", "k", "N", "M",
                 "pad_width", "strides", "window_shape"}
-
-_waits = []             # one list for each `waiting()` that is open
-
-
-@contextlib.contextmanager
-def waiting():
-    """A list that fills with "what, where" each time the host waits for the device inside the `with`."""
-    _waits.append([])
-    try:
-        yield _waits[-1]
-    finally:
-        _waits.pop()
-
-
-def _wait(what):
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename in (__file__, contextlib.__file__, functools.__file__):
-        frame = frame.f_back
-    for waits in _waits:
-        file = pathlib.Path(frame.f_code.co_filename).name
-        waits.append(f"{what} in {frame.f_code.co_name}, {file}:{frame.f_lineno}")
+sys.modules["standin_cupy"] = sys.modules[__name__]        # where `array_module` finds the module of such an array
 
 
 @functools.cache
@@ -81,23 +61,6 @@ def _signatures(place, name):
     return found
 
 
-def _down(value):
-    """The host array behind a device array, also inside lists and tuples. A host array has no business here."""
-    if isinstance(value, ndarray):
-        return value._host
-    if isinstance(value, np.ndarray):
-        raise TypeError(f"Unsupported type {type(value)}: a host array of shape {value.shape} meets the device; "
-                        "move it first, with xp.asarray")
-    return type(value)(map(_down, value)) if type(value) in (list, tuple) else value
-
-
-def _up(value):
-    """Host results as device arrays; also single numbers, which stay on the device as arrays without axes."""
-    if type(value) in (list, tuple):
-        return type(value)(map(_up, value))
-    return ndarray(value) if isinstance(value, (np.ndarray, *SCALARS)) else value
-
-
 def _check(place, name, args, kwargs):
     """Do all recorded versions take these arguments, as to their names and their kinds?"""
     ufunc = isinstance(getattr(np, name, None), np.ufunc) and place == "cupy"
@@ -110,7 +73,7 @@ def _check(place, name, args, kwargs):
         wanted = (ndarray, *SCALARS) if ufunc and parameter in ("x", "x1", "x2") else ndarray
         if (parameter in ARRAYS_ONLY or wanted is not ndarray) and name not in MOVERS | ON_HOST:
             if not isinstance(value, wanted):
-                _down(value)                                    # a host array gets its own message
+                down(value)                                    # a host array gets its own message
                 raise TypeError(f"cupy's {name} expects a cupy.ndarray for {parameter}, got {type(value).__name__}")
         if parameter in NUMBERS_ONLY:
             _refuse_device(name, parameter, value)
@@ -128,18 +91,18 @@ def _call(place, name, compute, args, kwargs):
     """compute(*args, **kwargs) by NumPy, after looking up that CuPy would take the call."""
     _check(place, name, args, kwargs)
     if name in WAITS or (name == "where" and len(args) + len(kwargs) == 1):
-        _wait(name)
+        note_wait(name)
     if name in MOVERS:
         if isinstance(args[0], ndarray) and name in ("asarray", "asanyarray"):
             if np.asarray(args[0]._host, *args[1:], **kwargs) is args[0]._host:
                 return args[0]
-        moved = args[0] if isinstance(args[0], np.ndarray) else _down(args[0])
+        moved = args[0] if isinstance(args[0], np.ndarray) else down(args[0])
         result = compute(moved, *args[1:], **kwargs)
         return result.copy() if name == "asnumpy" else ndarray(result.copy(order="K"))
-    result = compute(*map(_down, args), **{key: _down(value) for key, value in kwargs.items()})
+    result = compute(*map(down, args), **{key: down(value) for key, value in kwargs.items()})
     if isinstance(kwargs.get("out"), ndarray):
         return kwargs["out"]
-    return result if name in ON_HOST else _up(result)
+    return result if name in ON_HOST else up(result)
 
 
 class _Functions:
@@ -165,121 +128,6 @@ class _Functions:
         return function
 
 
-class ndarray:
-    """An array "on the device": `_host` holds the numbers, and nobody but this file looks at it."""
-    __slots__ = ("_host",)
-    __hash__ = None
-
-    def __init__(self, host):
-        self._host = np.asarray(host)
-        if self._host.dtype.char not in "?bBhHiIlLqQefdFD":
-            raise ValueError(f"Unsupported dtype {self._host.dtype}")
-
-    # What CuPy refuses, and what this stand-in refuses on top (see the head of the file)
-    def __array__(self, dtype=None, copy=None):
-        raise TypeError("Implicit conversion to a NumPy array is not allowed. "
-                        "Please use `.get()` to construct a NumPy array explicitly.")
-
-    def __array_function__(self, function, kinds, args, kwargs):
-        raise TypeError(f"np.{function.__name__} of a device array; write xp = array_module(x); "
-                        f"xp.{function.__name__}(...)")
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        if method == "__call__" and not kwargs and all(isinstance(i, (ndarray, np.generic)) for i in inputs) \
-                and any(isinstance(i, np.generic) for i in inputs):         # np.float32(2) * x, as CuPy
-            return _up(ufunc(*map(_down, inputs)))
-        kinds = " and ".join(f"{type(i).__module__}.{type(i).__name__}" for i in inputs)
-        raise TypeError(f"np.{ufunc.__name__} of {kinds}; "
-                        f"write xp = array_module(x); xp.{ufunc.__name__}(...), with all arrays moved")
-
-    # What makes the host wait
-    def _single(self, kind):
-        if self._host.size != 1:
-            raise (ValueError if kind is bool else TypeError)(f"{kind.__name__}() of an array with {self.size} entries")
-        _wait(f"{kind.__name__}()")
-        return kind(self._host.reshape(())[()])
-
-    def __bool__(self):
-        return self._single(bool)
-
-    def __int__(self):
-        return self._single(int)
-
-    def __float__(self):
-        return self._single(float)
-
-    def __repr__(self):
-        _wait("print")
-        return repr(self._host)
-
-    def __format__(self, spec):
-        return format(self._single(float) if spec else repr(self), spec)
-
-    def get(self, stream=None, order="C", out=None, blocking=True):
-        _wait("get")
-        return self._host.copy()
-
-    # Layout
-    shape = property(lambda self: self._host.shape)
-    ndim = property(lambda self: self._host.ndim)
-    size = property(lambda self: self._host.size)
-    dtype = property(lambda self: self._host.dtype)
-    itemsize = property(lambda self: self._host.itemsize)
-    nbytes = property(lambda self: self._host.nbytes)
-    strides = property(lambda self: self._host.strides)
-    flags = property(lambda self: types.SimpleNamespace(
-        **{name: getattr(self._host.flags, name) for name in ("c_contiguous", "f_contiguous", "owndata")}))
-    T = property(lambda self: ndarray(self._host.T))
-    real = property(lambda self: ndarray(self._host.real))
-    imag = property(lambda self: ndarray(self._host.imag))
-    base = property(lambda self: None if self._host.base is None else ndarray(self._host.base))
-
-    def __len__(self):
-        return len(self._host)
-
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
-
-    def __copy__(self):
-        return ndarray(self._host.copy())
-
-    def __deepcopy__(self, memo):
-        return ndarray(self._host.copy())
-
-    # Indexing
-    def _index(self, index):
-        """The index for NumPy, and whether it holds a mask; refuses what CuPy refuses."""
-        parts = index if isinstance(index, tuple) else (index,)
-        kinds = [part.dtype.kind for part in parts if isinstance(part, ndarray)]
-        if any(isinstance(part, np.ndarray) for part in parts):
-            raise TypeError("a host array as index; move it first, with xp.asarray")
-        if kinds and not set(kinds) <= set("iub"):
-            raise IndexError("arrays used as indices must be of integer or boolean type")
-        if "b" in kinds and len(kinds) > 1:
-            raise ValueError("currently, CuPy only supports slices that consist of one boolean array")
-        if kinds and any(isinstance(part, np.integer) for part in parts):
-            raise IndexError("CuPy takes no numpy integer beside an array of indices; use int(...)")
-        return tuple(map(_down, parts)), "b" in kinds, bool(kinds) or any(type(part) is list for part in parts)
-
-    def __getitem__(self, index):
-        parts, mask, gathers = self._index(index)
-        if mask:
-            _wait("x[mask]")                                    # how many entries are True?
-        if not gathers and not any(part is Ellipsis for part in parts):
-            parts += (Ellipsis,)                                # so that x[0, 0] is a view without axes, as CuPy's
-        return ndarray(self._host[parts])
-
-    def __setitem__(self, index, value):
-        parts, mask, gathers = self._index(index)
-        if mask and isinstance(value, ndarray) and value.ndim:
-            _wait("x[mask] = y")
-        if gathers and not mask:
-            targets = np.arange(self.size).reshape(self.shape)[parts].ravel()
-            if len(np.unique(targets)) < len(targets):
-                raise IndexError("x[indices] = y with the same index twice: on a GPU either value may stay")
-        self._host[parts] = _down(value)
-
-
 def _method(name, compute):
     def method(self, *args, **kwargs):
         return _call("cupy.ndarray", name, compute, (self, *args), kwargs)
@@ -291,10 +139,10 @@ def _operator(name, compute):
     def method(self, *others):
         if not all(isinstance(other, (ndarray, np.ndarray, *SCALARS)) for other in others):
             return NotImplemented
-        result = compute(self._host, *map(_down, others))
+        result = compute(self._host, *map(down, others))
         if result is NotImplemented:
             return result
-        return self if result is self._host else _up(result)
+        return self if result is self._host else up(result)
     method.__name__ = name
     return method
 

@@ -1,0 +1,102 @@
+"""Smaller cases than Hypothesis leaves: one unit, one channel, one row of pixels or one number at a time.
+
+Hypothesis shrinks choices, and does not know that a unit is a column of W, an entry of b and one of R. Here a case is
+a tuple (layer, *arrays), the first array being the input x; whatever still fails when made smaller takes its place.
+"""
+import time
+
+import numpy as np
+
+from minixnn.layers import ChannelScale, Conv2d, Dense
+
+SIMPLE = (0.0, 1.0, -1.0, 2.0)
+
+
+def simplified(drawn, fails, until):
+    """The smallest case reached from `drawn` by steps after each of which fails(case) is true, or until the time."""
+    going = True
+    while going and time.monotonic() < until:
+        going = False
+        for candidate in candidates(drawn):
+            if time.monotonic() > until:
+                break
+            if fitting(candidate) and fails(candidate):
+                drawn, going = candidate, True
+                break
+    return drawn
+
+
+def fitting(candidate):
+    """Whether the layer takes its input at all."""
+    layer, x, *_ = candidate
+    try:
+        return layer.forward(x).size > 0
+    except Exception:
+        return False
+
+
+def candidates(drawn):
+    """Cases that are a little simpler: fewer units or pixels first, then plainer numbers."""
+    layer, x, *rest = drawn
+    for smaller, smaller_x in smaller_layers(layer, x):
+        yield smaller, smaller_x, *(refit(smaller, smaller_x, layer, x, array) for array in rest)
+    if len(x) > 1:
+        yield layer, x[:1], *(array[:1] for array in rest)
+    if type(layer) in (Dense, Conv2d, ChannelScale):        # whose weights may be changed at will
+        for name in ("W", "b"):
+            for array in plainer(getattr(layer, name)):
+                yield layer.with_weights(**{"W": layer.W, "b": layer.b, name: array}), x, *rest
+    for n, array in enumerate((x, *rest)):
+        for plain in plainer(array):
+            yield layer, *(plain if i == n else other for i, other in enumerate((x, *rest)))
+
+
+def refit(smaller, smaller_x, layer, x, array):
+    """An array beside x, or beside y, cut to the shape that it needs now."""
+    shape = smaller_x.shape
+    if array.shape != x.shape:
+        try:
+            shape = smaller.forward(smaller_x).shape
+        except Exception:                       # the layer does not take this input, which `fitting` sees
+            return array
+    return np.resize(array, shape)
+
+
+def smaller_layers(layer, x):
+    """(layer, x) with a unit, a channel, a part of the kernel or a row of pixels less."""
+    W, b = getattr(layer, "W", None), getattr(layer, "b", None)
+    if type(layer) in (Dense, Conv2d):
+        for k in reversed(range(W.shape[-1] if W.shape[-1] > 1 else 0)):
+            yield layer.with_weights(np.delete(W, k, -1), None if b is None else np.delete(b, k)), x
+        for j in reversed(range(W.shape[-2] if x.shape[-1] == W.shape[-2] > 1 else 0)):
+            yield layer.with_weights(np.delete(W, j, -2), b), np.delete(x, j, -1)
+        for axis in range(W.ndim - 2):          # of a kernel
+            if W.shape[axis] > 1:
+                yield layer.with_weights(np.delete(W, -1, axis), b), x
+                yield layer.with_weights(np.delete(W, 0, axis), b), x
+    if type(layer) is Conv2d and layer.stride != (1, 1):
+        yield Conv2d(W, b, 1, layer.padding), x
+    if type(layer) is Conv2d and layer.padding != "same":
+        yield Conv2d(W, b, layer.stride, "same"), x
+    if type(layer) is ChannelScale and len(W) > 1:
+        yield layer.with_weights(W[1:], None if b is None else b[1:]), x[..., 1:]
+    if b is not None and type(layer) in (Dense, Conv2d, ChannelScale):
+        yield layer.with_weights(W, None), x
+    for axis in range(1, x.ndim - 1):           # pixels, or the steps of a sequence
+        if x.shape[axis] > 1:
+            yield layer, np.delete(x, -1, axis)
+    if type(layer) is Dense and x.ndim > 2:
+        yield layer, x[:, 0]
+
+
+def plainer(array):
+    """The array with one number in the place of another that takes longer to read."""
+    if array is None or array.dtype.kind != "f":
+        return
+    for index in np.ndindex(*array.shape):
+        for plain in SIMPLE:
+            if array[index] == plain:
+                break
+            other = array.copy()
+            other[index] = plain
+            yield other

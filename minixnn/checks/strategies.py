@@ -1,0 +1,201 @@
+"""Hypothesis strategies: numbers, inputs, layers and networks, small enough to follow with a pencil.
+
+    from hypothesis import given
+    from minixnn.checks import strategies
+
+    @given(strategies.cases(strategies.convolutions(), low=0))
+    def test_my_rule(case):
+        layer, x = case
+
+A strategy of layers draws pairs (layer, shape of one input). Shapes are drawn one by one, and few numbers one by
+one, so that a case that fails shrinks to a small one; many numbers come from a seed. All lie on a grid of quarters:
+sums of their products carry no rounding, so sums that should be zero are zero, and equal numbers are frequent.
+"""
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+
+from minixnn import layers as kinds
+from minixnn.network import Network
+
+GRID = (0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 0.25, -0.25, 1.5, -1.5, 0.75, -0.75, 0)      # simple ones first; 0 twice
+PENCIL = 16                                     # so many numbers are drawn one by one
+seeds = st.integers(0, 2 ** 32 - 1)
+
+
+def grid(low=None, high=None):
+    """The numbers of the grid in [low, high]; None is no bound. A box without such numbers gets its own quarters."""
+    inside = [float(v) for v in GRID if (low is None or v >= low) and (high is None or v <= high)]
+    if low is not None and high is not None:
+        inside += [low + (high - low) * share for share in (0, 1, 0.5, 0.25, 0.75)]
+    return inside
+
+
+@st.composite
+def arrays(draw, shape, low=None, high=None):
+    """A float64 array of the shape, its numbers from `grid(low, high)`."""
+    values, count = grid(low, high), math.prod(shape)
+    if count > PENCIL:
+        return np.random.default_rng(draw(seeds)).choice(values, shape)
+    drawn = draw(st.lists(st.sampled_from(values), min_size=count, max_size=count))
+    return np.array(drawn, dtype=float).reshape(shape)
+
+
+@st.composite
+def biases(draw, outputs):
+    """None, or numbers of both signs."""
+    return draw(arrays((outputs,))) if draw(st.booleans()) else None
+
+
+# ------------------------------------------------------------------------------------------------------ affine layers
+
+@st.composite
+def dense_layers(draw, inputs=None, outputs=None, sequences=True):
+    """Dense, for vectors (inputs,) and, unless told not to, sequences of them (steps, inputs)."""
+    inputs = draw(st.integers(1, 4)) if inputs is None else inputs
+    steps = draw(st.sampled_from([(), (), (), (2,)])) if sequences else ()
+    bias = draw(st.booleans())
+    number = st.sampled_from(grid())                        # unit by unit, so that a failing case can lose one
+    units = draw(st.lists(st.lists(number, min_size=inputs + bias, max_size=inputs + bias),
+                          min_size=outputs or 1, max_size=outputs or 3))
+    W = np.array(units).T
+    return kinds.Dense(W[:inputs].copy(), W[inputs] if bias else None), (*steps, inputs)
+
+
+@st.composite
+def along(draw, pooling, strides=3, sizes=4):
+    """(pixels, window, stride, padding) along one side; padding is "valid", "same" or (before, after)."""
+    k, s = draw(st.integers(1, sizes)), draw(st.integers(1, strides))
+    most = k - 1 if pooling else k + 1          # a pool's window must hold a real pixel
+    padding = draw(st.one_of(st.sampled_from(["valid", "same"]), st.tuples(st.integers(0, most), st.integers(0, most))))
+    least = k if padding == "valid" else 1 if padding == "same" else max(1, k - sum(padding))
+    return draw(st.integers(least, max(least, 5))), k, s, padding
+
+
+@st.composite
+def windows(draw, pooling, sizes=4):
+    """(H, W), kernel, stride, padding: the two sides are drawn apart, but for the words "same" and "valid"."""
+    (H, kh, sh, p), (W, kw, sw, q) = draw(along(pooling, sizes=sizes)), draw(along(pooling, sizes=sizes))
+    if isinstance(p, str) or isinstance(q, str):
+        p = q = p if isinstance(p, str) else q
+        H, W = (max(H, kh), max(W, kw)) if p == "valid" else (H, W)
+        return (H, W), (kh, kw), (sh, sw), p
+    return (H, W), (kh, kw), (sh, sw), (p, q)
+
+
+@st.composite
+def convolutions(draw):
+    """Conv2d of few channels and of many (more than 4): the code has a way for each."""
+    image, kernel, stride, padding = draw(windows(pooling=False))
+    C, O = draw(st.sampled_from([1, 2, 5])), draw(st.integers(1, 3))
+    return kinds.Conv2d(draw(arrays((*kernel, C, O))), draw(biases(O)), stride, padding), (*image, C)
+
+
+@st.composite
+def average_pools(draw):
+    """AvgPool2d, counting its padding or not, and SumPool2d. A mean of 3 or 9 numbers would leave the grid."""
+    kind = draw(st.sampled_from([kinds.AvgPool2d, kinds.SumPool2d]))
+    image, size, stride, padding = draw(windows(pooling=True, sizes=2 if kind is kinds.AvgPool2d else 3))
+    count = {"count_padding": draw(st.booleans())} if kind is kinds.AvgPool2d else {}
+    return kind(size, stride, padding, **count), (*image, draw(st.integers(1, 2)))
+
+
+@st.composite
+def global_pools(draw):
+    """GlobalAvgPool and AdaptiveAvgPool2d over sides of 1, 2 or 4 pixels."""
+    H, W, C = draw(st.sampled_from([1, 2, 4])), draw(st.sampled_from([1, 2, 4])), draw(st.integers(1, 2))
+    size = draw(st.sampled_from([1, 2, 4])), draw(st.sampled_from([1, 2, 4]))
+    return kinds.GlobalAvgPool() if draw(st.booleans()) else kinds.AdaptiveAvgPool2d(size), (H, W, C)
+
+
+@st.composite
+def channel_scales(draw):
+    """ChannelScale, and BatchNorm2d with variances of 1/4, 1, 4, whose scale is a power of two."""
+    C = draw(st.integers(1, 3))
+    shape = draw(st.sampled_from([(C,), (2, C), (1, 2, C), (2, 2, C)]))
+    if draw(st.booleans()):
+        return kinds.ChannelScale(draw(arrays((C,))), draw(biases(C))), shape
+    variance = np.array(draw(st.lists(st.sampled_from([1.0, 4.0, 0.25]), min_size=C, max_size=C)))
+    return kinds.BatchNorm2d(*(draw(arrays((C,))) for _ in range(3)), variance, epsilon=0.0), shape
+
+
+def affine_kinds():
+    """A strategy for each kind of affine layer, the simplest first."""
+    return [dense_layers(), convolutions(), channel_scales(), st.one_of(average_pools(), global_pools())]
+
+
+def affine_layers():
+    """Affine layers of every kind."""
+    return st.one_of(affine_kinds())
+
+
+# ------------------------------------------------------------------------------------------------------- other layers
+
+@st.composite
+def max_pools(draw):
+    """MaxPool2d whose windows overlap, fit or leave gaps."""
+    image, size, stride, padding = draw(windows(pooling=True))
+    return kinds.MaxPool2d(size, stride, padding), (*image, draw(st.integers(1, 2)))
+
+
+def shapes(most=3, sides=3):
+    """The shape of one input: up to `most` axes of up to `sides` entries."""
+    return st.lists(st.integers(1, sides), min_size=1, max_size=most).map(tuple)
+
+
+def activations():
+    """ReLU, Sigmoid, Tanh, Softplus, on inputs of any shape."""
+    return st.tuples(st.sampled_from([kinds.ReLU, kinds.Sigmoid, kinds.Tanh, kinds.Softplus]).map(make), shapes())
+
+
+def make(kind):
+    return kind()
+
+
+# ------------------------------------------------------------------------------------------------------ cases, networks
+
+@st.composite
+def cases(draw, layers=None, low=None, high=None, images=1):
+    """(layer, x): a layer, of every affine kind unless told otherwise, and a batch of `images` inputs for it."""
+    layer, shape = draw(affine_layers() if layers is None else layers)
+    return layer, draw(arrays((images, *shape), low, high))
+
+
+@st.composite
+def dense_networks(draw, bias=True, kinds_between=(kinds.ReLU,)):
+    """(net, shape of one input): one or two hidden layers."""
+    sizes = draw(st.lists(st.integers(1, 4), min_size=3, max_size=4))
+    layers = []
+    for inputs, outputs in zip(sizes, sizes[1:]):
+        dense, _ = draw(dense_layers(inputs, outputs, sequences=False))
+        layers += [dense if bias else kinds.Dense(dense.W), draw(st.sampled_from(kinds_between))()]
+    return Network(layers[:-1]), (sizes[0],)
+
+
+@st.composite
+def conv_networks(draw, bias=True, kinds_between=(kinds.ReLU,), gap=None):
+    """(net, shape of one input): convolution, activation, a pool or none, convolution, activation, a head.
+
+    gap: True for a head of global average pooling and one dense layer, False for a flattened one.
+    """
+    rng = np.random.default_rng(draw(seeds))
+    C, K, classes = draw(st.integers(1, 2)), draw(st.integers(1, 3)), 3
+    shape, between = (draw(st.integers(4, 6)), draw(st.integers(4, 6)), C), st.sampled_from(kinds_between)
+
+    def conv(channels, outputs, size, stride=1):
+        return kinds.Conv2d(rng.choice(grid(), (size, size, channels, outputs)),
+                            rng.choice(grid(), outputs) if bias else None, stride)
+    layers = [conv(C, K, 3, draw(st.integers(1, 2))), draw(between)()]
+    pool = draw(st.sampled_from([None, kinds.MaxPool2d, kinds.AvgPool2d]))
+    layers += [] if pool is None else [pool(draw(st.integers(2, 3)), draw(st.integers(1, 2)), "same")]
+    layers += [conv(K, K + 1, 2), draw(between)()]
+    layers += [kinds.GlobalAvgPool() if (draw(st.booleans()) if gap is None else gap) else kinds.Flatten()]
+    features = Network(layers).forward(np.zeros((1, *shape))).shape[1]
+    head = kinds.Dense(rng.choice(grid(), (features, classes)), rng.choice(grid(), classes) if bias else None)
+    return Network([*layers, head]), shape
+
+
+def networks(bias=True, kinds_between=(kinds.ReLU,)):
+    """Dense and convolutional networks."""
+    return st.one_of(dense_networks(bias, kinds_between), conv_networks(bias, kinds_between))
