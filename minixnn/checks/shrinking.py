@@ -3,6 +3,7 @@
 Hypothesis shrinks choices, and does not know that a unit is a column of W, an entry of b and one of R. Here a case is
 a tuple (layer, *arrays), the first array being the input x; whatever still fails when made smaller takes its place.
 """
+import copy
 import time
 
 import numpy as np
@@ -42,10 +43,11 @@ def candidates(drawn):
         yield smaller, smaller_x, *(refit(smaller, smaller_x, layer, x, array) for array in rest)
     if len(x) > 1:
         yield layer, x[:1], *(array[:1] for array in rest)
-    if type(layer) in (Dense, Conv2d, ChannelScale):        # whose weights may be changed at will
-        for name in ("W", "b"):
-            for array in plainer(getattr(layer, name)):
-                yield layer.with_weights(**{"W": layer.W, "b": layer.b, name: array}), x, *rest
+    for name in ("W", "b"):                     # any numbers are weights; a variance, for instance, is another matter
+        for array in plainer(vars(layer).get(name)):
+            plain = copy.copy(layer)
+            setattr(plain, name, array)
+            yield plain, x, *rest
     for n, array in enumerate((x, *rest)):
         for plain in plainer(array):
             yield layer, *(plain if i == n else other for i, other in enumerate((x, *rest)))
@@ -91,7 +93,7 @@ def smaller_layers(layer, x):
 
 def plainer(array):
     """The array with one number in the place of another that takes longer to read."""
-    if array is None or array.dtype.kind != "f":
+    if getattr(array, "ndim", 0) == 0 or array.dtype.kind != "f":
         return
     for index in np.ndindex(*array.shape):
         for plain in SIMPLE:

@@ -26,6 +26,23 @@ def explain_rule(rule, property, case, observation, report):
     return "\n\n".join(parts)
 
 
+def explain_layer(property, case, observation, report):
+    """The message of a CheckFailed for a layer."""
+    parts = [heading(report.subject, property), f"The smallest case that was found: {case.layer!r}"]
+    parts += [paragraph(observation.note)] if observation.note else []
+    given = [("x", case.x), ("x_ref", case.x_ref), ("dy", case.dy)]
+    given += [(name, array) for name, array in case.layer.arrays().items()] if hasattr(case.layer, "arrays") else []
+    given += [("forward(x)", case.y)] if case.usable else []
+    sides = [(name, getattr(observation, name)) for name in ("expected", "came")]
+    lines = [f"    {name:10} {array(value, 15)}" for name, value in [*given, *sides] if value is not None]
+    parts.append("\n".join(lines))
+    parts += ending(property, report)
+    parts.append("To step through it:\n\n" + textwrap.indent("\n".join([
+        f"layer = {code_of(case.layer)}", f"x = {code_of_array(case.x)}", f"dy = {code_of_array(case.dy)}",
+        "y = layer.forward(x)", "layer.gradient(x, y, dy)"]), "    "))
+    return "\n\n".join(parts)
+
+
 def heading(subject, property):
     return paragraph(f'{subject} fails "{property.name}".') + f"\n\n    {property.formula}\n\n" + paragraph(property.why)
 
@@ -117,7 +134,7 @@ def code_of_rule(rule, case, observation):
 
 def code_of(layer):
     """The constructor call that makes the layer, as far as its arrays are short."""
-    if isinstance(layer, Block):
+    if isinstance(layer, Block) or not hasattr(layer, "arrays"):
         return repr(layer)
     given = {**layer.arrays(), **layer.settings()}
     return f"{type(layer).__name__}({', '.join(f'{name}={code_of_array(value)}' for name, value in given.items())})"
@@ -137,14 +154,14 @@ def indices(shape):
     return [str(list(map(int, index))) for index in np.ndindex(*shape)]
 
 
-def array(value):
-    """Numbers on one line."""
+def array(value, indent=13):
+    """Numbers on one line, or as rows below each other."""
     if isinstance(value, str) or value is None:
         return str(value)
     return np.array2string(np.asarray(value), separator=", ", formatter={"float_kind": text}, threshold=40).replace(
-        "\n", "\n             ")
+        "\n", "\n" + " " * indent)
 
 
 def text(number):
     """6 digits, and no ".0"; words and arrays as they are."""
-    return f"{number:.6g}" if isinstance(number, (int, float, np.number)) else str(number)
+    return f"{number + 0.0:.6g}" if isinstance(number, (int, float, np.number)) else str(number)
