@@ -3,15 +3,17 @@
 Each test takes a `LayerCase` and returns an Observation, or None where the property says nothing.
 """
 import json
+from dataclasses import replace
 
 import numpy as np
 
 from minixnn.arrays import negative, positive, to_numpy
 from minixnn.checks import standin
-from minixnn.checks.layer_cases import as_type, ask_all, directions, quotients, with_array
+from minixnn.checks.layer_cases import STEP, as_type, ask_all, directions, quotients, with_array
 from minixnn.checks.properties import Observation, compare, is_so
 from minixnn.checks.rule_cases import one_output_each
 from minixnn.checks.search import first
+from minixnn.checks.worked_layers import walked
 from minixnn.layers import Affine, Layer
 
 LARGE = 100                     # by which inputs up to 3 are multiplied, to see what overflows
@@ -103,8 +105,18 @@ def derivative(case):
     batch = np.repeat(case.x, len(signals), axis=0)
     y = case.layer.forward(batch)
     came = case.layer.gradient(batch, y, signals.reshape(y.shape)).reshape(len(signals), -1) @ V.T
-    return furthest(case, central, apart, came, "dy{k} / dx{j}: expected is the difference quotient of forward, came "
-                    "is what gradient says.")
+    found = furthest(case, central, apart, came, "dy{k} / dx{j}: expected is the difference quotient of forward, came "
+                     "is what gradient says.")
+    return found and replace(found, steps=two_steps(case, *found.columns.get("entry", (None, None))))
+
+
+def two_steps(case, k, j):
+    """The lines of arithmetic of one difference quotient."""
+    if k is None:
+        return ()
+    step = STEP * np.eye(case.x.size)[j].reshape(case.x.shape)
+    up, down = (case.layer.forward(case.x + sign * step).reshape(-1)[k] for sign in (1, -1))
+    return walked(index_in(case.x, j), index_in(case.y, k), STEP, up, down)
 
 
 def furthest(case, central, apart, came, note):
@@ -115,10 +127,10 @@ def furthest(case, central, apart, came, note):
         return None
     off = np.nan_to_num(np.where(smooth, abs(came - central) / size, 0), nan=np.inf)
     k, d = np.unravel_index(off.argmax(), off.shape)
-    few = case.y.size <= len(central) and case.x.size <= central.shape[1]
+    few = central.shape == (case.y.size, case.x.size)
     names = {"k": index_in(case.y, k), "j": index_in(case.x, d)} if few else {"k": "", "j": ""}
     return Observation(float(off[k, d]), float(np.round(central[k, d], 9)), float(came[k, d]), note.format(**names),
-                       output=int(k) if few else None)
+                       output=int(k) if few else None, columns={"entry": (k, d)} if few else {})
 
 
 def index_in(array, n):

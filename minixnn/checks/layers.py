@@ -10,7 +10,7 @@ from minixnn.checks import search, strategies
 from minixnn.checks.layer_cases import as_type, prepare
 from minixnn.checks.properties import Property
 from minixnn.checks.rules import bounds, with_test
-from minixnn.checks.worked import explain_layer
+from minixnn.checks.worked_layers import described, explain_layer
 from minixnn.network import check_methods
 
 
@@ -33,8 +33,10 @@ def check_layer(layer, inputs=None, domain="any", definition=None, device=True, 
 
 
 def name_of(layer):
-    return repr(layer) if hasattr(layer, "forward") and not isinstance(layer, type) else getattr(
-        layer, "__name__", type(layer).__name__)
+    """How the layer under test is called in a report."""
+    if isinstance(layer, type) or not hasattr(layer, "forward"):
+        return getattr(layer, "__name__", "drawn by a strategy")
+    return described(layer)
 
 
 def drawn_layers(layer):
@@ -81,7 +83,8 @@ def layer_cases(draw, layers, inputs, domain):
             shape if inputs is None else inputs.shape[1:] if hasattr(inputs, "shape") else tuple(inputs))
         x, x_ref = (draw(strategies.arrays((1, *shape), low, high)) for _ in range(2))
     try:
-        shape = np.shape(layer.forward(x.copy()))
+        with np.errstate(all="ignore"):
+            shape = np.shape(layer.forward(x.copy()))
     except Exception:                           # which is reported as a failure
         shape = (1,)
     return layer, x, x_ref, draw(strategies.arrays(shape))
@@ -110,12 +113,14 @@ PROPERTIES = [
              "The pass hands the one to the layer below, the other to the layer above.",
              "an axis that is summed or dropped; images lie along the first one", of.shape),
     Property("purity", "the layer and its arguments are the same before and after",
-             "A layer remembers nothing: the pass hands it both its sides, x and y. Several passes may use one layer at "
-             "a time.",
-             "an attribute set in forward, such as self.x = x, or an operation in place, such as x[x < 0] = 0", of.purity),
+             "A layer remembers nothing: the pass hands it both its sides, x and y. Several passes may use one layer "
+             "at a time.",
+             "an attribute set in forward, such as self.x = x, or an operation in place, such as x[x < 0] = 0",
+             of.purity),
     Property("type", "float32 in, float32 out; float64 in, float64 out",
              "A float64 array in between doubles memory and time; a float32 one loses nine digits.",
-             "an array made without dtype, such as numpy.zeros(shape), or weights that arrays() does not name", of.dtype),
+             "an array made without dtype, such as numpy.zeros(shape), or weights that arrays() does not name",
+             of.dtype),
     Property("finite", "no NaN, no infinity",
              "A number that is not finite spoils all layers behind it.",
              "a division by zero, or a logarithm or root of it", of.finite),
@@ -128,9 +133,9 @@ PROPERTIES = [
     Property("affine", "f(x - 2 x') - f(0) = (f(x) - f(0)) - 2 (f(x') - f(0))",
              "The class is derived from Affine, so the rules take it for y = W.x + b.",
              "something in forward is not linear; derive the class from Layer", of.affine),
-    Property("derivative", "gradient(x, y, dy)_j = sum_k dy_k dy_k / dx_j, by the difference quotient of forward",
-             "The gradient says how fast the output changes. So walk a little way and look: (f(x + h) - f(x - h)) / 2h. "
-             "Where the quotients forwards and backwards differ there is a kink, and the entry is left out.",
+    Property("derivative", "gradient(x, y, dy)_j = sum_k dy_k (f_k(x + h e_j) - f_k(x - h e_j)) / 2h",
+             "The gradient says how fast the output changes. So walk a little way and look. Where the quotients "
+             "forwards and backwards differ there is a kink, and the entry is left out.",
              "a transposed array, a factor, a condition the wrong way round, or a derivative at y instead of x",
              of.derivative, 1e-5),
     Property("adjoint", "<W x, dy> = <x, gradient(dy)>",
@@ -147,8 +152,8 @@ PROPERTIES = [
              "the gradient was taken where a quotient of differences is meant; where x = x_ref the gradient is right",
              of.sums_to_difference, 1e-7),
     Property("backward signals", "deconvnet = guided_backprop = gradient, of an affine layer",
-             "Both methods change what a nonlinearity does, and nothing else (Zeiler & Fergus 2014; Springenberg et al. "
-             "2015).",
+             "Both methods change what a nonlinearity does, and nothing else (Zeiler & Fergus 2014; Springenberg et "
+             "al. 2015).",
              "an affine layer that rectifies", of.backward_signals),
     Property("own rule", "rule(layer, x, y, -2 R) = -2 rule(layer, x, y, R)",
              "The rule that the class brings along shares out relevance of either sign.",

@@ -28,7 +28,8 @@ class Observation:
     came: object = None
     note: str = ""              # a sentence for the reader of a failure
     output: object = None       # index of the output that it is about, in a flattened image; None: of all
-    steps: tuple = ()           # lines of arithmetic that lead to `expected` and `came`
+    steps: tuple = ()           # lines of arithmetic that lead to `expected`
+    columns: dict = field(default_factory=dict)             # more columns for the table of inputs
 
 
 def compare(expected, came, note="", scale=0.0, **more):

@@ -4,6 +4,8 @@ Each test takes a `RuleCase` and returns an Observation, or None where the prope
 the rule's answer on the layer with weights W and bias b; f_k is its answer where output k alone has relevance, 1.
 docs/checks.md has the list for readers.
 """
+from dataclasses import replace
+
 import numpy as np
 
 from minixnn.arrays import to_numpy
@@ -190,8 +192,9 @@ def signs(case):
     turned = case.layer.with_weights(-case.layer.W, getattr(case.layer, "b", None))
     batch, y, signal = one_output_each(case.layer, case.x, case.outputs)
     came = np.asarray(ask(case.rule, turned, -batch, signal, y)).reshape(case.shares.shape)
-    return per_output(case, case.shares, came, "Expected is f(x) with W, came is f(-x) with -W: the products are the "
-                      "same.")
+    found = per_output(case, case.shares, came, "Expected is f(x) with W, came is f(-x) with -W.")
+    row = case.outputs.index(found.output)
+    return replace(found, columns={"-x_j": -case.x.reshape(-1), "-w_jk": -case.weights[row]})
 
 
 def order(case):

@@ -7,7 +7,7 @@ from minixnn.checks import rule_properties as of
 from minixnn.checks import search, strategies
 from minixnn.checks.properties import Property
 from minixnn.checks.rule_cases import prepare
-from minixnn.checks.worked import explain_rule
+from minixnn.checks.worked_rules import explain_rule
 from minixnn.rules.composites import check_arguments, name_of
 
 CLAIMS = ("always", "without bias", "never")

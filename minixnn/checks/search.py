@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from minixnn.checks.properties import CheckFailed, Observation, Report, Row
 from minixnn.checks.shrinking import simplified
 
-SHRINKING = 4.0                 # seconds after which the smallest case so far has to do
+SEARCHING = 6.0                 # seconds of the processor after which the cases so far have to do
+SHRINKING = 3.0                 # likewise for the search for a smaller case
 
 
 class Broken(Exception):
@@ -23,9 +24,9 @@ def check(subject, properties, kinds, prepare, explain, examples, number):
     failed, so that no other need be asked. explain(property, case, observation, report) is the message of a failure.
     `number` seeds the search: the same number, the same cases.
     """
-    report, where = Report(subject, [Row(p) for p in properties]), {}
+    report, where, until = Report(subject, [Row(p) for p in properties]), {}, time.thread_time() + SEARCHING
     for cases in kinds:                         # the simple kinds first: a property that has failed is not asked again
-        explore(report, cases, prepare, examples, number)
+        explore(report, cases, prepare, examples, number, until)
         for name in report.broken:
             where.setdefault(name, cases)
     broken = [row.property for row in report.rows if row.broken]
@@ -36,12 +37,14 @@ def check(subject, properties, kinds, prepare, explain, examples, number):
     raise error from None
 
 
-def explore(report, cases, prepare, examples, number):
+def explore(report, cases, prepare, examples, number, until):
     """Add what was observed to the rows of the report."""
     @seed(number)
     @quiet(examples, [Phase.generate])
     @given(cases)
     def walk(drawn):
+        if report.cases and time.thread_time() > until:
+            return
         case = prepare(drawn)
         report.cases += 1
         for row in report.rows:
@@ -53,7 +56,7 @@ def explore(report, cases, prepare, examples, number):
 
 def smallest(property, cases, prepare, examples, number):
     """(case, observation): the simplest case in which the property fails that is found in a few seconds."""
-    failing, until = [], time.monotonic() + SHRINKING
+    failing, until = [], time.thread_time() + SHRINKING
 
     def fails(drawn):
         observation = ask(property, prepare(drawn))
@@ -63,14 +66,14 @@ def smallest(property, cases, prepare, examples, number):
     @quiet(examples, [Phase.generate, Phase.shrink])
     @given(cases)
     def walk(drawn):
-        if not (failing and time.monotonic() > until) and fails(drawn):
+        if not (failing and time.thread_time() > until) and fails(drawn):
             failing.append(drawn)
             raise Broken
     try:
         walk()
     except Exception:                           # Broken; or Hypothesis saw that time was up
         pass
-    best = simplified(min(reversed(failing), key=size), fails, time.monotonic() + SHRINKING / 2)
+    best = simplified(min(reversed(failing), key=size), fails, time.thread_time() + SHRINKING / 2)
     case = prepare(best)
     return case, ask(property, case)
 

@@ -16,10 +16,10 @@ SIMPLE = (0.0, 1.0, -1.0, 2.0)
 def simplified(drawn, fails, until):
     """The smallest case reached from `drawn` by steps after each of which fails(case) is true, or until the time."""
     going = True
-    while going and time.monotonic() < until:
+    while going and time.thread_time() < until:
         going = False
         for candidate in candidates(drawn):
-            if time.monotonic() > until:
+            if time.thread_time() > until:
                 break
             if fitting(candidate) and fails(candidate):
                 drawn, going = candidate, True

@@ -31,7 +31,7 @@ import types
 
 import numpy as np
 
-from minixnn.checks.standin_array import SCALARS, down, ndarray, note_wait, up, waiting
+from minixnn.checks.standin_array import SCALARS, down, ndarray, note_wait, up, waiting  # noqa: F401
 
 RECORD = json.loads(pathlib.Path(__file__).with_name("cupy_surface.json").read_text())     # {version: {place: names}}
 # Functions that take host arrays, functions that answer with something on the host, functions that cannot go on
