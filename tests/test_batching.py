@@ -7,10 +7,10 @@ import threading
 
 import numpy as np
 import pytest
-import standin_cupy
 from small_networks import conv_layer, dense_layer
 
 from minixnn import Network, attribution, batching, blas
+from minixnn.checks import standin as standin_cupy
 from minixnn.layers import GlobalAvgPool, MaxPool2d, ReLU
 
 FREES = """

@@ -15,7 +15,7 @@ CALLS = {"answers": BACK, "shape": BACK, "purity": BACK, "type": BACK, "finite":
 
 
 def explain_layer(property, case, observation, report):
-    """The message: the property, the smallest case, both sides of the formula, the usual cause, code to step through."""
+    """The message: property, smallest case, both sides of the formula, the usual cause, code to step through."""
     call, layer, dy = CALLS.get(property.name, FORWARD), case.layer, case.dy
     if observation.output is not None:
         dy = one_output_each(layer, case.x, (observation.output,))[2]

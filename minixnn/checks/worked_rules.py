@@ -14,7 +14,7 @@ ROWS = 16                       # inputs shown; more are left out
 
 
 def explain_rule(rule, property, case, observation, report):
-    """The message: the property, the smallest case as a table, the ledger's row, the usual cause, code to step through."""
+    """The message: property, smallest case as a table, the ledger's row, the usual cause, code to step through."""
     name = (getattr(rule, "__name__", None) or name_of(rule)).partition(" ")[0]
     k, R = observation.output, case.R
     where = "" if k is None else indices(case.y.shape[1:])[k]
