@@ -146,8 +146,8 @@ plot.heatmaps(maps, digits[ten], title="Two conventions for the bias: seen under
 plot.bars(alike, "correlation of the heatmap with ours", "Which conventions can be told apart by eye?")
 
 # %%
-# Under alpha1-beta0 and gamma these conventions cannot be told apart by eye, not even with large biases (correlations of
-# 0.995 and more): a bias scales all shares of its neuron alike. Sums can: alpha1-beta0 hands on 0.97 of the score in
+# Under alpha1-beta0 and gamma these conventions cannot be told apart by eye, not even with large biases (correlations
+# of 0.995 and more): a bias scales all shares of its neuron alike. Sums can: alpha1-beta0 hands on 0.97 of the score in
 # the trained network and 0.67 with large biases, without biases 1.00. LRP-0 is another matter. A neuron's bias may have
 # the other sign than the rest of its sum, and without it the map is another one: the correlation is 0.69 in the dense
 # network, 0.51 in the convolutional one, and -0.35 with large biases. To compare libraries, compare numbers.
