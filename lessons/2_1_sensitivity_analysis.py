@@ -100,8 +100,9 @@ print(f"cnn, pixels whose gradient is exactly 0: measured |slope| {abs(S[G == 0]
       f"pixels with ink: {abs(S[x > 0]).mean():.2f}")
 
 # %%
-# To this network the background matters *most*: a stroke added there would change the digit. Bertoin et al. study what
-# the convention does to training; here it decides what an explanation looks like.
+# Where backpropagation says 0, ink moves the logit twice as fast as on the strokes (0.85 against 0.42): to this network
+# the background matters *most*. Bertoin et al. study what the convention does to training; here it decides what an
+# explanation looks like.
 #
 # The same network with biases
 # ----------------------------

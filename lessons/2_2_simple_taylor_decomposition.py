@@ -30,7 +30,8 @@ from minixnn.plot import diagrams
 #
 # Why a root? Bach et al. take :math:`f > 0` for the presence of what was learnt and :math:`f < 0` for its absence, so
 # :math:`f = 0` is where the network is most uncertain. Each :math:`x_i - \tilde x_i` is then what distinguishes the
-# input from an undecided one, and the derivative says how much that difference counts.
+# input from an undecided one, and the derivative says how much that difference counts. (For one of ten logits this is
+# a convention: only the softmax of all of them says what is undecided.)
 #
 # A network of affine layers and ReLU without biases comes with a root point. If the input is doubled, every sum and
 # every ReLU doubles too: :math:`f(t x) = t f(x)` for all :math:`t \ge 0` (:math:`f` is *homogeneous*). On the straight

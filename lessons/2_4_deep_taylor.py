@@ -55,16 +55,15 @@ from minixnn.rules import composites, deep_taylor, root_points
 
 neuron = Dense(np.array([[2.0], [-1.0]]), b=np.array([-1.0]))
 x, f = np.array([[2.0, 1.0]]), np.array([[2.0]])
-rules = {"w²": deep_taylor.w_square, "z⁺": deep_taylor.z_plus,
-         "zᴮ": partial(deep_taylor.z_box, low=0.0, high=3.0)}
-panels = {}
-for name, rule in rules.items():
-    root = root_points.root_points(neuron, x, rule)[:, :, 0]                # (1 image, 2 inputs)
+w, panels = neuron.W.T, {}                                                 # (1, 2), as x
+rules = {"w²": (w, deep_taylor.w_square), "z⁺": (x * (w > 0), deep_taylor.z_plus),
+         "zᴮ": (np.where(w > 0, x - 0, x - 3), partial(deep_taylor.z_box, low=0.0, high=3.0))}
+for name, (v, rule) in rules.items():
+    root = x - f / (v * w).sum() * v                                        # x - t v
     R = rule(neuron, x, f, f)                                               # <- STEP INTO: it never looks for a root
-    print(f"{name}: root {root[0].round(3)}, where z = {neuron.forward(root)[0, 0]:.0f}; w (x - root) = "
-          f"{(neuron.W[:, 0] * (x - root))[0].round(3) + 0.0}; the rule says {R[0].round(3)}; "
-          f"distance {np.linalg.norm(x - root):.2f}")
-    assert np.allclose(R, neuron.W[:, 0] * (x - root))
+    print(f"{name}: root {root[0].round(3)}, where z = {neuron.forward(root)[0, 0]:.0f}, at a distance of "
+          f"{np.linalg.norm(x - root):.2f}; w (x - root) = {(w * (x - root))[0].round(3) + 0.0}, the rule {R[0].round(3)}")
+    assert np.allclose(R, w * (x - root)) and np.allclose(root, root_points.root_point(neuron, x, 0, rule))
     panels[f"{name}: R = ({R[0, 0]:.2f}, {R[0, 1]:.2f})"] = (x, root - x)
 figure = diagrams.plane(lambda p: np.maximum(neuron.forward(p)[:, 0], 0), panels, (-1, 4), zero=None,
                         title="From x to the root point that each rule means", points=[(x[0], "x")])

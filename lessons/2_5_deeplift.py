@@ -38,12 +38,17 @@ from minixnn.plot import diagrams
 # goes from 1 to -1, the ReLU from 1 to 0, so the multiplier is :math:`-1 / {-2} = 1/2`, times :math:`-1` and
 # :math:`-1` from the weights.
 
-saturated = Network([Dense(np.array([[-1.0], [-1.0]]), b=np.array([1.0])), ReLU(),
-                     Dense(np.array([[-1.0]]), b=np.array([1.0]))])
+W1, W2, one = np.array([[-1.0], [-1.0]]), np.array([[-1.0]]), np.array([1.0])
+saturated = Network([Dense(W1, one), ReLU(), Dense(W2, one)])
 x, x_ref = np.array([[1.0, 1.0]]), np.zeros((1, 2))
-print("gradient times input", (x * passes.gradient(saturated, x, 0)[0])[0])
+z, z_ref = x @ W1 + one, x_ref @ W1 + one                                   # before the ReLU, and after it: y
+y, y_ref = np.maximum(z, 0), np.maximum(z_ref, 0)
+m = np.ones((1, 1)) @ W2.T                                                  # from the output, 1, through the weights
+m = m * (y - y_ref) / (z - z_ref)                                           # through the ReLU
+m = m @ W1.T
 C = passes.deeplift(saturated, x, x_ref, 0)                                 # <- STEP INTO: A and A_ref side by side
-print("DeepLIFT, rescale   ", C[0][0])
+assert np.allclose(m * (x - x_ref), C[0]), "the package does the same"
+print("gradient times input", (x * passes.gradient(saturated, x, 0)[0])[0], " DeepLIFT, rescale", C[0][0])
 
 # %%
 # Where rescale fails

@@ -43,8 +43,10 @@ x = np.array([[1.0, 5.0, 0.0, 2.0],
               [2.0, 3.0, 4.0, 1.0]]).reshape(1, 2, 4, 1)
 unpooled = through(MaxPool2d(2), x, np.array([7.0, 9.0]).reshape(1, 1, 2, 1))           # <- STEP INTO
 print("unpooled:\n", unpooled["deconvnet"][0, :, :, 0])
-rectified = through(ReLU(), np.array([[-1.0, 2.0]]), np.array([[3.0, -3.0]]))
-print("through a ReLU:", {name: s[0].tolist() for name, s in rectified.items()})
+x, s = np.array([[-1.0, 2.0]]), np.array([[3.0, -3.0]])
+rectified = through(ReLU(), x, s)
+print("through a ReLU:", {name: way[0].tolist() for name, way in rectified.items()})
+assert np.allclose(rectified["deconvnet"], s.clip(0)) and np.allclose(rectified["gradient"], s * (x > 0))
 
 # %%
 # What excites one neuron most
