@@ -15,7 +15,7 @@ from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Concat, C
 from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 SUBMODULES = ["arrays", "attribution", "datasets", "interop", "layers", "ledger", "metrics", "models", "network",
               "passes", "plot", "rules", "synthesis", "train"]
 FORMER = {"backend": "arrays", "density": "synthesis.density", "diagrams": "plot.diagrams",
