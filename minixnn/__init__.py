@@ -10,8 +10,8 @@
 import importlib
 
 from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Flatten,
-                            GlobalAvgPool, MaxPool2d, Product, ReLU, Residual, Sigmoid, Softplus, Sum, SumPool2d, Tanh,
-                            Unflatten)
+                            GlobalAvgPool, MaxPool2d, Prepare, Product, ReLU, Residual, Sigmoid, Softplus, Sum,
+                            SumPool2d, Tanh, Unflatten)
 from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 
@@ -21,8 +21,8 @@ SUBMODULES = ["arrays", "attribution", "datasets", "interop", "layers", "ledger"
 FORMER = {"backend": "arrays", "density": "synthesis.density", "diagrams": "plot.diagrams",
           "generator": "synthesis.generator"}                   # from minixnn import diagrams, as older programs do
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Concat", "Conv2d", "Dense", "Dropout", "Flatten",
-           "GlobalAvgPool", "MaxPool2d", "Network", "Product", "ReLU", "Residual", "Sigmoid", "Softplus", "Sum",
-           "SumPool2d", "Tanh", "Unflatten", "fold_batch_norm", *SUBMODULES]
+           "GlobalAvgPool", "MaxPool2d", "Network", "Prepare", "Product", "ReLU", "Residual", "Sigmoid", "Softplus",
+           "Sum", "SumPool2d", "Tanh", "Unflatten", "fold_batch_norm", *SUBMODULES]
 
 
 def __getattr__(name):

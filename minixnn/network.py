@@ -4,25 +4,28 @@ import inspect
 import json
 import os
 import pathlib
+from dataclasses import replace
 
 import numpy as np
 
 from minixnn import layers as kinds
-from minixnn.arrays import array_module, require, to_numpy
+from minixnn.arrays import array_module, like, require, to_numpy
 from minixnn.batching import map_batches
+from minixnn.card import Card, squash
 from minixnn.layers.base import pass_on
 from minixnn.layers.chains import every_layer
+from minixnn.layers import Prepare
 from minixnn.layers.pool import winner_takes_all
 from minixnn.rules.composites import name_of, rules_for
 
-VERSION = 1             # of the file format; raised when an older reader could misunderstand a newer file
+VERSION = 2             # of the file format; raised when an older reader could misunderstand a newer file
 
 
 class Network:
-    """Layers applied one after the other. `net.layers` is the list; there is nothing more to it."""
+    """Layers applied one after the other. `net.layers` is the list; `net.card` says what it expects, where known."""
 
-    def __init__(self, layers):
-        self.layers = list(layers)
+    def __init__(self, layers, card=None):
+        self.layers, self.card = list(layers), card or Card()
         if not self.layers:
             raise ValueError("got no layers, expected a list such as [Flatten(), Dense(W, b)]")
         for l, layer in enumerate(self.layers):
@@ -33,6 +36,7 @@ class Network:
     def forward(self, x):
         """The output of the last layer. x (N, ...), output (N, outputs)"""
         check_input(x)
+        self.card.check(x)
         for layer in self.layers:
             x = layer.forward(x)
         return x
@@ -40,6 +44,7 @@ class Network:
     def trace(self, x):
         """All activations, as a list: A[l] enters layer l, and A[-1] is the output."""
         check_input(x)
+        self.card.check(x)
         A = [x]
         for layer in self.layers:
             A.append(layer.forward(A[-1]))
@@ -52,6 +57,26 @@ class Network:
         """
         return map_batches(self.forward, x, batch_size=batch_size, workers=workers)
 
+    def probabilities(self, x, batch_size=None, workers=1):
+        """As `predict`, with the Softmax or Sigmoid behind the outputs that an importer left out: see `net.card`."""
+        return squash(self.card.head, self.predict(x, batch_size, workers))
+
+    def with_card(self, mean=None, std=None, **known):
+        """The same layers with more on the card: input_shape, labels, head, layout, as in `minixnn.card.Card`.
+
+        mean, std: how a pixel in [0, 1] becomes what the first weights were trained on, (pixel - mean) / std; numbers,
+        or one a channel. They become the first layer, `Prepare`, so that explanations are of pixels.
+        """
+        layers = self.layers
+        if mean is not None or std is not None:
+            if isinstance(layers[0], Prepare):
+                raise ValueError(f"got mean and std for a network that prepares its images already, by {layers[0]!r}; "
+                                 "give pixels in [0, 1] as they are")
+            a = next((a for layer in layers for a in layer.arrays().values() if a is not None), np.zeros(1, np.float32))
+            given = (0 if mean is None else mean, 1 if std is None else std)
+            layers = [Prepare(*(like(a, np.asarray(to_numpy(value), a.dtype)) for value in given)), *layers]
+        return Network(layers, replace(self.card, **known))
+
     def on(self, xp):
         """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""
         return self.map_arrays(lambda array: xp.array(to_numpy(array)))
@@ -61,14 +86,16 @@ class Network:
         return self.map_arrays(lambda array: array.astype(dtype))
 
     def map_arrays(self, f):
-        return Network([layer.map_arrays(f) if hasattr(layer, "map_arrays") else layer for layer in self.layers])
+        return Network([layer.map_arrays(f) if hasattr(layer, "map_arrays") else layer for layer in self.layers],
+                       self.card)
 
     def describe(self, rules=None, x=None):
-        """A table, as text: layer, output shape (if an example input `x` is given), parameters, rule."""
+        """A table, as text: layer, output shape (if an example input `x` is given), parameters, rule; then the card."""
         rules = [None] * len(self.layers) if rules is None else rules_for(self, rules)
         rows = [(" l", "layer", "output shape", "parameters", "rule"), *_rows(self.layers, rules, x, "")]
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
-        return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows)
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows]
+        return "\n".join([*lines, *([""] if self.card.text() else []), *self.card.text()])
 
     def save(self, path, dtype=None):
         """Write architecture and weights to one .npz file, all of it or nothing.
@@ -83,8 +110,9 @@ class Network:
                     raise ValueError(f"layer {l} is {each!r}, not one of minixnn.layers; only those can be saved")
             own = {name: to_numpy(a) for name, a in layer.arrays().items() if a is not None}
             plan.append({"kind": type(layer).__name__, "settings": layer.settings(), "arrays": sorted(own)})
-            arrays.update({f"{l}.{name}": _stored(a, dtype, f"{name} of layer {l}") for name, a in own.items()})
-        header = json.dumps({"format": "minixnn", "version": VERSION, "layers": plan})
+            kept = None if isinstance(layer, Prepare) else dtype            # few numbers, known to many digits
+            arrays.update({f"{l}.{name}": _stored(a, kept, f"{name} of layer {l}") for name, a in own.items()})
+        header = json.dumps({"format": "minixnn", "version": VERSION, "layers": plan, "card": self.card.entries()})
         draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
         try:
             with open(draft, "wb") as file:
@@ -104,7 +132,8 @@ class Network:
             if header["format"] != "minixnn":
                 raise ValueError("its architecture is not in minixnn's format")
             if header["version"] <= VERSION:
-                return cls([_rebuild(l, entry, arrays) for l, entry in enumerate(header["layers"])])
+                layers = [_rebuild(l, entry, arrays) for l, entry in enumerate(header["layers"])]
+                return cls(layers, Card(**header.get("card", {})))          # version 1 has none
         except (FileNotFoundError, IsADirectoryError, PermissionError):
             raise
         except Exception as error:              # a damaged file can make the readers of it raise anything at all

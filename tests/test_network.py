@@ -15,7 +15,7 @@ import pytest
 from minixnn import Network
 from minixnn import layers as kinds
 from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Concat, Conv2d, Dense, Dropout,
-                            Flatten, GlobalAvgPool, MaxPool2d, Product, ReLU, Residual, Sigmoid, Softplus, Sum,
+                            Flatten, GlobalAvgPool, MaxPool2d, Prepare, Product, ReLU, Residual, Sigmoid, Softplus, Sum,
                             SumPool2d, Tanh, Unflatten)
 from minixnn.rules import composites, lrp
 
@@ -29,6 +29,7 @@ def every_layer(dtype="float32"):
         MaxPool2d((2, 3), 1, "same"), ChannelScale(rng.normal(size=4)), Softplus(),
         AvgPool2d(3, 2, 1, count_padding=True), SumPool2d(2, 1, "same"), Conv2d.random(1, 4, 5, rng, bias=False),
         Tanh(), Flatten(), Dropout(0.3), Dense.random(4 * 3 * 5, 12, rng), Sigmoid(), Unflatten((2, 2, 3)),
+        Prepare(0.5, np.array([0.5, 1, 2])),
         Residual([Conv2d.random(3, 3, 3, rng), ReLU(), Residual([Tanh()])], [ChannelScale(rng.normal(size=3))]),
         Sum([[Tanh()], [], [Conv2d.random(1, 3, 3, rng)]], epsilon=0.5),
         Concat([[], [Product([[ReLU()], [Sigmoid()]])]]), Conv2d.random(1, 6, 3, rng), Product([[], [Tanh()]]),
@@ -310,8 +311,8 @@ def test_a_flipped_byte_anywhere_is_refused_or_does_no_harm(tmp_path):
 
 
 def test_a_file_of_a_future_version_says_to_install_a_newer_minixnn(tmp_path):
-    (tmp_path / "new.npz").write_bytes(with_header(version=2))
-    with pytest.raises(ValueError, match="new.npz has format version 2, .* up to 1; install a newer minixnn"):
+    (tmp_path / "new.npz").write_bytes(with_header(version=3))
+    with pytest.raises(ValueError, match="new.npz has format version 3, .* up to 2; install a newer minixnn"):
         Network.load(tmp_path / "new.npz")
 
 

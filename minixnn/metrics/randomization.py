@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minixnn.arrays import like, to_numpy
-from minixnn.layers import Affine, Block
+from minixnn.layers import Affine, Block, Prepare
 from minixnn.metrics.measuring import map_images, method_of, quotient
 from minixnn.network import Network
 
@@ -36,12 +36,13 @@ def sanity_check(method, net, images, rng, target=None, cascading=True, forget=N
                          "which draws the weights of the networks that have forgotten")
     explain = method_of(method)
     forget = reinitialized if forget is None else forget
-    learnt = [l for l in reversed(range(len(net.layers))) if net.layers[l].arrays()]
+    learnt = [l for l in reversed(range(len(net.layers))) if net.layers[l].arrays()
+              and not isinstance(net.layers[l], Prepare)]
     forgetful, layers = [], list(net.layers)
     for l in learnt:
         layers = list(layers if cascading else net.layers)
         layers[l] = forget(net.layers[l], rng)
-        forgetful.append(Network(layers))
+        forgetful.append(Network(layers, net.card))
 
     def of_batch(_, x, wanted):
         before = explain(net, x, wanted)

@@ -8,7 +8,7 @@ Test images are looked at once, after training; what was found is in data/models
 import json
 
 from minixnn.models import vgg
-from minixnn.models.recipes import DATA, RECIPES, RECORD, train
+from minixnn.models.recipes import CARDS, DATA, RECIPES, RECORD, train
 from minixnn.models.vgg import vgg_input
 from minixnn.network import Network
 
@@ -21,12 +21,12 @@ def names():
 
 
 def load(name):
-    """The trained network `name`, in float32. ValueError if there is none of that name."""
+    """The trained network `name`, in float32, and what it expects, on its card. ValueError if there is none."""
     if name not in names():
         raise ValueError(f"got model {name!r}, expected one of {', '.join(names())}")
     if name == "vgg16_features":
         return vgg.features()
-    return Network.load(DATA / f"{name}.npz")
+    return Network.load(DATA / f"{name}.npz").with_card(**CARDS[name])
 
 
 def record(name):

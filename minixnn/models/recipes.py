@@ -73,6 +73,10 @@ RECIPES = {
     "cluttered_gap": (cluttered_gap, scenes, 12, 2e-3),
     "cluttered_dense": (cluttered_dense, scenes, 10, 1e-3),
 }
+# name: what goes on the network's card
+DIGITS, SCENES = ({"input_shape": (side, side, 1), "head": "Softmax"} for side in (28, 40))
+CARDS = {"dense": DIGITS, "dense_no_bias": DIGITS, "cnn": DIGITS, "cluttered_gap": SCENES, "cluttered_dense": SCENES,
+         "generator": {"input_shape": (100,)}}
 
 
 def train(name, seed=0, epochs=None):
@@ -88,7 +92,7 @@ def train(name, seed=0, epochs=None):
     print(net.describe(x=test[0][:1]), flush=True)
     start = time.perf_counter()
     fit(net, images, labels, epochs=epochs, rng=rng, optimizer=Adam(learning_rate, decay=0.01), augment=augment)
-    net.save(DATA / f"{name}.npz", dtype=np.float16)
+    net.with_card(**CARDS[name]).save(DATA / f"{name}.npz", dtype=np.float16)
     seconds = time.perf_counter() - start
     note(name, accuracy(Network.load(DATA / f"{name}.npz"), *test), seed, epochs, len(test[0]), seconds)
     return net
@@ -101,7 +105,7 @@ def train_generator(seed=0, epochs=4):
     start = time.perf_counter()
     net = generator.train(seed, epochs)
     seconds = time.perf_counter() - start
-    net.save(DATA / "generator.npz", dtype=np.float16)
+    net.with_card(**CARDS["generator"]).save(DATA / "generator.npz", dtype=np.float16)
     images, labels = datasets.mnist("test")
     redrawn = Network.load(DATA / "generator.npz").predict(generator.encoder().predict(images))
     note("generator", accuracy(Network.load(DATA / "dense.npz"), redrawn, labels), seed, epochs, len(images), seconds)

@@ -11,6 +11,7 @@ import pathlib
 import numpy as np
 
 from minixnn.arrays import array_module
+from minixnn.card import Card
 from minixnn.layers import Conv2d, MaxPool2d, ReLU
 from minixnn.network import Network
 
@@ -35,7 +36,7 @@ def features():
                 W, b = (file[f"{block}_{n}_{name}"].astype(np.float32) for name in "wb")
                 layers += [Conv2d(W, b), ReLU()]
             layers.append(MaxPool2d(2))
-    return Network(layers)
+    return Network(layers, Card((None, None, 3)))
 
 
 def layer_index(name):

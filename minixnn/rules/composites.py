@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from minixnn.layers import Affine, Block, Conv2d, Dense, MaxPool2d, Sum
+from minixnn.layers import Affine, Block, Conv2d, Dense, MaxPool2d, Prepare, Sum
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
 from minixnn.rules import deep_taylor as dt
 from minixnn.rules import lrp
@@ -75,6 +75,7 @@ def epsilon_alpha2_beta1_flat(net):
 
 def epsilon_gamma_box(net, low=0.0, high=1.0, gamma=0.25):
     """z^B for the first layer with pixels in [low, high], gamma for convolutions, epsilon for dense layers."""
+    low, high = prepared_bounds(net, low, high)
     return by_kind(net, conv=partial(lrp.gamma, gamma=gamma), first=partial(dt.z_box, low=low, high=high))
 
 
@@ -82,8 +83,18 @@ def deep_taylor(net, low=None, high=None):
     """z^B at the pixels if bounds are given, else w^2; z+ above; pools proportional. Montavon et al. 2017."""
     if (low is None) != (high is None):
         raise ValueError(f"got low={low}, high={high}, expected both bounds of a pixel or neither")
+    low, high = prepared_bounds(net, low, high)
     first = dt.w_square if low is None else partial(dt.z_box, low=low, high=high)
     return by_kind(net, conv=dt.z_plus, dense=dt.z_plus, first=first, max_pool=lrp.proportional)
+
+
+def prepared_bounds(net, low, high):
+    """The bounds of the pixels as the first weights see them: behind the network's own preparation, if it has one."""
+    for layer in getattr(net, "layers", net):
+        if not isinstance(layer, Prepare) or low is None:
+            break
+        low, high = layer.bound(low), layer.bound(high)
+    return low, high
 
 
 def rules_for(net, rules):

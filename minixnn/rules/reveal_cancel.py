@@ -17,7 +17,7 @@ value, with + and - as the two players. So y+ + y- = y - y_ref, and contribution
 from functools import partial
 
 from minixnn.arrays import array_module, negative, positive
-from minixnn.layers import Affine, Concat, Dropout, Elementwise, Flatten, MaxPool2d, Sum, Unflatten
+from minixnn.layers import Affine, Concat, Dropout, Elementwise, Flatten, MaxPool2d, Prepare, Sum, Unflatten
 from minixnn.layers.base import quotient_or
 
 
@@ -30,6 +30,8 @@ def forward(layer, x, r, d):
         return ((up - start) + (end - down)) / 2, ((down - start) + (end - up)) / 2
     if isinstance(layer, (Flatten, Unflatten, Dropout)):
         return layer.forward(d[0]), layer.forward(d[1])
+    if isinstance(layer, Prepare):                          # d / std: the mean cancels
+        return layer.gradient(x, x, d[0]), layer.gradient(x, x, d[1])
     if isinstance(layer, (Sum, Concat)):
         pairs = [differences(chain.layers, chain.trace(x), chain.trace(r), d)[-1] for chain in layer.chains]
         join = sum if isinstance(layer, Sum) else partial(array_module(x).concatenate, axis=-1)

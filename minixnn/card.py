@@ -1,0 +1,131 @@
+"""What a network expects as input and what its outputs are called: the record `net.card`.
+
+    net = net.with_card(input_shape=(224, 224, 3), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225),
+                        labels=["cat", "dog"], head="Softmax")
+    net.card.labels[net.predict(x).argmax()], net.probabilities(x)
+
+It is saved with the network, and obeyed by `forward`, by the command line and by `describe`. Mean and standard
+deviation are no part of it: they are the network's first layer, `layers.Prepare`.
+"""
+from dataclasses import asdict, dataclass
+
+from minixnn.arrays import array_module
+
+HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")
+LAYOUTS = ("channels first", "channels last")
+ORDERS = {3: "(height, width, channels)", 2: "(steps, channels)", 1: "(numbers,)"}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is not known is None or empty; a network made by hand starts with an empty card.
+
+    input_shape   of one input as `forward` takes it, (H, W, C) for images; None in the place of a size that is free
+    labels        the names of the outputs, in their order
+    head          the squashing layer that an importer left out behind the last one, such as "Softmax"
+    layout        where the file that the network came from has its channels: "channels first" or "channels last"
+    """
+    input_shape: tuple | None = None
+    labels: tuple = ()
+    head: str | None = None
+    layout: str | None = None
+
+    def __post_init__(self):
+        if self.input_shape is not None:
+            sizes = tuple(None if n is None else int(n) for n in self.input_shape)
+            if not sizes or any(n is not None and n < 1 for n in sizes):
+                raise ValueError(f"got input_shape={self.input_shape}, expected the shape of one input, such as "
+                                 "(28, 28, 1), with None where any size will do")
+            object.__setattr__(self, "input_shape", sizes)
+        if isinstance(self.labels, str) or not all(isinstance(label, str) for label in self.labels):
+            raise ValueError(f"got labels={self.labels!r}, expected a list with the name of each output")
+        object.__setattr__(self, "labels", tuple(self.labels))
+        for name, known in (("head", HEADS), ("layout", LAYOUTS)):
+            if getattr(self, name) not in (None, *known):
+                raise ValueError(f"got {name}={getattr(self, name)!r}, expected one of {', '.join(known)}, or None")
+
+    def entries(self):
+        """What is known, as plain values that JSON can hold; `Card(**entries)` is the card again."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, ())}
+
+    def check(self, x):
+        """Refuse a batch whose axes are not in the order that the network expects, where that can be told.
+
+        Images of other sizes pass: a network of convolutions may take them, and another says what it needs.
+        """
+        expected, came = self.input_shape, tuple(x.shape[1:])
+        if expected is None or matches(came, expected) or len(expected) < 2:
+            return
+        images = len(expected) == 3 and (expected[-1] or 1) > 1
+        if len(came) == 1 and images:
+            raise ValueError(f"got images flattened to {came[0]} numbers, expected {written(expected)}: whether they "
+                             "were flattened channels first or last cannot be told; give them as images")
+        if len(came) != len(expected):
+            return
+        moved = None not in expected and sorted(came) == sorted(expected)
+        if moved or expected[-1] not in (None, came[-1]):
+            raise ValueError(f"got inputs of shape {came}, expected {ORDERS[len(expected)]} = {written(expected)}"
+                             + advice(came, expected) + ". If the network takes other sizes, too, say so: "
+                             "net.with_card(input_shape=(None, None, channels))" * (len(expected) == 3 and moved))
+
+    def label(self, k):
+        """The name of output k; its number where it has no name."""
+        return self.labels[k] if k < len(self.labels) else str(k)
+
+    def index(self, label):
+        """The number of the output of this name. ValueError where there is none, or more than one."""
+        found = [k for k, name in enumerate(self.labels) if name.casefold() == label.casefold()]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(f"the label {label!r} belongs to the outputs {', '.join(map(str, found))}; give one of "
+                             "these numbers")
+        near = [name for name in self.labels if label.casefold() in name.casefold()][:5] or self.labels[:5]
+        raise ValueError(f"got the label {label!r}, expected one of the network's {len(self.labels)} labels, such as "
+                         f"{', '.join(near)}" if self.labels else
+                         f"got the label {label!r}, but the network has no labels; give the number of an output")
+
+    def text(self):
+        """A line for each thing that is known."""
+        lines = []
+        if self.input_shape is not None:
+            order = ORDERS.get(len(self.input_shape), "")
+            lines.append(f"input    {order} = {written(self.input_shape)}"
+                         + (f", in the file {self.layout}" if self.layout == LAYOUTS[0] else ""))
+        if self.labels:
+            shown = ", ".join(self.labels[:4]) + (", ..." if len(self.labels) > 4 else "")
+            lines.append(f"outputs  {len(self.labels)} labels: {shown}")
+        if self.head is not None:
+            lines.append(f"head     {self.head} left out, outputs are logits; net.probabilities(x) applies it")
+        return lines
+
+
+def matches(came, expected):
+    """Whether a shape is the expected one, of which sizes may be free."""
+    return len(came) == len(expected) and all(n in (None, m) for m, n in zip(came, expected))
+
+
+def written(shape):
+    """A shape in words: (any, any, 3)."""
+    sizes = ["any" if n is None else str(n) for n in shape]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+def advice(came, expected):
+    """How to bring the axes into order, if that would help."""
+    if matches((*came[1:], came[0]), expected):
+        axes = (0, *range(2, len(came) + 1), 1)
+        return f"; if the channels come first, write x.transpose{axes}"
+    return "; height and width may have changed places" if matches((came[1], came[0], *came[2:]), expected) else ""
+
+
+def squash(head, y):
+    """What the layer `head` makes of the logits y (N, outputs), or (N, H, W, outputs)."""
+    xp = array_module(y)
+    if head in ("Softmax", "LogSoftmax"):
+        p = xp.exp(y - y.max(axis=-1, keepdims=True))
+        return p / p.sum(axis=-1, keepdims=True)
+    if head == "Sigmoid":
+        return 0.5 * (1 + xp.tanh(0.5 * y))
+    raise ValueError("the network's card names no Softmax or Sigmoid that was left out behind the last layer; if its "
+                     'outputs are logits, say so: net.with_card(head="Softmax").probabilities(x)')

@@ -1,0 +1,47 @@
+"""The preparation of an image, as the first layer of a network: heatmaps and bounds then live on the pixels."""
+import numpy as np
+
+from minixnn.arrays import array_module, require
+from minixnn.layers.base import Layer, expect_arrays, pass_on
+
+
+class Prepare(Layer):
+    """y = (x - mean) / std: from pixels in [0, 1] to the numbers that the first weights were trained on.
+
+    mean and std: a number, one a channel (C,), or an image (H, W, C). Though the map is affine it is no `Affine` layer:
+    it changes the unit in which a pixel is written, so relevance passes unchanged, and no rule can be given to it.
+    """
+    rule, takes_rules = staticmethod(pass_on), False
+
+    def __init__(self, mean, std):
+        self.mean, self.std = (a.reshape(1) if getattr(a, "ndim", 1) == 0 else a if hasattr(a, "dtype") else
+                               np.asarray(a, np.float32).reshape(np.shape(a) or 1) for a in (mean, std))
+        expect_arrays(self.mean, self.std)
+        require((abs(self.mean) < np.inf).all(), f"Prepare got mean={mean}, expected finite numbers")
+        require(((self.std > 0) & (self.std < np.inf)).all(), f"Prepare got std={std}, expected numbers above 0")
+
+    def arrays(self):
+        return {"mean": self.mean, "std": self.std}
+
+    def forward(self, x):
+        y = (x - self.mean) / self.std
+        if y.shape != x.shape:
+            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected one that ends in the shape of its "
+                             f"mean and std, {np.broadcast_shapes(self.mean.shape, self.std.shape)}")
+        return y
+
+    def bound(self, pixel):
+        """Where a bound of the pixels lies behind this layer, for z^B; a number or an array."""
+        return (array_module(self.mean).asarray(pixel, dtype=self.mean.dtype) - self.mean) / self.std
+
+    def gradient(self, x, y, dy):
+        return dy / self.std
+
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        """Linear rule. Shrikumar et al. 2017, section 3.5.1: the multiplier of an input is its weight, 1 / std."""
+        return m / self.std
+
+    def __repr__(self):
+        shown = (", ".join(f"{float(n):.4g}" for n in a.reshape(-1)) if a.size <= 4 else f"{a.shape}"
+                 for a in (self.mean, self.std))
+        return "Prepare(mean ({}), std ({}))".format(*shown)
