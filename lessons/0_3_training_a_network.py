@@ -2,41 +2,45 @@ r"""
 0.3 Training a network
 ======================
 
-**You will see** what a network is taught by, that the whole of training is a loop of a dozen lines around the gradient,
-and how many examples it takes to read digits.
+**You will see** that training is a loop of a dozen lines around the gradient, why training accuracy can be memory and
+nothing else, and how many examples it takes to read digits.
 
 **Before this:** 0.1 (layers and traces).
 
 **Papers:** Kingma & Ba 2015, *Adam: a method for stochastic optimization*, algorithm 1; He et al. 2015, *Delving deep
-into rectifiers*, equation 10 (how to draw the first weights).
+into rectifiers*, equation 10 (how to draw the first weights); Zhang et al. 2017, *Understanding deep learning requires
+rethinking generalization* (networks can learn random labels).
 """
 import numpy as np
 
 from minixnn import Dense, Flatten, Network, ReLU, datasets, plot
-from minixnn.train import Adam, accuracy, cross_entropy, fit, softmax
+from minixnn.train import SGD, Adam, accuracy, cross_entropy, fit, softmax
 
 # %%
-# What is to become small
-# -----------------------
-# The last layer gives one number :math:`z_k` per class :math:`k`, the *logit*. The softmax makes probabilities of them,
-# and the loss is the surprise at the right class :math:`c` (cross-entropy):
+# The loss
+# --------
+# The last layer gives one number :math:`z_k` for each class :math:`k`, the *logit*. The softmax makes probabilities of
+# them, and the *loss* says how bad they are, from the probability of the right class :math:`c` (cross-entropy):
 #
 # .. math:: p_k = \frac{e^{z_k}}{\sum_{k'} e^{z_{k'}}} , \qquad L = - \log p_c , \qquad
 #           \frac{\partial L}{\partial z_k} = p_k - [k = c] ,
 #
-# where :math:`[k = c]` is 1 for the right class and 0 for the others. By head: two classes with logits 0 and 0 have
+# where :math:`[k = c]` is 1 for the right class and 0 for the others. By hand: two classes with logits 0 and 0 have
 # :math:`p = (1/2, 1/2)`; if the second is right, :math:`L = \log 2 \approx 0.693` and the gradient is
 # :math:`(1/2, -1/2)`: less of the first, more of the second.
 
 net = Network([Dense(np.zeros((1, 2)))])        # one input, two classes, no bias
 x, label = np.array([[2.0]]), np.array([1])
-loss, dz = cross_entropy(net.forward(x), label)
-print("probabilities", softmax(net.forward(x)), "loss", round(loss, 3), "gradient at the logits", dz)
+z = net.forward(x)
+p = np.exp(z) / np.exp(z).sum()
+loss, dz = -np.log(p[0, 1]), p - [[0, 1]]
+assert np.array_equal(p, softmax(z)) and np.array_equal(dz, cross_entropy(z, label)[1]), "as in the package"
+print("probabilities", p, "loss", round(loss, 3), "gradient at the logits", dz)
 
 # %%
 # One step
 # --------
-# The weights are moved against the gradient, by a *rate* :math:`\eta`:
+# The weights are moved against the gradient, times a *learning rate* :math:`\eta`:
 #
 # .. math:: \frac{\partial L}{\partial w_{jk}} = x_j \frac{\partial L}{\partial z_k} , \qquad
 #           w_{jk} \leftarrow w_{jk} - \eta \frac{\partial L}{\partial w_{jk}} .
@@ -53,93 +57,114 @@ print("gradient of the weights", dW, "logits now", net.forward(x), "loss", round
 # The loop
 # --------
 # A network of several layers needs nothing new: the trace forwards, the gradient of the loss backwards, and at each
-# layer that has weights a step. Here it is for real digits, 100 at a time, and nothing hidden.
+# layer that has weights a step. Here it is for real digits, 100 at a time. The last 10,000 training images are put
+# aside for *validation*, to look at while we work. The test images wait for the last question, and guide no choice.
 
-train_images, train_labels = datasets.mnist("train")
+images, labels = datasets.mnist("train")
 test_images, test_labels = datasets.mnist("test")
+validation = images[50000:], labels[50000:]
 
 
-def fresh(rng):
-    """784-64-10, its first weights drawn at random: normal, of variance 2 / inputs."""
+def fresh(rng):                                 # the first weights are drawn at random, normal, of variance 2 / inputs
     return Network([Flatten(), Dense.random(784, 64, rng), ReLU(), Dense.random(64, 10, rng, init="glorot")])
 
 
 net = fresh(np.random.default_rng(0))
 for n in range(0, 6000, 100):
-    x, label = train_images[n:n + 100], train_labels[n:n + 100]
+    x, label = images[n:n + 100], labels[n:n + 100]
     A = net.trace(x)                                                        # forwards
-    loss, dy = cross_entropy(A[-1], label)
+    _, dy = cross_entropy(A[-1], label)
     for l in reversed(range(len(net.layers))):                              # and backwards
         layer = net.layers[l]
-        steps = layer.parameter_gradients(A[l], dy)                         # {"W": dL/dW, "b": dL/db}, or empty
+        gradients = layer.parameter_gradients(A[l], dy)                     # {"W": dL/dW, "b": dL/db}, or empty
         dy = layer.gradient(A[l], A[l + 1], dy)                             # <- STEP INTO: before W is changed
-        for name, g in steps.items():
+        for name, g in gradients.items():
             layer.arrays()[name][...] -= 0.1 * g                            # in place
-    if n % 1500 == 0:
-        print(f"after {n + 100:5,} images: loss {loss:.3f}")
-print(f"right on {accuracy(net, test_images, test_labels):.1%} of the test images")
+print(f"right on {accuracy(net, *validation):.1%} of the validation images (chance: 10 %)")
 
 # %%
-# ``fit`` is this loop with three improvements: it shuffles the images anew for every *epoch* (one round through all of
-# them); it lets the rate fall towards the end; and it steps by Adam, which divides the gradient of each weight by its
-# usual size, so that one rate suits all. All chance comes from the generator ``rng``: the same seed, the same network.
+# ``fit`` is this loop with three improvements: it shuffles the images for every *epoch* (one round through all), lets
+# the learning rate fall, and steps by Adam, which divides the gradient of each weight by its usual size, so that one
+# rate suits all. It reports the training accuracy as a mean over the epoch; we also measure it after each epoch.
+
+stands, W = [], []                              # accuracy and weights after each epoch, the first before training
+
+
+def serve(epoch):                               # fit asks for the images of an epoch when it begins
+    stands.append(accuracy(net, images[:10000], labels[:10000]))
+    W.append(net.layers[1].W.copy())
+    return images[:10000], labels[:10000]
+
 
 rng = np.random.default_rng(0)
 net = fresh(rng)
-W, history = {"before": net.layers[1].W.copy()}, []
-for epochs in (1, 7):                           # trained on where it stopped, to look at the weights in between
-    history += fit(net, train_images[:10000], train_labels[:10000], epochs, rng, Adam(2e-3), quiet=True,
-                   validation=(test_images, test_labels))
-    W[f"after epoch {len(history)}"] = net.layers[1].W.copy()
-plot.curves(np.arange(1, 9), {"training images, while learning": [100 * h["accuracy"] for h in history],
-                              "test images": [100 * h["validation"] for h in history]},
-            "epoch", "right answers in %", "What is learnt by heart, and what is learnt")
-print("after 8 epochs:", {name: round(value, 4) for name, value in history[-1].items() if name != "epoch"})
+history = fit(net, serve, epochs=8, rng=rng, optimizer=Adam(2e-3), validation=validation, quiet=True)
+serve(8)
+averaged, held_out = ([each[key] for each in history] for key in ("accuracy", "validation"))
+lines = {"training, mean of epoch": averaged, "training, after it": stands[1:], "validation, after it": held_out}
+plot.curves(np.arange(1, 9), {name: 100 * np.array(line) for name, line in lines.items()}, "epoch",
+            "right answers in %", "Training accuracy counted in two ways, and validation accuracy")
+print("from epoch 1 to 8:", *(f"{name} {line[0]:.1%} to {line[7]:.1%};" for name, line in lines.items()))
 
 # %%
-# The weights that lead to one hidden neuron are as many as there are pixels, so they can be looked at as an image. A
-# pixel without ink has gradient zero, :math:`x_j = 0`, and where there is never ink the weights stay as they were
-# drawn. Where there is ink once or twice they move as far as any other, for Adam divides by the usual size of the
-# gradient: hence the strong stripes near the rim. Remember them when a heatmap shows something there: few examples
-# taught the network so.
+# In the first epoch the training accuracy seems to lie *below* that on images never seen, 80.4 % against 90.5 %. That
+# is how it is counted: the mean of an epoch contains the early answers of a network that could not read yet. After the
+# epoch it is 91.4 %. (Dropout and shifted copies, in use only while a network learns, have the same effect.) At the end
+# it is 96.2 %, and 93.6 % for images never seen.
+#
+# The weights that lead to one hidden neuron are as many as there are pixels, so they can be drawn as an image:
 
-never = (train_images[:10000].max(axis=0) == 0).ravel()                     # (784,) pixels without ink in all images
-moved = abs(W["after epoch 8"] - W["before"]).max(axis=1)                   # of the weights of each pixel
-print(f"{never.sum()} pixels never have ink; the largest change among their weights is {moved[never].max():.2f}")
-ten = np.argsort(-abs(W["after epoch 8"]).sum(axis=0))[:10]                 # the ten with the largest weights
-plot.heatmaps({name: w.T[ten] for name, w in W.items()}, names=[f"neuron {k}" for k in ten], scale="figure",
-              title="Weights from the pixels to ten hidden neurons")
+ten = np.argsort(-abs(W[8]).sum(axis=0))[:10]                               # the ten with the largest weights
+plot.heatmaps({"before": W[0].T[ten], "after epoch 1": W[1].T[ten], "after epoch 8": W[8].T[ten]}, scale="figure",
+              names=[f"neuron {k}" for k in ten], title="Weights from the pixels to ten hidden neurons")
+plain = fresh(np.random.default_rng(0))
+fit(plain, images[:10000], labels[:10000], 8, np.random.default_rng(0), SGD(0.1, momentum=0), quiet=True)
+inked = (images[:10000] > 0).sum(axis=0).ravel()                            # in how many images a pixel has ink
+print("\nmean change of the weights of pixels with ink in   0   1 to 3   4 to 300   more than 300 of 10,000 images")
+for name, after in (("Adam", W[8]), ("plain steps", plain.layers[1].W)):
+    groups = [inked == 0, (inked > 0) & (inked <= 3), (inked > 3) & (inked <= 300), inked > 300]
+    print(f"{name:43}", *(f"{abs(after - W[0])[group].mean():8.4f}" for group in groups))
 
 # %%
+# A pixel without ink gives no gradient to its weights, :math:`x_j = 0`, so they stay as they were drawn. Under Adam the
+# weights of a pixel with ink in 1 to 3 of 10,000 images move by 0.031, two thirds as far as where ink is common
+# (0.046); under plain steps by 0.0001, against 0.019. So strong weights near the rim may rest on a handful of images.
+#
 # One question, measured
 # ----------------------
-# How many examples does it take? The same network, the same number of steps (600, of 100 images each); only the
-# number of different images changes.
+# How many examples does it take? The same network, always shown 30,000 images; only the number of different ones
+# changes. The control: the same images with their labels in random order, where there is nothing to learn but the list
+# itself. Three runs for each, with other images and other first weights.
 
-sizes, right = (100, 300, 1000, 3000, 10000, 60000), {"training images": [], "test images": []}
-print("\ndifferent images   right on them   right on test images")
-for size in sizes:
-    rng = np.random.default_rng(0)
-    net = fresh(rng)
-    fit(net, train_images[:size], train_labels[:size], 60000 // size, rng, Adam(2e-3), quiet=True)
-    some = min(size, 10000)
-    right["training images"].append(100 * accuracy(net, train_images[:some], train_labels[:some]))
-    right["test images"].append(100 * accuracy(net, test_images, test_labels))
-    print(f"{size:16,} {right['training images'][-1]:13.1f} % {right['test images'][-1]:20.1f} %")
-plot.curves(sizes, right, "different training images (60,000 shown in all)", "right answers in %", xscale="log",
-            title="The same work on more examples")
+sizes, names = (100, 300, 1000, 3000, 30000), ("test images", "training images", "training, random labels")
+runs = np.empty((len(sizes), 3, 3))                                         # (sizes, runs, names), in %
+for size, of_size in zip(sizes, runs):
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        some = rng.permutation(50000)[:size]
+        x, y, shuffled, net, control = images[some], labels[some], rng.permutation(labels[some]), fresh(rng), fresh(rng)
+        fit(net, x, y, 30000 // size, rng, Adam(2e-3), quiet=True)
+        fit(control, x, shuffled, 30000 // size, rng, Adam(2e-3), quiet=True)
+        of_size[seed] = [100 * accuracy(net, test_images, test_labels), 100 * accuracy(net, x, y),
+                         100 * accuracy(control, x, shuffled)]
+means, errors = runs.mean(axis=1), runs.std(axis=1, ddof=1) / 3 ** 0.5
+for size, *results in zip(sizes, means, errors):
+    print(f"{size:6,} images", *(f"  {name} {m:.1f} +- {e:.1f} %" for name, m, e in zip(names, *results)))
+plot.curves(sizes, {name: (means[:, k], errors[:, k]) for k, name in enumerate(names)}, xscale="log",
+            xlabel="different training images (30,000 shown in all)", ylabel="right answers in %",
+            title="A few labels can be memorised, right or wrong; digits must be learnt")
 
 # %%
-# With few examples the network knows them by heart and still errs on new ones. The distance between the two curves is
-# what more data can mend. The networks that come with minixnn were trained by the same ``fit``, on all 60,000 images,
-# each moved by up to two pixels whenever it was shown: ``python -m minixnn.models train NAME``.
+# With 100 images the network is right on all of them, and on all random labels, too: such an accuracy is memory. On new
+# images it has 72.8 +- 1.9 %, with 30,000 images 92.3 +- 0.1 %, as on those it learnt from; random labels are then out
+# of reach, 11.6 %. The networks of the following lessons come from the same ``fit``, on all 60,000 images.
 #
 # Try this
 # --------
-# 1. Give the labels of the training images in random order (``rng.permutation``). How many can the network learn by
-#    heart?
+# 1. How many random labels can a network of 512 hidden neurons memorise? And in ten times as many steps?
 # 2. Train without ReLU. How far does one linear map come?
 
-assert right["test images"] == sorted(right["test images"]), "more examples, fewer mistakes"
-assert right["training images"][0] == 100, "a hundred digits are easily learnt by heart"
+assert averaged[0] < held_out[0] < stands[1], "counted after the epoch, training images are not behind"
+assert (np.diff(means[:, 0]) > 0).all(), "more examples, fewer mistakes on new images"
+assert means[0, 2] == 100 and means[-1, 2] < 15, "a hundred random labels are memorised, thousands are not"
 plot.show()
