@@ -40,7 +40,7 @@ def climb(net, x, classes, penalty, towards=0.0, bounds=None, logit=False, jitte
         dy = wanted if logit else wanted - train.softmax(net.forward(moved))
         dx = passes.gradient(net, moved, start=dy)[0]                       # <- STEP INTO: the pass of lesson 0.1
         dx = np.roll(dx, (-shift[0], -shift[1]), (1, 2)) - 2 * penalty * (x - towards)
-        adam.rate = 0.05 * train.cosine(step / steps)                       # shorter and shorter steps
+        adam.learning_rate = 0.05 * train.cosine(step / steps)              # shorter and shorter steps
         adam.step("x", x, -dx)                                              # Adam goes down, we go up
         for axis in (1, 2) if blur else ():
             x += blur * ((np.roll(x, 1, axis) + np.roll(x, -1, axis)) / 2 - x)

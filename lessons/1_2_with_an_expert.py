@@ -34,7 +34,7 @@ def climb(net, expert, x, classes, weight=1.0, voice=1.0, steps=300):
     x, adam = x.copy(), train.Adam(0.02)
     for step in range(steps):
         dx = voice * pull(net, x, classes) + weight * expert.gradient(x)
-        adam.rate = 0.02 * train.cosine(step / steps)
+        adam.learning_rate = 0.02 * train.cosine(step / steps)
         adam.step("x", x, -dx)
     return x
 

@@ -37,7 +37,7 @@ def climb(net, draw, z, classes, penalty=0.3, towards=0.0, steps=200):
         x = draw.forward(z)
         dx = passes.gradient(net, x, start=passes.one_hot(net.forward(x), classes))[0]         # <- STEP INTO
         dz = passes.gradient(draw, z, start=dx)[0] - 2 * penalty * (z - towards)
-        adam.rate = 0.1 * train.cosine(step / steps)
+        adam.learning_rate = 0.1 * train.cosine(step / steps)
         adam.step("z", z, -dz)
     return z
 
