@@ -15,8 +15,9 @@ import docstrings  # noqa: E402  (it lies in the folder named above)
 README, SMALL = ROOT / "README.md", ROOT / "docs" / "images" / "lessons"
 BEGIN, END = "<!-- written by docs/lesson_table.py: begin -->\n", "<!-- end -->\n"
 # Which figure stands for a lesson, where it is not the first.
-FIGURE = {"1_1_activation_maximization": 2, "1_2_with_an_expert": 3, "2_1_sensitivity_analysis": 2, "2_3_lrp": 2,
-          "3_2_backpropagation": 2, "3_3_guided_backpropagation": 2, "3_4_integrated_gradients": 3}
+FIGURE = {"0_2_is_the_gradient_right": 2, "0_3_training_a_network": 3, "1_1_activation_maximization": 2,
+          "1_2_with_an_expert": 3, "2_1_sensitivity_analysis": 2, "2_3_lrp": 2, "3_2_backpropagation": 2,
+          "3_3_guided_backpropagation": 2, "3_4_integrated_gradients": 3}
 WIDTH, HEIGHT = 320, 200                    # pixels at most
 
 
