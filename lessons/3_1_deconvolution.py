@@ -12,7 +12,7 @@ Patel 2018, *A theoretical explanation for perplexing behaviors of backpropagati
 """
 import numpy as np
 
-from minixnn import Conv2d, MaxPool2d, Network, ReLU, attribution, datasets, metrics, models, plot
+from minixnn import Conv2d, MaxPool2d, Network, ReLU, attribution, datasets, metrics, models, passes, plot
 
 COUNT = 300             # neurons to measure on, one for each image
 
@@ -35,13 +35,14 @@ COUNT = 300             # neurons to measure on, one for each image
 
 def through(layer, x, s):
     """The two ways back through one layer, as a network of its own."""
-    ways = {"deconvnet": attribution.deconvnet, "gradient": attribution.gradient}
-    return {name: method(Network([layer]), x, start=s) + 0.0 for name, method in ways.items()}
+    alone = Network([layer])
+    return {"deconvnet": passes.deconvnet(alone, x, start=s)[0] + 0.0,      # <- STEP INTO
+            "gradient": passes.gradient(alone, x, start=s)[0] + 0.0}
 
 
 x = np.array([[1.0, 5.0, 0.0, 2.0],
               [2.0, 3.0, 4.0, 1.0]]).reshape(1, 2, 4, 1)
-unpooled = through(MaxPool2d(2), x, np.array([7.0, 9.0]).reshape(1, 1, 2, 1))           # <- STEP INTO
+unpooled = through(MaxPool2d(2), x, np.array([7.0, 9.0]).reshape(1, 1, 2, 1))
 print("unpooled:\n", unpooled["deconvnet"][0, :, :, 0])
 x, s = np.array([[-1.0, 2.0]]), np.array([[3.0, -3.0]])
 rectified = through(ReLU(), x, s)

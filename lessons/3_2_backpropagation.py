@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from minixnn import Dense, Network, attribution, datasets, metrics, models, plot, synthesis
+from minixnn import Dense, Network, attribution, datasets, metrics, models, passes, plot, synthesis
 
 # %%
 # Two questions to one score
@@ -39,7 +39,10 @@ from minixnn import Dense, Network, attribution, datasets, metrics, models, plot
 plane = Network([Dense(np.array([[3.0], [-1.0]]))])
 model = synthesis.activation_maximization(plane, 0, shape=(2,), penalty=0.5, objective=synthesis.logit)
 print("class model", model.image[0].round(3) + 0.0)
-print("saliency   ", attribution.saliency(plane, np.array([[5.0, 7.0]]), 0)[0])       # <- STEP INTO
+x = np.array([[5.0, 7.0]])
+R = abs(passes.gradient(plane, x, 0)[0])                                    # <- STEP INTO
+assert np.array_equal(R, attribution.saliency(plane, x, 0)), "the package does the same"
+print("saliency   ", R[0])
 
 # %%
 # Ten class models

@@ -12,7 +12,7 @@ theoretical explanation for perplexing behaviors of backpropagation-based visual
 """
 import numpy as np
 
-from minixnn import Network, ReLU, attribution, datasets, metrics, models, plot
+from minixnn import Network, ReLU, attribution, datasets, metrics, models, passes, plot
 
 COUNT = 300             # digits to measure on
 
@@ -33,10 +33,10 @@ COUNT = 300             # digits to measure on
 x = np.array([[-2.0, 2.0], [2.0, -2.0]])
 signal = np.array([[-1.0, -1.0], [1.0, 1.0]])
 by_hand = {"gradient": signal * (x > 0), "deconvnet": signal * (signal > 0), "guided": signal * (x > 0) * (signal > 0)}
-methods = {"gradient": attribution.gradient, "deconvnet": attribution.deconvnet, "guided": attribution.guided_backprop}
+ways = {"gradient": passes.gradient, "deconvnet": passes.deconvnet, "guided": passes.guided_backprop}
 relu = Network([ReLU()])
-for name, method in methods.items():
-    assert np.array_equal(by_hand[name], method(relu, x, start=signal)), name           # <- STEP INTO
+for name, way in ways.items():
+    assert np.array_equal(by_hand[name], way(relu, x, start=signal)[0]), name           # <- STEP INTO
 squares = {"input x": x, "output y": relu.forward(x), "from above": signal, **by_hand}
 for name, square in squares.items():
     print(f"{name:12}", *(square + 0.0).tolist())
@@ -60,6 +60,7 @@ for ax, square in zip(figure.axes, squares.values()):
 images, labels = datasets.mnist("test")
 five = [int(np.flatnonzero(labels == digit)[0]) for digit in range(0, 10, 2)]
 net, rng = models.load("cnn"), np.random.default_rng(0)
+methods = {"gradient": attribution.gradient, "deconvnet": attribution.deconvnet, "guided": attribution.guided_backprop}
 
 
 def with_random_weights(net):

@@ -161,7 +161,7 @@ maps = {name: sum(attribution.integrated_gradients(net, x, target, x_ref, steps=
         for name, several in baselines.items()}
 shown = [int(np.flatnonzero(target == digit)[0]) for digit in range(0, 10, 2)]
 plot.heatmaps({name: R[shown] for name, R in maps.items()}, x[shown], quantile=0.995,
-              title="Integrated gradients from four baselines: for the digit (red) and against it (blue)")
+              title="One network, one method, four baselines")
 
 
 def share(R):

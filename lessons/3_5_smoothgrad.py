@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from minixnn import Dense, Network, ReLU, attribution, datasets, metrics, models, plot
+from minixnn import Dense, Network, ReLU, attribution, datasets, metrics, models, passes, plot
 
 # %%
 # The slope of a blurred function
@@ -35,8 +35,11 @@ from minixnn import Dense, Network, ReLU, attribution, datasets, metrics, models
 
 def smoothed(net, x, target, sigma, samples, rng):
     """SmoothGrad written out: the mean of the gradients of noisy copies."""
-    return sum(attribution.gradient(net, x + rng.normal(0, sigma, x.shape).astype(x.dtype), target)     # <- STEP INTO
-               for _ in range(samples)) / samples
+    total = 0
+    for _ in range(samples):
+        noisy = x + rng.normal(0, sigma, x.shape).astype(x.dtype)
+        total = total + passes.gradient(net, noisy, target)[0]              # <- STEP INTO
+    return total / samples
 
 
 absolute = Network([Dense(np.array([[1.0, -1.0]])), ReLU(), Dense(np.array([[1.0], [1.0]]))])
