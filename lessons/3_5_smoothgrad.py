@@ -101,9 +101,9 @@ print("{:76} {:.2f} +- {:.2f}".format("the gradient without noise, blurred over 
 
 # %%
 # With the least noise the slopes on empty paper rise from 0.108 to 0.193 in ``cnn``; in ``dense`` they stay (0.289 and
-# 0.284). The maps of ``cnn`` grow more even all the way, also where it no longer reads the copies: at 0.1 it reads all
-# of them, at 0.4 only 26 %. And a blur of the finished gradient, which asks no network, makes it more even (0.76) than
-# any noise. Looking good is no sign of the right :math:`\sigma`.
+# 0.284). The maps of ``cnn`` grow more even all the way, also where it no longer reads the copies: at 0.1 it reads
+# nearly all of them, at 0.4 only 26 %. And a blur of the finished gradient, which asks no network, makes it more even
+# (0.76) than any noise. Looking good is no sign of the right :math:`\sigma`.
 #
 # How many copies?
 # ----------------
