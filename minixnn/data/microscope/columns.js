@@ -98,7 +98,7 @@ export function paintColumn({ menu, shape, last, title, buttons, select, knob, l
         [name.textContent, value.textContent, bar.className] = [c, number(shown[c]), shown[c] < 0 ? "minus" : "plus"];
         bar.style.width = `${Math.abs(shown[c]) / scale * 60}%`;
     });
-    others.textContent = C > buttons.length ? `${C - buttons.length} others: ${number(rest)}` : "";
+    others.textContent = C > buttons.length ? `${C - buttons.length} others: R = ${number(rest)}` : "";
 }
 
 // Draw the maps, and mark the neurons `chosen`, the first of them most.

@@ -1,8 +1,8 @@
 // Numbers for people, and formulas.
 
-// Three digits and a real minus: 0.0123, −4.56, 1.2·10⁻⁷.
+// Three digits and a real minus: 0.0123, −4.56, 1.2·10⁻⁷. Small whole numbers as they are.
 export function number(v) {
-    if (v === 0 || !Number.isFinite(v)) return v === 0 ? "0" : "∞";
+    if (Number.isInteger(v) && Math.abs(v) < 1e4) return `${v}`.replace("-", "−");
     const exponent = Math.floor(Math.log10(Math.abs(v)));
     if (exponent >= -4 && exponent < 5) return v.toFixed(Math.max(0, 2 - exponent)).replace("-", "−");
     const [digits, power] = v.toExponential(1).replace("-", "−").split("e");

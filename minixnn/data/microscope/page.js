@@ -163,7 +163,7 @@ fill("rules", [...Object.keys(Object.values(data.networks)[0].composites).map(na
 $("nets").onchange = changed(() => open($("nets").value));
 $("rules").onchange = changed(() => choose($("rules").value));
 $("target").onchange = changed(({ target: { value } }) => { state.target = value === "" ? null : +value; });
-$("kind").onchange = changed(() => { state.kind = $("kind").value; });
+$("kind").onchange = changed(() => { document.body.dataset.kind = state.kind = $("kind").value; });
 $("close").onclick = () => document.body.classList.remove("looking");
 const pixel = event => ({ column: 0, k: neuronAt(event, $("heatmap"), [H, W, 1], 0) });
 $("heatmap").onpointermove = event => point(pixel(event));
