@@ -10,6 +10,7 @@ HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 
 import minixnn  # noqa: E402  (found through the line above, if it is not installed)
+from minixnn.cli import main as command_line  # noqa: E402
 
 project, author, release = "minixnn", "The minixnn authors", minixnn.__version__
 project_copyright = author
@@ -54,5 +55,12 @@ def leave_out_speed(app, page, source):
         source[0] = source[0].replace("\nspeed\n", "\n")
 
 
+def write_microscope(app, error):
+    """The page that `minixnn microscope` writes, beside index.html."""
+    if error is None and app.builder.format == "html":
+        command_line(["microscope", "-o", str(pathlib.Path(app.outdir) / "microscope.html")])
+
+
 def setup(app):
     app.connect("source-read", leave_out_speed)
+    app.connect("build-finished", write_microscope)

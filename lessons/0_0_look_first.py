@@ -76,7 +76,7 @@ for l in reversed(range(len(net.layers))):
         below = passes.lrp(Network(net.layers[:l + 1]), x, rules=rules[:l + 1], start=alone)
         name, kind = called(A[l + 1].shape[1:], k), type(net.layers[l]).__name__
         if kind != "MaxPool2d":                                     # where one input gets all, the picture stays
-            parts[f"{kind}, {name}\nR = {alone.sum():.3f}"] = below[0]
+            parts[f"{kind}\n{name}\nR = {alone.sum():.3f}"] = below[0]
         k = int(abs(below[l]).argmax())
         print(f"{name:16} of {kind:9} has {alone.sum():.4f}, of which one input receives {below[l].flat[k]:.4f}")
 pixel = np.unravel_index(k, x.shape[1:])

@@ -216,6 +216,17 @@ def test_everything_can_be_done_with_the_keyboard(fresh):
     assert fresh.evaluate("microscope.state.path.map(({ column }) => column)") == [3, 2]
 
 
+def test_a_slow_click_on_an_input_goes_down_to_it(fresh):
+    """Between press and release the neuron that was clicked before loses the focus: nothing may be painted anew then."""
+    for selector, length in ((".bars button", 1), (".shares button", 2), (".shares button", 3)):
+        place = fresh.evaluate(f"(({{ left, top }}) => [left + 9, top + 9])(document.querySelector('{selector}')"
+                               ".getBoundingClientRect())")
+        for kind, buttons in (("Moved", 0), ("Pressed", 1), ("Released", 0)):
+            fresh.mouse(kind, *place, buttons)
+            fresh.settle()
+        assert len(fresh.evaluate("microscope.state.path")) == length
+
+
 def test_every_control_has_a_name(fresh):
     fresh.call("Accessibility.enable")
     tree = fresh.call("Accessibility.getFullAXTree")["nodes"]

@@ -61,7 +61,7 @@ export function columnElement(column, c, [low, high], { turn, point, pin }) {
         if (images) makeMap(button, shape, here);
         else button.append(element("span"), element("i"), element("b"));            // its number, a bar, its value
     }
-    Object.assign(column, { select, knob, letter, buttons, others: element("p", { className: "others" }) });
+    Object.assign(column, { select, knob, letter, buttons, others: element("p", { className: "others", title: "their relevance" }) });
     return element("section", { className: "column" }, element("h2", { textContent: column.title }),
         element("p", { textContent: column.about }), select, element("label", { className: "knob" }, letter, knob),
         element("div", { className: images ? "maps" : "bars" }, ...buttons), column.others);
@@ -98,7 +98,7 @@ export function paintColumn({ menu, shape, last, title, buttons, select, knob, l
         [name.textContent, value.textContent, bar.className] = [c, number(shown[c]), shown[c] < 0 ? "minus" : "plus"];
         bar.style.width = `${Math.abs(shown[c]) / scale * 60}%`;
     });
-    others.textContent = C > buttons.length ? `${C - buttons.length} others: R = ${number(rest)}` : "";
+    others.textContent = C > buttons.length ? `${C - buttons.length} others: ${number(rest)}` : "";
 }
 
 // Draw the maps, and mark the neurons `chosen`, the first of them most.

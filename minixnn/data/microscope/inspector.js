@@ -63,9 +63,9 @@ export function inspect(panel, state, neuron, told, sources, follow) {
             : note(told.R ? "None of its relevance reaches an input." : "It has no relevance to share out.");
     find(".shares").innerHTML = told.R && !column.first ? table(told) : "";
     for (const line of panel.querySelectorAll("[data-j]")) {
-        const j = +line.dataset.j;
-        line.onpointerenter = line.onfocusin = () => { find(".formula").innerHTML = formulas(told, j); };
-        line.querySelector("button").onclick = () => follow([...way, { column: neuron.column - 1, k: j }]);
+        const j = +line.dataset.j, button = line.querySelector("button");
+        line.onpointerenter = button.onfocus = () => { find(".formula").innerHTML = formulas(told, j); };
+        button.onclick = () => follow([...way, { column: neuron.column - 1, k: j }]);
     }
     find("#source").hidden = !source;
     find("#source p").textContent = source && `${source.name}: ${source.title}`;

@@ -100,8 +100,8 @@ function soon(f) {
 }
 
 function point(neuron) {
-    state.pointed = neuron;
-    soon(look);
+    if (neuron !== state.pointed) soon(look);                       // to leave a neuron twice must not paint twice:
+    state.pointed = neuron;                                         // a click on what is painted anew would be lost
 }
 
 function pin(path) {

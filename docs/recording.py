@@ -1,0 +1,108 @@
+"""Records the relevance microscope at work: docs/images/microscope.gif, for the README and the site.
+
+    python docs/recording.py            needs Chromium and Pillow
+
+A digit is drawn, a neuron pointed at, an input clicked, and again, and the rules are changed. The page is the one that
+`minixnn microscope` writes.
+"""
+import io
+import pathlib
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from PIL import Image  # noqa: E402
+
+import browser  # noqa: E402  (it lies in tests/)
+from minixnn.cli import main as minixnn  # noqa: E402
+
+WIDTH, HEIGHT, SHOWN = 1280, 806, (960, 604)
+FOUR = [[(4, 8), (9, 6), (14, 6), (15, 12), (14, 18)], [(5, 19), (12, 18), (19, 17), (24, 16)]]     # rows, columns
+POINTER = """(() => { const arrow = document.createElement("div"); arrow.id = "arrow"; document.body.append(arrow);
+    arrow.style = "position:fixed;z-index:9;width:19px;height:27px;background:#0a7d32;pointer-events:none;"
+        + "clip-path:polygon(0 0,0 82%,25% 64%,42% 100%,58% 92%,42% 57%,75% 57%)";
+    document.documentElement.style.overflow = "hidden"; })()"""
+COLOURS = "#2f7fbc #72b2d8 #c0daec #f4a582 #c53a35 #5c0013 #b5b5b5 #e69f00 #56b4e9 #d55e00 #0b5cab #0a7d32 #101114"
+
+
+class Film:
+    """Frames, each with the milliseconds it is shown."""
+
+    def __init__(self, page):
+        self.page, self.frames, self.at = page, [], (600, 300)
+
+    def shoot(self, milliseconds):
+        self.page.evaluate("document.getAnimations().forEach(animation => animation.finish())")
+        self.page.settle()
+        picture = Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
+        self.frames.append((picture.resize(SHOWN, Image.Resampling.LANCZOS), milliseconds))
+
+    def move(self, x, y, pressed=False):
+        self.page.mouse("Moved", x, y, buttons=int(pressed))
+        self.page.evaluate(f"arrow.style.left = '{x}px'; arrow.style.top = '{y}px'")
+        self.at = (x, y)
+
+    def click(self, selector, milliseconds=1600):
+        """Move to the element, show where the pointer is, click, and show what has changed."""
+        x, y = self.page.evaluate(f"""(({{ left, top, width, height }}) => [left + width / 2, top + height / 2])(
+            document.querySelector("{selector}").getBoundingClientRect())""")
+        self.move(x, y)
+        self.shoot(600)
+        for kind, buttons in (("Pressed", 1), ("Released", 0)):
+            self.page.mouse(kind, x, y, buttons)
+        self.shoot(milliseconds)
+
+    def draw(self, strokes):
+        left, top, side = self.page.evaluate("(({ left, top, width }) => [left, top, width])"
+                                             "(drawing.getBoundingClientRect())")
+        for stroke in strokes:
+            places = [(left + column / 28 * side, top + row / 28 * side) for row, column in stroke]
+            self.move(*places[0])
+            self.page.mouse("Pressed", *places[0], buttons=1)
+            for before, place in zip(places, places[1:]):
+                for share in (0.5, 1):
+                    self.move(*(a + share * (b - a) for a, b in zip(before, place)), pressed=True)
+                    self.shoot(160)
+            self.page.mouse("Released", *places[-1])
+
+    def choose(self, rules, milliseconds):
+        self.page.evaluate(f"rules.value = '{rules}'; rules.onchange({{}})")
+        self.shoot(milliseconds)
+
+    def save(self, path):
+        """One palette for all frames, so that what does not change need not be stored again. It is that of the last frame,
+        with room for the colours of the page that this frame happens to have little of."""
+        sheet = self.frames[-1][0].copy()
+        for n, colour in enumerate(COLOURS.split()):
+            sheet.paste(colour, (60 * n, 0, 60 * n + 60, 60))
+        palette = sheet.quantize(128, Image.Quantize.MAXCOVERAGE)
+        frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame, _ in self.frames]
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=[ms for _, ms in self.frames], loop=0,
+                       optimize=True)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder, browser.Chromium(WIDTH, HEIGHT) as page:
+        path = pathlib.Path(folder) / "microscope.html"
+        minixnn(["microscope", "--model", "cnn", "-o", str(path)])
+        page.open(path)
+        page.evaluate(POINTER)
+        page.evaluate("clear.click(); document.getElementById('status').style.visibility = 'hidden'")
+        film = Film(page)
+        film.shoot(500)
+        film.draw(FOUR)
+        film.shoot(1200)
+        film.click(".column:nth-child(7) .bars button", 2000)
+        for step in range(7):
+            film.click(".shares [data-j] button", 700)
+        film.shoot(1500)
+        film.choose("LRP-0", 1500)
+        film.choose("epsilon_gamma_box", 1500)
+        film.choose("alpha2_beta1", 2500)
+        film.save(ROOT / "docs" / "images" / "microscope.gif")
+
+
+if __name__ == "__main__":
+    main()
