@@ -55,12 +55,13 @@ def leave_out_speed(app, page, source):
         source[0] = source[0].replace("\nspeed\n", "\n")
 
 
-def write_microscope(app, error):
-    """The page that `minixnn microscope` writes, beside index.html."""
-    if error is None and app.builder.format == "html":
+def write_microscope(app):
+    """The page that `minixnn microscope` writes, beside index.html. At first, before autodoc marks the arguments of
+    rules, `autodoc_preserve_defaults`, with what is no number."""
+    if app.builder.format == "html":
         command_line(["microscope", "-o", str(pathlib.Path(app.outdir) / "microscope.html")])
 
 
 def setup(app):
     app.connect("source-read", leave_out_speed)
-    app.connect("build-finished", write_microscope)
+    app.connect("builder-inited", write_microscope)

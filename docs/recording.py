@@ -18,7 +18,7 @@ from PIL import Image  # noqa: E402
 import browser  # noqa: E402  (it lies in tests/)
 from minixnn.cli import main as minixnn  # noqa: E402
 
-WIDTH, HEIGHT, SHOWN = 1280, 806, (960, 604)
+WIDTH, HEIGHT, SHOWN = 1200, 806, (860, 578)
 FOUR = [[(4, 8), (9, 6), (14, 6), (15, 12), (14, 18)], [(5, 19), (12, 18), (19, 17), (24, 16)]]     # rows, columns
 POINTER = """(() => { const arrow = document.createElement("div"); arrow.id = "arrow"; document.body.append(arrow);
     arrow.style = "position:fixed;z-index:9;width:19px;height:27px;background:#0a7d32;pointer-events:none;"
@@ -49,7 +49,7 @@ class Film:
         x, y = self.page.evaluate(f"""(({{ left, top, width, height }}) => [left + width / 2, top + height / 2])(
             document.querySelector("{selector}").getBoundingClientRect())""")
         self.move(x, y)
-        self.shoot(600)
+        self.shoot(500)
         for kind, buttons in (("Pressed", 1), ("Released", 0)):
             self.page.mouse(kind, x, y, buttons)
         self.shoot(milliseconds)
@@ -61,10 +61,9 @@ class Film:
             places = [(left + column / 28 * side, top + row / 28 * side) for row, column in stroke]
             self.move(*places[0])
             self.page.mouse("Pressed", *places[0], buttons=1)
-            for before, place in zip(places, places[1:]):
-                for share in (0.5, 1):
-                    self.move(*(a + share * (b - a) for a, b in zip(before, place)), pressed=True)
-                    self.shoot(160)
+            for place in places[1:]:
+                self.move(*place, pressed=True)
+                self.shoot(250)
             self.page.mouse("Released", *places[-1])
 
     def choose(self, rules, milliseconds):
@@ -72,12 +71,12 @@ class Film:
         self.shoot(milliseconds)
 
     def save(self, path):
-        """One palette for all frames, so that what does not change need not be stored again. It is that of the last frame,
-        with room for the colours of the page that this frame happens to have little of."""
+        """One palette for all frames, so that what does not change need not be stored again: that of the last frame,
+        with room for the colours of the page that it happens to have little of."""
         sheet = self.frames[-1][0].copy()
         for n, colour in enumerate(COLOURS.split()):
             sheet.paste(colour, (60 * n, 0, 60 * n + 60, 60))
-        palette = sheet.quantize(128, Image.Quantize.MAXCOVERAGE)
+        palette = sheet.quantize(96)
         frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame, _ in self.frames]
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=[ms for _, ms in self.frames], loop=0,
                        optimize=True)
@@ -94,13 +93,12 @@ def main():
         film.shoot(500)
         film.draw(FOUR)
         film.shoot(1200)
+        for rules in ("LRP-0", "alpha2_beta1", "epsilon_plus"):
+            film.choose(rules, 1200)
         film.click(".column:nth-child(7) .bars button", 2000)
-        for step in range(7):
-            film.click(".shares [data-j] button", 700)
+        for step in range(6):
+            film.click(".shares [data-j] button", 600)
         film.shoot(1500)
-        film.choose("LRP-0", 1500)
-        film.choose("epsilon_gamma_box", 1500)
-        film.choose("alpha2_beta1", 2500)
         film.save(ROOT / "docs" / "images" / "microscope.gif")
 
 

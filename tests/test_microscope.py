@@ -217,7 +217,7 @@ def test_everything_can_be_done_with_the_keyboard(fresh):
 
 
 def test_a_slow_click_on_an_input_goes_down_to_it(fresh):
-    """Between press and release the neuron that was clicked before loses the focus: nothing may be painted anew then."""
+    """Between press and release the neuron clicked before loses the focus; nothing may be painted anew then."""
     for selector, length in ((".bars button", 1), (".shares button", 2), (".shares button", 3)):
         place = fresh.evaluate(f"(({{ left, top }}) => [left + 9, top + 9])(document.querySelector('{selector}')"
                                ".getBoundingClientRect())")
