@@ -88,9 +88,11 @@ def main():
         minixnn(["microscope", "--model", "cnn", "-o", str(path)])
         page.open(path)
         page.evaluate(POINTER)
-        page.evaluate("clear.click(); document.getElementById('status').style.visibility = 'hidden'")
+        page.evaluate("document.getElementById('status').style.visibility = 'hidden'")
         film = Film(page)
-        film.shoot(500)
+        film.shoot(1000)                        # all that is seen where pictures do not move
+        page.evaluate("clear.click()")
+        film.shoot(300)
         film.draw(FOUR)
         film.shoot(1200)
         for rules in ("LRP-0", "alpha2_beta1", "epsilon_plus"):

@@ -86,16 +86,16 @@ def written_layer(l, layer, x):
 
 
 def choices(net, low, high):
-    """What the menu of composites offers: one rule everywhere, then the composites by their names."""
-    return {"LRP-0": partial(lrp.epsilon, epsilon=0.0), "epsilon": partial(lrp.epsilon, epsilon=0.25),
-            "gamma": lrp.gamma, "alpha1_beta0": composites.alpha1_beta0, "alpha2_beta1": composites.alpha2_beta1,
-            "z_plus": deep_taylor.z_plus, "epsilon_plus": composites.epsilon_plus,
-            "epsilon_plus_flat": composites.epsilon_plus_flat,
+    """What the menu of rules offers, the first to begin with: composites by their names, and one rule everywhere."""
+    return {"epsilon_plus": composites.epsilon_plus, "epsilon_plus_flat": composites.epsilon_plus_flat,
             "epsilon_alpha2_beta1": composites.epsilon_alpha2_beta1,
             "epsilon_alpha2_beta1_flat": composites.epsilon_alpha2_beta1_flat,
             "epsilon_gamma_box": composites.epsilon_gamma_box(net, low=low, high=high),
             "deep_taylor": composites.deep_taylor(net, low=low, high=high),
-            "deep_taylor, w2 at the pixels": composites.deep_taylor}
+            "deep_taylor, w2 at the pixels": composites.deep_taylor,
+            "LRP-0": partial(lrp.epsilon, epsilon=0.0), "epsilon": partial(lrp.epsilon, epsilon=0.25),
+            "gamma": lrp.gamma, "alpha1_beta0": composites.alpha1_beta0, "alpha2_beta1": composites.alpha2_beta1,
+            "z_plus": deep_taylor.z_plus}
 
 
 def written_rule(layer, rule):

@@ -34,9 +34,7 @@ export function stabilize(z, epsilon = 0) {
 }
 
 // Stop with a sentence that says what came and what was expected.
-export function require(ok, message) {
-    if (!ok) throw new RangeError(message);
-}
+export function require(ok, message) { if (!ok) throw new RangeError(message); }
 
 const bytes = base64 => Uint8Array.from(atob(base64), letter => letter.charCodeAt(0)).buffer;
 export const float32 = base64 => Float64Array.from(new Float32Array(bytes(base64)));

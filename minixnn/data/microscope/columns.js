@@ -61,7 +61,7 @@ export function columnElement(column, c, [low, high], { turn, point, pin }) {
         if (images) makeMap(button, shape, here);
         else button.append(element("span"), element("i"), element("b"));            // its number, a bar, its value
     }
-    Object.assign(column, { select, knob, letter, buttons, others: element("p", { className: "others", title: "their relevance" }) });
+    Object.assign(column, { select, knob, letter, buttons, others: element("p", { className: "others" }) });
     return element("section", { className: "column" }, element("h2", { textContent: column.title }),
         element("p", { textContent: column.about }), select, element("label", { className: "knob" }, letter, knob),
         element("div", { className: images ? "maps" : "bars" }, ...buttons), column.others);

@@ -68,8 +68,8 @@ export function inspect(panel, state, neuron, told, sources, follow) {
         button.onclick = () => follow([...way, { column: neuron.column - 1, k: j }]);
     }
     find("#source").hidden = !source;
-    find("#source p").textContent = source && `${source.name}: ${source.title}`;
-    find("#source code").textContent = source && source.source;
+    find("#source p").textContent = source ? `${source.name}: ${source.title}` : "";
+    find("#source code").textContent = source ? source.source : "";
     const [large, part] = panel.querySelectorAll("canvas");
     const values = (kind === "relevance" ? state.R : state.A)[column.at];
     large.parentElement.hidden = !C || column.first;

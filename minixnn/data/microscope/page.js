@@ -79,18 +79,22 @@ function paint() {
 // A line of the ledger. Parts above zero pile up to the right, parts below zero to the left; the stroke is what
 // arrived, and so the sum of all parts.
 function balanceLine({ title, l }) {
-    const row = state.rows[l], bar = element("div", { className: "bar" }), edges = { plus: 20, minus: 20 };
-    const scale = 75 / Math.max(...state.rows.map(row => PARTS.reduce((sum, [part]) => sum + Math.abs(row[part]), 0)));
+    const row = state.rows[l], bar = element("div", { className: "bar" });
+    const furthest = sign => Math.max(...state.rows.map(row =>
+        PARTS.reduce((sum, [part]) => sum + Math.max(sign * row[part], 0), 0)));
+    const scale = 98 / (furthest(-1) + furthest(1) || 1), zero = furthest(-1) * scale;
+    const edges = { plus: zero, minus: zero };
     for (const [part] of PARTS) {
         const width = Math.abs(row[part]) * scale, left = row[part] < 0 ? edges.minus -= width : edges.plus;
         if (row[part] > 0) edges.plus += width;
         bar.append(element("i", { className: part, style: `left:${left}%;width:${width}%` }));
     }
-    bar.append(element("i", { className: "arriving", style: `left:${20 + row.arriving * scale}%` }));
-    const terms = PARTS.filter(([part]) => Math.abs(row[part]) > 1e-9 * Math.abs(row.arriving)).map(([part, name]) =>
-        `${signed(row[part])} ${part === "lost" && row.lost < 0 ? "created" : name}`);
-    const text = `${number(row.arriving)} = ${terms.join(" ").replace(/^\+ /, "") || 0}`;
-    return element("li", {}, element("b", { textContent: title }), bar, element("span", { textContent: text }));
+    bar.append(...[["zero", 0], ["arriving", row.arriving]].map(([className, at]) =>
+        element("i", { className, style: `left:${zero + at * scale}%` })));
+    const terms = PARTS.filter(([part]) => Math.abs(row[part]) > 1e-9 * Math.abs(row.arriving)).map(([part, name], n) =>
+        `${(n ? signed : number)(row[part])} ${part === "lost" && row.lost < 0 ? "created" : name}`);
+    return element("li", {}, element("b", { textContent: title }), bar,
+        element("span", { textContent: `${number(row.arriving)} = ${terms.join(" ") || 0}` }));
 }
 
 // Call f once before the next frame is painted, however often it is asked for.
@@ -171,5 +175,4 @@ $("heatmap").onpointerleave = () => point(null);
 $("heatmap").onclick = event => pin([pixel(event)]);
 matchMedia("(prefers-color-scheme: dark)").onchange = changed(() => { state.look = colours(); });
 open($("nets").value);
-choose("epsilon_plus");
 update();

@@ -115,6 +115,5 @@ export const DENOMINATORS = {
     z_box: (layer, x, y, { low, high }) => [{ share: 1, z: box(layer, x, low, high).z,
         q: (x, w) => x * w - low * Math.max(w, 0) - high * Math.min(w, 0) }],
     proportional: (layer, x) => [{ share: 1, z: (layer.summing ? layer.summing() : layer).forward(x), q: x => x }],
-    winner_takes_all: () => [],
-    pass_on: () => [],
+    winner_takes_all: () => [], pass_on: () => [],                  // they hand on everything
 };
