@@ -35,7 +35,7 @@ class Network:
 
     def forward(self, x):
         """The output of the last layer. x (N, ...), output (N, outputs)"""
-        check_input(x)
+        check_input(x, self.layers[0])
         self.card.check(x)
         for layer in self.layers:
             x = layer.forward(x)
@@ -43,7 +43,7 @@ class Network:
 
     def trace(self, x):
         """All activations, as a list: A[l] enters layer l, and A[-1] is the output."""
-        check_input(x)
+        check_input(x, self.layers[0])
         self.card.check(x)
         A = [x]
         for layer in self.layers:
@@ -206,14 +206,19 @@ def check_methods(kind):
                          "dy): a layer is handed both its sides, the input x and the output y = forward(x)")
 
 
-def check_input(x):
-    """Refuse what would go wrong silently, or far from here: no images, whole numbers, NaN and infinity."""
+def check_input(x, first=None):
+    """Refuse what would go wrong silently, or far from here: no images, whole numbers, NaN and infinity.
+
+    first: the layer that x enters. An Embedding takes whole numbers, and looks at them itself.
+    """
     xp = array_module(x)
     if x.ndim < 2:
         raise ValueError(f"got an array of shape {x.shape}, expected a batch with the images along the first "
                          "axis; write x[None] for a single image")
     if len(x) == 0:
         raise ValueError(f"got an empty batch of shape {x.shape}, expected at least one image")
+    if getattr(first, "takes_integers", False) and x.dtype.kind in "iu":
+        return
     if x.dtype.kind != "f":
         raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the "
                          "network was trained on them, for instance x.astype('float32') / 255")

@@ -1,15 +1,29 @@
 """The layers, one file per kind. Each is a function y = f(x) that remembers nothing: see `base.py`."""
-from minixnn.layers.activation import ReLU, Sigmoid, Softplus, Tanh
+from minixnn.layers.activation import Clip, Hardsigmoid, Hardswish, LeakyReLU, PReLU, ReLU, ReLU6
 from minixnn.layers.base import Affine, Elementwise, Layer
 from minixnn.layers.blocks import Concat, Product, Residual, Sum
 from minixnn.layers.chains import Block, Chain
 from minixnn.layers.conv import Conv2d
+from minixnn.layers.conv1d import Conv1d
+from minixnn.layers.conv_transpose import ConvTranspose2d
 from minixnn.layers.dense import Dense
+from minixnn.layers.embedding import Embedding, OneHot
+from minixnn.layers.gelu import GELU
+from minixnn.layers.layer_norm import GroupNorm, LayerNorm, RMSNorm
+from minixnn.layers.local_response_norm import LocalResponseNorm
 from minixnn.layers.norm import BatchNorm2d, ChannelScale
-from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, MaxPool2d, SumPool2d
+from minixnn.layers.pool import (AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, Maximum, MaxPool2d,
+                                 SumPool2d)
 from minixnn.layers.prepare import Prepare
-from minixnn.layers.shape import Dropout, Flatten, Unflatten
+from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Unflatten
+from minixnn.layers.smooth import ELU, SELU, Mish, Sigmoid, SiLU, Softplus, Tanh
+from minixnn.layers.softmax import LogSoftmax, Softmax
+from minixnn.layers.upsample import Upsample
 
-__all__ = ["AdaptiveAvgPool2d", "Affine", "AvgPool2d", "BatchNorm2d", "Block", "Chain", "ChannelScale", "Concat",
-           "Conv2d", "Dense", "Dropout", "Elementwise", "Flatten", "GlobalAvgPool", "Layer", "MaxPool2d", "Prepare",
-           "Product", "ReLU", "Residual", "Sigmoid", "Softplus", "Sum", "SumPool2d", "Tanh", "Unflatten"]
+__all__ = ["AdaptiveAvgPool2d", "Affine", "AvgPool2d", "BatchNorm2d", "Block", "Chain", "ChannelScale",
+           "ChannelSelect", "ChannelShuffle", "Clip", "Concat", "Conv1d", "Conv2d", "ConvTranspose2d", "Dense",
+           "Dropout", "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool", "GlobalMaxPool",
+           "GroupNorm", "Hardsigmoid", "Hardswish", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm",
+           "LogSoftmax", "MaxPool2d", "Maximum", "Mish", "OneHot", "PReLU", "Prepare", "Product", "RMSNorm", "ReLU",
+           "ReLU6", "Residual", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Sum", "SumPool2d", "Tanh",
+           "Unflatten", "Upsample"]

@@ -1,6 +1,9 @@
-"""Elementwise nonlinearities: ReLU, Sigmoid, Tanh, Softplus. Each gives f and its derivative."""
-from minixnn.arrays import array_module, positive
-from minixnn.layers.base import Elementwise
+"""Elementwise nonlinearities made of straight pieces. Each gives f and its derivative; the smooth ones: `smooth.py`."""
+import numpy as np
+
+from minixnn.arrays import array_module, negative, positive
+from minixnn.layers.base import Elementwise, expect_arrays
+from minixnn.layers.smooth import Sigmoid, Softplus, Tanh       # noqa: F401: they have been importable from here
 
 
 class ReLU(Elementwise):
@@ -24,32 +27,113 @@ class ReLU(Elementwise):
         return positive(dy) * (x > 0)
 
 
-class Sigmoid(Elementwise):
-    """y = 1 / (1 + exp(-x)), written with tanh, which does not overflow."""
+class LeakyReLU(Elementwise):
+    """y = x where x > 0, else slope x. Maas et al. 2013. As it lets all through, deconvnet is the gradient."""
+
+    def __init__(self, slope=0.01):
+        self.slope = slope
+
+    def settings(self):
+        return {"slope": self.slope}
 
     def forward(self, x):
-        return 0.5 * (1 + array_module(x).tanh(0.5 * x))
+        return positive(x) + self.slope * negative(x)
 
     def derivative(self, x, y):
-        return y * (1 - y)
+        return array_module(x).where(x > 0, x.dtype.type(1), x.dtype.type(self.slope))
 
 
-class Tanh(Elementwise):
-    """y = tanh(x)"""
+class PReLU(Elementwise):
+    """y = x where x > 0, else a x, with a number a for each channel, or one for all. He et al. 2015, eq. 1.
+
+    x (N, ..., C), a (C,) or (1,)
+    """
+
+    def __init__(self, a):
+        expect_arrays(a)
+        if a.ndim != 1:
+            raise ValueError(f"PReLU got slopes of shape {a.shape}, expected (channels,), or (1,) for one to all")
+        self.a = a
+
+    def arrays(self):
+        return {"a": self.a}
 
     def forward(self, x):
-        return array_module(x).tanh(x)
+        return positive(x) + self.a * negative(x)
 
     def derivative(self, x, y):
-        return 1 - y ** 2
-
-
-class Softplus(Elementwise):
-    """y = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)): a smooth ReLU; the right form does not overflow."""
-
-    def forward(self, x):
         xp = array_module(x)
-        return positive(x) + xp.log1p(xp.exp(-abs(x)))
+        return xp.where(x > 0, xp.ones_like(self.a), self.a)
+
+    def parameter_gradients(self, x, dy):
+        da = (negative(x) * dy).sum(axis=tuple(range(x.ndim - 1)))
+        return {"a": da if len(self.a) > 1 or x.shape[-1] == 1 else da.sum(keepdims=True)}
+
+
+class Clip(Elementwise):
+    """y = x, kept between low and high; either may be None. With low = 0 it rectifies, as ReLU does."""
+
+    def __init__(self, low=None, high=None):
+        if low is not None and high is not None and not low < high:
+            raise ValueError(f"Clip got low={low}, high={high}, expected low < high")
+        self.low, self.high = low, high
+
+    def settings(self):
+        return {"low": self.low, "high": self.high}
+
+    def forward(self, x):
+        return x.clip(-np.inf if self.low is None else self.low, np.inf if self.high is None else self.high)
+
+    def is_open(self, x):
+        """Where x lies between the bounds and not on them."""
+        above = True if self.low is None else x > self.low
+        return above & (x < (np.inf if self.high is None else self.high))
 
     def derivative(self, x, y):
-        return 0.5 * (1 + array_module(x).tanh(0.5 * x))
+        return self.is_open(x).astype(x.dtype)
+
+    def deconvnet(self, x, y, dy):
+        return positive(dy) if self.low == 0 else self.gradient(x, y, dy)
+
+    def guided_backprop(self, x, y, dy):
+        return self.gradient(x, y, positive(dy) if self.low == 0 else dy)
+
+
+class ReLU6(Clip):
+    """y = min(max(x, 0), 6). Howard et al. 2017."""
+
+    def __init__(self):
+        super().__init__(0, 6)
+
+    def settings(self):
+        return {}
+
+
+class Hardsigmoid(Elementwise):
+    """y = min(max(x / 6 + 1/2, 0), 1): a sigmoid made of three straight pieces. Howard et al. 2019.
+
+    ONNX has another slope than 1/6 in mind: give `slope`.
+    """
+
+    def __init__(self, slope=1 / 6, offset=0.5):
+        self.slope, self.offset = slope, offset
+
+    def settings(self):
+        return {"slope": self.slope, "offset": self.offset}
+
+    def forward(self, x):
+        return (x * self.slope + self.offset).clip(0, 1)
+
+    def derivative(self, x, y):
+        return ((y > 0) & (y < 1)) * x.dtype.type(self.slope)
+
+
+class Hardswish(Elementwise):
+    """y = x min(max(x / 6 + 1/2, 0), 1). Howard et al. 2019, section 5.2."""
+
+    def forward(self, x):
+        return x * (x / 6 + 0.5).clip(0, 1)
+
+    def derivative(self, x, y):
+        inside = (x / 3 + 0.5) * (x > -3)
+        return array_module(x).where(x < 3, inside, x.dtype.type(1))

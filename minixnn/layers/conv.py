@@ -1,21 +1,25 @@
 """The convolution, as one matrix product on columns of pixels.
 
-The definition is four lines (channel-last images, one window per output pixel):
+The definition is four lines (channel-last images, one window per output pixel, stride s, dilation d):
 
-    for n, h, w: y[n, h, w] = sum over i, j, c of  x[n, h s + i - top, w s + j - left, c] W[i, j, c]  +  b
+    for n, h, w: y[n, h, w] = sum over i, j, c of  x[n, h s + i d - top, w s + j d - left, c] W[i, j, c]  +  b
 
 The code computes just this. It lays the pixels of each window out as a row of a matrix ("im2col"), so that the
 sums become one matrix product, which BLAS does near the speed of the machine. All windows at once would need
 kh * kw times the memory of the image and leave the cache; so it is done in chunks of about a thousand windows,
 copied one after the other into the same buffer. `tests/oracles.py` has the slow, obvious version.
+
+With groups, channels in and out are cut into as many pieces, and each piece of y sees its piece of x alone. As many
+groups as channels is the depthwise convolution, which has a file of its own.
 """
 import numpy as np
 
 from minixnn.arrays import array_module
 from minixnn.blas import product
+from minixnn.layers import depthwise
 from minixnn.layers.base import Affine, expect_arrays, expect_rank
 from minixnn.layers.dense import draw
-from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
+from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add, span
 
 CHUNK_ROWS = 1024               # windows copied at a time on the host: the chunk stays in the cache
 CHUNK_BYTES = 2 ** 20           # more of them where a window holds few numbers
@@ -25,70 +29,79 @@ DEVICE_BYTES = 256 * 2 ** 20    # on a GPU one large product is best; this bound
 class Conv2d(Affine):
     """A convolution (not flipped, as everywhere in the field).
 
-    x (N, H, W, C), W (kh, kw, C, O), b (O,) or None, y (N, Ho, Wo, O)
+    x (N, H, W, C), W (kh, kw, C / groups, O), b (O,) or None, y (N, Ho, Wo, O)
     """
 
-    def __init__(self, W, b=None, stride=1, padding="same"):
-        expect_arrays(W, b)
-        if W.ndim != 4:
-            raise ValueError(f"Conv2d got weights of shape {W.shape}, expected 4 axes "
-                             "(kernel height, kernel width, channels in, channels out)")
-        if b is not None and b.shape != W.shape[3:]:
-            raise ValueError(f"Conv2d got a bias of shape {b.shape}, expected one number a channel: {W.shape[3:]}")
+    def __init__(self, W, b=None, stride=1, padding="same", dilation=1, groups=1):
+        check_kernel(self, W, b, groups)
         self.W, self.b = W, b
         self.stride, self.padding = pair(stride, "stride"), check_padding(padding)
+        self.dilation, self.groups = pair(dilation, "dilation"), groups
 
     @classmethod
     def random(cls, size, channels_in, channels_out, rng, bias=True, stride=1, padding="same", init="he",
-               dtype=np.float32):
+               dtype=np.float32, dilation=1, groups=1):
         """A layer to train from: weights drawn by `init` from the Generator `rng`, bias zero (or none)."""
-        kh, kw = pair(size, "size")
-        W = draw((kh, kw, channels_in, channels_out), kh * kw * channels_in, kh * kw * channels_out, rng, init)
-        return cls(W.astype(dtype), np.zeros(channels_out, dtype) if bias else None, stride, padding)
+        (kh, kw), C = pair(size, "size"), channels_in // groups
+        W = draw((kh, kw, C, channels_out), kh * kw * C, kh * kw * channels_out // groups, rng, init)
+        b = np.zeros(channels_out, dtype) if bias else None
+        return cls(W.astype(dtype), b, stride, padding, dilation, groups)
 
     def settings(self):
-        return {"stride": self.stride, "padding": self.padding}
+        return {"stride": self.stride, "padding": self.padding, **spread(self.dilation, self.groups)}
 
     def place(self, x):
         """(pads, (Ho, Wo)) for the images `x`; refuses images of another shape than the kernel is for."""
         expect_rank(self, x, 4, "(images, height, width, channels)")
-        if x.shape[3] != self.W.shape[2]:
-            raise ValueError(f"{self!r} got images of {x.shape[3]} channels, expected {self.W.shape[2]}; "
+        channels = self.W.shape[2] * self.groups
+        if x.shape[3] != channels:
+            raise ValueError(f"{self!r} got images of {x.shape[3]} channels, expected {channels}; "
                              "images are channel-last: (images, height, width, channels)")
-        pads = pixels_to_add(self.padding, x.shape[1:3], self.W.shape[:2], self.stride)
-        return pads, output_size(self, x.shape[1:3], pads, self.W.shape[:2], self.stride)
+        window = span(self.W.shape[:2], self.dilation)
+        pads = pixels_to_add(self.padding, x.shape[1:3], window, self.stride)
+        return pads, output_size(self, x.shape[1:3], pads, window, self.stride)
 
     def forward(self, x):
         pads, size = self.place(x)
-        y = correlate(pad(x, pads), self.W, self.stride, size)              # (N, Ho, Wo, O)
+        y = correlate(pad(x, pads), self.W, self.stride, size, self.dilation, self.groups)      # (N, Ho, Wo, O)
         if self.b is not None:
             y += self.b
         return y
 
     def gradient(self, x, y, dy):
         """Each output pixel hands dy W back to the pixels of its window, where all that arrives is summed."""
-        (pads, _), (kh, kw, C, O) = self.place(x), self.W.shape
-        if self.stride == (1, 1) and C > 4 and dy.size >= 2 * O * O:
-            # Seen from an input pixel this is a convolution again: of dy, with the kernel turned by 180
-            # degrees and its channels swapped. (For few pixels and many channels turning takes longer than it saves.)
-            turned = self.W[::-1, ::-1].transpose(0, 1, 3, 2)               # (kh, kw, O, C)
-            (top, bottom), (left, right) = pads
-            dy = pad(dy, ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right)))
-            return correlate(dy, turned, self.stride, x.shape[1:3])
-        return scatter(dy, self.W, self.stride, x.shape, pads)
+        pads, _ = self.place(x)
+        return scatter(dy, self.W, self.stride, x.shape, pads, self.dilation, self.groups)
 
     def parameter_gradients(self, x, dy):
-        (pads, size), O = self.place(x), self.W.shape[3]
-        dW = 0
-        for images, rows, columns in column_chunks(pad(x, pads), self.W.shape[:2], self.stride, size):
-            dW = dW + columns.T @ dy[images, rows].reshape(-1, O)           # (kh kw C, rows) @ (rows, O)
-        return {"W": dW.reshape(self.W.shape),
+        pads, _ = self.place(x)
+        return {"W": weight_gradient(pad(x, pads), dy, self.W.shape, self.stride, self.dilation, self.groups),
                 "b": None if self.b is None else dy.sum(axis=(0, 1, 2))}
 
     def __repr__(self):
         kh, kw, C, O = self.W.shape
         stride = "" if self.stride == (1, 1) else f", stride {self.stride}"
-        return f"Conv2d({kh}x{kw}, {C} -> {O}{stride}{'' if self.b is not None else ', no bias'})"
+        bias = "" if self.b is not None else ", no bias"
+        more = "".join(f", {name} {value}" for name, value in spread(self.dilation, self.groups).items())
+        return f"{type(self).__name__}({kh}x{kw}, {C * self.groups} -> {O}{stride}{more}{bias})"
+
+
+def check_kernel(layer, W, b, groups, axes="(kernel height, kernel width, channels in / groups, channels out)"):
+    """Refuse weights that make no convolution, in a sentence that says which shape was expected."""
+    name, rank = type(layer).__name__, axes.count(",") + 1
+    expect_arrays(W, b)
+    if W.ndim != rank:
+        raise ValueError(f"{name} got weights of shape {W.shape}, expected {rank} axes {axes}")
+    if not hasattr(groups, "__index__") or groups < 1 or W.shape[3] % groups:
+        raise ValueError(f"{name} got groups={groups!r} for {W.shape[3]} channels, expected a whole number that "
+                         "divides them")
+    if b is not None and b.shape != W.shape[3:]:
+        raise ValueError(f"{name} got a bias of shape {b.shape}, expected one number a channel: {W.shape[3:]}")
+
+
+def spread(dilation, groups):
+    """The settings that most convolutions leave at 1, as far as this one does not."""
+    return {**({} if set(dilation) == {1} else {"dilation": dilation}), **({} if groups == 1 else {"groups": groups})}
 
 
 def windows_at_a_time(x, K):
@@ -97,15 +110,15 @@ def windows_at_a_time(x, K):
     return max(CHUNK_ROWS if on_host else 1, (CHUNK_BYTES if on_host else DEVICE_BYTES) // (K * x.itemsize))
 
 
-def column_chunks(x, kernel, stride, size):
+def column_chunks(x, kernel, stride, size, dilation=(1, 1)):
     """Yield (images, rows, columns): the windows of some images and output rows, one window a row.
 
     `columns` is (windows, kh * kw * C) and lives in a buffer that the next step overwrites. `x` is padded.
     """
     xp = array_module(x)
-    (kh, kw), (sh, sw), (Ho, Wo), (N, _, _, C) = kernel, stride, size, x.shape
+    (kh, kw), (sh, sw), (dh, dw), (Ho, Wo), (N, _, _, C) = kernel, stride, dilation, size, x.shape
     n, h, w, c = x.strides
-    windows = xp.lib.stride_tricks.as_strided(x, (N, Ho, Wo, kh, kw, C), (n, h * sh, w * sw, h, w, c))
+    windows = xp.lib.stride_tricks.as_strided(x, (N, Ho, Wo, kh, kw, C), (n, h * sh, w * sw, h * dh, w * dw, c))
     K = kh * kw * C
     wanted = windows_at_a_time(x, K)
     rows = min(Ho, max(1, wanted // Wo))                    # output rows a chunk: all of them if they fit,
@@ -127,35 +140,86 @@ def column_chunks(x, kernel, stride, size):
                 yield some, these, copy.reshape(K, -1).T
 
 
-def correlate(x, W, stride, size):
-    """The bare convolution of padded images: x (N, Hp, Wp, C), W (kh, kw, C, O) -> (N, Ho, Wo, O)."""
-    xp = array_module(x)
-    O = W.shape[3]
+def correlate(x, W, stride, size, dilation=(1, 1), groups=1):
+    """The bare convolution of padded images: x (N, Hp, Wp, C), W (kh, kw, C / groups, O) -> (N, Ho, Wo, O)."""
+    xp, O = array_module(x), W.shape[3]
+    if groups == x.shape[3] > 1:
+        return depthwise.correlate(x, W, stride, size, dilation)
+    if groups > 1:
+        parts = [correlate(x_g, W_g, stride, size, dilation) for x_g, W_g in zip(cut(x, groups), cut(W, groups))]
+        return xp.concatenate(parts, axis=3)
     flat = W.reshape(-1, O)                                                 # (kh kw C, O)
     y = xp.empty((len(x), *size, O), dtype=xp.result_type(x, W))
-    for images, rows, columns in column_chunks(x, W.shape[:2], stride, size):
-        product(columns, flat, out=y[images, rows].reshape(-1, O))           # a view: these rows lie together
+    for images, rows, columns in column_chunks(x, W.shape[:2], stride, size, dilation):
+        product(columns, flat, out=y[images, rows].reshape(-1, O))          # the convolution; `out` is a view of y
     return y
 
 
-def scatter(dy, W, stride, shape, pads):
-    """The transpose of `correlate`, one product and then one addition per pixel of the window -> `shape`."""
-    xp = array_module(dy)
-    (kh, kw, C, O), (N, H, Wd, _), ((top, bottom), (left, right)) = W.shape, shape, pads
-    size, flat = dy.shape[1:3], W.reshape(-1, O)                            # (kh kw C, O)
-    dx = xp.zeros((N, H + top + bottom, Wd + left + right, C), dtype=xp.result_type(dy, W))
+def scatter(dy, W, stride, shape, pads, dilation=(1, 1), groups=1):
+    """The transpose of `correlate`: dy (N, Ho, Wo, O) -> dx of the `shape` (N, H, W, C), without the padding."""
+    (kh, kw, C, O), xp, ((top, bottom), (left, right)) = W.shape, array_module(dy), pads
+    if groups == shape[3] > 1:
+        dx = padded_zeros(dy, W, shape, pads)
+        depthwise.scatter(dy, W, stride, dx, dilation)
+        return dx[:, top:top + shape[1], left:left + shape[2]]
+    if groups > 1:
+        parts = [scatter(dy_g, W_g, stride, (*shape[:3], C), pads, dilation)
+                 for dy_g, W_g in zip(cut(dy, groups), cut(W, groups))]
+        return xp.concatenate(parts, axis=3)
+    down, across = (n - 1 for n in span((kh, kw), dilation))
+    covers = dy.shape[1:3] == (shape[1] + sum(pads[0]) - down, shape[2] + sum(pads[1]) - across)
+    if stride == (1, 1) and covers and C > 4 and dy.size >= 2 * O * O:
+        # Seen from an input pixel this is a convolution again: of dy, with the kernel turned by 180
+        # degrees and its channels swapped. (For few pixels and many channels turning takes longer than it saves.)
+        turned = W[::-1, ::-1].transpose(0, 1, 3, 2)                        # (kh, kw, O, C)
+        dy = pad(dy, ((down - top, down - bottom), (across - left, across - right)))
+        return correlate(dy, turned, stride, shape[1:3], dilation)
+    return scatter_columns(dy, W, stride, shape, pads, dilation)
+
+
+def scatter_columns(dy, W, stride, shape, pads, dilation):
+    """`scatter` for any stride: one product, and then one addition for each pixel of the window."""
+    (kh, kw, C, O), (N, H, Wd, _), ((top, _), (left, _)) = W.shape, shape, pads
+    size, flat, xp = dy.shape[1:3], W.reshape(-1, O), array_module(dy)      # (kh kw C, O)
+    dx = padded_zeros(dy, W, shape, pads)
     images = max(1, windows_at_a_time(dy, kh * kw * C) // (size[0] * size[1]))
     for first in range(0, N, images):
         some = slice(first, first + images)
         block, target = dy[some].reshape(-1, O), dx[some]                   # (windows, O)
         if C > 4:
             back = (block @ flat.T).reshape(-1, *size, kh * kw, C)
-            for k, index in enumerate(offsets((kh, kw), stride, size)):
+            for k, index in enumerate(offsets((kh, kw), stride, size, dilation)):
                 target[index] += back[..., k, :]
         else:                                   # few channels: one whole image of each is added, not runs of C numbers
             back = product(flat, block.T, out=xp.empty((len(flat), len(block)), dtype=dx.dtype))
             back = back.reshape(kh * kw, C, -1, *size)
-            for k, index in enumerate(offsets((kh, kw), stride, size)):
+            for k, index in enumerate(offsets((kh, kw), stride, size, dilation)):
                 for c in range(C):
                     target[(*index, c)] += back[k, c]
     return dx[:, top:top + H, left:left + Wd]
+
+
+def weight_gradient(x, dy, shape, stride, dilation=(1, 1), groups=1):
+    """dL/dW in the `shape` of W, from padded images x and dL/dy."""
+    if groups == x.shape[3] > 1:
+        return depthwise.weight_gradient(x, dy, shape[:2], stride, dilation)
+    if groups > 1:
+        parts = [weight_gradient(x_g, dy_g, (*shape[:3], shape[3] // groups), stride, dilation)
+                 for x_g, dy_g in zip(cut(x, groups), cut(dy, groups))]
+        return array_module(x).concatenate(parts, axis=3)
+    dW = 0
+    for images, rows, columns in column_chunks(x, shape[:2], stride, dy.shape[1:3], dilation):
+        dW = dW + columns.T @ dy[images, rows].reshape(-1, shape[3])        # (kh kw C, rows) @ (rows, O)
+    return dW.reshape(shape)
+
+
+def cut(x, groups):
+    """The last axis in `groups` pieces of the same size."""
+    n = x.shape[-1] // groups
+    return [x[..., g * n:(g + 1) * n] for g in range(groups)]
+
+
+def padded_zeros(dy, W, shape, pads):
+    """Zeros for images of `shape` with their padding, to add dL/dx to."""
+    xp, (N, H, Wd, C) = array_module(dy), shape
+    return xp.zeros((N, H + sum(pads[0]), Wd + sum(pads[1]), C), dtype=xp.result_type(dy, W))

@@ -1,4 +1,6 @@
 """Pooling layers: the maximum, the average or the sum over windows of an image, channel by channel."""
+import math
+
 import numpy as np
 
 from minixnn.arrays import array_module
@@ -36,9 +38,28 @@ def winner_takes_all(layer, x, y, R):
     return layer.gradient(x, y, R)
 
 
-class MaxPool2d(Windowed):
-    """y = the largest x in each window. x (N, H, W, C), y (N, Ho, Wo, C). Of equals the first one wins."""
+class Maximum(Layer):
+    """What layers share whose output is the largest of some inputs. `gradient` gives the winner, the first, all."""
     rule = staticmethod(winner_takes_all)
+
+    def deconvnet(self, x, y, dy):
+        return self.gradient(x, y, dy)          # the "switches" of Zeiler & Fergus 2014, section 2.1
+
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        """Multipliers under which the contributions sum to the change of the maximum, overlapping or not.
+
+        The change is split at the higher of both maxima:  y - y_ref = (top - y_ref) + (y - top).
+        The rise is the doing of x's winner, which is now above what the window had; the fall that of the
+        reference's winner, which is no longer so high. Credit over (x - x_ref) is the multiplier.
+        """
+        xp = array_module(x)
+        top = xp.maximum(y, y_ref)
+        credit = self.gradient(x, y, m * (top - y_ref)) + self.gradient(x_ref, y_ref, m * (y - top))
+        return quotient_or(credit, x - x_ref, self.gradient(x, y, m), x)
+
+
+class MaxPool2d(Maximum, Windowed):
+    """y = the largest x in each window. x (N, H, W, C), y (N, Ho, Wo, C). Of equals the first one wins."""
 
     def forward(self, x):
         pads, size = self.place(x)
@@ -68,24 +89,25 @@ class MaxPool2d(Windowed):
         (top, _), (left, _) = pads
         return dx[:, top:top + x.shape[1], left:left + x.shape[2]]
 
-    def deconvnet(self, x, y, dy):
-        return self.gradient(x, y, dy)          # the "switches" of Zeiler & Fergus 2014, section 2.1
-
     def summing(self):
         """The sum over the same windows: what sharing relevance in proportion to x starts from."""
         return SumPool2d(self.size, self.stride, self.padding)
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
-        """Multipliers under which the contributions sum to the change of the maximum, overlapping or not.
 
-        The change is split at the higher of both maxima:  y - y_ref = (top - y_ref) + (y - top).
-        The rise is the doing of x's winner, which is now above what the window had; the fall that of the
-        reference's winner, which is no longer so high. Credit over (x - x_ref) is the multiplier.
-        """
-        xp = array_module(x)
-        top = xp.maximum(y, y_ref)
-        credit = self.gradient(x, y, m * (top - y_ref)) + self.gradient(x_ref, y_ref, m * (y - top))
-        return quotient_or(credit, x - x_ref, self.gradient(x, y, m), x)
+class GlobalMaxPool(Maximum):
+    """y = the largest of each channel over the whole image. x (N, ..., C), y (N, C). Of equals the first one wins."""
+
+    def forward(self, x):
+        return x.reshape(len(x), -1, x.shape[-1]).max(axis=1)
+
+    def gradient(self, x, y, dy):
+        flat, xp = x.reshape(len(x), -1, x.shape[-1]), array_module(x)      # (N, pixels, C)
+        won = xp.arange(flat.shape[1])[:, None] == flat.argmax(axis=1)[:, None]
+        return (won * dy[:, None]).reshape(x.shape)
+
+    def summing(self):
+        """The sum over the image, in the shape of the mean's layer: for rules the same."""
+        return GlobalAvgPool()
 
 
 class SumPool2d(Affine, Windowed):
@@ -139,19 +161,21 @@ class AvgPool2d(SumPool2d):
 
 
 class GlobalAvgPool(Affine):
-    """y = the mean of each channel over the whole image. x (N, H, W, C), y (N, C)"""
+    """y = the mean of each channel over the whole image, or sequence. x (N, H, W, C) or (N, T, C), y (N, C)"""
     W, b = np.float64(1), None
 
     def arrays(self):
         return {}
 
     def forward(self, x):
-        expect_rank(self, x, 4, "(images, height, width, channels)")
-        return x.mean(axis=(1, 2)) * float(self.W)
+        if x.ndim not in (3, 4):
+            expect_rank(self, x, 4, "(images, height, width, channels)")
+        return x.mean(axis=tuple(range(1, x.ndim - 1))) * float(self.W)
 
     def gradient(self, x, y, dy):
-        share = dy * (float(self.W) / (x.shape[1] * x.shape[2]))            # (N, C)
-        return array_module(x).broadcast_to(share[:, None, None, :], x.shape) + x.dtype.type(0)
+        share = dy * (float(self.W) / math.prod(x.shape[1:-1]))             # (N, C)
+        share = share.reshape(len(x), *[1] * (x.ndim - 2), x.shape[-1])
+        return array_module(x).broadcast_to(share, x.shape) + x.dtype.type(0)
 
 
 class AdaptiveAvgPool2d(Affine):

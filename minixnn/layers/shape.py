@@ -1,8 +1,8 @@
-"""Layers that move numbers about without computing: Flatten, Unflatten, and Dropout when it is not training."""
+"""Layers that move numbers about without computing: Flatten, Unflatten, channels, and Dropout when not training."""
 import math
 
-from minixnn.arrays import like
-from minixnn.layers.base import Layer, pass_on
+from minixnn.arrays import array_module, like
+from minixnn.layers.base import Layer, carry_back, pass_on
 
 
 class Reshaping(Layer):
@@ -39,6 +39,58 @@ class Unflatten(Reshaping):
         if x.shape[1:] != (size,):
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected (images, {size})")
         return x.reshape(len(x), *self.shape)
+
+
+class ChannelShuffle(Layer):
+    """Mixes groups of channels: the first of each group, then the second of each, and so on. Zhang et al. 2018.
+
+    x (N, ..., C): channel g C / groups + k goes to k groups + g. What follows in groups then sees something of each.
+    """
+    rule, takes_rules = staticmethod(carry_back), False
+
+    def __init__(self, groups):
+        if not hasattr(groups, "__index__") or groups < 1:
+            raise ValueError(f"ChannelShuffle got groups={groups!r}, expected a positive whole number")
+        self.groups = groups
+
+    def settings(self):
+        return {"groups": self.groups}
+
+    def forward(self, x):
+        if x.shape[-1] % self.groups:
+            raise ValueError(f"{self!r} got {x.shape[-1]} channels, which {self.groups} does not divide")
+        return x.reshape(*x.shape[:-1], self.groups, -1).swapaxes(-1, -2).reshape(x.shape)
+
+    def gradient(self, x, y, dy):
+        return dy.reshape(*x.shape[:-1], -1, self.groups).swapaxes(-1, -2).reshape(x.shape)
+
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        return self.gradient(x, y, m)
+
+
+class ChannelSelect(Layer):
+    """y = x[..., start:stop], some of the channels; the others receive nothing. None: from the first, to the last."""
+    rule, takes_rules = staticmethod(carry_back), False
+
+    def __init__(self, start=None, stop=None):
+        self.start, self.stop = start, stop
+
+    def settings(self):
+        return {"start": self.start, "stop": self.stop}
+
+    def forward(self, x):
+        y = x[..., self.start:self.stop]
+        if y.shape[-1] == 0:
+            raise ValueError(f"{self!r} got {x.shape[-1]} channels, of which nothing is left")
+        return y
+
+    def gradient(self, x, y, dy):
+        dx = array_module(x).zeros(x.shape, dtype=dy.dtype)
+        dx[..., self.start:self.stop] = dy
+        return dx
+
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        return self.gradient(x, y, m)
 
 
 class Dropout(Layer):

@@ -8,15 +8,16 @@ from operator import index                      # a whole number, be it Python's
 from minixnn.arrays import array_module
 
 
-def pair(value, name):
+def pair(value, name, least=1):
     """3 -> (3, 3); (2, 3) -> (2, 3). Sizes and strides are given either way."""
     try:
         down, across = (value, value) if hasattr(value, "__index__") else value
-        if min(index(down), index(across)) >= 1:
+        if min(index(down), index(across)) >= least:
             return index(down), index(across)
     except (TypeError, ValueError):
         pass
-    raise ValueError(f"got {name}={value!r}, expected a positive whole number or a pair of them")
+    kind = "a positive whole number" if least else "a whole number, 0 or more,"
+    raise ValueError(f"got {name}={value!r}, expected {kind} or a pair of them")
 
 
 def check_padding(padding):
@@ -35,8 +36,13 @@ def check_padding(padding):
                      "or ((top, bottom), (left, right))")
 
 
+def span(kernel, dilation):
+    """How many pixels a window reaches over: with gaps of dilation - 1 pixels between those that it looks at."""
+    return tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation))
+
+
 def pixels_to_add(padding, image, kernel, stride):
-    """((top, bottom), (left, right)) for an image of (H, W) pixels.
+    """((top, bottom), (left, right)) for an image of (H, W) pixels. `kernel` is the span of a window.
 
     "same" adds what makes the output ceil(n / stride) pixels long; an odd pixel is added at the end.
     """
@@ -73,13 +79,14 @@ def pad(x, pads, value=0):
     return framed
 
 
-def offsets(kernel, stride, size):
+def offsets(kernel, stride, size, dilation=(1, 1)):
     """For each pixel (i, j) of the window, the index of that pixel in *all* windows at once.
 
     x[index] has the shape of the output (N, Ho, Wo, C): a strided slice, so nothing is copied. A loop over
     the kh * kw pixels of the window replaces one over the N * Ho * Wo windows.
     """
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
+    rows, columns = (range(0, k * d, d) for k, d in zip(kernel, dilation))
+    for i in rows:
+        for j in columns:
             yield (slice(None), slice(i, i + stride[0] * (size[0] - 1) + 1, stride[0]),
                    slice(j, j + stride[1] * (size[1] - 1) + 1, stride[1]))

@@ -1,0 +1,73 @@
+"""The transposed convolution, also called deconvolution: what a convolution does on the way back, on the way forward.
+
+    for n, h, w, i, j: y[n, h s + i d - p, w s + j d - p] += x[n, h, w] W[i, j]
+
+with stride s, dilation d and padding p. Each pixel of x is multiplied by the whole kernel and laid onto y, stride
+pixels apart, where what overlaps is added. That is `conv.scatter`, the gradient of a convolution with the same weights,
+and its own gradient is that convolution.
+"""
+from minixnn.layers.base import Affine, expect_arrays, expect_rank
+from minixnn.layers.conv import check_kernel, correlate, scatter, spread, weight_gradient
+from minixnn.layers.windows import check_padding, pad, pair, span
+
+
+class ConvTranspose2d(Affine):
+    """x (N, H, W, C), W (kh, kw, C, O / groups), b (O,) or None, y (N, Ho, Wo, O)
+
+        Ho = (H - 1) stride + dilation (kh - 1) + 1 - top - bottom + output_padding
+
+    padding: pixels cut off y on each side, a number or ((top, bottom), (left, right)). output_padding: pixels added at
+    the bottom and the right. torch keeps such weights as (C, O / groups, kh, kw): weight.transpose(2, 3, 0, 1) is W.
+    """
+
+    def __init__(self, W, b=None, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+        expect_arrays(W, b)
+        check_kernel(self, W.swapaxes(2, 3) if W.ndim == 4 else W, None, groups,
+                     "(kernel height, kernel width, channels in, channels out / groups)")
+        if b is not None and b.shape != (W.shape[3] * groups,):
+            raise ValueError(f"ConvTranspose2d got a bias of shape {b.shape}, expected one number a channel: "
+                             f"{(W.shape[3] * groups,)}")
+        if padding in ("same", "valid"):
+            raise ValueError(f"ConvTranspose2d got padding={padding!r}, expected the pixels to cut off on each side: a "
+                             "whole number or ((top, bottom), (left, right))")
+        self.W, self.b, self.groups = W, b, groups
+        self.stride, self.padding = pair(stride, "stride"), check_padding(padding)
+        self.dilation = pair(dilation, "dilation")
+        self.output_padding = pair(output_padding, "output_padding", least=0)
+
+    def settings(self):
+        return {"stride": self.stride, "padding": self.padding, "output_padding": self.output_padding,
+                **spread(self.dilation, self.groups)}
+
+    def shape(self, x):
+        """The shape of y for the images `x`."""
+        expect_rank(self, x, 4, "(images, height, width, channels)")
+        if x.shape[3] != self.W.shape[2]:
+            raise ValueError(f"{self!r} got images of {x.shape[3]} channels, expected {self.W.shape[2]}; "
+                             "images are channel-last: (images, height, width, channels)")
+        window = span(self.W.shape[:2], self.dilation)
+        size = [(n - 1) * s - sum(p) + k + extra for n, s, p, k, extra in
+                zip(x.shape[1:3], self.stride, self.padding, window, self.output_padding)]
+        return len(x), *size, self.W.shape[3] * self.groups
+
+    def kernel(self):
+        """The weights as the convolution from y to x has them: (kh, kw, O / groups, C)."""
+        return self.W.swapaxes(2, 3)
+
+    def forward(self, x):
+        y = scatter(x, self.kernel(), self.stride, self.shape(x), self.padding, self.dilation, self.groups)
+        return y if self.b is None else y + self.b
+
+    def gradient(self, x, y, dy):
+        return correlate(pad(dy, self.padding), self.kernel(), self.stride, x.shape[1:3], self.dilation, self.groups)
+
+    def parameter_gradients(self, x, dy):
+        dK = weight_gradient(pad(dy, self.padding), x, self.kernel().shape, self.stride, self.dilation, self.groups)
+        return {"W": dK.swapaxes(2, 3), "b": None if self.b is None else dy.sum(axis=(0, 1, 2))}
+
+    def __repr__(self):
+        kh, kw, C, O = self.W.shape
+        stride = "" if self.stride == (1, 1) else f", stride {self.stride}"
+        more = "".join(f", {name} {value}" for name, value in spread(self.dilation, self.groups).items())
+        bias = "" if self.b is not None else ", no bias"
+        return f"ConvTranspose2d({kh}x{kw}, {C} -> {O * self.groups}{stride}{more}{bias})"

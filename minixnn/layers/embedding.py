@@ -1,0 +1,78 @@
+"""Where whole numbers enter a network: tokens of a text, bytes of a file.
+
+A token is a row of ones and zeros with a single 1, and its embedding a product with a matrix; one looks the row up
+instead. What comes back is what the token's 1 is worth: one number for each position of the text.
+"""
+import numpy as np
+
+from minixnn.arrays import array_module, require
+from minixnn.layers.base import Layer, expect_arrays
+
+
+def sum_over_channels(layer, x, y, R):
+    """The relevance of a position is that of its channels together. x (N, T), R (N, T, C) -> (N, T). Conserves."""
+    return R.sum(axis=-1)
+
+
+class Embedding(Layer):
+    """y = W[x]: a row of W for each token. x (N, ...) whole numbers from 0, W (tokens, C), y (N, ..., C)
+
+    There is no derivative by a whole number. `gradient` is taken by the token's 1 instead, by how much of it there is:
+    the sum over c of dy_c W_xc, which is gradient times input of the network behind.
+    """
+    rule, takes_rules, takes_integers = staticmethod(sum_over_channels), False, True
+
+    def __init__(self, W):
+        expect_arrays(W)
+        if W.ndim != 2:
+            raise ValueError(f"Embedding got weights of shape {W.shape}, expected 2 axes (tokens, channels)")
+        self.W = W
+
+    def arrays(self):
+        return {"W": self.W}
+
+    def forward(self, x):
+        if x.dtype.kind not in "iu":
+            raise ValueError(f"{self!r} got numbers of type {x.dtype}, expected whole numbers, one for each token")
+        require((x >= 0).all() & (x < len(self.W)).all(), f"{self!r} got tokens outside 0 to {len(self.W) - 1}")
+        return self.W[x]
+
+    def gradient(self, x, y, dy):
+        return (y * dy).sum(axis=-1)
+
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        """Contributions of a position are those of its channels together; a token that is the reference's has none."""
+        dx = (x.astype(m.dtype) - x_ref.astype(m.dtype))
+        return (m * (y - y_ref)).sum(axis=-1) / array_module(m).where(dx == 0, 1, dx)
+
+    def parameter_gradients(self, x, dy):
+        """Each row of W gets what came back to its tokens."""
+        xp, rows = array_module(dy), dy.reshape(-1, dy.shape[-1])
+        chosen = (xp.arange(len(self.W))[:, None] == x.reshape(-1)).astype(dy.dtype)        # (tokens, N T)
+        return {"W": chosen @ rows}
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.W.shape[0]} -> {self.W.shape[1]})"
+
+
+class OneHot(Embedding):
+    """y = 1 at the token and 0 elsewhere. x (N, ...) whole numbers from 0 to tokens - 1, y (N, ..., tokens)"""
+
+    def __init__(self, tokens):
+        if not hasattr(tokens, "__index__") or tokens < 1:
+            raise ValueError(f"OneHot got tokens={tokens!r}, expected a positive whole number")
+        self.W = np.eye(tokens, dtype=np.float32)
+
+    def arrays(self):
+        return {}                               # nothing to learn, nothing to save
+
+    def settings(self):
+        return {"tokens": self.W.shape[0]}
+
+    def map_arrays(self, f):
+        layer = type(self)(self.W.shape[0])
+        layer.W = f(self.W)
+        return layer
+
+    def parameter_gradients(self, x, dy):
+        return {}

@@ -1,0 +1,74 @@
+"""GELU, and the normal distribution function that it is made of, which neither NumPy nor CuPy has."""
+import functools
+import math
+
+import numpy as np
+
+from minixnn.arrays import array_module
+from minixnn.layers.base import Elementwise
+
+
+class GELU(Elementwise):
+    """y = x Phi(x), Phi being the distribution function of the normal distribution. Hendrycks & Gimpel 2016.
+
+    approximate: "none", or "tanh" for  y = x (1 + tanh(u)) / 2,  u = sqrt(2 / pi) (x + 0.044715 x^3), as GPT-2 has it.
+    """
+
+    def __init__(self, approximate="none"):
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"GELU got approximate={approximate!r}, expected 'none' or 'tanh'")
+        self.approximate = approximate
+
+    def settings(self):
+        return {"approximate": self.approximate}
+
+    def forward(self, x):
+        return x * (normal_cdf(x) if self.approximate == "none" else 0.5 * (1 + array_module(x).tanh(tanh_argument(x))))
+
+    def derivative(self, x, y):
+        xp = array_module(x)
+        if self.approximate == "none":          # Phi(x) + x phi(x)
+            return normal_cdf(x) + x * xp.exp(-0.5 * x * x) * (2 * math.pi) ** -0.5
+        t = xp.tanh(tanh_argument(x))
+        du = (2 / math.pi) ** 0.5 * (1 + 3 * 0.044715 * x * x)
+        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du
+
+
+def tanh_argument(x):
+    return (2 / math.pi) ** 0.5 * x * (1 + 0.044715 * x * x)
+
+
+def normal_cdf(x):
+    """Phi(x) = the share of a normal distribution that lies below x, to the precision of x's type.
+
+    Below zero it is  exp(-z^2) f(z) / (2 + 4 z)  with z = |x| / sqrt 2  and the smooth function
+
+        f(z) = (1 + 2 z) exp(z^2) erfc(z),
+
+    a sum of Chebyshev polynomials in u = (z - 3.75) / (z + 3.75). Shepherd & Laframboise 1981. Phi(x) = 1 - Phi(-x).
+    """
+    xp, c = array_module(x), coefficients(12 if x.itemsize <= 4 else 24)
+    wide = x if x.itemsize >= 4 else x.astype("float32")    # thirteen terms would each be rounded to three digits
+    z = abs(wide) * 0.5 ** 0.5
+    u = (z - 3.75) / (z + 3.75)
+    b, before = u * 0 + c[-1], 0                            # Clenshaw's scheme for sum_n c_n T_n(u)
+    for c_n in c[-2:0:-1]:
+        b, before = 2 * u * b - before + c_n, b
+    f = u * b - before + c[0]
+    below = xp.exp(-z * z) * f / (2 + 4 * z)                # Phi(-|x|)
+    return xp.where(x < 0, below, 1 - below).astype(x.dtype, copy=False)
+
+
+@functools.cache
+def coefficients(degree):
+    """The first Chebyshev coefficients of f, found from its values by Python's own erfc."""
+    return tuple(map(float, np.polynomial.chebyshev.chebinterpolate(lambda u: np.array([f(v) for v in u]), degree)))
+
+
+def f(u):
+    """(1 + 2 z) exp(z^2) erfc(z) at z = 3.75 (1 + u) / (1 - u)."""
+    z = 3.75 * (1 + u) / (1 - u)
+    if z < 26:
+        return (1 + 2 * z) * math.exp(z * z) * math.erfc(z)
+    v = 0.5 / (z * z)                           # where erfc underflows, its asymptotic series
+    return (1 + 2 * z) / (z * math.pi ** 0.5) * (1 - v * (1 - 3 * v * (1 - 5 * v * (1 - 7 * v))))

@@ -1,0 +1,78 @@
+"""Softmax and its logarithm inside a network. At the end of one the logit is explained, not they: see `passes`.
+
+    s_i = exp(x_i) / sum_j exp(x_j) = exp(l_i)        l_i = x_i - L        L = log sum_j exp(x_j)
+
+Everything is written with l, so that nothing overflows and nothing is divided by a sum that is zero.
+"""
+from minixnn.arrays import array_module, stabilize
+from minixnn.layers.base import Layer, quotient_or
+
+
+def softmax_taylor(layer, x, y, R):
+    """First-order Taylor expansion of a softmax at x. Achtibat et al. 2024, proposition 3.1.
+
+        R_j = x_j (R_j - s_j sum_k R_k)
+
+    Any x; a masked x_j = -inf counts as 0. What the expansion leaves over, s_k minus its linear part, absorbs.
+    """
+    xp = array_module(x)
+    return xp.where(xp.isinf(x), 0, x) * (R - y * R.sum(axis=layer.axis, keepdims=True))
+
+
+def log_taylor(layer, x, y, R, epsilon=1e-6):
+    """The same expansion of a log softmax, whose outputs are l_k <= 0.
+
+        R_j = x_j (u_j - s_j sum_k u_k)          u_k = R_k / (l_k + epsilon sgn l_k)
+
+    What the expansion leaves over absorbs, and the stabiliser.
+    """
+    xp = array_module(x)
+    return xp.where(xp.isinf(x), 0, x) * layer.gradient(x, y, R / stabilize(y, epsilon))
+
+
+class LogSoftmax(Layer):
+    """y = x - log sum exp x, along an axis. x and y of any shape"""
+    rule = staticmethod(log_taylor)
+
+    def __init__(self, axis=-1):
+        self.axis = axis
+
+    def settings(self):
+        return {"axis": self.axis}
+
+    def log_sum(self, x):
+        """L = log sum_j exp(x_j), shifted by the largest x so that nothing overflows."""
+        xp, top = array_module(x), x.max(axis=self.axis, keepdims=True)
+        return top + xp.log(xp.exp(x - top).sum(axis=self.axis, keepdims=True))
+
+    def forward(self, x):
+        return x - self.log_sum(x)
+
+    def gradient(self, x, y, dy):
+        return dy - array_module(x).exp(y) * dy.sum(axis=self.axis, keepdims=True)
+
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        """x enters directly and through L = log S, S = sum exp x: rescale for the logarithm and the exponentials."""
+        xp = array_module(x)
+        top = xp.maximum(x, x_ref).max(axis=self.axis, keepdims=True)       # the same for both: no part of S
+        e, e_ref = xp.exp(x - top), xp.exp(x_ref - top)
+        S, S_ref = (part.sum(axis=self.axis, keepdims=True) for part in (e, e_ref))
+        m_L = -m.sum(axis=self.axis, keepdims=True)
+        m_S = m_L * quotient_or(self.log_sum(x) - self.log_sum(x_ref), S - S_ref, 1 / xp.maximum(S, S_ref), S)
+        return m + m_S * quotient_or(e - e_ref, x - x_ref, e, x)
+
+
+class Softmax(LogSoftmax):
+    """y = exp(x) / sum exp x, along an axis: numbers above 0 that sum to 1. x and y of any shape"""
+    rule = staticmethod(softmax_taylor)
+
+    def forward(self, x):
+        return array_module(x).exp(super().forward(x))
+
+    def gradient(self, x, y, dy):
+        return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True))
+
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        """Rescale for y = exp(l), then as LogSoftmax."""
+        l, l_ref = super().forward(x), super().forward(x_ref)
+        return super().deeplift(x, l, x_ref, l_ref, m * quotient_or(y - y_ref, l - l_ref, y, l))
