@@ -45,10 +45,11 @@ def map_batches(f, x, *aligned, batch_size=None, workers=1):
 
     batches = [slice(n, n + batch_size) for n in range(0, max(N, 1), batch_size)]
     for part, batch in zip(parallel_map(of_batch, batches, workers=workers if on_host(x) else 1), batches):
+        dtype = x.dtype if x.dtype.kind == "f" else part.dtype              # heatmaps of tokens are no whole numbers
         if len(part) == N:                                  # all in one batch
-            return part.astype(x.dtype, copy=False)
+            return part.astype(dtype, copy=False)
         if whole is None:
-            whole = array_module(x).empty((N, *part.shape[1:]), dtype=x.dtype)
+            whole = array_module(x).empty((N, *part.shape[1:]), dtype=dtype)
         whole[batch] = part
     return whole
 

@@ -12,7 +12,7 @@ from minixnn import layers as kinds
 from minixnn.arrays import array_module, like, require, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, squash
-from minixnn.layers.base import pass_on
+from minixnn.layers.base import carry_back, pass_on
 from minixnn.layers.chains import every_layer
 from minixnn.layers import Prepare
 from minixnn.layers.pool import winner_takes_all
@@ -163,7 +163,7 @@ def _rows(layers, rules, x, place):
 
 def _shown(layer, rule):
     """The rule's name; nothing where the layer's own rule only passes relevance on."""
-    return "" if rule is None or rule in (pass_on, winner_takes_all) else name_of(rule)
+    return "" if rule is None or rule in (pass_on, carry_back, winner_takes_all) else name_of(rule)
 
 
 def _stored(array, dtype, what):

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from layer_examples import EXAMPLES, TOKENS
 from helpers import apply, deconvnet, deeplift, gradient, guided_backprop, relevance
 
 from minixnn import arrays, attribution, batching, datasets, layers, ledger, metrics, passes, synthesis
@@ -91,6 +92,7 @@ LAYERS = {
     "Sum": (layers.Sum([[ReLU()], [Tanh()], []]), IMAGES),
     "Concat": (layers.Concat([[Conv2d(draw(3, 3, 5, 4), draw(4)), ReLU()], []]), IMAGES),
     "Product": (layers.Product([[], [Sigmoid()], [Tanh()]]), IMAGES),
+    **EXAMPLES,
 }
 AFFINE = {name: (layer, shape) for name, (layer, shape) in LAYERS.items() if isinstance(layer, layers.Affine)}
 RULES = {
@@ -109,7 +111,7 @@ def on(layer, xp):
 def test_every_layer_is_here():
     kinds = [getattr(layers, name) for name in layers.__all__]
     families = {layers.Layer, layers.Affine, layers.Elementwise, layers.Block, layers.Chain}
-    expected = {kind for kind in kinds if isinstance(kind, type)} - families
+    expected = {kind for kind in kinds if isinstance(kind, type)} - families - set(map(type, TOKENS.values()))
     assert {type(layer) for layer, _ in LAYERS.values()} == expected
 
 
@@ -127,6 +129,18 @@ def test_the_verbs_of_every_layer(name, xp):
     assert_same(found, [
         y, gradient(layer, x, dy), deconvnet(layer, x, dy), guided_backprop(layer, x, dy),
         relevance(layer, x, dy, *rule), deeplift(layer, x, x_ref, dy), layer.parameter_gradients(x, dy)], xp)
+
+
+@pytest.mark.parametrize("layer", TOKENS.values(), ids=TOKENS)
+def test_what_tokens_enter(layer, xp):
+    x, x_ref = (np.random.default_rng(seed).integers(0, 9, (2, 5)) for seed in range(2))
+    mine, mx, mx_ref, dy = on(layer, xp), xp.asarray(x), xp.asarray(x_ref), draw(2, 5, layer.W.shape[1])
+    mdy = xp.asarray(dy)
+    with waiting_at_most(1 * 6):                            # for its condition on x, in each forward
+        found = [mine.forward(mx), gradient(mine, mx, mdy), relevance(mine, mx, mdy), deeplift(mine, mx, mx_ref, mdy),
+                 mine.parameter_gradients(mx, mdy)]
+    assert_same(found, [layer.forward(x), gradient(layer, x, dy), relevance(layer, x, dy),
+                        deeplift(layer, x, x_ref, dy), layer.parameter_gradients(x, dy)], xp)
 
 
 @pytest.mark.parametrize("name", LAYERS)

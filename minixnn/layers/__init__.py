@@ -12,9 +12,7 @@ from minixnn.layers.gelu import GELU
 from minixnn.layers.layer_norm import GroupNorm, LayerNorm, RMSNorm
 from minixnn.layers.local_response_norm import LocalResponseNorm
 from minixnn.layers.norm import BatchNorm2d, ChannelScale
-from minixnn.layers.pool import (AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, Maximum, MaxPool2d,
-                                 SumPool2d)
-from minixnn.layers.prepare import Prepare
+from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d, SumPool2d
 from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Unflatten
 from minixnn.layers.smooth import ELU, SELU, Mish, Sigmoid, SiLU, Softplus, Tanh
 from minixnn.layers.softmax import LogSoftmax, Softmax
@@ -24,6 +22,6 @@ __all__ = ["AdaptiveAvgPool2d", "Affine", "AvgPool2d", "BatchNorm2d", "Block", "
            "ChannelSelect", "ChannelShuffle", "Clip", "Concat", "Conv1d", "Conv2d", "ConvTranspose2d", "Dense",
            "Dropout", "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool", "GlobalMaxPool",
            "GroupNorm", "Hardsigmoid", "Hardswish", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm",
-           "LogSoftmax", "MaxPool2d", "Maximum", "Mish", "OneHot", "PReLU", "Prepare", "Product", "RMSNorm", "ReLU",
-           "ReLU6", "Residual", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Sum", "SumPool2d", "Tanh",
-           "Unflatten", "Upsample"]
+           "LogSoftmax", "MaxPool2d", "Mish", "OneHot", "PReLU", "Prepare", "Product", "RMSNorm", "ReLU", "ReLU6",
+           "Residual", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Sum", "SumPool2d", "Tanh", "Unflatten",
+           "Upsample"]

@@ -6,14 +6,14 @@ from minixnn.layers.base import Layer, carry_back, pass_on
 
 
 class Reshaping(Layer):
-    """What moves numbers to another shape, and back in every backward method."""
+    """What moves numbers to another place or shape, and back in every backward method."""
     rule, takes_rules = staticmethod(pass_on), False
 
     def gradient(self, x, y, dy):
         return dy.reshape(x.shape)
 
     def deeplift(self, x, y, x_ref, y_ref, m):
-        return m.reshape(x.shape)
+        return self.gradient(x, y, m)
 
 
 class Flatten(Reshaping):
@@ -41,12 +41,12 @@ class Unflatten(Reshaping):
         return x.reshape(len(x), *self.shape)
 
 
-class ChannelShuffle(Layer):
+class ChannelShuffle(Reshaping):
     """Mixes groups of channels: the first of each group, then the second of each, and so on. Zhang et al. 2018.
 
     x (N, ..., C): channel g C / groups + k goes to k groups + g. What follows in groups then sees something of each.
     """
-    rule, takes_rules = staticmethod(carry_back), False
+    rule = staticmethod(carry_back)
 
     def __init__(self, groups):
         if not hasattr(groups, "__index__") or groups < 1:
@@ -64,13 +64,10 @@ class ChannelShuffle(Layer):
     def gradient(self, x, y, dy):
         return dy.reshape(*x.shape[:-1], -1, self.groups).swapaxes(-1, -2).reshape(x.shape)
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
-        return self.gradient(x, y, m)
 
-
-class ChannelSelect(Layer):
+class ChannelSelect(Reshaping):
     """y = x[..., start:stop], some of the channels; the others receive nothing. None: from the first, to the last."""
-    rule, takes_rules = staticmethod(carry_back), False
+    rule = staticmethod(carry_back)
 
     def __init__(self, start=None, stop=None):
         self.start, self.stop = start, stop
@@ -88,9 +85,6 @@ class ChannelSelect(Layer):
         dx = array_module(x).zeros(x.shape, dtype=dy.dtype)
         dx[..., self.start:self.stop] = dy
         return dx
-
-    def deeplift(self, x, y, x_ref, y_ref, m):
-        return self.gradient(x, y, m)
 
 
 class Dropout(Layer):

@@ -17,7 +17,10 @@ from minixnn.arrays import array_module, negative, positive, stabilize
 from minixnn.layers.base import carry_back, pass_on
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.chains import sum_to
+from minixnn.layers.embedding import sum_over_channels
+from minixnn.layers.layer_norm import identity, scale_held_fixed
 from minixnn.layers.pool import winner_takes_all
+from minixnn.layers.softmax import log_taylor, softmax_taylor
 from minixnn.rules import deep_taylor, lrp
 
 
@@ -110,10 +113,29 @@ def z_box(layer, x, y, R, low, high):
     return division(R, plain.forward(x) - up.forward(low) - down.forward(high))
 
 
+def normalization(layer, x, y, R, epsilon=1e-6):
+    """z_k = sum_j a_kj x_j + beta_k, with the scale in a"""
+    return division(R, y, layer.beta, epsilon)
+
+
+def softmax(layer, x, y, R):
+    """Of a softmax expanded at x:  R_k = (x_k - sum_i s_i x_i) R_k + what is left over, which has no input"""
+    kept = array_module(x).where(array_module(x).isinf(x), 0, x)
+    return Withheld(bias=R * (1 - kept + (y * kept).sum(axis=layer.axis, keepdims=True)))
+
+
+def log_softmax(layer, x, y, R, epsilon=1e-6):
+    """l_k = (x_k - sum_i s_i x_i) + b_k"""
+    kept = array_module(x).where(array_module(x).isinf(x), 0, x)
+    linear = kept - (array_module(x).exp(y) * kept).sum(axis=layer.axis, keepdims=True)
+    return division(R, y, y - linear, epsilon)
+
+
 ACCOUNTS = {lrp.epsilon: epsilon, lrp.gamma: gamma, lrp.gamma_signed: gamma_signed, lrp.alpha_beta: alpha_beta,
             lrp.flat: flat, lrp.proportional: proportional,
-            deep_taylor.w_square: w_square, deep_taylor.z_plus: z_plus, deep_taylor.z_box: z_box}
-PASSING_ON = (pass_on, carry_back, winner_takes_all)        # rules that hand on all they get
+            deep_taylor.w_square: w_square, deep_taylor.z_plus: z_plus, deep_taylor.z_box: z_box,
+            scale_held_fixed: normalization, softmax_taylor: softmax, log_taylor: log_softmax}
+PASSING_ON = (pass_on, carry_back, winner_takes_all, identity, sum_over_channels)       # they hand on all they get
 
 
 def nothing(layer, x, y, R):

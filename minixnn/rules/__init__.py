@@ -5,8 +5,12 @@ behind those of deep Taylor. The rules that layers bring along stand with the la
 """
 from minixnn.layers.base import carry_back, pass_on
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
+from minixnn.layers.embedding import sum_over_channels
+from minixnn.layers.layer_norm import identity, scale_held_fixed
 from minixnn.layers.pool import winner_takes_all
+from minixnn.layers.softmax import log_taylor, softmax_taylor
 from minixnn.rules import composites, deep_taylor, lrp, reveal_cancel, root_points
 
-__all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "lrp", "pass_on",
-           "reveal_cancel", "root_points", "signal_takes_all", "winner_takes_all"]
+__all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "identity", "log_taylor",
+           "lrp", "pass_on", "reveal_cancel", "root_points", "scale_held_fixed", "signal_takes_all", "softmax_taylor",
+           "sum_over_channels", "winner_takes_all"]

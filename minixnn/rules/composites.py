@@ -17,40 +17,53 @@ from functools import partial
 
 import numpy as np
 
-from minixnn.layers import Affine, Block, Conv2d, Dense, MaxPool2d, Prepare, Sum
+from minixnn.layers import Affine, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Prepare, Sum
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
+from minixnn.layers.layer_norm import Normalization, scale_held_fixed
+from minixnn.layers.pool import Maximum
 from minixnn.rules import deep_taylor as dt
 from minixnn.rules import lrp
+from minixnn.rules.signs import gives_nonnegative
 
 alpha1_beta0 = partial(lrp.alpha_beta, alpha=1.0, beta=0.0)
 alpha2_beta1 = partial(lrp.alpha_beta, alpha=2.0, beta=1.0)
 BLOCK_RULES = (by_contribution, cut, half_each, signal_takes_all)
+AFFINE_RULES = (lrp.epsilon, lrp.gamma, lrp.gamma_signed, lrp.alpha_beta, lrp.flat, dt.z_plus, dt.w_square, dt.z_box)
+CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose2d)
 
 
-def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None):
+def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None, signed=None, nonnegative=False):
     """The rule `conv` for convolutions, `dense` for dense layers, `lrp.epsilon` for other affine layers.
 
-    `first`, if given, takes the place of the rule of the first Conv2d or Dense layer. `max_pool` None: winner takes
-    all. Inside blocks layers get their rules alike, and sums the stabiliser of `dense`; a block that comes first has
-    a first layer in each chain, since all see the pixels. `net` may be a plain list of layers.
+    `first`, if given, takes the place of the rule of the first convolution or dense layer; `signed` that of `conv`
+    where inputs may be negative (see `signs.py`; nonnegative: whether the network's own are not). `max_pool` None:
+    winner takes all. Inside blocks layers get their rules alike; sums and normalisation get the stabiliser of `dense`.
+    In a block that comes first each chain has a first layer, since all see the pixels. `net` may be a list of layers.
     """
-    rules = []
+    rules, epsilon = [], epsilon_of(dense)
     for layer in getattr(net, "layers", net):
-        weighted = isinstance(layer, (Conv2d, Dense))
         if isinstance(layer, Block):
-            inside = tuple(by_kind(chain.layers, conv, dense, first, max_pool) for chain in layer.chains)
-            rules.append(block_rule(layer, inside, epsilon_of(dense)))
-            first = None
-        elif weighted and first is not None:
-            rules.append(first)
-            first = None
-        elif weighted:
-            rules.append(conv if isinstance(layer, Conv2d) else dense)
-        elif isinstance(layer, MaxPool2d):
+            inside = tuple(by_kind(chain.layers, conv, dense, first, max_pool, signed, nonnegative)
+                           for chain in layer.chains)
+            rules.append(block_rule(layer, inside, epsilon))
+        elif isinstance(layer, (Dense, *CONVOLUTIONS)):
+            usual = dense if isinstance(layer, Dense) else signed if signed and not nonnegative else conv
+            rules.append(usual if first is None else first)
+        elif isinstance(layer, Maximum):
             rules.append(max_pool)
         else:
-            rules.append(lrp.epsilon if isinstance(layer, Affine) else None)
+            rules.append(in_place_of(lrp.epsilon, layer, epsilon))
+        if isinstance(layer, (Block, Dense, *CONVOLUTIONS)):
+            first = None
+        nonnegative = gives_nonnegative(layer, nonnegative)
     return rules
+
+
+def in_place_of(rule, layer, epsilon=1e-6):
+    """The rule of one layer where `rule` is meant for all affine layers: normalisation takes its stabiliser only."""
+    if isinstance(layer, (Affine, Block)):
+        return rule
+    return partial(scale_held_fixed, epsilon=epsilon) if isinstance(layer, Normalization) else None
 
 
 def epsilon_plus(net):
@@ -74,9 +87,13 @@ def epsilon_alpha2_beta1_flat(net):
 
 
 def epsilon_gamma_box(net, low=0.0, high=1.0, gamma=0.25):
-    """z^B for the first layer with pixels in [low, high], gamma for convolutions, epsilon for dense layers."""
+    """z^B for the first layer with pixels in [low, high], gamma for convolutions, epsilon for dense layers.
+
+    Where the inputs of a convolution may be negative, gamma_signed takes the place of gamma.
+    """
     low, high = prepared_bounds(net, low, high)
-    return by_kind(net, conv=partial(lrp.gamma, gamma=gamma), first=partial(dt.z_box, low=low, high=high))
+    return by_kind(net, conv=partial(lrp.gamma, gamma=gamma), first=partial(dt.z_box, low=low, high=high),
+                   signed=partial(lrp.gamma_signed, gamma=gamma))
 
 
 def deep_taylor(net, low=None, high=None):
@@ -107,7 +124,7 @@ def rules_for(net, rules):
     if is_composite(rules):
         rules = rules(net)
     if callable(rules):
-        rules = [rules if isinstance(layer, (Affine, Block)) else None for layer in layers]
+        rules = [in_place_of(rules, layer, epsilon_of(rules)) for layer in layers]
     if not isinstance(rules, (list, tuple)):
         raise ValueError(f"got rules={rules!r}, expected a rule such as lrp.epsilon, a list of rules with one "
                          "entry a layer, or a composite such as composites.epsilon_plus")
@@ -138,6 +155,9 @@ def _rule_of(layer, rule, place):
     if not getattr(layer, "takes_rules", True) and rule is not own:
         raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which takes no other rule than its "
                          f"own, {name_of(own)}; give None in its place")
+    if isinstance(layer, Normalization) and getattr(rule, "func", rule) in AFFINE_RULES:
+        raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which is not affine: its scale depends "
+                         "on the input; give scale_held_fixed or identity of minixnn.rules, or None in its place")
     return check_arguments(rule)
 
 
@@ -152,8 +172,7 @@ def _inside(block, rule, place):
     else:
         inside, share, knobs = rule, block.rule, {"epsilon": epsilon} if isinstance(block, Sum) else {}
     if callable(inside) or inside is None:
-        inside = [[inside if isinstance(layer, (Affine, Block)) else None for layer in chain.layers]
-                  for chain in block.chains]
+        inside = [[in_place_of(inside, layer, epsilon) for layer in chain.layers] for chain in block.chains]
     if not isinstance(inside, (list, tuple)) or len(inside) != len(block.chains) or not all(
             isinstance(rules, (list, tuple)) for rules in inside):
         lengths = ", ".join(f"{len(layers)} for {name}" for name, layers in block.branches.items())

@@ -17,18 +17,20 @@ value, with + and - as the two players. So y+ + y- = y - y_ref, and contribution
 from functools import partial
 
 from minixnn.arrays import array_module, negative, positive
-from minixnn.layers import Affine, Concat, Dropout, Elementwise, Flatten, MaxPool2d, Prepare, Sum, Unflatten
+from minixnn.layers import Affine, Concat, Dropout, Elementwise, Prepare, Sum
 from minixnn.layers.base import quotient_or
+from minixnn.layers.pool import Maximum
+from minixnn.layers.shape import Reshaping
 
 
 def forward(layer, x, r, d):
     """The pair (y+, y-) of a layer's outputs from the pair d = (d+, d-) of its inputs x with reference r."""
     if isinstance(layer, Affine):
         return affine_forward(layer, x - r)
-    if isinstance(layer, (Elementwise, MaxPool2d)):
+    if isinstance(layer, (Elementwise, Maximum)):
         start, up, down, end = (layer.forward(point) for point in corners(r, *d))
         return ((up - start) + (end - down)) / 2, ((down - start) + (end - up)) / 2
-    if isinstance(layer, (Flatten, Unflatten, Dropout)):
+    if isinstance(layer, (Reshaping, Dropout)):
         return layer.forward(d[0]), layer.forward(d[1])
     if isinstance(layer, Prepare):                          # d / std: the mean cancels
         return layer.gradient(x, x, d[0]), layer.gradient(x, x, d[1])
@@ -46,7 +48,7 @@ def backward(layer, x, r, d, m):
         return affine_backward(layer, x, x - r, *m)
     if isinstance(layer, Elementwise):
         return elementwise_backward(layer, r, *d, *m)
-    if isinstance(layer, MaxPool2d):
+    if isinstance(layer, Maximum):
         return max_pool_backward(layer, r, *d, *m)
     if isinstance(layer, (Sum, Concat)):
         return block_backward(layer, x, r, d, m)

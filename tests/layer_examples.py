@@ -1,0 +1,60 @@
+"""One or more examples of each layer beyond the first set: {name: (layer, shape of an input)}, in float32.
+
+The tests that must see every kind of layer (purity, devices, files) read them here, so that a new kind is added once.
+"""
+import numpy as np
+
+from minixnn import layers
+from minixnn.layers import Conv1d, Conv2d, ConvTranspose2d, GroupNorm, LayerNorm, RMSNorm, Upsample
+
+IMAGES, SEQUENCES = (2, 6, 7, 6), (2, 9, 6)
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+EXAMPLES = {
+    "Conv2d, groups": (Conv2d(draw(3, 2, 3, 4), draw(4, seed=1), (2, 1), 1, groups=2), IMAGES),
+    "Conv2d, dilation": (Conv2d(draw(2, 3, 6, 4), draw(4, seed=1), dilation=(3, 2)), IMAGES),
+    "Conv2d, depthwise": (Conv2d(draw(3, 3, 1, 6), draw(6, seed=1), groups=6), IMAGES),
+    "Conv2d, depthwise, two outputs": (Conv2d(draw(3, 3, 1, 12), stride=2, padding=1, dilation=2, groups=6), IMAGES),
+    "ConvTranspose2d": (ConvTranspose2d(draw(3, 2, 6, 4), draw(4, seed=1), 2, 1, (1, 0)), IMAGES),
+    "ConvTranspose2d, groups": (ConvTranspose2d(draw(3, 3, 6, 2), None, 1, 1, 0, 2, 3), IMAGES),
+    "ConvTranspose2d, depthwise": (ConvTranspose2d(draw(2, 2, 6, 1), draw(6, seed=1), 2, groups=6), IMAGES),
+    "Conv1d": (Conv1d(draw(3, 6, 4), draw(4, seed=1), 2, (1, 0)), SEQUENCES),
+    "Conv1d, groups": (Conv1d(draw(2, 2, 3), None, 1, "same", 2, 3), SEQUENCES),
+    "Upsample, nearest": (Upsample(2), IMAGES),
+    "Upsample, nearest-exact": (Upsample(size=(9, 4), mode="nearest-exact"), IMAGES),
+    "Upsample, bilinear": (Upsample((1.5, 2.0), mode="bilinear"), IMAGES),
+    "Upsample, corners": (Upsample(size=(11, 10), mode="bilinear", align_corners=True), IMAGES),
+    "GlobalMaxPool": (layers.GlobalMaxPool(), IMAGES),
+    "LeakyReLU": (layers.LeakyReLU(0.2), IMAGES),
+    "PReLU": (layers.PReLU(draw(6)), IMAGES),
+    "PReLU, one for all": (layers.PReLU(draw(1)), IMAGES),
+    "Clip": (layers.Clip(-1, 0.5), IMAGES),
+    "Clip, one side": (layers.Clip(high=0.5), IMAGES),
+    "ReLU6": (layers.ReLU6(), IMAGES),
+    "Hardsigmoid": (layers.Hardsigmoid(), IMAGES),
+    "Hardswish": (layers.Hardswish(), IMAGES),
+    "Softplus, sharper": (layers.Softplus(3.0), IMAGES),
+    "ELU": (layers.ELU(0.7), IMAGES),
+    "SELU": (layers.SELU(), IMAGES),
+    "GELU": (layers.GELU(), IMAGES),
+    "GELU, tanh": (layers.GELU("tanh"), IMAGES),
+    "SiLU": (layers.SiLU(), IMAGES),
+    "Mish": (layers.Mish(), IMAGES),
+    "Softmax": (layers.Softmax(), IMAGES),
+    "Softmax of columns": (layers.Softmax(axis=1), SEQUENCES),
+    "LogSoftmax": (layers.LogSoftmax(), IMAGES),
+    "LayerNorm": (LayerNorm(draw(6), draw(6, seed=1)), SEQUENCES),
+    "LayerNorm, of images": (LayerNorm(draw(7, 6), draw(7, 6, seed=1), axes=(-2, -1), epsilon=1e-3), IMAGES),
+    "LayerNorm, bare": (LayerNorm(), IMAGES),
+    "RMSNorm": (RMSNorm(draw(6), epsilon=1e-3), SEQUENCES),
+    "GroupNorm": (GroupNorm(draw(6), draw(6, seed=1), groups=3), IMAGES),
+    "GroupNorm, of sequences": (GroupNorm(draw(6), None, groups=6, epsilon=1e-3), SEQUENCES),
+    "LocalResponseNorm": (layers.LocalResponseNorm(3, 0.5, 0.75, 2.0), IMAGES),
+    "ChannelShuffle": (layers.ChannelShuffle(3), IMAGES),
+    "ChannelSelect": (layers.ChannelSelect(1, 4), IMAGES),
+}
+TOKENS = {"Embedding": layers.Embedding(draw(9, 4)), "OneHot": layers.OneHot(9)}    # whole numbers from 0 to 8 enter
