@@ -50,7 +50,8 @@ def stabilize(z, epsilon=0.0):
 
     With `epsilon` = 0 the zeros of z become infinite, so that R / stabilize(z) is 0 there: a neuron whose
     contributions sum to nothing has no input to hand its relevance to. It is lost, and the ledger says so. Numbers
-    below `tiny` count as zeros, for a quotient by them may overflow. An epsilon below 0 or NaN is a ValueError.
+    below `tiny` count as zeros, for a quotient by them may overflow; with an epsilon below
+    `tiny`, as in half precision, the denominator is kept that far from 0. An epsilon below 0 or NaN is a ValueError.
     """
     if epsilon == 0:
         nonzero = z.copy()
@@ -60,6 +61,8 @@ def stabilize(z, epsilon=0.0):
     signed = (z < 0) * z.dtype.type(-2 * epsilon)
     signed += epsilon                           # epsilon sgn(z), faster than by `copysign`; -0.0 counts as plus
     signed += z
+    if epsilon < tiny(z):
+        signed = array_module(z).where(z < 0, signed.clip(-np.inf, -tiny(z)), signed.clip(tiny(z), np.inf))
     return signed
 
 

@@ -13,6 +13,7 @@ import warnings
 import numpy as np
 
 from minixnn.arrays import array_module, like, negative, positive, require, to_numpy
+from minixnn.heads import at_logits
 from minixnn.layers import Affine, Layer
 from minixnn.layers.chains import every_layer
 from minixnn.rules import composites, lrp as _lrp, reveal_cancel
@@ -25,6 +26,7 @@ def gradient(net, x, target=None, start=None):
     x (N, ...). target: None (the largest output of each image), an int, or one int an image. start: dL/dy, an
     array of the output's shape, in place of the one-hot vector of the target. Returns the list dL/dA[l].
     """
+    net = at_logits(net, start)
     A = net.trace(x)
     R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
@@ -38,6 +40,7 @@ def deconvnet(net, x, target=None, start=None):
     Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
     """
     require_method(net, "deconvnet")
+    net = at_logits(net, start)
     A = net.trace(x)
     R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
@@ -51,6 +54,7 @@ def guided_backprop(net, x, target=None, start=None):
     Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
     """
     require_method(net, "guided_backprop")
+    net = at_logits(net, start)
     A = net.trace(x)
     R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
@@ -65,6 +69,7 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, start=None):
     relevance of the outputs; by default the output of the target, all others zero. Returns the list R: what
     arrives, R[0].sum(), is what started, R[-1].sum(), less what the rules let biases and stabilisers absorb.
     """
+    net = at_logits(net, start)
     rules = composites.rules_for(net, rules)
     A = net.trace(x)
     R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
@@ -78,14 +83,15 @@ def deep_taylor(net, x, target=None, low=None, high=None, start=None):
     """Deep Taylor decomposition. Montavon et al. 2017.
 
     z^B at the pixels if their bounds `low` and `high` are given (numbers or arrays), else w^2; z+ above; pools
-    share in proportion. Arguments and result otherwise as for `lrp`. The theory asks for ReLU layers with
-    biases b <= 0, and warns where they are not; and it explains evidence *for* the target: start from an output
-    that is positive.
+    share in proportion. Arguments and result otherwise as for `lrp`. The theory asks for ReLU layers with biases
+    b <= 0, and warns where they are not. It explains evidence *for* the target, max(0, output): where the output is
+    not positive there is none, the heatmap is zero, and a warning says so.
     """
+    net = at_logits(net, start)
     rules = composites.rules_for(net, composites.deep_taylor(net, low, high))
     warn_of_positive_biases(net)
     A = net.trace(x)
-    R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
+    R = [None] * len(net.layers) + [positive_only(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
         R[l] = rules[l](net.layers[l], A[l], A[l + 1], R[l + 1])            # <- STEP INTO: the formula
         expect_like(R[l], A[l], rules[l], l)
@@ -100,6 +106,7 @@ def deeplift(net, x, x_ref, target=None, start=None):
     sums to the difference of the target's output between x and x_ref ("summation to delta", eq. 1).
     """
     require_method(net, "deeplift")
+    net = at_logits(net, start)
     A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
     M = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
@@ -114,6 +121,7 @@ def deeplift_reveal_cancel(net, x, x_ref, target=None, start=None):
     (m+, m-). Arguments as for `deeplift`. Returns the list of contributions m+ d+ + m- d-; each sums to the
     difference of the target's output between x and x_ref.
     """
+    net = at_logits(net, start)
     A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
     D = [(positive(A[0] - A_ref[0]), negative(A[0] - A_ref[0]))]
     for l in range(len(net.layers)):
@@ -200,6 +208,16 @@ def one_hot(y, target=None):
 def target_only(y, target=None):
     """The output of the target of each image, all others zero: the relevance to start from."""
     return y * one_hot(y, target)
+
+
+def positive_only(y, target=None):
+    """As `target_only`, where the target's output is positive; zero, and a warning, where it is not."""
+    start, chosen = target_only(y, target), one_hot(y, target)
+    if bool(((start <= 0) & (chosen > 0)).any()):
+        warnings.warn("deep Taylor got an output that is not positive, expected evidence for the target: the heatmap "
+                      "of such an image is zero. Explain the largest output, or use LRP, whose relevance has two signs",
+                      stacklevel=3)
+    return positive(start)
 
 
 def check_start(y, start):

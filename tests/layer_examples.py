@@ -54,6 +54,7 @@ EXAMPLES = {
     "GroupNorm": (GroupNorm(draw(6), draw(6, seed=1), groups=3), IMAGES),
     "GroupNorm, of sequences": (GroupNorm(draw(6), None, groups=6, epsilon=1e-3), SEQUENCES),
     "LocalResponseNorm": (layers.LocalResponseNorm(3, 0.5, 0.75, 2.0), IMAGES),
+    "Identity": (layers.Identity(), IMAGES),
     "ChannelShuffle": (layers.ChannelShuffle(3), IMAGES),
     "ChannelSelect": (layers.ChannelSelect(1, 4), IMAGES),
 }

@@ -1,7 +1,7 @@
 """Class activation maps: weighted sums of feature maps. All are importable from `minixnn.attribution`.
 
 Every function is f(net, x, target=None, *, layer=None, resize=True, batch_size=None). layer: the index l of the
-layer that the feature maps A[l] *enter*; None is the input of the head, the last activations that are images.
+layer that the feature maps A[l] *enter*; None is the last that has more than one pixel, the input of the head.
 resize: stretch the map to the height and width of x, bilinearly with aligned corners, and repeat it over the
 channels, so that the result is like x (N, H, W, C). Without it the map is returned as it is, (N, h, w).
 """
@@ -10,7 +10,8 @@ import numpy as np
 from minixnn import passes
 from minixnn.arrays import array_module, like, positive
 from minixnn.batching import map_batches
-from minixnn.layers import Dense, Dropout, Flatten, GlobalAvgPool
+from minixnn.heads import at_logits
+from minixnn.layers import AdaptiveAvgPool2d, Dense, Dropout, Flatten, GlobalAvgPool, Identity
 from minixnn.network import Network
 
 
@@ -22,9 +23,11 @@ def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=
     For networks that end in GlobalAvgPool and one Dense layer, else ValueError: their output is the mean of R
     over the image, plus a bias.
     """
-    l = head(net, x, layer)
-    kinds = [type(each) for each in net.layers[l:] if not isinstance(each, (Dropout, Flatten))]
-    if kinds != [GlobalAvgPool, Dense]:
+    net = at_logits(net, start)
+    pools = [l for l, each in enumerate(net.layers) if averages_all(each)]
+    l = pools[-1] if layer is None and pools else head(net, x, layer)
+    above = [each for each in net.layers[l:] if not isinstance(each, (Dropout, Flatten, Identity))]
+    if len(above) != 2 or not averages_all(above[0]) or not isinstance(above[1], Dense):
         raise ValueError("cam needs a network that ends in GlobalAvgPool and one Dense layer, and the feature maps "
                          f"that enter the pool; got {', '.join(map(repr, net.layers[l:]))} above layer {l}. "
                          "Use grad_cam, which asks for no particular head")
@@ -33,7 +36,7 @@ def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=
         A, upper = split(net, x, l)
         y = upper.forward(A)
         dy = passes.one_hot(y, target) if start is None else passes.check_start(y, start)
-        weights = dy @ net.layers[-1].W.T                                   # (N, K)
+        weights = dy @ above[1].W.T                                   # (N, K)
         return mix(A, weights)
     return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
 
@@ -45,6 +48,7 @@ def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, star
 
     With `rectify` = False the negative part is kept. On a head of GlobalAvgPool and Dense it is CAM / (h w).
     """
+    net = at_logits(net, start)
     l = head(net, x, layer)
 
     def of_batch(x, target, start):
@@ -63,6 +67,7 @@ def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=No
 
     g is the gradient of the output itself. The paper takes it of exp(output), which only scales the map.
     """
+    net = at_logits(net, start)
     l = head(net, x, layer)
 
     def of_batch(x, target, start):
@@ -78,6 +83,7 @@ def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=No
 
 def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=None, workers=1):
     """Guided backpropagation times Grad-CAM stretched to the image. Selvaraju et al. 2017. -> array like x"""
+    net = at_logits(net, start)
     where = grad_cam(net, x, target, layer=layer, start=start, batch_size=batch_size, workers=workers)
 
     def of_batch(x, target, start):
@@ -86,19 +92,26 @@ def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=N
 
 
 def head(net, x, layer=None):
-    """The index l of the feature maps A[l] to look at: `layer` if it fits, else the last that are images."""
+    """The index l of the feature maps A[l] to look at: `layer` if it fits, else the last with more than one pixel."""
     shapes = [a.shape for a in net.trace(x[:1])]
     images = [l for l, shape in enumerate(shapes) if len(shape) == 4 and l < len(net.layers)]
+    extended = [l for l in images if shapes[l][1] * shapes[l][2] > 1]
     if x.ndim != 4:
         raise ValueError(f"got inputs of shape {x.shape}, expected images (images, height, width, channels), "
                          "on which a map can be drawn")
-    if layer is None and max(images) == 0:
-        raise ValueError("the network has no feature maps: none of its layers hands an image (images, height, width, "
-                         "channels) to the next; use a method that needs none, such as gradient_times_input or lrp")
+    if layer is None and max(extended, default=0) == 0:
+        raise ValueError("the network has no feature maps: none of its layers hands an image of more than one pixel "
+                         "(images, height, width, channels) to the next; use a method that needs none, such as "
+                         "gradient_times_input or lrp")
     if layer is not None and layer not in images:
         raise ValueError(f"got layer={layer!r}, expected the index of a layer that images enter: one of {images}; "
                          "net.describe(x=x) lists the layers and what leaves them")
-    return max(images) if layer is None else layer
+    return max(extended) if layer is None else layer
+
+
+def averages_all(layer):
+    """Whether a layer is the average over the whole image."""
+    return isinstance(layer, GlobalAvgPool) or isinstance(layer, AdaptiveAvgPool2d) and layer.size == (1, 1)
 
 
 def split(net, x, l):

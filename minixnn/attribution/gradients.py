@@ -9,6 +9,7 @@ import numpy as np
 from minixnn import passes
 from minixnn.arrays import array_module, like, positive
 from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
+from minixnn.heads import at_logits
 
 
 def gradient(net, x, target=None, *, start=None, batch_size=None, workers=1):
@@ -16,6 +17,8 @@ def gradient(net, x, target=None, *, start=None, batch_size=None, workers=1):
 
     What would raise or lower the output, not what made it.
     """
+    net = at_logits(net, start)
+
     def of_batch(x, target, start):
         return passes.gradient(net, x, target, start)[0]
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
@@ -47,6 +50,8 @@ def gradient_times_input(net, x, target=None, *, start=None, batch_size=None, wo
 
 def deconvnet(net, x, target=None, *, start=None, batch_size=None, workers=1):
     """The signal of the deconvolutional network. Zeiler & Fergus 2014, section 2.1."""
+    net = at_logits(net, start)
+
     def of_batch(x, target, start):
         return passes.deconvnet(net, x, target, start)[0]
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
@@ -54,6 +59,8 @@ def deconvnet(net, x, target=None, *, start=None, batch_size=None, workers=1):
 
 def guided_backprop(net, x, target=None, *, start=None, batch_size=None, workers=1):
     """The signal of guided backpropagation. Springenberg et al. 2015."""
+    net = at_logits(net, start)
+
     def of_batch(x, target, start):
         return passes.guided_backprop(net, x, target, start)[0]
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
@@ -71,6 +78,7 @@ def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="m
     In the limit of many steps R sums to y(x) - y(baseline), "completeness". With `return_error` the result is
     (R, error), and error (N,) is by how much the sum misses it.
     """
+    net = at_logits(net, start)
     t, weights = path(steps, method)
     outer, inner = share_workers(x, batch_size, workers)
     if getattr(baseline, "ndim", 0) == 0:                   # None, or a number for all pixels
@@ -136,6 +144,7 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
         raise ValueError(f"got samples={samples!r}, expected a positive whole number")
     if not noise >= 0:
         raise ValueError(f"got noise={noise!r}, expected a share of the range of pixels, 0 or more")
+    net = at_logits(net, start)
     streams = np.random.default_rng(0 if rng is None else rng).spawn(len(x))
     outer, inner = share_workers(x, batch_size, workers)
 

@@ -2,6 +2,7 @@
 from minixnn import passes
 from minixnn.attribution.gradients import decided
 from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
+from minixnn.heads import at_logits
 from minixnn.layers.windows import pair
 
 
@@ -15,6 +16,7 @@ def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=Non
     to window; None is the size. Windows at the far edges are cut off there. value: what covers, a number or an
     array that broadcasts to a window. The target is decided once, on x. Costs one forward pass a window.
     """
+    net = at_logits(net, start)
     if x.ndim != 4:
         raise ValueError(f"occlusion got inputs of shape {x.shape}, expected images (images, height, width, channels)")
     image = x.shape[1:3]

@@ -1,12 +1,14 @@
 """Heatmaps of relevance: LRP, deep Taylor, and DeepLIFT. Arguments as for all of `minixnn.attribution`."""
 from minixnn import passes
 from minixnn.batching import map_batches
+from minixnn.heads import at_logits
 from minixnn.rules import composites
 from minixnn.rules import lrp as _lrp
 
 
 def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=None, workers=1):
     """Layer-wise relevance propagation with one rule, a list of rules, or a composite: see `passes.lrp`."""
+    net = at_logits(net, start)
     rules = composites.rules_for(net, rules)
 
     def of_batch(x, target, start):
@@ -19,6 +21,8 @@ def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=No
 
     See `passes.deep_taylor`. The bounds are numbers, or arrays that broadcast to the images.
     """
+    net = at_logits(net, start)
+
     def of_batch(x, target, start, low, high):
         return passes.deep_taylor(net, x, target, low, high, start)[0]
     low, high = (bound.reshape((1,) * (x.ndim - bound.ndim) + bound.shape) if getattr(bound, "ndim", 0) else bound
@@ -43,6 +47,8 @@ def deeplift_reveal_cancel(net, x, target=None, x_ref=None, *, start=None, batch
 
 def _over_references(deeplift, net, x, target, x_ref, start, batch_size, workers):
     """The mean of the heatmaps of the pass `deeplift` over one or several references."""
+    net = at_logits(net, start, stacklevel=4)
+
     def of_batch(x, target, start, x_ref):
         return deeplift(net, x, x_ref, target, start)[0]
     references = [x[:1] * 0] if x_ref is None else x_ref if isinstance(x_ref, (list, tuple)) else [x_ref]

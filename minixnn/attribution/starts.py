@@ -1,6 +1,7 @@
 """What a pass may start from in place of one target: arrays of the output's shape, for `start=`."""
 from minixnn import passes
 from minixnn.arrays import array_module
+from minixnn.heads import head_of
 
 
 def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None, workers=1):
@@ -9,13 +10,30 @@ def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None
     Shape of the output (N, classes). other: an int or one int an image; None is the largest output besides the
     target. With `relevance`, as LRP and deep Taylor start: the two outputs, the other's sign turned. Without,
     as gradients and DeepLIFT start: the derivatives 1 and -1.
+
+    One output z is the logit of class 1, and 0 is that of class 0: z for class 1, -z for class 0.
     """
+    if head_of(net) is not None:
+        raise ValueError(f"the network ends in {net.layers[head_of(net)]!r}, and the contrast of two classes is one of "
+                         "their logits; give contrast and the method minixnn.heads.logits(net) in the network's place")
     y = net.predict(x, batch_size, workers)
+    if y.shape[1:] == (1,):
+        sign = sign_of_class(y, target, other)
+        return y * sign if relevance else sign
     one = passes.one_hot(y, target)
     if other is None:
         other = array_module(y).where(one == 1, y.min() - 1, y).argmax(axis=1)
     start = one - passes.one_hot(y, other)
     return y * start if relevance else start
+
+
+def sign_of_class(y, target, other):
+    """1 where the target is class 1, -1 where it is class 0, for the logits y (N, 1) of one output."""
+    xp = array_module(y)
+    chosen = (y > 0) if target is None else passes.one_hot(xp.concatenate([-y, y], axis=1), target)[:, 1:] > 0
+    if other is not None and bool((xp.asarray(other).reshape(-1, 1) == chosen).any()):
+        raise ValueError(f"got other={other}, which is the target; one output tells two classes apart, 1 and 0")
+    return xp.where(chosen, y * 0 + 1, y * 0 - 1)
 
 
 def unit(net, x, index, *, relevance=True, batch_size=None, workers=1):

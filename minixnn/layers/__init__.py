@@ -13,7 +13,7 @@ from minixnn.layers.layer_norm import GroupNorm, LayerNorm, RMSNorm
 from minixnn.layers.local_response_norm import LocalResponseNorm
 from minixnn.layers.norm import BatchNorm2d, ChannelScale
 from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d, SumPool2d
-from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Unflatten
+from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Identity, Unflatten
 from minixnn.layers.smooth import ELU, SELU, Mish, Sigmoid, SiLU, Softplus, Tanh
 from minixnn.layers.softmax import LogSoftmax, Softmax
 from minixnn.layers.upsample import Upsample
@@ -21,7 +21,7 @@ from minixnn.layers.upsample import Upsample
 __all__ = ["AdaptiveAvgPool2d", "Affine", "AvgPool2d", "BatchNorm2d", "Block", "Chain", "ChannelScale",
            "ChannelSelect", "ChannelShuffle", "Clip", "Concat", "Conv1d", "Conv2d", "ConvTranspose2d", "Dense",
            "Dropout", "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool", "GlobalMaxPool",
-           "GroupNorm", "Hardsigmoid", "Hardswish", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm",
-           "LogSoftmax", "MaxPool2d", "Mish", "OneHot", "PReLU", "Prepare", "Product", "RMSNorm", "ReLU", "ReLU6",
-           "Residual", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Sum", "SumPool2d", "Tanh", "Unflatten",
-           "Upsample"]
+           "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "Layer", "LayerNorm", "LeakyReLU",
+           "LocalResponseNorm", "LogSoftmax", "MaxPool2d", "Mish", "OneHot", "PReLU", "Prepare", "Product", "RMSNorm",
+           "ReLU", "ReLU6", "Residual", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Sum", "SumPool2d", "Tanh",
+           "Unflatten", "Upsample"]

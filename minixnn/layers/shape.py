@@ -16,6 +16,13 @@ class Reshaping(Layer):
         return self.gradient(x, y, m)
 
 
+class Identity(Reshaping):
+    """y = x: keeps the place of a layer that has been taken away."""
+
+    def forward(self, x):
+        return x
+
+
 class Flatten(Reshaping):
     """(N, H, W, C) -> (N, H * W * C)"""
 

@@ -43,7 +43,7 @@ def division(R, z, b=None, epsilon=0.0):
     xp, denominator = array_module(z), stabilize(z, epsilon)
     s = R / denominator
     return Withheld(bias=0 if b is None else b * s,
-                    stabilizer=epsilon * xp.where(z < 0, -s, s) if epsilon else 0,
+                    stabilizer=(denominator - z) * s if epsilon else 0,
                     lost=0 if epsilon else xp.where(xp.isinf(denominator), R, R * 0))
 
 

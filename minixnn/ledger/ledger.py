@@ -6,6 +6,7 @@ import numpy as np
 from minixnn import passes
 from minixnn.arrays import to_numpy
 from minixnn.batching import default_batch_size, is_list
+from minixnn.heads import at_logits, head_of, logits
 from minixnn.ledger.table import table
 from minixnn.progress import progress
 from minixnn.rules import lrp
@@ -82,6 +83,7 @@ def ledger(net, x, target=None, rules=lrp.epsilon, start=None, accounts=None, ba
     The numbers are as exact as the network's: net.astype(numpy.float64) and images in float64 bring the residual
     from about 1e-7 of the relevance down to 1e-16.
     """
+    net = at_logits(net, start)
     rules, books = rules_for(net, rules), []
     batch_size = default_batch_size(x, batch_size)
     for n in progress(range(0, max(len(x), 1), batch_size), "ledger", quiet):
@@ -99,6 +101,8 @@ def audit(net, x, R, rules, accounts=None):
     x is what it started from and `rules` what it used. The list may come from `passes.lrp`, from
     `passes.deep_taylor` or from a loop of your own.
     """
+    if head_of(net) is not None and R[-1].shape == R[-2].shape and bool((R[-1] == R[-2]).all()):
+        net = logits(net)                       # the pass started at the logit
     rules, accounts, A = rules_for(net, rules), {**ACCOUNTS, **(accounts or {})}, net.trace(x)
     if [r.shape for r in R] != [a.shape for a in A]:
         raise ValueError(f"got relevances of shapes {[r.shape for r in R]}, expected one array beside each activation, "

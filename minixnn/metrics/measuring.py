@@ -5,6 +5,8 @@ from minixnn import passes
 from minixnn.arrays import to_numpy
 from minixnn.batching import default_batch_size, is_list, on_host, parallel_map
 from minixnn.attribution.gradients import decided
+from minixnn.heads import logits
+from minixnn.layers.smooth import sigmoid
 from minixnn.progress import progress
 from minixnn.train import softmax
 
@@ -40,9 +42,10 @@ def map_images(f, net, images, target, batch_size, workers, what, quiet):
 
 
 def output(net, x, target, probability=False):
-    """The output of each image's target, or its softmax probability: (N,)"""
-    y = net.forward(x)
-    y = softmax(y) if probability else y
+    """The output of each image's target, a logit, or its probability: (N,)"""
+    y = logits(net).forward(x)
+    if probability:                             # of a network with one output that of "yes"
+        y = softmax(y) if y.shape[1] > 1 else sigmoid(y)
     return total(y * passes.one_hot(y, target))
 
 

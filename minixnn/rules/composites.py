@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from minixnn.layers import Affine, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Prepare, Sum
+from minixnn.layers import Affine, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Identity, Prepare, Sum
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.layer_norm import Normalization, scale_held_fixed
 from minixnn.layers.pool import Maximum
@@ -143,6 +143,8 @@ def _complete(layers, rules, place):
 def _rule_of(layer, rule, place):
     """The function for one layer, from its entry in the list."""
     own = getattr(layer, "rule", None)
+    if isinstance(layer, Identity):             # stands for a layer that has been left out; so does the rule for it
+        return own
     if isinstance(layer, Block):
         return _inside(layer, rule, place)
     if rule is None:
@@ -156,8 +158,8 @@ def _rule_of(layer, rule, place):
         raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which takes no other rule than its "
                          f"own, {name_of(own)}; give None in its place")
     if isinstance(layer, Normalization) and getattr(rule, "func", rule) in AFFINE_RULES:
-        raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which is not affine: its scale depends "
-                         "on the input; give scale_held_fixed or identity of minixnn.rules, or None in its place")
+        raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which is not affine, as its scale "
+                         "depends on x; give scale_held_fixed or identity of minixnn.rules, or None in its place")
     return check_arguments(rule)
 
 

@@ -1,0 +1,44 @@
+"""Networks that end in a squashing layer, and why its input is explained: the logit.
+
+A sigmoid or a softmax turns evidence into a probability. Its output is never negative, so relevance started there has
+lost the sign of the evidence; a softmax moves with all other classes; and where it is saturated its derivative is zero.
+Passes therefore start at the logit where the last layer only squashes, and say so. `start=` explains the output itself.
+"""
+import warnings
+
+from minixnn.layers import Dropout, Flatten, Identity, LogSoftmax, Sigmoid, Softmax, Tanh, Unflatten
+from minixnn.network import Network
+
+SQUASHING = (LogSoftmax, Sigmoid, Softmax, Tanh)
+MOVING = (Dropout, Flatten, Identity, Unflatten)        # may stand behind it
+
+
+def head_of(net):
+    """The index of the squashing layer that the network ends in, or None."""
+    l = len(net.layers) - 1
+    while l > 0 and isinstance(net.layers[l], MOVING):
+        l -= 1
+    layer = net.layers[l]
+    if l == 0 or not isinstance(layer, SQUASHING) or getattr(layer, "axis", -1) not in (-1, 1):
+        return None
+    return l
+
+
+def logits(net):
+    """The network with an Identity in place of the squashing layer that it ends in, if it does: its outputs are logits.
+
+    Layers keep their places, so that what is found at layer l here lies at layer l there.
+    """
+    l = head_of(net)
+    return net if l is None else Network([*net.layers[:l], Identity(), *net.layers[l + 1:]])
+
+
+def at_logits(net, start=None, stacklevel=3):
+    """What a pass explains: `net`, or its logits if it ends in a squashing layer and no `start` is given. Says so."""
+    l = head_of(net) if start is None else None
+    if l is None:
+        return net
+    warnings.warn(f"the network ends in {net.layers[l]!r}, which only squashes; the logit that enters it is explained, "
+                  "layer for layer as minixnn.heads.logits(net) has it. Give start= to explain the output itself",
+                  stacklevel=stacklevel)
+    return logits(net)
