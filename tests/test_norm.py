@@ -1,9 +1,14 @@
 """Batch normalisation: does it learn what it should, and can it be folded away without a change?"""
+import warnings
+
 import numpy as np
 import pytest
 
 from minixnn import Network, fold_batch_norm, passes
-from minixnn.layers import BatchNorm2d, Conv2d, Dense, Flatten, MaxPool2d, ReLU
+from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, ChannelSelect, ChannelShuffle, Concat, Conv2d,
+                            ConvTranspose2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, Product, ReLU, Residual,
+                            Sigmoid, SumPool2d, Upsample)
+from minixnn.layers.chains import every_layer
 from minixnn.rules import composites, lrp
 from minixnn.train import SGD, fit
 
@@ -105,10 +110,85 @@ def test_folding_makes_lrp_0_the_same_and_lets_other_rules_see_one_layer():
     assert not np.allclose(*(passes.lrp(each, x, rules=composites.epsilon_alpha2_beta1)[0] for each in (folded, net)))
 
 
-@pytest.mark.parametrize("layers, behind", [
-    ([BatchNorm2d.identity(1)], "behind the input"),
-    ([ReLU(), BatchNorm2d.identity(1)], r"layer 1 is BatchNorm2d.*behind ReLU\(\)"),
-    ([Conv2d(np.ones((1, 1, 1, 1))), ReLU(), BatchNorm2d.identity(1)], "layer 2 is")])
-def test_a_normalisation_that_has_nothing_to_be_folded_into_is_named(layers, behind):
-    with pytest.raises(ValueError, match=f"{behind}.*only into a Conv2d or Dense directly before it"):
-        fold_batch_norm(Network(layers))
+def scale(rng, channels, positive=False):
+    layer = drawn(rng, channels, "float64")
+    layer.gamma = abs(layer.gamma) if positive else layer.gamma
+    return layer
+
+
+def conv(rng, *shape, **settings):
+    return Conv2d(rng.normal(size=shape), rng.normal(size=shape[-1]), **settings)
+
+
+def unshifted(layer):
+    """Without what is added at the end: beta cancels the mean."""
+    layer.beta = layer.mean * layer.W
+    return layer
+
+
+VALID, GROUPS = {"padding": "valid"}, {"padding": "valid", "groups": 2}
+PLACES = {                                      # layers that begin with 4 channels, of which all scales can be merged
+    "behind a convolution": lambda r: [conv(r, 3, 3, 4, 5), scale(r, 5), ReLU()],
+    "behind one with groups": lambda r: [conv(r, 3, 3, 2, 6, groups=2), scale(r, 6), ReLU()],
+    "behind a transposed one": lambda r: [ConvTranspose2d(r.normal(size=(2, 2, 4, 3)), None, 2, groups=2), scale(r, 6)],
+    "behind Dropout and pools": lambda r: [conv(r, 3, 3, 4, 5), Dropout(), AvgPool2d(2, 2, "same"), Upsample(2),
+                                           scale(r, 5)],
+    "behind a maximum": lambda r: [conv(r, 3, 3, 4, 5), MaxPool2d(2, 1), scale(r, 5, positive=True), ReLU()],
+    "behind a shuffle": lambda r: [conv(r, 3, 3, 4, 6), ChannelShuffle(3), scale(r, 6), ReLU()],
+    "behind a sum": lambda r: [Residual([ReLU(), conv(r, 3, 3, 4, 5)], [conv(r, 1, 1, 4, 5)]), scale(r, 5), ReLU()],
+    "behind a concatenation": lambda r: [Concat([[conv(r, 3, 3, 4, 2)], [ReLU(), conv(r, 1, 1, 4, 3)]]), scale(r, 5)],
+    "behind a gate": lambda r: [Product([[conv(r, 1, 1, 4, 4)], [Sigmoid()]]), unshifted(scale(r, 4)), ReLU()],
+    "before a convolution": lambda r: [ReLU(), scale(r, 4), conv(r, 3, 3, 4, 5, **VALID)],
+    "before one with groups": lambda r: [ReLU(), scale(r, 4), conv(r, 3, 3, 2, 6, **GROUPS)],
+    "before a single pixel": lambda r: [ReLU(), scale(r, 4), conv(r, 1, 1, 4, 5, stride=2)],
+    "before padding, unshifted": lambda r: [ReLU(), unshifted(scale(r, 4)), conv(r, 3, 3, 4, 5, padding=1)],
+    "before a transposed one, unshifted": lambda r: [
+        ReLU(), unshifted(scale(r, 4)), ConvTranspose2d(r.normal(size=(2, 2, 4, 3)))],
+    "before pools": lambda r: [ReLU(), scale(r, 4), AvgPool2d(2), Dropout(), ChannelShuffle(2), conv(r, 1, 1, 4, 2)],
+    "before a choice": lambda r: [ReLU(), scale(r, 4), ChannelSelect(1, 3), conv(r, 1, 1, 2, 2)],
+    "before branches": lambda r: [ReLU(), scale(r, 4),
+                                  Concat([[conv(r, 1, 1, 4, 2)], [AvgPool2d(3, 1, "same"), conv(r, 1, 1, 4, 3)]])],
+    "before Flatten": lambda r: [ReLU(), scale(r, 4), Flatten(), Dense(r.normal(size=(120, 3)), r.normal(size=3))],
+    "before a mean and a dense layer": lambda r: [ReLU(), scale(r, 4), GlobalAvgPool(), Dense(r.normal(size=(4, 3)))],
+    "two of them": lambda r: [ReLU(), scale(r, 4), scale(r, 4), conv(r, 2, 2, 4, 5, **VALID), scale(r, 5)],
+    "inside a branch": lambda r: [Residual([conv(r, 3, 3, 4, 4), scale(r, 4), ReLU()]), ReLU()],
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_scale_is_merged_wherever_a_neighbour_can_take_it(place):
+    rng = np.random.default_rng(8)
+    net, x = Network(PLACES[place](rng)), rng.normal(size=(2, 6, 5, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folded = fold_batch_norm(net)
+    assert not any(isinstance(layer, ChannelScale) for layer in every_layer(folded.layers)), folded
+    y = net.forward(x)
+    np.testing.assert_allclose(folded.forward(x), y, rtol=1e-10, atol=1e-10 * abs(y).max())
+
+
+STAYS = {
+    "the input": lambda r: [scale(r, 4)],
+    "between two activations": lambda r: [ReLU(), scale(r, 4), ReLU(), conv(r, 3, 3, 4, 5)],
+    "before a convolution with padding": lambda r: [ReLU(), scale(r, 4), conv(r, 3, 3, 4, 5, padding=1)],
+    "behind a shortcut": lambda r: [Residual([conv(r, 3, 3, 4, 4)]), scale(r, 4), ReLU()],
+    "behind a dense block": lambda r: [Concat([[], [conv(r, 3, 3, 4, 2)]]), scale(r, 6), ReLU(), conv(r, 1, 1, 6, 2)],
+    "behind a maximum that it turns": lambda r: [conv(r, 3, 3, 4, 4), MaxPool2d(2), scale(r, 4), ReLU()],
+    "behind padding that counts": lambda r: [conv(r, 3, 3, 4, 4), AvgPool2d(3, 1, 1, True), scale(r, 4), ReLU()],
+    "behind a sum over windows": lambda r: [conv(r, 3, 3, 4, 4), SumPool2d(2), scale(r, 4), ReLU()],
+    "two of them": lambda r: [ReLU(), scale(r, 4), scale(r, 4), ReLU()],
+}
+
+
+@pytest.mark.parametrize("place", STAYS)
+def test_a_scale_that_no_neighbour_can_take_stays_and_is_named(place):
+    rng = np.random.default_rng(9)
+    net, x = Network(STAYS[place](rng)), rng.normal(size=(2, 6, 5, 4))
+    l = next(l for l, layer in enumerate(net.layers) if isinstance(layer, BatchNorm2d))
+    with pytest.warns(UserWarning, match=f"left a ChannelScale in place of layer {l}, BatchNorm2d.* behind .*No neig"):
+        folded = fold_batch_norm(net)
+    assert [type(layer) for layer in folded.layers if isinstance(layer, ChannelScale)] == [ChannelScale]
+    y = net.forward(x)
+    np.testing.assert_allclose(folded.forward(x), y, rtol=1e-10, atol=1e-10 * abs(y).max())
+    R = passes.lrp(folded, x, start=y)
+    assert np.isfinite(R[0]).all()

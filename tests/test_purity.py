@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 from helpers import deeplift, relevance
+from layer_examples import EXAMPLES
 
 from minixnn import Network, passes
 from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten,
@@ -22,7 +23,7 @@ LAYERS = [
     (AvgPool2d(3, 1, 1, count_padding=True), IMAGE), (GlobalAvgPool(), IMAGE), (AdaptiveAvgPool2d((4, 3)), IMAGE),
     (BatchNorm2d(*RNG.normal(size=(3, 6)), RNG.random(6)), IMAGE), (ChannelScale(RNG.normal(size=6)), IMAGE),
     (ReLU(), IMAGE), (Sigmoid(), IMAGE), (Tanh(), IMAGE), (Softplus(), IMAGE), (Flatten(), IMAGE),
-    (Unflatten((2, 3, 2)), FLAT), (Dropout(0.5), FLAT), (Prepare(RNG.normal(size=6), 0.3), IMAGE),
+    (Unflatten((2, 3, 2)), FLAT), (Dropout(0.5), FLAT), (Prepare(RNG.normal(size=6), 0.3), IMAGE), *EXAMPLES.values(),
 ]
 RULES = {"epsilon": lrp.epsilon, "LRP-0": partial(lrp.epsilon, epsilon=0), "gamma": lrp.gamma,
          "gamma_signed": lrp.gamma_signed, "alpha_beta": lrp.alpha_beta, "flat": lrp.flat, "z_plus": dt.z_plus,

@@ -1,10 +1,11 @@
 """Batch normalisation, and the scaling of channels that it amounts to once training is over."""
+import warnings
+
 import numpy as np
 
 from minixnn.layers.base import Affine, Layer
 from minixnn.layers.chains import Block
-from minixnn.layers.conv import Conv2d
-from minixnn.layers.dense import Dense
+from minixnn.layers.folding import into_before, into_behind
 
 
 class ChannelScale(Affine):
@@ -111,32 +112,38 @@ class _OverBatch(Layer):
 
 
 def fold_batch_norm(net):
-    """An equivalent network without batch normalisation: each one is merged into its neighbour.
+    """An equivalent network in which batch normalisation is merged into its neighbours, before or behind it.
 
     After a Dense or Conv2d layer y = x W + b, the pair (y - mean) s + beta is one layer with weights W s and
     bias (b - mean) s + beta, where s = gamma / sqrt(variance + epsilon). Rules are then not disturbed by a layer
     that only rescales. Guillemot et al. 2020 (arXiv 2002.11018).
 
-    Raises ValueError where a BatchNorm2d has no such layer directly before it, in the network or in its branch of
-    a Residual.
+    Merging also goes through pools and blocks, and into a layer behind: see `folding.py`. Where no neighbour can take
+    it, as between two ReLUs or before a convolution with padding, a ChannelScale stays, and a warning names the place.
     """
-    return type(net)(_folded(net.layers, "layer "))
+    left = []
+    layers = _folded(net.layers, "layer ", left)
+    if left:
+        warnings.warn(f"fold_batch_norm left a ChannelScale in place of {'; '.join(left)}. No neighbour can take it; "
+                      "the function of the network is the same, and rules treat the scale as an affine layer",
+                      stacklevel=2)
+    return type(net)(layers)
 
 
-def _folded(layers, place):
+def _folded(layers, place, left):
     """A list of layers without batch normalisation; `place` says where in the network the list lies."""
+    rest = [layer.rebuilt([_folded(inside, f"{place}{l}.{branch}.", left) for branch, inside in layer.branches.items()])
+            if isinstance(layer, Block) else layer for l, layer in enumerate(layers)]
     result = []
-    for l, layer in enumerate(layers):
-        if isinstance(layer, Block):
-            result.append(layer.rebuilt([_folded(inside, f"{place}{l}.{branch}.")
-                                         for branch, inside in layer.branches.items()]))
-        elif not isinstance(layer, BatchNorm2d):
+    while rest:
+        layer, *rest = rest
+        if not isinstance(layer, BatchNorm2d):
             result.append(layer)
-        elif result and isinstance(result[-1], (Conv2d, Dense)):
-            before = result.pop()
-            bias = layer.b if before.b is None else before.b * layer.W + layer.b
-            result.append(before.with_weights(before.W * layer.W, bias))    # W (..., O) * (O,)
+        elif (merged := into_before(result, layer.W, layer.b)) is not None:
+            result = merged
+        elif (merged := into_behind(rest, layer.W, layer.b)) is not None:
+            rest = merged
         else:
-            raise ValueError(f"{place}{l} is {layer!r} behind {layers[l - 1] if l else 'the input'}; it can be "
-                             "folded only into a Conv2d or Dense directly before it")
+            left.append(f"{place}{layers.index(layer)}, {layer!r} behind {result[-1] if result else 'the input'}")
+            result.append(ChannelScale(layer.W, layer.b))
     return result
