@@ -13,6 +13,7 @@ from minixnn.layers.layer_norm import GroupNorm, LayerNorm, RMSNorm
 from minixnn.layers.local_response_norm import LocalResponseNorm
 from minixnn.layers.norm import BatchNorm2d, ChannelScale
 from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d, SumPool2d
+from minixnn.layers.prepare import Prepare
 from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Identity, Unflatten
 from minixnn.layers.smooth import ELU, SELU, Mish, Sigmoid, SiLU, Softplus, Tanh
 from minixnn.layers.softmax import LogSoftmax, Softmax
