@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from minixnn import Network, attribution, passes
 from minixnn.attribution.gradients import path
 from minixnn.attribution import METHODS
-from minixnn.layers import Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool2d, ReLU, Tanh
+from minixnn.layers import Conv2d, Dense, Embedding, Flatten, GlobalAvgPool, MaxPool2d, ReLU, Tanh
 from minixnn.layers.base import Layer
 from minixnn.rules import composites, lrp
 
@@ -466,3 +466,16 @@ def test_every_method_lives_where_its_images_live(name, xp):
     R = METHODS[name](net.on(xp), xp.asarray(x), np.arange(5) % 3, batch_size=2)
     assert type(R) is type(xp.asarray(x)) and R.dtype == "float32"
     close(R.get() if hasattr(R, "get") else R, METHODS[name](net, x, np.arange(5) % 3), 1e-4)
+
+
+def test_tokens_are_explained_by_the_path_between_their_embeddings():
+    rng = np.random.default_rng(0)
+    net = Network([Embedding(rng.normal(size=(5, 3))), Flatten(), Dense(rng.normal(size=(12, 6))), ReLU(),
+                   Dense(rng.normal(size=(6, 2)))])
+    x, baseline = np.array([[0, 3, 3, 1], [2, 4, 0, 0]]), np.array([[1, 1, 1, 1]])
+    R = attribution.integrated_gradients(net, x, 0, baseline, steps=400)
+    assert R.shape == x.shape and R.dtype == np.float64 and R[0, 3] == 0, "the last token is the baseline's"
+    np.testing.assert_allclose(R.sum(axis=1), (net.forward(x) - net.forward(baseline))[:, 0], atol=2e-2)
+    np.testing.assert_array_equal(attribution.gradient_times_input(net, x, 0), attribution.gradient(net, x, 0))
+    with pytest.raises(ValueError, match="no small noise can be added"):
+        attribution.smoothgrad(net, x)

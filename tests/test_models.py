@@ -37,9 +37,9 @@ def test_every_name_has_weights_and_no_weights_lack_a_name():
     assert set(BARS) <= set(models.names()) and on_disk | {"vgg16_features"} == set(models.names())
 
 
-def test_all_weights_together_are_below_eight_megabytes():
+def test_all_weights_together_are_below_fifteen_megabytes():
     sizes = {path.name: path.stat().st_size for path in models.DATA.glob("*.npz")}
-    assert 1e5 < sum(sizes.values()) < 8e6, sizes
+    assert 1e5 < sum(sizes.values()) < 15e6, sizes
 
 
 @pytest.mark.parametrize("name", BARS)

@@ -10,6 +10,7 @@ from minixnn import passes
 from minixnn.arrays import array_module, like, positive
 from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
 from minixnn.heads import at_logits
+from minixnn.network import Network
 
 
 def gradient(net, x, target=None, *, start=None, batch_size=None, workers=1):
@@ -43,8 +44,11 @@ def saliency(net, x, target=None, *, start=None, batch_size=None, workers=1):
 def gradient_times_input(net, x, target=None, *, start=None, batch_size=None, workers=1):
     """x dy_target / dx. Shrikumar et al. 2016; simple Taylor decomposition in Montavon et al. 2018, section 4.2.
 
-    Sums to the output where the network is homogeneous: ReLU, max pooling and no biases.
+    Sums to the output where the network is homogeneous: ReLU, max pooling and no biases. Of tokens, whole numbers,
+    the gradient by a token's 1 is this product already.
     """
+    if x.dtype.kind != "f":
+        return gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
     return x * gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
 
 
@@ -75,10 +79,16 @@ def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="m
     The integral is a weighted sum over `steps` pieces of the straight path: see `path`. baseline: an array of
     x's shape or of one image's (1, ...), a number, or None for zero. The target is decided once, on x.
 
+    Of tokens (whole numbers, see layers.Embedding) the path runs between their embeddings, from a baseline of tokens
+    or from 0, and R is summed over each position.
+
     In the limit of many steps R sums to y(x) - y(baseline), "completeness". With `return_error` the result is
     (R, error), and error (N,) is by how much the sum misses it.
     """
     net = at_logits(net, start)
+    if x.dtype.kind != "f":                                 # tokens: the path runs between their embeddings
+        return of_embeddings(integrated_gradients, net, x, target, baseline, steps, method, return_error, start=start,
+                             batch_size=batch_size, workers=workers)
     t, weights = path(steps, method)
     outer, inner = share_workers(x, batch_size, workers)
     if getattr(baseline, "ndim", 0) == 0:                   # None, or a number for all pixels
@@ -138,6 +148,9 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
 
     Every image has a stream of random numbers of its own, so that `batch_size` does not change the result.
     """
+    if x.dtype.kind != "f":
+        raise ValueError(f"smoothgrad got whole numbers of type {x.dtype}, to which no small noise can be added; "
+                         "explain the network behind its Embedding: Network(net.layers[1:]), net.layers[0].forward(x)")
     if kind not in ("mean", "squared", "variance"):
         raise ValueError(f'got kind={kind!r}, expected "mean", "squared" or "variance"')
     if not isinstance(samples, (int, np.integer)) or samples < 1:
@@ -173,6 +186,15 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
         return {"mean": mean, "squared": mean_square, "variance": positive(mean_square - mean * mean)}[kind]
 
     return map_batches(of_batch, x, target, start, streams, batch_size=batch_size, workers=outer)
+
+
+def of_embeddings(method, net, x, target, baseline, *options, **named):
+    """A method of floating-point inputs for tokens x (N, T): applied behind the Embedding, summed over channels."""
+    first, rest = net.layers[0], Network(net.layers[1:])
+    if getattr(baseline, "ndim", 0):
+        baseline = first.forward(baseline)
+    R = method(rest, first.forward(x), target, baseline, *options, **named)
+    return (R[0].sum(axis=-1), R[1]) if isinstance(R, tuple) else R.sum(axis=-1)
 
 
 def decided(net, x, target):
