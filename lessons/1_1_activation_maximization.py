@@ -69,9 +69,9 @@ top = synthesis.activation_maximization(two, 0, shape=(2,), penalty=penalty)
 print(f"top at ({x1:.3f}, {x2:.3f}); 1 - p = {1 - p:.3f} and 2 lambda x_1 = {2 * penalty * x1:.3f}")
 axis = np.linspace(-1.8, 1.8, 7)
 where = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-slope = passes.gradient(two, where, start=[1, 0] - train.softmax(where))[0] - 2 * penalty * where
+uphill = passes.gradient(two, where, start=[1, 0] - train.softmax(where))[0] - 2 * penalty * where
 diagrams.plane(lambda x: np.log(train.softmax(x)[:, 0]) - penalty * (x ** 2).sum(axis=1),
-               {"gradient of the objective, at a third of its length": (where, slope / 3)}, (-2.2, 2.2),
+               {"gradient of the objective, at a third of its length": (where, uphill / 3)}, (-2.2, 2.2),
                "A single top: every path leads there", points=[((x1, x2), "top")])
 
 # %%
@@ -97,7 +97,7 @@ plot.images(np.concatenate(list(rows.values())), [f"class {c}" for c in ten], ro
             title="Ten prototypes of a dense network, on one scale: the first and the third row are nearly blank")
 
 # %%
-# The search stops when the network is convinced, and a breath of ink convinces it. What do others see there? We ask a
+# The search stops when the network is convinced, and very little ink convinces it. What do others see there? We ask a
 # second network, a convolutional one that learnt from the same digits, as a *judge*. It has no biases, so it is less
 # sure the fainter an image is: it must judge all images at one contrast. The controls are noise, real digits, real
 # digits as faint as the prototypes, and the mean images, for which nobody searched.

@@ -17,23 +17,23 @@ from minixnn import Dense, Network, datasets, models, passes, plot, synthesis, t
 from minixnn.synthesis import density
 
 # %%
-# Two voices
-# ----------
+# Two models, one sum
+# -------------------
 # The network knows what tells a 3 from an 8, and nothing of what a digit is. So we ask a second model, the *expert*,
-# for the density :math:`p(x)` of the image among all digits of whatever class, and look for
+# for the density :math:`p(x)` of the image among digits of all classes, and look for
 #
 # .. math:: x^* = \arg\max_x \; \log p(c \mid x) + \log p(x) .
 #
 # The sum has a meaning. By Bayes' rule :math:`p(c \mid x) \, p(x) = p(x \mid c) \, p(c)`, and :math:`p(c)` does not
 # depend on :math:`x`: we find the likeliest image *of the class*, the peak of :math:`p(x \mid c)`. The loop is that of
-# lesson 1.1 with the gradient of the expert in place of the penalty; a weight turns down either voice.
+# lesson 1.1 with the gradient of the expert in place of the penalty; a factor before each term sets its strength.
 
 
-def climb(net, expert, x, classes, weight=1.0, voice=1.0, steps=300):
-    """Climb voice log p(c|x) + weight log p(x) from the images x, one class for each."""
+def climb(net, expert, x, classes, weight=1.0, network=1.0, steps=300):
+    """Climb network log p(c|x) + weight log p(x) from the images x, one class for each."""
     x, adam = x.copy(), train.Adam(0.02)
     for step in range(steps):
-        dx = voice * pull(net, x, classes) + weight * expert.gradient(x)
+        dx = network * pull(net, x, classes) + weight * expert.gradient(x)
         adam.learning_rate = 0.02 * train.cosine(step / steps)
         adam.step("x", x, -dx)
     return x
@@ -68,7 +68,7 @@ print(f"the network alone, after 300 steps: x = {climb(line, expert, start, [1],
 axis = np.linspace(-4, 4, 81)[:, None]
 log_p, log_px = np.log(train.softmax(line.forward(axis))[:, 1]), expert.log_density(axis)
 plot.curves(axis[:, 0], {"log p(c|x), network": log_p, "log p(x), expert": log_px, "their sum": log_p + log_px}, "x",
-            "logarithm", "Two voices: the sum peaks where the class does, at 1")
+            "logarithm", "Two models: the sum peaks where the class does, at 1")
 
 # %%
 # Ten prototypes, and who drew them
@@ -85,7 +85,7 @@ expert = density.GaussianMixture.fit(images, rng=np.random.default_rng(0))
 start = synthesis.near_best_centre(net, ten, expert)
 noise = synthesis.activation_maximization(net, ten, shape=(28, 28, 1), penalty=0.1).image
 found = {"no expert (1.1)": noise, "start": start, "with expert": climb(net, expert, start, ten),
-         "expert alone": climb(net, expert, start, ten, voice=0)}
+         "expert alone": climb(net, expert, start, ten, network=0)}
 
 
 def norm(x):
@@ -104,16 +104,16 @@ plot.images(np.concatenate(list(found.values())), [f"class {c}" for c in ten], r
 for name, x in found.items():
     print(f"{name:16} p(class) by another network {judged(x, ten)[0]:.3f} +- {judged(x, ten)[1]:.3f}")
 apart = norm(found["with expert"] - found["expert alone"]) / norm(found["with expert"])
-louder = norm(expert.gradient(start)) / norm(pull(net, start, ten))
+stronger = norm(expert.gradient(start)) / norm(pull(net, start, ten))
 print(f"with expert and expert alone differ by {apart.min():.1%} to {apart.max():.1%}; at the start the expert's "
-      f"gradient is {louder.min():.0f} to {louder.max():.0f} times as long as the network's")
+      f"gradient is {stronger.min():.0f} to {stronger.max():.0f} times as long as the network's")
 
 # %%
 # With the expert a judge recognises all ten (0.999). Without the network it recognises them, too (0.998), and the
-# images differ by 0.2 % to 8.7 %: these prototypes are the expert's, and the network only chose the start. The voices
-# are not equally loud: at the start the expert's gradient is 3 to 50 times as long. So we put a weight before
+# images differ by 0.2 % to 8.7 %: these prototypes are the expert's, and the network only chose the start. The two
+# terms are not equally strong: at the start the expert's gradient is 3 to 50 times as long. So we put a weight before
 # :math:`\log p(x)` and start where no class is favoured, at the mean of all digits, and then at three digits of other
-# classes. Controls: each voice alone, and a network with random weights.
+# classes. Controls: each model alone, and a network with random weights.
 
 rng = np.random.default_rng(1)
 random_net = Network([Dense.random(*layer.W.shape, rng) if hasattr(layer, "W") else layer for layer in net.layers])
@@ -123,17 +123,17 @@ runs = {"network alone": (net, 0, 1)} | {f"weight {w:g}": (net, w, 1) for w in (
     "expert alone": (net, 1, 0), "random network,\nweight 0.01": (random_net, 0.01, 1)}
 shown, say = {}, {}
 print("\np(class) by another network    from the mean of all   from digits of other classes")
-for name, (n, weight, voice) in runs.items():
-    x = climb(n, expert, start, classes, weight, voice, steps=150)
+for name, (n, weight, network) in runs.items():
+    x = climb(n, expert, start, classes, weight, network, steps=150)
     shown[name], say[name], other = x[:10], judged(x[:10], ten), judged(x[10:], classes[10:])
     print(f"{' '.join(name.split()):30} {say[name][0]:12.2f} +- {say[name][1]:.2f} {other[0]:16.2f} +- {other[1]:.2f}")
 plot.images(np.concatenate(list(shown.values())), [f"class {c}" for c in ten], rows=list(shown), limits=(-1, 1),
-            title="From the mean of all digits: a faint expert leaves noise, a loud one forgets the class")
+            title="From the mean of all digits: a small weight leaves noise, a large one forgets the class")
 
 # %%
 # From the mean of all, the network alone gets 0.35 +- 0.13; the expert alone and a random network get 0.10 and 0.12,
-# where chance is 0.10; both voices 0.89 +- 0.09, at the weight 0.01. At the weight 1, that of Bayes' rule, the expert
-# drowns the network: 0.13. From digits of other classes nothing gets beyond 0.14 +- 0.06: the climb is local.
+# where chance is 0.10; both models 0.89 +- 0.09, at the weight 0.01. At the weight 1, that of Bayes' rule, the expert
+# overrules the network: 0.13. From digits of other classes nothing gets beyond 0.14 +- 0.06: the climb is local.
 #
 # One question, measured
 # ----------------------
@@ -159,12 +159,12 @@ print(f"the likeliest of 1,000 unseen digits: {expert.log_density(unseen).max():
 # Try this
 # --------
 # 1. Fit the expert with ``directions=20, clusters=1``: one Gaussian. What do the prototypes look like now?
-# 2. Fit an expert to the images of one class and climb it with ``voice=0``. Is the network still needed?
+# 2. Fit an expert to the images of one class and climb it with ``network=0``. Is the network still needed?
 
-assert abs(top[0, 0] - 1) < 0.01, "the two voices find the peak of the class"
+assert abs(top[0, 0] - 1) < 0.01, "the sum has the peak of the class"
 assert apart.max() < 0.1 and judged(found["expert alone"], ten)[0] > 0.95, "at the weight 1 the expert draws alone"
 both, alone = say["weight 0.01"], max(say["network alone"], say["expert alone"])
-assert both[0] - alone[0] > 2 * (both[1] ** 2 + alone[1] ** 2) ** 0.5, "from the mean of all, both voices are needed"
+assert both[0] - alone[0] > 2 * (both[1] ** 2 + alone[1] ** 2) ** 0.5, "from the mean of all, both models are needed"
 assert level["with expert"] - level["the empty image"] < 10, "likelier than digits are, and so is an empty image"
 assert abs(level["without their rest"] - level["unseen digits"] - 367) < 37, "half a nat for each missing direction"
 plot.show()

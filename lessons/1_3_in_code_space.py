@@ -72,7 +72,7 @@ print("in code space: z =", z[0].round(2), " x =", pen.forward(z)[0].round(2), "
 draw, encode = models.load("generator"), generator.encoder()
 unseen, truth = (array[:1000] for array in datasets.mnist("test"))
 net, judge, ten = models.load("dense"), models.load("cnn"), np.arange(10)
-nowhere = np.zeros((10, 100), dtype=np.float32)                             # the code 0, amid all digits
+nowhere = np.zeros((10, 100), dtype=np.float32)                             # the code 0, the mean of all digits
 z_0 = climb(net, draw, nowhere, ten)
 from_0 = draw.forward(z_0)
 redrawn = draw.forward(encode.forward(unseen))
