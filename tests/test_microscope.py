@@ -37,8 +37,8 @@ def small():
     def normal(*shape):
         return rng.normal(size=shape).astype(np.float32)
     norm = BatchNorm2d(1 + 0.1 * normal(4), normal(4), normal(4), 1 + 0.1 * normal(4) ** 2)
-    return Network([Conv2d(normal(3, 2, 1, 4), normal(4), stride=(2, 1), padding=((1, 0), (0, 2))), norm, ReLU(),
-                    AvgPool2d(3, stride=2, padding="same"), Conv2d(normal(3, 3, 4, 5), padding="same"), ReLU(),
+    return Network([AvgPool2d(1), Conv2d(normal(3, 2, 1, 4), normal(4), stride=(2, 1), padding=((1, 0), (0, 2))), norm,
+                    ReLU(), AvgPool2d(3, stride=2, padding="same"), Conv2d(normal(3, 3, 4, 5), padding="same"), ReLU(),
                     MaxPool2d((2, 3), stride=(1, 2), padding=1), SumPool2d(2), Dropout(0.5),
                     Conv2d(normal(1, 1, 5, 6), normal(6), padding="valid"), ReLU(), GlobalAvgPool(),
                     Dense(normal(6, 7), normal(7)), ReLU(), Flatten(), Dense(normal(7, 3), normal(3))])
@@ -69,6 +69,7 @@ def chromium(page):
     with browser.Chromium() as opened:
         opened.open(page)
         yield opened
+        assert not opened.complaints(), "something went wrong in the page while the tests used it"
 
 
 @pytest.fixture
@@ -275,8 +276,14 @@ def test_the_source_shown_is_the_rule_of_this_engine(fresh):
     assert said.startswith("rules.lrp.gamma: LRP-gamma. Montavon et al. 2019")
 
 
-def test_nothing_complains_and_nothing_asks_the_network(fresh):
-    """Last in this file: no error on the console in all that was done above, and no request but for the file."""
+def test_every_choice_is_painted_without_an_error_or_a_request(fresh):
+    """Every network with every entry of the menu of rules, and the menus of the columns say what was chosen."""
+    for name in NETS:
+        fresh.evaluate(f"nets.value = '{name}'; nets.onchange({{}})")
+        for rules in fresh.evaluate("[...rules.options].map(({ value }) => value).filter(Boolean)"):
+            fresh.evaluate(f"rules.value = {json.dumps(rules)}; rules.onchange({{}}); 0")
+            menus = fresh.evaluate("[...document.querySelectorAll('.column select')].map(menu => menu.selectedIndex)")
+            assert -1 not in menus, f"{name}, {rules}: {menus}"
     assert not fresh.complaints()
 
 

@@ -28,10 +28,8 @@ export const oneHot = (length, k, value = 1) => full(length, 0).fill(value, k, k
 
 // The denominator z + epsilon sgn(z), with sgn(0) = +1. Without a stabiliser a zero becomes infinite, so that
 // R / stabilize(z) is 0 there: that relevance is lost, and the ledger says so.
-export function stabilize(z, epsilon = 0) {
-    if (epsilon === 0) return each(z, v => v === 0 ? Infinity : v);
-    return each(z, v => v < 0 ? v - epsilon : v + epsilon);
-}
+export const stabilize = (z, epsilon = 0) => epsilon
+    ? each(z, v => v < 0 ? v - epsilon : v + epsilon) : each(z, v => v === 0 ? Infinity : v);
 
 // Stop with a sentence that says what came and what was expected.
 export function require(ok, message) { if (!ok) throw new RangeError(message); }

@@ -30,7 +30,8 @@ export function columnsOf(layers) {
         if (!NAMES[layer.kind]) return;
         let at = l + 1;
         while (at < layers.length && ["ReLU", "Dropout"].includes(layers[at].kind)) at++;
-        const [H, W, C] = layer.output, name = NAMES[layer.kind], bounded = columns.length === 1;    // as pixels are
+        const [H, W, C] = layer.output, name = NAMES[layer.kind], weights = ["Conv2d", "Dense"];
+        const bounded = !layers.slice(0, l).some(({ kind }) => weights.includes(kind));              // as pixels are
         const menu = name === "Max pool" ? POOL_MENU : RULE_MENU.filter(({ rule }) => bounded || rule !== "z_box");
         counts[name] = (counts[name] || 0) + 1;
         columns.push({ l, at, shape: layer.output, title: `${name} ${counts[name]}`, menu,

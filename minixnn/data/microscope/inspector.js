@@ -34,7 +34,8 @@ function formulas({ rule, knobs, k, R, x, shares }, j) {
 function table({ order, shares, x, below, R }) {
     const { received, w, parts } = shares, most = Math.abs(received[order[0]]), others = order.slice(SHOWN);
     const bar = v => `<i class="${v < 0 ? "minus" : "plus"}" style="width:${100 * Math.abs(v) / most}%"></i>`;
-    const line = (attributes, ...cells) => `<tr ${attributes}>${cells.map(cell => `<td>${cell}</td>`).join("")}</tr>`;
+    const line = (attributes, name, ...cells) => `<tr ${attributes}><th scope="row">${name}</th>`
+        + `${cells.map(cell => `<td>${cell}</td>`).join("")}</tr>`;
     const numerator = j => parts.length ? number(parts.reduce((sum, { q }) => sum + q(x[j], w[j]), 0)) : "";
     const lines = order.slice(0, SHOWN).map(j =>
         line(`data-j="${j}"`, `<button type="button">${nameOf(below, j)}</button>`, number(x[j]), number(w[j]),

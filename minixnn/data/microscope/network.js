@@ -1,6 +1,6 @@
 // A network is a list of layers; a pass is a loop over it, as in minixnn/passes.py; the ledger says where relevance
 // went, as in minixnn/ledger.
-import { each, float16, oneHot, stabilize, sum } from "./arrays.js";
+import { float16, oneHot, stabilize, sum } from "./arrays.js";
 import { KINDS } from "./layers.js";
 import { DENOMINATORS, RULES } from "./rules.js";
 
@@ -35,7 +35,7 @@ export function lrp(layers, A, start, rules, top = layers.length) {
 
 // What of R_k each output k does not hand on. R_k = (sum_j q_jk + b_k + epsilon sgn z_k) s_k, for each denominator:
 // the first term is handed on, the second goes to the bias, the third to the stabiliser; without s_k all is lost.
-export function withheld(parts, R) {
+function withheld(parts, R) {
     const bias = new Float64Array(R.length), stabilizer = new Float64Array(R.length), lost = new Float64Array(R.length);
     for (const { share, z, b, epsilon = 0 } of parts) {
         const d = stabilize(z, epsilon);
