@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minixnn import attribution, datasets, models
+from minixnn import Dense, Network, attribution, datasets, models
 from minixnn.cli import main
 from minixnn.cli.to_file import explain_to
-from minixnn.cli.images import asked_for, read
+from minixnn.cli.expected import expected
+from minixnn.cli.images import read
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_resume_leaves_out_what_is_done(digit, tmp_path, capsys):
     assert main(call) == 0
     before = (tmp_path / "o" / "seven_relevance.npy").stat().st_mtime_ns
     assert main([*call, "--resume"]) == 0
-    assert "1 pictures have results already" in capsys.readouterr().out
+    assert "1 have results already" in capsys.readouterr().out
     assert (tmp_path / "o" / "seven_relevance.npy").stat().st_mtime_ns == before
 
 
@@ -117,9 +118,12 @@ def test_the_ledger_is_printed(digit, capsys):
     assert "epsilon (epsilon=0.5)" in said and "bias" in said
 
 
-def test_the_size_a_network_asks_for_is_found_from_its_layers():
-    assert asked_for(models.load("dense")) == (28, 28, 1)
-    assert asked_for(models.load("cnn")) == (28, 28, 1)
+def test_the_size_of_pictures_is_read_from_the_card_unless_it_is_given():
+    net = models.load("cnn")
+    assert expected(net) == ((28, 28, 1), None) and expected(net, "30x20") == ((30, 20, 1), None)
+    assert expected(Network(net.layers)) == ((None, None, 1), None), "nobody guesses a size"
+    assert expected(Network(models.load("dense").layers)) == ((None, None, None), None)
+    assert expected(Network([Dense(np.ones((7, 2)))])) == ((None, None, None), 7)
 
 
 def test_an_array_of_images_is_explained_piece_by_piece_and_equals_all_at_once(tmp_path):

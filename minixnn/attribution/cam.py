@@ -82,7 +82,7 @@ def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=No
 
 
 def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=None, workers=1):
-    """Guided backpropagation times Grad-CAM stretched to the image. Selvaraju et al. 2017. -> array like x"""
+    """Guided backpropagation times Grad-CAM stretched to the image. Selvaraju et al. 2017."""
     net = at_logits(net, start)
     where = grad_cam(net, x, target, layer=layer, start=start, batch_size=batch_size, workers=workers)
 

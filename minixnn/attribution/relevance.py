@@ -17,7 +17,7 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=None,
 
 
 def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=None, workers=1):
-    """Deep Taylor decomposition for pixels between `low` and `high`; with both None for any pixels.
+    """Deep Taylor decomposition, for pixels between low and high; with both None for any. Montavon et al. 2017.
 
     See `passes.deep_taylor`. The bounds are numbers, or arrays that broadcast to the images.
     """
@@ -31,7 +31,9 @@ def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=No
 
 
 def deeplift(net, x, target=None, x_ref=None, *, start=None, batch_size=None, workers=1):
-    """DeepLIFT with the rescale rule: see `passes.deeplift`. Sums to y(x) - y(x_ref).
+    """DeepLIFT with the rescale rule. Shrikumar et al. 2017. Sums to y(x) - y(x_ref).
+
+    See `passes.deeplift`.
 
     x_ref: the reference, of x's shape or of one image's (1, ...); None is zero; a list of references, each an
     image or as before, gives the average of the heatmaps. Where pixels have no natural "nothing", several
@@ -41,7 +43,10 @@ def deeplift(net, x, target=None, x_ref=None, *, start=None, batch_size=None, wo
 
 
 def deeplift_reveal_cancel(net, x, target=None, x_ref=None, *, start=None, batch_size=None, workers=1):
-    """DeepLIFT with the RevealCancel rule: see `passes.deeplift_reveal_cancel`. References as for `deeplift`."""
+    """DeepLIFT with the RevealCancel rule. Shrikumar et al. 2017. Sums to y(x) - y(x_ref).
+
+    See `passes.deeplift_reveal_cancel`. References as for `deeplift`.
+    """
     return _over_references(passes.deeplift_reveal_cancel, net, x, target, x_ref, start, batch_size, workers)
 
 

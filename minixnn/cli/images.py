@@ -1,105 +1,191 @@
-"""Pictures from files, in the form a network sees them; heatmaps to files.
+"""Pictures from files, in the form a network takes them: one way for all, whatever kind of file they come in.
 
-Reading PNG and JPEG needs Pillow, which comes with matplotlib; .npy files need neither.
+    decode      a file becomes an array (H, W, C), and notes on what was done
+    scale       its numbers become pixels in [0, 1], or are refused where white is not known
+    fit         channels and size become those that are wanted
+
+What is done to a picture is told in a note. Reading PNG, JPEG and so on, and changing sizes, needs Pillow.
 """
 import pathlib
 
 import numpy as np
 
-from minixnn.layers import AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool2d, SumPool2d
-from minixnn.layers.windows import pixels_to_add
+from minixnn.arrays import to_numpy
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".npy")
+MOST_PIXELS = 4096 * 4096       # of a picture that is explained: its activations would not fit into memory
+MOST_READ = 8192 * 8192         # of a file that is made smaller
+GREY = np.array([0.299, 0.587, 0.114], np.float32)              # ITU-R BT.601, as Pillow has it
 
 
-def find(paths):
+def find(paths, endings=PICTURES):
     """The files among `paths`; a folder stands for the pictures in it, in the order of their names."""
     files = []
     for path in map(pathlib.Path, paths):
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES) if path.is_dir() else [path]
-        files += inside
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.is_dir())
+            if not inside:
+                raise ValueError(f"the folder {path} has no pictures in it ({', '.join(endings)})")
+            files += inside
+        else:
+            files.append(path)
     return files
 
 
-def read(path, shape=None, invert=False):
-    """(picture, note): the file as float32 in [0, 1] of `shape` (height, width, channels), and what was done for it.
+def read(path, shape=(None, None, None), invert=False):
+    """(picture, note): the file as float32 of `shape` (height, width, channels), and what was done for it.
 
-    A size of None keeps the file's own. Transparency is laid on white, colour is turned to grey where one channel
-    is asked for, and the size is changed bilinearly; the note says so. invert: 1 - picture, for dark ink on white
-    paper. ValueError if the file is no picture.
+    A None keeps the file's own. invert: 1 - picture, for dark ink on white paper. ValueError if it is no picture.
     """
-    height, width, channels = shape or (None, None, None)
-    if pathlib.Path(path).suffix.lower() == ".npy":
-        picture = np.load(path, allow_pickle=False)
-        picture = picture[..., None] if picture.ndim == 2 else picture
-        if picture.ndim != 3 or picture.dtype.kind not in "fu":
-            raise ValueError(f"holds an array of shape {picture.shape} and type {picture.dtype}, expected one picture "
-                             "(height, width, channels), in floating point or uint8")
-        if height and picture.shape != (height, width, channels):
-            raise ValueError(f"holds a picture of shape {picture.shape}, the network asks for {shape}; resize it")
-        picture = picture / np.float32(255) if picture.dtype == np.uint8 else picture.astype(np.float32)
-        return 1 - picture if invert else picture, ""
-    from PIL import Image, ImageOps
+    array, notes = decode(path)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3:
+        raise ValueError(f"holds an array of shape {array.shape}, expected one picture (height, width, channels)")
+    picture = finish(array, shape, invert, notes)
+    return picture, ", ".join(notes)
+
+
+def finish(array, shape, invert, notes):
+    """An array (H, W, C) of any numbers as a picture of `shape` in float32; what is done is added to `notes`."""
+    picture = scale(array, notes)
+    if invert:
+        if picture.min() < 0 or picture.max() > 1:
+            raise ValueError(f"holds numbers from {picture.min():.3g} to {picture.max():.3g}, which cannot be "
+                             "inverted; expected 0 (black) to 1 (white)")
+        picture = 1 - picture
+    return fit(picture, shape, notes)
+
+
+def decode(path):
+    """(array, notes): what is in a .npy file as it is; a picture as (H, W) or (H, W, 3), 8 or 16 bits or floats."""
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise FileNotFoundError("there is no such file")
+    if not path.is_file():
+        raise ValueError("is no file that could be read")
+    return (load(path), []) if path.suffix.lower() == ".npy" else decode_picture(path)
+
+
+def load(path):
+    """The array of a .npy file, left on the disk until it is used."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ValueError("is a .npz archive by another name, expected a single array")
+    if array.size == 0:
+        raise ValueError(f"holds an empty array of shape {array.shape}")
+    return array
+
+
+def decode_picture(path):
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ImportError("reading pictures needs Pillow, which is not installed; give .npy files, or install it with: "
+                          "pip install minixnn[pictures]") from error
     with Image.open(path) as file:
-        image, notes = ImageOps.exif_transpose(file), []
-        if image.mode.startswith("I") or image.mode == "F":             # 16 or 32 bits of grey
-            grey = np.asarray(image, np.float32)
-            image = Image.fromarray(np.uint8(255 * grey / max(grey.max(), 1)))
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        notes, frames = [], getattr(file, "n_frames", 1)
+        if file.width * file.height > MOST_READ:
+            raise ValueError(f"has {file.width} x {file.height} pixels, expected at most {MOST_READ}; make it smaller")
+        if frames > 1:
+            notes.append(f"the first of {frames} frames")
+        image = ImageOps.exif_transpose(file)
+        if image.mode == "F" or image.mode.startswith("I"):
+            return grey_numbers(image, file.format, notes), notes
+        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             notes.append("laid on white")
-        if channels == 1 and image.mode not in ("L", "1"):
+            return np.asarray(image.convert("RGB")), notes
+        return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB")), notes
+
+
+def grey_numbers(image, format, notes):
+    """A picture of one channel with more than 8 bits. Pillow opens 16 bits of a PNG as 32 bits, or as 16."""
+    array = np.asarray(image)
+    if image.mode.startswith("I;16") or image.mode == "I" and format == "PNG":
+        return array.astype(np.uint16)
+    if image.mode == "F":
+        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+            raise ValueError(f"holds floating-point numbers from {array.min():.4g} to {array.max():.4g}, expected 0 "
+                             "(black) to 1 (white)")
+        return array
+    raise ValueError("holds signed or 32-bit whole numbers, of which it is not known what is white; save it with 8 or "
+                     "16 bits without a sign, or as a .npy file of numbers from 0 to 1")
+
+
+def scale(array, notes):
+    """Numbers of any type as float32: whole ones by the largest that their type holds, floats as they are."""
+    kind = array.dtype
+    if kind == np.uint8:
+        return array / np.float32(255)
+    if kind == np.uint16:
+        notes.append("16 bits, divided by 65535")
+        return array / np.float32(65535)
+    if kind == bool:
+        notes.append("true is white")
+        return array.astype(np.float32)
+    if kind.kind != "f":
+        raise ValueError(f"holds numbers of type {kind}, of which it is not known what is white; expected uint8, "
+                         "uint16, or floating point from 0 (black) to 1 (white)")
+    picture = to_numpy(array).astype(np.float32)
+    if not np.isfinite(picture).all():
+        raise ValueError("holds NaN or infinite numbers" if not np.isfinite(array).all() else
+                         "holds numbers too large for single precision")
+    if picture.min() < 0 or picture.max() > 1:
+        notes.append(f"numbers from {picture.min():.3g} to {picture.max():.3g} taken as they are")
+    return picture
+
+
+def fit(picture, shape, notes):
+    """A picture (H, W, C) with the channels and of the size that are wanted; None: as it is."""
+    height, width, channels = shape
+    if channels not in (None, picture.shape[2]):
+        if picture.shape[0] == channels and picture.shape[2] not in (1, 3):
+            raise ValueError(f"holds an array of shape {picture.shape}, expected (height, width, {channels}); if "
+                             "channels come first, write array.transpose(1, 2, 0)")
+        if {channels, picture.shape[2]} != {1, 3}:
+            raise ValueError(f"has {picture.shape[2]} channels, the network takes {channels}")
+        if channels == 1:
             notes.append("turned to grey")
-        image = image.convert("L" if channels == 1 else "RGB")
-        if height and image.size != (width, height):
-            notes.append(f"resized from {image.width} x {image.height} to {width} x {height}")
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-    picture = np.asarray(image, np.float32) / np.float32(255)
-    picture = picture[..., None] if picture.ndim == 2 else picture
-    return 1 - picture if invert else picture, ", ".join(notes)
+        picture = (picture @ GREY)[..., None] if channels == 1 else picture.repeat(3, axis=2)
+    size = picture.shape[0] if height is None else height, picture.shape[1] if width is None else width
+    if size[0] * size[1] > MOST_PIXELS:
+        raise ValueError(f"has {size[0]} x {size[1]} pixels, expected at most {MOST_PIXELS}; give a smaller --size")
+    if size != picture.shape[:2]:
+        notes.append(f"resized from {picture.shape[0]} x {picture.shape[1]} to {size[0]} x {size[1]}")
+        picture = resize(picture, size)
+    return np.ascontiguousarray(picture, np.float32)
 
 
-def asked_for(net):
-    """(height, width, channels) of the images `net` takes, found from its layers; None where any size will do.
-
-    Channels are those of the first convolution. A network that flattens its features fixes the size: the one
-    square whose features are as many as the dense layer takes.
-    """
-    first = next((layer for layer in net.layers if isinstance(layer, (Conv2d, Dense))), None)
-    if isinstance(first, Dense):
-        inputs = first.W.shape[0]
-        for channels in (1, 3):
-            side = round((inputs / channels) ** 0.5)
-            if side * side * channels == inputs:
-                return side, side, channels
-        raise ValueError(f"{first!r} takes {inputs} inputs, which are no square picture; give --size")
-    if first is None:
-        raise ValueError(f"{net!r} has no Conv2d or Dense layer to tell what pictures it takes; give --size")
-    channels = first.W.shape[2]
-    if not any(isinstance(layer, Flatten) for layer in net.layers):
-        return None, None, channels
-    fitting = [side for side in range(1, 513) if _fits(net, side)]
-    if not fitting:
-        raise ValueError("no square picture of up to 512 pixels fits the network; give --size")
-    usual = [side for side in (224, 227, 256, 28, 32, 40, 64, 128) if side in fitting]
-    side = (usual or fitting)[0]
-    return side, side, channels
+def resize(picture, size):
+    """Bilinearly, and smoothed where it becomes smaller, channel by channel. size: (height, width)"""
+    from PIL import Image
+    channels = [np.asarray(Image.fromarray(np.ascontiguousarray(channel)).resize(size[::-1], Image.Resampling.BILINEAR))
+                for channel in picture.transpose(2, 0, 1)]
+    return np.stack(channels, axis=-1)
 
 
-def _fits(net, side):
-    """Whether a picture of side x side pixels has as many features as the first dense layer takes."""
-    size, channels = (side, side), None
-    for layer in net.layers:
-        if isinstance(layer, (Conv2d, MaxPool2d, AvgPool2d, SumPool2d)):
-            kernel = layer.W.shape[:2] if isinstance(layer, Conv2d) else layer.size
-            channels = layer.W.shape[3] if isinstance(layer, Conv2d) else channels
-            pads = pixels_to_add(layer.padding, size, kernel, layer.stride)
-            size = tuple((n + sum(p) - k) // s + 1 for n, p, k, s in zip(size, pads, kernel, layer.stride))
-            if min(size) < 1:
-                return False
-        elif isinstance(layer, GlobalAvgPool):
-            size = (1, 1)
-        elif isinstance(layer, Dense):
-            return size[0] * size[1] * channels == layer.W.shape[0]
-    return True
+class Batch:
+    """The images of a 4-D .npy file, prepared when they are asked for: `len`, `shape` and slices, as of an array."""
+
+    def __init__(self, array, shape, invert):
+        self.array, self.wanted, self.invert, self.notes = array, shape, invert, []
+        self.shape = (len(array), *finish(array[0], shape, invert, self.notes).shape)
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, part):
+        first, stop, step = part.indices(len(self))
+        pictures = []
+        for n in range(first, stop, step):
+            try:
+                pictures.append(finish(self.array[n], self.wanted, self.invert, []))
+            except ValueError as error:
+                raise ValueError(f"image {n} {error}") from error
+        return np.stack(pictures)
+
+    @property
+    def note(self):
+        return ", ".join(self.notes)

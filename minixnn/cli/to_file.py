@@ -7,6 +7,7 @@ call again goes on from there. When all is done the part takes its final name.
 """
 import hashlib
 import json
+import math
 import os
 import pathlib
 
@@ -34,13 +35,16 @@ def explain_to(path, net, images, method, target=None, batch_size=None, quiet=Fa
            "network": fingerprint(net), "images": digest(sample)}
     done = 0
     if part.exists() and notes.exists():
-        before = json.loads(notes.read_text())
-        done = before.pop("done")
+        before, done = progress_of(notes)
         if before != run:
             other = ", ".join(name for name in run if before.get(name) != run[name])
             raise ValueError(f"{part} belongs to another run, which differs in: {other}; finish that one, or delete "
                              f"{part} and {notes}")
-    heatmaps = np.lib.format.open_memmap(part, "r+" if done else "w+", dtype=np.float32, shape=tuple(images.shape))
+    if not done:
+        reserve(part, tuple(images.shape))
+    heatmaps = np.lib.format.open_memmap(part, "r+")
+    if heatmaps.shape != tuple(images.shape) or heatmaps.dtype != np.float32:
+        raise ValueError(f"{part} holds another array than was begun there; delete it and {notes}")
     first = on.asarray(images[:1])
     size = default_batch_size(first, batch_size)
 
@@ -58,6 +62,35 @@ def explain_to(path, net, images, method, target=None, batch_size=None, quiet=Fa
     os.replace(part, path)
     notes.unlink(missing_ok=True)
     return np.load(path, mmap_mode="r")
+
+
+def progress_of(notes):
+    """(what was run, how many images are done) as the file `notes` says."""
+    try:
+        before = json.loads(notes.read_text())
+        return before, int(before.pop("done"))
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{notes} is damaged; delete it to begin anew") from error
+
+
+def reserve(path, shape):
+    """A .npy file for float32 numbers of `shape`, with all of its room on the disk taken at once.
+
+    Written to later through a memory map, a file that finds no room would end the process without a word.
+    """
+    try:
+        with open(path, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            size = 4 * math.prod(shape)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, file.tell() + size)
+            else:
+                for n in range(0, size, 2 ** 20):
+                    file.write(bytes(min(2 ** 20, size - n)))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise OSError(error.errno, f"{os.strerror(error.errno)}, {4 * math.prod(shape) / 2 ** 20:,.1f} MiB are needed",
+                      str(path)) from error
 
 
 def called(value):

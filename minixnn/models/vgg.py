@@ -39,6 +39,13 @@ def features():
     return Network(layers, Card((None, None, 3)))
 
 
+def for_pixels():
+    """`features` for photographs in [0, 1], red first: with a first layer that prepares them, and no `vgg_input`."""
+    first, *others = features().layers
+    first = first.with_weights(np.ascontiguousarray(first.W[:, :, ::-1]), first.b)
+    return Network([first, *others], Card((None, None, 3))).with_card(MEANS[::-1] / 255, 1 / 255)
+
+
 def layer_index(name):
     """The index l in `features` of a layer by its name in the literature: "conv5_3", "relu5_3" or "pool5".
 

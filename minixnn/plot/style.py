@@ -10,6 +10,8 @@ STYLE = {"font.size": 13, "axes.titlesize": 13, "figure.titlesize": 16, "axes.sp
 # Colours of Okabe and Ito, which the colour-blind can tell apart; with dashes and markers a grey copy can too.
 LINES = [("#000000", "-", "o"), ("#d55e00", "--", "s"), ("#0072b2", "-.", "^"), ("#009e73", ":", "D"),
          ("#cc79a7", "-", "v"), ("#e69f00", "--", "P"), ("#56b4e9", "-.", "X"), ("#7f7f7f", ":", "*")]
+SIGNED_STOPS = [(0, "#2f7fbc"), (.15, "#6aaed6"), (.3, "#b5d4e9"), (.43, "#e3eef7"), (.5, "#ffffff"),
+                (.57, "#fbe3d4"), (.68, "#f4a582"), (.8, "#d6503e"), (.91, "#a50f20"), (1, "#5c0013")]
 
 
 def show():
@@ -59,9 +61,7 @@ def wrapped(title, width, size=STYLE["figure.titlesize"]):
 def signed_colours():
     """The colour map of every heatmap: blue below zero, white at zero, red above. NaN is grey."""
     from matplotlib.colors import LinearSegmentedColormap
-    stops = [(0, "#2f7fbc"), (.15, "#6aaed6"), (.3, "#b5d4e9"), (.43, "#e3eef7"), (.5, "#ffffff"),
-             (.57, "#fbe3d4"), (.68, "#f4a582"), (.8, "#d6503e"), (.91, "#a50f20"), (1, "#5c0013")]
-    return LinearSegmentedColormap.from_list("minixnn_signed", stops, N=513).with_extremes(bad="0.6")
+    return LinearSegmentedColormap.from_list("minixnn_signed", SIGNED_STOPS, N=513).with_extremes(bad="0.6")
 
 
 @functools.cache

@@ -52,7 +52,7 @@ def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None, signed=None
         elif isinstance(layer, Maximum):
             rules.append(max_pool)
         else:
-            rules.append(in_place_of(lrp.epsilon, layer, epsilon))
+            rules.append(in_place_of(dense if is_epsilon(dense) else lrp.epsilon, layer, epsilon))
         if isinstance(layer, (Block, Dense, *CONVOLUTIONS)):
             first = None
         nonnegative = gives_nonnegative(layer, nonnegative)
@@ -66,33 +66,33 @@ def in_place_of(rule, layer, epsilon=1e-6):
     return partial(scale_held_fixed, epsilon=epsilon) if isinstance(layer, Normalization) else None
 
 
-def epsilon_plus(net):
+def epsilon_plus(net, epsilon=1e-6):
     """alpha1-beta0 ("z+" with bias absorbed) for convolutions, epsilon for dense layers."""
-    return by_kind(net, conv=alpha1_beta0)
+    return by_kind(net, alpha1_beta0, stabilized(epsilon))
 
 
-def epsilon_plus_flat(net):
+def epsilon_plus_flat(net, epsilon=1e-6):
     """As `epsilon_plus`, with the flat rule for the first layer."""
-    return by_kind(net, conv=alpha1_beta0, first=lrp.flat)
+    return by_kind(net, alpha1_beta0, stabilized(epsilon), first=lrp.flat)
 
 
-def epsilon_alpha2_beta1(net):
+def epsilon_alpha2_beta1(net, epsilon=1e-6):
     """alpha2-beta1 for convolutions, epsilon for dense layers."""
-    return by_kind(net, conv=alpha2_beta1)
+    return by_kind(net, alpha2_beta1, stabilized(epsilon))
 
 
-def epsilon_alpha2_beta1_flat(net):
+def epsilon_alpha2_beta1_flat(net, epsilon=1e-6):
     """As `epsilon_alpha2_beta1`, with the flat rule for the first layer."""
-    return by_kind(net, conv=alpha2_beta1, first=lrp.flat)
+    return by_kind(net, alpha2_beta1, stabilized(epsilon), first=lrp.flat)
 
 
-def epsilon_gamma_box(net, low=0.0, high=1.0, gamma=0.25):
+def epsilon_gamma_box(net, low=0.0, high=1.0, gamma=0.25, epsilon=1e-6):
     """z^B for the first layer with pixels in [low, high], gamma for convolutions, epsilon for dense layers.
 
     Where the inputs of a convolution may be negative, gamma_signed takes the place of gamma.
     """
     low, high = prepared_bounds(net, low, high)
-    return by_kind(net, conv=partial(lrp.gamma, gamma=gamma), first=partial(dt.z_box, low=low, high=high),
+    return by_kind(net, partial(lrp.gamma, gamma=gamma), stabilized(epsilon), partial(dt.z_box, low=low, high=high),
                    signed=partial(lrp.gamma_signed, gamma=gamma))
 
 
@@ -190,9 +190,19 @@ def block_rule(block, rules, epsilon=1e-6):
     return partial(block.rule, rules=rules, **({"epsilon": epsilon} if isinstance(block, Sum) else {}))
 
 
+def stabilized(epsilon):
+    """lrp.epsilon with this stabiliser; itself for the usual one."""
+    return lrp.epsilon if epsilon == 1e-6 else partial(lrp.epsilon, epsilon=epsilon)
+
+
+def is_epsilon(rule):
+    """Whether `rule` is lrp.epsilon, with or without a knob."""
+    return getattr(rule, "func", rule) is lrp.epsilon
+
+
 def epsilon_of(rule, default=1e-6):
     """The stabiliser of `rule` if it is lrp.epsilon with or without a knob; else the usual one."""
-    return rule.keywords.get("epsilon", default) if isinstance(rule, partial) and rule.func is lrp.epsilon else default
+    return rule.keywords.get("epsilon", default) if isinstance(rule, partial) and is_epsilon(rule) else default
 
 
 def is_composite(rules):

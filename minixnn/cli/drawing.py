@@ -1,0 +1,104 @@
+"""PNG files of one heatmap, alone and over its picture, drawn by Pillow: a hundredth of a second each.
+
+Colours are those of `plot.heatmaps`. Beside the map stands what a colour means in numbers, above it what was explained.
+"""
+import numpy as np
+
+from minixnn.plot.style import SIGNED_STOPS
+
+SIDE, MARGIN, BAR = 448, 12, 16                     # pixels: the longer side of a map, at least; around it; of the bar
+QUANTILE = 0.995
+PAPER, TEXT, LINE = (255, 255, 255), (40, 40, 40), (115, 115, 115)
+
+
+def colours(R, limit):
+    """R (H, W) in the colours of heatmaps, which end at +-limit: (H, W, 3) in [0, 1]."""
+    places = [place for place, _ in SIGNED_STOPS]
+    stops = np.array([[int(code[n:n + 2], 16) / 255 for n in (1, 3, 5)] for _, code in SIGNED_STOPS])
+    where = (R / limit + 1) / 2
+    return np.stack([np.interp(where, places, stops[:, part]) for part in range(3)], axis=-1)
+
+
+def heatmap(R, title, caption):
+    """A heatmap R (H, W, C) as a picture of Pillow."""
+    R, limit = flat(R)
+    return framed(enlarged(colours(R, limit)), R, limit, title, caption)
+
+
+def overlay(picture, R, title, caption):
+    """The heatmap over a pale grey copy of a photograph, or over the outline of the ink."""
+    R, limit = flat(R)
+    heat = colours(R, limit)
+    if picture.shape[-1] == 3:
+        pale = 0.6 + 0.4 * picture.clip(0, 1).mean(axis=-1, keepdims=True)
+        strength = 0.85 * (np.abs(R[..., None]) / limit).clip(0, 1) ** 0.5          # the root, or faint relevance is lost
+        return framed(enlarged(heat * strength + pale * (1 - strength)), R, limit, title, caption)
+    panel = enlarged(heat)
+    times = panel.shape[0] // len(R)
+    ink = (picture[..., 0] > (picture.min() + picture.max()) / 2).repeat(times, 0).repeat(times, 1) if times else None
+    if ink is not None:
+        edge = np.zeros(ink.shape, bool)
+        edge[1:] |= ink[1:] != ink[:-1]
+        edge[:, 1:] |= ink[:, 1:] != ink[:, :-1]
+        panel[edge] = np.array(LINE, np.uint8)
+    return framed(panel, R, limit, title, caption)
+
+
+def flat(R):
+    """(R summed over its channels, the number at which colours end: see `ends_at`; 1 for a map of zeros)."""
+    R = np.asarray(R, np.float64).sum(axis=-1)
+    sizes = np.abs(R)
+    return R, float(np.quantile(sizes, QUANTILE if large(R) else 1)) or float(sizes.max()) or 1.0
+
+
+def large(R):
+    return max(R.shape[:2]) > 80
+
+
+def ends_at(R):
+    """At which number the colours of a map end, in words. One bright pixel must not bleach all of a photograph."""
+    return f"the {100 * QUANTILE:g} % quantile of all |R|" if large(R) else "the largest |R|"
+
+
+def enlarged(panel):
+    """Numbers in [0, 1] (H, W, 3) as bytes, each pixel so many times that the longer side fills `SIDE`; or smaller."""
+    from PIL import Image
+    panel, longest = np.uint8(255 * panel.clip(0, 1) + 0.5), max(panel.shape[:2])
+    if longest > 3 * SIDE:
+        share = 3 * SIDE / longest
+        size = max(1, round(panel.shape[1] * share)), max(1, round(panel.shape[0] * share))
+        return np.array(Image.fromarray(panel).resize(size, Image.Resampling.BOX))
+    times = max(1, SIDE // longest)
+    return panel.repeat(times, 0).repeat(times, 1)
+
+
+def framed(panel, R, limit, title, caption):
+    """The panel with a frame, its colour bar and two lines of text."""
+    from PIL import Image, ImageDraw
+    font = fonts()
+    height, width = panel.shape[:2]
+    signed = bool(R.min() < 0)
+    ends = [(limit, 0.0), (0.0, 0.5 if signed else 1.0)] + [(-limit, 1.0)] * signed
+    labels = [f"{value:.3g}" for value, _ in ends]
+    beside = BAR + 10 + max(int(font.getlength(label)) for label in labels)
+    across = max(MARGIN + width + MARGIN + beside, max(int(font.getlength(line)) for line in (title, caption))
+                 + MARGIN) + MARGIN
+    top = 2 * MARGIN + 14
+    image = Image.new("RGB", (across, top + height + 2 * MARGIN + 14), PAPER)
+    image.paste(Image.fromarray(panel), (MARGIN, top))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((MARGIN - 1, top - 1, MARGIN + width, top + height), outline=(204, 204, 204))
+    left, tall = MARGIN + width + MARGIN, max(height, 60)
+    ramp = np.linspace(limit, -limit if signed else 0, tall)[:, None].repeat(BAR, 1)
+    image.paste(Image.fromarray(np.uint8(255 * colours(ramp, limit) + 0.5)), (left, top))
+    for label, (_, place) in zip(labels, ends):
+        draw.text((left + BAR + 6, top + place * (tall - 1)), label, TEXT, font,
+                  anchor={0.0: "lt", 0.5: "lm", 1.0: "ls"}[place])
+    draw.text((MARGIN, MARGIN), title, TEXT, font, anchor="lt")
+    draw.text((MARGIN, top + height + MARGIN), caption, TEXT, font, anchor="lt")
+    return image
+
+
+def fonts():
+    from PIL import ImageFont
+    return ImageFont.load_default(14)

@@ -1,0 +1,220 @@
+"""`minixnn explain`: heatmaps of pictures, arrays of images, and tables. One bad file ends nothing."""
+import sys
+
+import numpy as np
+
+from minixnn.card import squash
+from minixnn.cli import results, tables
+from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, sentence
+from minixnn.cli.expected import hint, open_model
+from minixnn.cli.methods import METHODS, chosen, explanation, outputs, rules_of, scores
+from minixnn.cli.reading import Picture, Reader, Rows
+from minixnn.cli.to_file import explain_to, fingerprint
+from minixnn.ledger import ledger
+from minixnn.progress import progress
+
+FIGURES = ("heatmap.png", "overlay.png")
+
+
+def explain(asked):
+    """Explain everything that was asked for; returns the exit status."""
+    method = chosen(METHODS, asked.method, "method", asked.options)
+    run = Run(asked, open_model(asked.model, asked.mean, asked.std, asked.labels), method)
+    files = run.find()
+    same = sorted({str(path) for path in files if [p.stem for p in files].count(path.stem) > 1})
+    if same:
+        raise ValueError("results are called after the pictures, and these would overwrite each other: "
+                         f"{', '.join(same)}; explain them into different folders")
+    results.prepare_folder(asked.out)
+    if asked.resume:
+        left = results.not_done(files, asked.out, run.made_by, run.figures)
+        if len(left) < len(files):
+            print(f"{len(files) - len(left)} have results already")
+        files = left
+    try:
+        for group in run.groups(progress(files, "explaining")):
+            run.explain(group)
+    except (CannotGoOn, KeyboardInterrupt, BrokenPipeError) as error:
+        if run.done or isinstance(error, KeyboardInterrupt):
+            error.state = f"{run.done} of {len(files)} are done, in {asked.out}; the same call with --resume goes on"
+        raise
+    return run.status
+
+
+class Run(Reader):
+    """All that one call explains."""
+
+    def __init__(self, asked, net, method):
+        super().__init__(asked, net)
+        self.method, self.explanation = method, None
+        self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
+                        "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
+                        "size": asked.size or "as the network asks", "invert": asked.invert}
+        self.figures = FIGURES if asked.figures and can_draw() else ()
+
+    def explain(self, group):
+        """Pictures of one size together; a table or an array of images comes alone."""
+        if isinstance(group[0], Picture):
+            for shape in sorted({picture.x.shape for picture in group}):
+                self.pictures([picture for picture in group if picture.x.shape == shape])
+        else:
+            (self.rows if isinstance(group[0], Rows) else self.array)(group[0])
+
+    def outputs(self, net, x):
+        """The outputs of x; the first ones show what the target can be."""
+        y = outputs(net.predict(x, self.asked.batch_size, self.asked.workers))
+        if self.explanation is None:
+            self.explanation = explanation(self.asked, self.method, net.card, y)
+        return y
+
+    def refuse(self, path, net, shape, error):
+        """Name the input that failed; or end the run, if the method fails on any input of that shape."""
+        more, grey = "", np.full((1, *shape), 0.5, np.float32)
+        if not isinstance(error, MemoryError):
+            try:
+                y = outputs(net.forward(grey))
+            except OF_ONE_PICTURE:
+                more = hint(self.net, self.asked.size)
+            else:
+                if self.fails(net, grey, y):
+                    raise CannotGoOn(f"{self.asked.method} cannot explain this network: {sentence(error)}") from error
+        self.left_out(path, ValueError(sentence(error) + more))
+
+    def fails(self, net, x, y):
+        try:
+            self.explanation(net, x, y)
+        except MemoryError:
+            return False
+        except OF_ONE_PICTURE:
+            return True
+        return False
+
+    def pictures(self, pictures):
+        """Explain pictures of one size; if they fail together, each alone."""
+        net, x = self.of_pictures, np.stack([picture.x for picture in pictures])
+        try:
+            y = self.outputs(net, x)
+            R = self.explanation(net, x, y)
+            withheld = self.withheld(net, x, y)
+        except OF_ONE_PICTURE as error:
+            if len(pictures) == 1:
+                self.refuse(pictures[0].path, net, x.shape[1:], error)
+            else:
+                for picture in pictures:
+                    self.pictures([picture])
+            return
+        for n, picture in enumerate(pictures):
+            said = self.found(y, n)
+            if self.figures:
+                draw(self, picture, R[n], said)
+            self.save(picture.path, R[n], said)
+            print(f"{picture.path}: {said['saw']}, {said['explained']}, relevance sums to {float(R[n].sum()):.3f}"
+                  + withheld(n) + (f" ({picture.note})" if picture.note else ""), flush=True)
+
+    def rows(self, rows):
+        """Explain a table, row by row in one array."""
+        try:
+            y = self.outputs(self.net, rows.x)
+            R = self.explanation(self.net, rows.x, y)
+        except OF_ONE_PICTURE as error:
+            self.refuse(rows.path, self.net, rows.x.shape[1:], error)
+            return
+        if tables.is_table(rows.path):
+            results.save_table(results.result(self.asked.out, rows.path, "relevance.csv"), R, rows.names)
+        self.save(rows.path, R, {"rows": len(R)})
+        for n in range(min(len(R), LINES)):
+            said = self.found(y, n)
+            print(f"{rows.path}, row {n}: {said['saw']}, {said['explained']}, relevance sums to "
+                  f"{float(R[n].sum()):.3f}, most of it: {tables.strongest(R[n], rows.names)}")
+        print(f"{len(R)} rows explained: {results.result(self.asked.out, rows.path, 'relevance.npy')}", flush=True)
+
+    def array(self, item):
+        """Explain the images of one .npy file, piece by piece into another."""
+        path, net, asked = results.result(self.asked.out, item.path, "relevance.npy"), self.of_pictures, self.asked
+        try:
+            self.outputs(net, item.batch[:1])
+            with results.cannot_write(path):
+                explain_to(path, net, item.batch, self.explanation.of_batch, None, asked.batch_size,
+                           workers=asked.workers)
+        except OF_ONE_PICTURE as error:
+            self.refuse(item.path, net, item.batch.shape[1:], error)
+            return
+        self.record(item.path, {"images": len(item.batch)})
+        print(f"{len(item.batch)} images explained: {path}" + (f" ({item.batch.note})" if item.batch.note else ""),
+              flush=True)
+
+    def found(self, y, n):
+        """What the network saw in input n, and what is explained, in words and numbers."""
+        card, score, asked = self.net.card, scores(y)[n], self.explanation
+        k, target = int(score.argmax()), int(asked.targets(y)[n])
+        told = f"largest output {k} ({float(score[k]):.3f})"
+        name = card.label(int(not asked.opposite) if asked.binary else target)
+        if card.labels:
+            told = probable(card, score)
+        against = f" rather than {card.label(asked.versus)}" if asked.versus is not None else ""
+        return {"saw": told, "explained": f"explained {name}{against} ({float(score[target]):.3f})",
+                "what": name + against, "largest output": k, "output": float(score[k]), "target": target}
+
+    def withheld(self, net, x, y):
+        """A function: the words on what biases and stabilisers keep of picture n, for methods that have a ledger."""
+        rules = rules_of(self.method)
+        if rules is None or y.ndim != 2:
+            return nothing
+        start = None if self.explanation.plain else self.explanation.start(y)
+        book = ledger(net, x, self.explanation.targets(y), rules, start, quiet=True)
+
+        def words(n):
+            total = book.image(n).total
+            return (f"; withheld by biases {float(total.absorbed_by_bias):.3f}, by the stabiliser "
+                    f"{float(total.absorbed_by_stabilizer):.3f}, lost {float(total.created_or_lost):.3f}")
+        return words
+
+    def save(self, path, R, said):
+        results.save(results.result(self.asked.out, path, "relevance.npy"), R)
+        self.record(path, said)
+
+    def record(self, path, said):
+        results.save_record(results.result(self.asked.out, path, "relevance.json"),
+                            {"made_by": self.made_by, "input": results.digest_of_file(path), "found": said})
+        self.done += 1
+
+
+LINES = 20                      # rows of a table that are told one by one
+
+
+def nothing(n):
+    return ""
+
+
+def probable(card, score):
+    """The labels that the network finds most probable, in per cent; or the largest output's, where it has no head."""
+    if card.head not in ("Softmax", "LogSoftmax", "Sigmoid"):
+        k = int(score.argmax())
+        return f"{card.label(k)} (output {k}: {float(score[k]):.3f})"
+    p = squash(card.head, score[None])[0]
+    if len(p) == 1:
+        p = np.array([1 - p[0], p[0]])
+    order = [int(k) for k in np.argsort(-p)[:3]]
+    return ", ".join(f"{card.label(k)} {p[k]:.1%}" for k in order if k == order[0] or p[k] >= 0.01)
+
+
+def can_draw():
+    """Whether Pillow is there; says how to get it, once, if not."""
+    try:
+        import PIL  # noqa: F401
+    except ImportError:
+        print("minixnn: the numbers are written, but no pictures: drawing needs Pillow, which is not installed; "
+              "install it with: pip install minixnn[pictures]", file=sys.stderr)
+        return False
+    return True
+
+
+def draw(run, picture, R, said):
+    """PNG files of the heatmap alone and of the heatmap over the picture."""
+    from minixnn.cli import drawing
+    title = f"{run.asked.method}: {said['what'] if run.net.card.labels else 'output ' + said['what']}"
+    words = ("red speaks for it", "blue against it") if run.explanation.relevance else ("red is above 0", "blue below")
+    caption = ", ".join(words if R.min() < 0 else words[:1]) + f"; colours end at {drawing.ends_at(R)}"
+    for name, image in zip(FIGURES, (drawing.heatmap(R, title, caption),
+                                     drawing.overlay(picture.x, R, title, caption))):
+        results.save_image(results.result(run.asked.out, picture.path, name), image)

@@ -1,0 +1,32 @@
+"""`minixnn ledger`: where the relevance of all pictures together goes."""
+from functools import partial
+
+import numpy as np
+
+from minixnn import attribution
+from minixnn.cli.errors import CannotGoOn
+from minixnn.cli.expected import open_model
+from minixnn.cli.methods import RULES, chosen, explanation, outputs
+from minixnn.cli.reading import Array, Reader, Rows
+from minixnn.ledger import ledger
+
+
+def show_ledger(asked):
+    """Print the table; returns the exit status."""
+    rules = chosen(RULES, asked.rule, "rule", asked.options)
+    reader = Reader(asked, open_model(asked.model, asked.mean, asked.std, asked.labels))
+    items = [reader.read(path) for path in reader.find()]
+    x = [item.batch[:] if isinstance(item, Array) else item.x if isinstance(item, Rows) else item.x[None]
+         for item in items if item is not None]
+    if len({inputs.shape[1:] for inputs in x}) != 1:
+        raise CannotGoOn("the pictures are of several sizes; give --size, or one at a time" if x else
+                         "none of the files could be read")
+    x = np.concatenate(x)
+    net = reader.net if any(isinstance(item, Rows) for item in items) else reader.of_pictures
+    asked.method, asked.workers = asked.rule, -1
+    method = partial(attribution.lrp, rules=rules)
+    y = outputs(net.predict(x, asked.batch_size, asked.workers))
+    found = explanation(asked, method, net.card, y)
+    start = None if found.plain else found.start(y)
+    print(ledger(net, x, found.targets(y), rules, start, batch_size=asked.batch_size))
+    return reader.status

@@ -1,0 +1,194 @@
+"""Methods and rules by name, with their options set: what --method, --rule, --set, --target and --versus mean."""
+import inspect
+from functools import partial
+
+import numpy as np
+
+from minixnn import attribution
+from minixnn.cli.errors import CannotGoOn
+from minixnn.rules import composites, deep_taylor, lrp
+
+METHODS = attribution.METHODS
+RULES = {name: getattr(module, name) for module, names in (
+    (lrp, ("epsilon", "gamma", "gamma_signed", "alpha_beta", "flat")), (deep_taylor, ("z_plus", "w_square", "z_box")),
+    (composites, ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
+                  "epsilon_gamma_box", "deep_taylor"))) for name in names}
+
+
+def real(text):
+    value = float(text)
+    if not np.isfinite(value):
+        raise ValueError
+    return value
+
+
+def real_or_none(text):
+    return None if text.lower() == "none" else real(text)
+
+
+def truth(text):
+    return {"true": True, "false": False}[text.lower()]
+
+
+# What may be set, and how its text is read. All else that a method takes has an option of its own, or is an array.
+OPTIONS = {"steps": int, "samples": int, "size": int, "stride": int, "layer": int, "noise": real, "value": real,
+           "low": real_or_none, "high": real_or_none, "epsilon": real, "gamma": real, "alpha": real, "beta": real,
+           "kind": str, "method": str, "rectify": truth}
+READ_AS = {int: "a whole number", real: "a number", real_or_none: "a number or none", str: "a word",
+           truth: "true or false"}
+
+
+def options(function):
+    """{name: default} of what --set can change in a method, a rule or a composite, those of its rules included."""
+    found = {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()
+             if name in OPTIONS and not callable(parameter.default)}
+    rules = rules_of(function)
+    return found if rules is None else {**found, **options(rules)}
+
+
+def rules_of(function):
+    """The rule or composite that a heatmap of relevance is made with, as METHODS has it; None for other methods."""
+    return {**{"rules": lrp.epsilon}, **getattr(function, "keywords", {})}["rules"] \
+        if getattr(function, "func", function) is attribution.lrp else None
+
+
+def chosen(known, name, what, settings):
+    """The entry `name` of `known`, METHODS or RULES, with the `settings` ["epsilon=0.1", ...] made."""
+    if name not in known:
+        raise ValueError(f"got --{what} {name}, expected one of {', '.join(known)}")
+    possible, made = options(known[name]), {}
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        if key not in possible:
+            raise ValueError(f"got --set {setting}, but {name} has no option {key!r}; "
+                             f"it has {', '.join(possible) or 'none'}")
+        try:
+            made[key] = OPTIONS[key](text)
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"got --set {setting}, expected {READ_AS[OPTIONS[key]]} for {key}") from error
+    return with_options(known[name], made)
+
+
+def with_options(function, made):
+    """The function with keyword arguments set, in itself or in the rule that it works by."""
+    if not made:
+        return function
+    rules = rules_of(function)
+    return partial(function, **made) if rules is None else partial(function, rules=partial(rules, **made))
+
+
+def described(name):
+    """What a method is, in a line."""
+    rules = rules_of(METHODS[name])
+    if rules is None:
+        return first_line(METHODS[name])
+    text = first_line(rules).rstrip(".").replace("`", "")
+    text = text if text.startswith("LRP") else f"LRP: {text[0].lower()}{text[1:]}"
+    fixed = ", ".join(f"{key} = {value:g}" for key, value in getattr(rules, "keywords", {}).items())
+    return f"{text}; {fixed}" if fixed else text
+
+
+def first_line(function):
+    return inspect.getdoc(getattr(function, "func", function)).splitlines()[0]
+
+
+class Explanation:
+    """A method with its target, as the command line asks for them.
+
+    target, versus: indices of outputs; None is the largest output, or nothing to compare with. opposite: the evidence
+    against the only output. binary: that output stands for two classes. maps: outputs are images or sequences.
+    settings: batch_size and workers.
+    """
+
+    def __init__(self, name, method, target=None, versus=None, opposite=False, binary=False, maps=False, **settings):
+        self.name, self.method, self.target, self.versus, self.opposite = name, method, target, versus, opposite
+        self.binary, self.maps, self.settings = binary, maps, settings
+
+    @property
+    def plain(self):
+        """Whether a target says all, so that no start need be made."""
+        return self.versus is None and not self.opposite and not self.maps
+
+    @property
+    def relevance(self):
+        return getattr(self.method, "func", self.method) in (attribution.lrp, attribution.deep_taylor)
+
+    def __call__(self, net, x, y):
+        """Heatmaps like x of the images whose outputs are y."""
+        if self.plain:
+            return self.method(net, x, self.targets(y), **self.settings)
+        return self.method(net, x, start=self.start(y), **self.settings)
+
+    def targets(self, y):
+        """The target of each input, (N,), from the outputs y (N, outputs) or (N, ..., outputs)."""
+        return scores(y).argmax(axis=1) if self.target is None else np.full(len(y), self.target)
+
+    def start(self, y):
+        """Where the pass starts: the target's outputs, wherever they are; less those of the output to compare with.
+
+        Relevance starts from the outputs, gradients and DeepLIFT from their derivatives, 1.
+        """
+        start = np.zeros_like(y)
+        for n, k in enumerate(self.targets(y)):
+            start[n, ..., k] = -1 if self.opposite else 1
+            if self.versus is not None:
+                start[n, ..., self.versus] -= 1
+        return start * y if self.relevance else start
+
+    def of_batch(self, net, x, target=None):
+        """As explain_to calls a method, which has workers of its own."""
+        if self.plain:
+            return self.method(net, x, self.target)
+        return self.method(net, x, start=self.start(outputs(net.forward(x))))
+
+    def __str__(self):
+        return f"{self.name} ({settings_of(self.method)})"
+
+
+def settings_of(method):
+    """The options of a method that were set, in words, those of its rule included."""
+    words = []
+    for key, value in getattr(method, "keywords", {}).items():
+        words.append(settings_of(value) if key == "rules" else f"{key}={value}")
+    return ", ".join(filter(None, words))
+
+
+def outputs(y):
+    """(N,) as (N, 1); all else as it is."""
+    return y[:, None] if y.ndim == 1 else y
+
+
+def scores(y):
+    """One number an output, (N, outputs): of maps and sequences the mean."""
+    return y if y.ndim == 2 else y.mean(axis=tuple(range(1, y.ndim - 1)))
+
+
+def explanation(asked, method, card, y):
+    """The Explanation that is asked for, once the outputs y of some input have shown how many there are."""
+    count, binary = y.shape[-1], y.shape[-1] == 1 and card.head == "Sigmoid"
+    target, versus = (index_of(text, card, 2 if binary else count, what)
+                      for text, what in ((asked.target, "target"), (asked.versus, "versus")))
+    if versus is not None and binary:
+        raise CannotGoOn("got --versus, but in the network's single logit class 1 stands against class 0 already; give "
+                         "one of them as --target")
+    if versus is not None and (count == 1 or versus == target):
+        raise CannotGoOn(f"got --versus {asked.versus}, expected an output other than the target; the "
+                         f"network has {count}")
+    opposite, target = binary and target == 0, 0 if binary else target
+    return Explanation(asked.method, method, target, versus, opposite, binary, y.ndim > 2,
+                       batch_size=asked.batch_size, workers=asked.workers)
+
+
+def index_of(text, card, count, what):
+    """The output that a --target or --versus names, by its label or its number, among `count` outputs."""
+    if text is None:
+        return None
+    if text in card.labels or not text.lstrip("+-").isdecimal():
+        try:
+            return card.index(text)
+        except ValueError as error:
+            raise CannotGoOn(f"--{what}: {error}") from error
+    if not 0 <= int(text) < count:
+        raise CannotGoOn(f"got --{what} {text}, expected a class from 0 to {count - 1}" if count > 1 else
+                         f"got --{what} {text}, expected 0: the network has a single output")
+    return int(text)

@@ -1,0 +1,107 @@
+"""From files to inputs of a network. A file that cannot be read is named and left out; the others are still read."""
+import sys
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from minixnn.cli import images, tables
+from minixnn.cli.errors import CannotGoOn, sentence
+from minixnn.cli.expected import expected
+from minixnn.layers import Flatten
+from minixnn.network import Network
+
+TOGETHER, NUMBERS = 16, 2 ** 24             # pictures, and numbers in them, that are explained in one batch at most
+
+
+class Picture(NamedTuple):
+    path: object
+    x: object                   # (H, W, C), as the network takes it
+    note: str
+
+
+class Rows(NamedTuple):
+    path: object
+    x: object                   # (N, columns)
+    names: list | None
+
+
+class Array(NamedTuple):
+    path: object
+    batch: object               # images.Batch
+
+
+class Reader:
+    """Files as inputs of a network. `status` becomes 1 when one is left out, which is said."""
+
+    def __init__(self, asked, net):
+        self.asked, self.net, self.status, self.done = asked, net, 0, 0
+        self.expected, self.explanation = expected(net, asked.size), None
+        if self.expected.row is not None:                       # pictures may be given, too: their pixels in a row
+            self.of_pictures = Network([Flatten(), *net.layers], replace(net.card, input_shape=None))
+        else:
+            self.of_pictures = net
+
+    def find(self):
+        return images.find(self.asked.images, images.PICTURES + tables.TABLES * (self.expected.row is not None))
+
+    def left_out(self, path, error):
+        print(f"minixnn: {path} left out: {sentence(error)}", file=sys.stderr)
+        self.status = 1
+
+    def read(self, path):
+        """A Picture, Rows or an Array; None if the file cannot be read, which is said."""
+        try:
+            return self.opened(path)
+        except ImportError as error:
+            raise CannotGoOn(str(error)) from error
+        except Exception as error:                              # damaged files make their readers raise anything at all
+            self.left_out(path, error)
+        return None
+
+    def opened(self, path):
+        row, shape, invert = self.expected.row, self.expected.picture, self.asked.invert
+        if tables.is_table(path):
+            if row is None:
+                raise ValueError("is a table, but the network takes pictures")
+            return Rows(path, *tables.read(path, row))
+        array, notes = images.decode(path)
+        if row is not None and array.ndim < 3 and array.shape[-1] == row and path.suffix.lower() == ".npy":
+            return Rows(path, *tables.from_array(array, row))
+        if array.ndim == 4:
+            batch = images.Batch(array, shape, invert)
+            self.check_row(batch.shape[1:])
+            return Array(path, batch)
+        array = array[..., None] if array.ndim == 2 else array
+        if array.ndim != 3:
+            raise ValueError(f"holds an array of shape {array.shape}, expected a picture (height, width, channels), or "
+                             "several (images, height, width, channels)")
+        if None not in shape and array.shape[1:] == (np.prod(shape), 1) and len(array) != shape[0]:
+            raise ValueError(f"holds an array of shape {array.shape[:2]}, which looks like flattened images, expected "
+                             f"(images, {', '.join(map(str, shape))}); write array.reshape(-1, "
+                             f"{', '.join(map(str, shape))})")
+        if row is not None and array.shape[2] == 3 and array.shape[0] * array.shape[1] == row:
+            shape = (*shape[:2], 1)
+        picture = images.finish(array, shape, invert, notes)
+        self.check_row(picture.shape)
+        return Picture(path, picture, ", ".join(notes))
+
+    def check_row(self, shape):
+        if self.expected.row not in (None, np.prod(shape)):
+            raise ValueError(f"has {' x '.join(map(str, shape))} numbers, the network takes rows of "
+                             f"{self.expected.row}; give --size HEIGHTxWIDTH with {self.expected.row} pixels")
+
+    def groups(self, paths):
+        """Pictures some at a time, as many as fit into memory; tables and arrays of images each alone."""
+        waiting = []
+        for path in paths:
+            item = self.read(path)
+            if isinstance(item, Picture):
+                waiting.append(item)
+            elif item is not None:
+                yield [item]
+            if len(waiting) == TOGETHER or sum(picture.x.size for picture in waiting) > NUMBERS:
+                yield waiting
+                waiting = []
+        if waiting:
+            yield waiting

@@ -1,0 +1,115 @@
+"""Results on the disk: written whole or not at all, with a record of what made each beside it.
+
+    five_relevance.npy      the heatmap
+    five_relevance.json     network, method, options and picture that made it, and what was found
+
+The record comes last: if it is there, all is. --resume compares records and never takes over what another call made.
+"""
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+
+import numpy as np
+
+from minixnn.cli import tables
+from minixnn.cli.errors import CannotGoOn, sentence
+
+
+def result(folder, path, what):
+    """The file that holds `what` of the picture `path`: out/five_heatmap.png"""
+    return folder / f"{path.stem}_{what}"
+
+
+def prepare_folder(folder):
+    with cannot_write(folder):
+        if folder.exists() and not folder.is_dir():
+            raise CannotGoOn(f"-o names the file {folder}, expected a folder for the results")
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def cannot_write(path):
+    """What the disk refuses ends the run in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotGoOn(f"cannot write {path}: {sentence(error)}") from error
+
+
+def save(path, array):
+    """Write an array to a .npy file, all of it or nothing."""
+    write_whole(path, lambda draft: np.save(draft, array))
+
+
+def save_record(path, record):
+    write_whole(path, lambda draft: draft.write(json.dumps(record, indent=1).encode()))
+
+
+def save_image(path, image):
+    write_whole(path, lambda draft: image.save(draft, "PNG", compress_level=3))
+
+
+def save_table(path, R, names):
+    """Relevances (N, columns) as text, under the names of the columns."""
+    head = ",".join(f'"{name}"' for name in names or [f"column {k}" for k in range(R.shape[1])])
+    write_whole(path, lambda draft: np.savetxt(draft, R, "%.6g", ",", header=head, comments="", encoding="utf-8"))
+
+
+def write_whole(path, write):
+    """Call write(file) on a draft beside `path`, then put it in its place."""
+    draft = pathlib.Path(f"{path}.{os.getpid()}.draft")
+    with cannot_write(path):
+        try:
+            with open(draft, "wb") as file:
+                write(file)
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def digest_of_file(path):
+    """A short name for what is in a file."""
+    with open(path, "rb") as file:
+        found = hashlib.sha256()
+        while part := file.read(2 ** 20):
+            found.update(part)
+    return found.hexdigest()[:16]
+
+
+def not_done(files, folder, made_by, figures):
+    """Those of `files` that have no result yet. CannotGoOn where a result is there that another call made.
+
+    made_by: what makes results now; figures: endings of the pictures that belong to a picture's result.
+    """
+    left = []
+    for path in files:
+        if not result(folder, path, "relevance.npy").exists():
+            left.append(path)
+            continue
+        there = result(folder, path, "relevance.json")
+        different = differences(there, made_by, path)
+        if different:
+            raise CannotGoOn(f"{result(folder, path, 'relevance.npy')} was made otherwise: {different}. Give another "
+                             "folder, or leave out --resume to explain all again")
+        drawn = path.suffix.lower() != ".npy" and not tables.is_table(path)
+        if drawn and not all(result(folder, path, what).exists() for what in figures):
+            left.append(path)
+    return left
+
+
+def differences(record, made_by, path):
+    """In what a record differs from what would be made now; "" for nothing."""
+    try:
+        then = json.loads(record.read_text())
+        before = dict(then["made_by"])
+    except FileNotFoundError:
+        return "it has no record of what made it"
+    except (ValueError, KeyError, TypeError, OSError):
+        return f"its record {record} is damaged"
+    words = [f"{name} was {before.get(name)}, is {made_by[name]}" for name in made_by
+             if before.get(name) != made_by[name]]
+    if path.exists() and then.get("input") != digest_of_file(path):
+        words.append(f"{path} has changed")
+    return "; ".join(words)
