@@ -84,7 +84,7 @@ def test_bounds_of_pixels_reach_the_first_weights_prepared():
 def test_white_and_black_pixels_lie_within_the_prepared_bounds():
     net = bare().astype("f4").with_card((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     x = (np.arange(256 * 60).reshape(256, 4, 5, 3) % 256 / np.float32(255)).astype("f4")
-    assert np.isfinite(passes.deep_taylor(net, x, 0, 0, 1)[0]).all()
+    assert np.isfinite(passes.lrp(net, x, rules=composites.deep_taylor(net, 0, 1))[0]).all()
 
 
 def test_gradients_and_deeplift_are_those_of_the_pixels():

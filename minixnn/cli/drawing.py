@@ -6,7 +6,7 @@ import numpy as np
 
 from minixnn.plot.style import SIGNED_STOPS
 
-SIDE, MARGIN, BAR = 448, 12, 16                     # pixels: the longer side of a map, at least; around it; of the bar
+SIDE, MARGIN, BAR = 448, 12, 16                     # pixels: the longer side of a map; around it; of the bar
 QUANTILE = 0.995
 PAPER, TEXT, LINE = (255, 255, 255), (40, 40, 40), (115, 115, 115)
 
@@ -31,7 +31,7 @@ def overlay(picture, R, title, caption):
     heat = colours(R, limit)
     if picture.shape[-1] == 3:
         pale = 0.6 + 0.4 * picture.clip(0, 1).mean(axis=-1, keepdims=True)
-        strength = 0.85 * (np.abs(R[..., None]) / limit).clip(0, 1) ** 0.5          # the root, or faint relevance is lost
+        strength = 0.85 * (np.abs(R[..., None]) / limit).clip(0, 1) ** 0.5      # the root, or faint parts are lost
         return framed(enlarged(heat * strength + pale * (1 - strength)), R, limit, title, caption)
     panel = enlarged(heat)
     times = panel.shape[0] // len(R)
