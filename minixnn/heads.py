@@ -4,6 +4,7 @@ A sigmoid or a softmax turns evidence into a probability. Its output is never ne
 lost the sign of the evidence; a softmax moves with all other classes; and where it is saturated its derivative is zero.
 Passes therefore start at the logit where the last layer only squashes, and say so. `start=` explains the output itself.
 """
+import sys
 import warnings
 
 from minixnn.layers import Dropout, Flatten, Identity, LogSoftmax, Sigmoid, Softmax, Tanh, Unflatten
@@ -30,15 +31,23 @@ def logits(net):
     Layers keep their places, so that what is found at layer l here lies at layer l there.
     """
     l = head_of(net)
-    return net if l is None else Network([*net.layers[:l], Identity(), *net.layers[l + 1:]])
+    return net if l is None else Network([*net.layers[:l], Identity(), *net.layers[l + 1:]], net.card)
 
 
-def at_logits(net, start=None, stacklevel=3):
+def at_logits(net, start=None):
     """What a pass explains: `net`, or its logits if it ends in a squashing layer and no `start` is given. Says so."""
     l = head_of(net) if start is None else None
     if l is None:
         return net
     warnings.warn(f"the network ends in {net.layers[l]!r}, which only squashes; the logit that enters it is explained, "
                   "layer for layer as minixnn.heads.logits(net) has it. Give start= to explain the output itself",
-                  stacklevel=stacklevel)
+                  stacklevel=callers())
     return logits(net)
+
+
+def callers():
+    """How many frames lie between a warning and the line outside minixnn that asked: what `stacklevel` counts."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "minixnn":
+        frame, level = frame.f_back, level + 1
+    return level

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from layer_examples import EXAMPLES, TOKENS
 
 from minixnn import Network, attribution, layers, ledger, passes
-from minixnn.layers import (ChannelSelect, Concat, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding,
+from minixnn.layers import (ChannelSelect, Concat, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Flatten,
                             GlobalAvgPool, GlobalMaxPool, LayerNorm, LocalResponseNorm, LogSoftmax, OneHot, Product,
                             ReLU, Residual, RMSNorm, Sigmoid, Softmax, Upsample)
 from minixnn.rules import (composites, deep_taylor, identity, log_taylor, lrp, scale_held_fixed, softmax_taylor)
@@ -143,7 +143,7 @@ def test_a_normalisation_takes_the_users_stabiliser_and_refuses_rules_for_affine
     assert rules[0].func is scale_held_fixed and rules[0].keywords == {"epsilon": 0.25}
     assert rules[2].keywords["rules"][0][0].keywords == {"epsilon": 0.25}
     for rule in (lrp.epsilon, lrp.alpha_beta, deep_taylor.z_plus):
-        with pytest.raises(ValueError, match="LayerNorm.*not affine.*scale_held_fixed.*identity"):
+        with pytest.raises(ValueError, match="LayerNorm.*not affine.*for scale_held_fixed.*identity"):
             composites.rules_for(net, [rule, lrp.epsilon, lrp.epsilon])
 
 
@@ -324,3 +324,30 @@ def assert_close(came, expected, what):
 def test_what_cannot_be_meant_is_refused_in_a_sentence(make, sentence):
     with pytest.raises((ValueError, NotImplementedError), match=sentence):
         make()
+
+
+# --- what fits -----------------------------------------------------------------------------------------------------
+
+def test_the_table_of_what_fits_says_what_each_layer_and_method_answers():
+    table = attribution.fits(conv_net(), IMAGES)
+    layer_lines, method_lines, sentences = (part.splitlines() for part in table.split("\n\n"))
+    found = {line.split("  ")[0]: line for line in reversed(layer_lines)}
+    assert {type(layer).__name__ for layer in conv_net().layers} < set(found)
+    assert "epsilon gamma gamma_signed" in found["Conv2d"] and "scale_held_fixed identity" in found["LayerNorm"]
+    assert "5.body.0" in found["LayerNorm"] and "pass_on" in found["GELU"] and "no other" in found["GELU"]
+    methods = {line.split()[0]: " ".join(line.split()[1:]) for line in method_lines[1:]}
+    assert set(attribution.METHODS) < set(methods) and methods["lrp_epsilon"] == methods["deeplift"] == "yes"
+    numbers = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in sentences}
+    assert "Product has no RevealCancel rule" in numbers[methods["deeplift_reveal_cancel"]]
+    assert "z_plus got negative inputs" in numbers[methods["deep_taylor"]]
+    assert "cam needs a network that ends in GlobalAvgPool" in numbers[methods["cam"]]
+    used = " ".join(layer_lines + method_lines)
+    assert all(number in used for number in numbers), "a sentence that no cell refers to"
+
+
+def test_the_table_of_what_fits_has_numbers_for_warnings():
+    net = Network([Flatten(), Dense(np.eye(4)), ReLU(), Dense(np.eye(4)), Sigmoid()])
+    table = attribution.fits(net, np.random.default_rng(0).random((2, 2, 2, 1)))
+    line = next(line for line in table.splitlines() if line.startswith("lrp_0"))
+    number = line.split()[-1]
+    assert line.split()[1] == "yes" and "only squashes" in table.partition(f"\n{number} ")[2].splitlines()[0]

@@ -13,6 +13,7 @@ one for each core. To see the layers on the way call `minixnn.passes` instead.
 from functools import partial
 
 from minixnn.attribution.cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam
+from minixnn.attribution.fits import fits
 from minixnn.attribution.gradients import (deconvnet, gradient, gradient_times_input, guided_backprop,
                                            integrated_gradients, saliency, sensitivity, smoothgrad)
 from minixnn.attribution.occlusion import occlusion
@@ -22,9 +23,9 @@ from minixnn.rules import composites
 from minixnn.rules import lrp as _lrp
 
 __all__ = ["METHODS", "cam", "channel", "contrast", "deconvnet", "deep_taylor", "deeplift", "deeplift_reveal_cancel",
-           "grad_cam", "grad_cam_plus_plus", "gradient", "gradient_times_input", "guided_backprop", "guided_grad_cam",
-           "integrated_gradients", "lrp", "occlusion", "saliency", "sensitivity", "similarity", "smoothgrad",
-           "unit"]
+           "fits", "grad_cam", "grad_cam_plus_plus", "gradient", "gradient_times_input", "guided_backprop",
+           "guided_grad_cam", "integrated_gradients", "lrp", "occlusion", "saliency", "sensitivity", "similarity",
+           "smoothgrad", "unit"]
 
 # name: function (net, x, target) -> array like x. Pixels are taken to lie in [0, 1] where a method wants bounds.
 METHODS = {

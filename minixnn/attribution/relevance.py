@@ -52,7 +52,7 @@ def deeplift_reveal_cancel(net, x, target=None, x_ref=None, *, start=None, batch
 
 def _over_references(deeplift, net, x, target, x_ref, start, batch_size, workers):
     """The mean of the heatmaps of the pass `deeplift` over one or several references."""
-    net = at_logits(net, start, stacklevel=4)
+    net = at_logits(net, start)
 
     def of_batch(x, target, start, x_ref):
         return deeplift(net, x, x_ref, target, start)[0]

@@ -127,7 +127,7 @@ def fold_batch_norm(net):
         warnings.warn(f"fold_batch_norm left a ChannelScale in place of {'; '.join(left)}. No neighbour can take it; "
                       "the function of the network is the same, and rules treat the scale as an affine layer",
                       stacklevel=2)
-    return type(net)(layers)
+    return type(net)(layers, net.card)
 
 
 def _folded(layers, place, left):

@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from minixnn.layers import Affine, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Identity, Prepare, Sum
+from minixnn.layers import Affine, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Identity, LogSoftmax, Prepare, Sum
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.layer_norm import Normalization, scale_held_fixed
 from minixnn.layers.pool import Maximum
@@ -29,6 +29,7 @@ alpha1_beta0 = partial(lrp.alpha_beta, alpha=1.0, beta=0.0)
 alpha2_beta1 = partial(lrp.alpha_beta, alpha=2.0, beta=1.0)
 BLOCK_RULES = (by_contribution, cut, half_each, signal_takes_all)
 AFFINE_RULES = (lrp.epsilon, lrp.gamma, lrp.gamma_signed, lrp.alpha_beta, lrp.flat, dt.z_plus, dt.w_square, dt.z_box)
+NO_WEIGHTS = {Normalization: AFFINE_RULES, LogSoftmax: AFFINE_RULES, Maximum: AFFINE_RULES[1:]}     # kind: refused
 CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose2d)
 
 
@@ -157,9 +158,11 @@ def _rule_of(layer, rule, place):
     if not getattr(layer, "takes_rules", True) and rule is not own:
         raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which takes no other rule than its "
                          f"own, {name_of(own)}; give None in its place")
-    if isinstance(layer, Normalization) and getattr(rule, "func", rule) in AFFINE_RULES:
-        raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which is not affine, as its scale "
-                         "depends on x; give scale_held_fixed or identity of minixnn.rules, or None in its place")
+    function = getattr(rule, "func", rule)
+    if any(isinstance(layer, kind) and function in refused for kind, refused in NO_WEIGHTS.items()):
+        raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which is not affine, so it has no "
+                         f"weights to share by. Give None in its place, for {name_of(own)}; such rules stand in "
+                         "minixnn.rules: identity for a normalisation, lrp.proportional for a maximum")
     return check_arguments(rule)
 
 

@@ -1,0 +1,127 @@
+"""What fits a network: which rules its layers take, which methods explain it, and what the others answer.
+
+    print(fits(net, images))
+
+Nothing is looked up: every rule is tried on every layer with what enters it when `images` are shown, and every method
+on the first image. What is refused has a number in brackets, and its sentence stands below the tables. A number
+behind "yes" is that of a warning.
+"""
+import warnings
+from functools import partial
+
+from minixnn.arrays import negative, positive
+from minixnn.layers import Affine, Product
+from minixnn.layers.layer_norm import Normalization
+from minixnn.layers.pool import Maximum
+from minixnn.rules import (composites, deep_taylor, half_each, identity, lrp, reveal_cancel, scale_held_fixed,
+                           signal_takes_all)
+from minixnn.rules.composites import name_of, rules_for
+
+REFUSALS = (AttributeError, NotImplementedError, TypeError, ValueError)
+COMPOSITES = ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
+              "epsilon_gamma_box", "deep_taylor")
+
+
+def fits(net, x):
+    """Three tables, as text: layers and their rules, methods and composites, and the sentences of what is refused."""
+    said = []
+    layers = [("layer", "at", "own rule", "takes", "refuses", "DeepLIFT", "RevealCancel"),
+              *layer_rows(net.layers, net.trace(x), said)]
+    methods = [("method", "fits"), *method_rows(net, x[:1], said)]
+    sentences = [f"[{n}] {sentence}" for n, sentence in enumerate(said, 1)]
+    return "\n".join([*aligned(layers), "", *aligned(methods), "", *sentences])
+
+
+def layer_rows(layers, A, said):
+    """One line for each kind of layer and answer, with the places where it is found: 4.body.0 is inside of layer 4."""
+    places = {}
+    for place, layer, x in with_inputs(layers, A, ""):
+        places.setdefault((type(layer).__name__, *answers(layer, x, said)), []).append(place)
+    return [(row[0], shortened(found), *row[1:]) for row, found in places.items()]
+
+
+def with_inputs(layers, A, place):
+    """(place, layer, what enters it) for every layer, those inside blocks behind the block."""
+    for l, (layer, x) in enumerate(zip(layers, A)):
+        yield f"{place}{l}", layer, x
+        for name, chain in zip(getattr(layer, "branches", ()), getattr(layer, "chains", ())):
+            yield from with_inputs(chain.layers, chain.trace(x), f"{place}{l}.{name}.")
+
+
+def answers(layer, x, said):
+    """The cells of a layer's line, from trying everything on it."""
+    y, x_ref, taken, refused = layer.forward(x), x * 0, [], {}
+    for name, rule in candidates(layer, x).items():
+        sentence = refusal(apply, rule, layer, x, y)
+        if sentence is None:
+            taken.append(name)
+        else:
+            general = sentence.replace(f"got {name_of(rule)} as", "got it as").replace(repr(layer), "this layer")
+            refused.setdefault(numbered(general, said), []).append(name)
+    lift = refusal(layer.deeplift, x, y, x_ref, layer.forward(x_ref), y)
+    cancel = refusal(reveal_cancel.forward, layer, x, x_ref, (positive(x), negative(x)))
+    cancel = cancel and cancel.replace(f"{type(layer).__name__} has", "this layer has")
+    own = "" if layer.rule is None or isinstance(layer, Affine) else name_of(layer.rule)
+    return (own, " ".join(taken) or "no other", " ".join(f"{' '.join(names)} {n}" for n, names in refused.items()),
+            *("yes" if sentence is None else numbered(sentence, said) for sentence in (lift, cancel)))
+
+
+def candidates(layer, x):
+    """{name: rule} to try on a layer: other layers than these take no rule than their own."""
+    named = {rule.__name__: rule for rule in composites.AFFINE_RULES}
+    named["z_box"] = partial(deep_taylor.z_box, low=float(x.min()), high=float(x.max()))
+    if isinstance(layer, Maximum):
+        return {"winner_takes_all": layer.rule, "proportional": lrp.proportional, **named}
+    if isinstance(layer, Normalization):
+        return {"scale_held_fixed": scale_held_fixed, "identity": identity, **named}
+    if isinstance(layer, Product):
+        return {"signal_takes_all": signal_takes_all, "half_each": half_each}
+    return named if isinstance(layer, Affine) else {}
+
+
+def apply(rule, layer, x, y):
+    rules_for([layer], [rule])[0](layer, x, y, y)
+
+
+def method_rows(net, x, said):
+    """One line for each method and composite: yes, with the number of what it warns of, or that of its refusal."""
+    from minixnn.attribution import METHODS
+    named = {f"composites.{name}": partial(METHODS["lrp_epsilon"], rules=getattr(composites, name))
+             for name in COMPOSITES}
+    for name, method in {**METHODS, **named}.items():
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            sentence = refusal(method, net, x)
+        if sentence is not None:
+            yield name, numbered(sentence, said)
+        else:
+            yield name, " ".join(["yes", *dict.fromkeys(numbered(str(each.message), said) for each in warned)])
+
+
+def refusal(function, *arguments):
+    """The sentence with which a call is refused, or None."""
+    try:
+        function(*arguments)
+    except REFUSALS as error:
+        return str(error).replace("the rule of layer 0, ", "the rule of ")
+    return None
+
+
+def numbered(sentence, said):
+    """The number of a sentence in the list `said`, to which it is added if it is new."""
+    if sentence not in said:
+        said.append(sentence)
+    return f"[{said.index(sentence) + 1}]"
+
+
+def shortened(places, most=4):
+    """Some of the places, and how many more there are."""
+    more = f" and {len(places) - most} more" if len(places) > most else ""
+    return ", ".join(places[:most]) + more
+
+
+def aligned(rows):
+    """Lines of text, every column as wide as its widest cell."""
+    rows = list(rows)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
