@@ -1,4 +1,4 @@
-"""Writes the table of lessons into the README: lesson, what one sees in it, and a small copy of a figure.
+"""Writes the table of lessons into the README, and small copies of their figures.
 
     python docs/lesson_table.py             after a lesson is new or has another title; a test says when
     python docs/lesson_table.py --figures   draws the small copies anew too, from the figures of the site's last build
@@ -27,13 +27,17 @@ def promise(docstring):
     return re.split(r"\.(?: |$)", text)[0]
 
 
+CHAPTERS = ("The engine", "What does a class look like?", "Decomposing a decision", "Looking through the gradient",
+            "Where is it? Class activation maps", "Is an explanation any good?", "Beyond", "Networks in use")
+
+
 def table():
-    """The table, as Markdown."""
-    lines = ["| lesson | you will see | |", "|---|---|---|"]
-    for stem, (title, docstring, _) in docstrings.lessons(ROOT / "lessons").items():
-        picture = f"docs/images/lessons/{stem}.png"
-        shown = f'<img src="{picture}" width="160" alt="">' if (ROOT / picture).exists() else ""
-        lines.append(f"| [{title}](lessons/{stem}.py) | {promise(docstring)} | {shown} |")
+    """The table, as Markdown: a line for each chapter."""
+    lines, chapters = ["| chapter | lessons |", "|---|---|"], {}
+    for stem, (title, _, _) in docstrings.lessons(ROOT / "lessons").items():
+        chapters.setdefault(int(stem[0]), []).append(f"[{title}](lessons/{stem}.py)")
+    for number, links in sorted(chapters.items()):
+        lines.append(f"| **{number} {CHAPTERS[number]}** | {' · '.join(links)} |")
     return "\n".join(lines) + "\n"
 
 
