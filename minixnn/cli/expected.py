@@ -27,7 +27,13 @@ def open_model(name, mean=None, std=None, labels=None):
         raise ValueError(f"got --model {name}, expected a .npz or .onnx file, or one of {', '.join(models.names())}"
                          + more)
     if mean is not None or std is not None:
-        net = net.with_card(numbers(mean, "mean"), numbers(std, "std"))
+        mean, std = numbers(mean, "mean"), numbers(std, "std")
+        one, channels = expected(net).row, expected(net).picture[2]
+        for given in (mean, std):
+            if given is not None and given.size not in (1, one or channels or given.size):
+                raise ValueError(f"got {given.size} numbers for --mean or --std, expected one, or one for each of the "
+                                 f"{one or channels} {'columns' if one else 'channels'}")
+        net = net.with_card(mean, std)
     return net if labels is None else net.with_card(labels=lines(labels))
 
 

@@ -128,7 +128,8 @@ def scale(array, notes):
     if kind.kind != "f":
         raise ValueError(f"holds numbers of type {kind}, of which it is not known what is white; expected uint8, "
                          "uint16, or floating point from 0 (black) to 1 (white)")
-    picture = to_numpy(array).astype(np.float32)
+    with np.errstate(over="ignore"):                        # said below
+        picture = to_numpy(array).astype(np.float32)
     if not np.isfinite(picture).all():
         raise ValueError("holds NaN or infinite numbers" if not np.isfinite(array).all() else
                          "holds numbers too large for single precision")

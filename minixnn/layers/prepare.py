@@ -24,11 +24,11 @@ class Prepare(Layer):
         return {"mean": self.mean, "std": self.std}
 
     def forward(self, x):
-        y = (x - self.mean) / self.std
-        if y.shape != x.shape:
-            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected one that ends in the shape of its "
-                             f"mean and std, {np.broadcast_shapes(self.mean.shape, self.std.shape)}")
-        return y
+        for a in (self.mean, self.std):
+            if a.ndim >= x.ndim or any(n not in (1, m) for n, m in zip(a.shape[::-1], x.shape[::-1])):
+                raise ValueError(f"{self!r} got an array of shape {x.shape}, expected one that ends in the shape of "
+                                 f"its mean and std, {a.shape}")
+        return (x - self.mean) / self.std
 
     def bound(self, pixel):
         """Where a bound of the pixels lies behind this layer, for z^B; a number or an array."""
