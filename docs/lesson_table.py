@@ -17,7 +17,9 @@ BEGIN, END = "<!-- written by docs/lesson_table.py: begin -->\n", "<!-- end -->\
 # Which figure stands for a lesson, where it is not the first.
 FIGURE = {"0_2_is_the_gradient_right": 2, "0_3_training_a_network": 3, "1_1_activation_maximization": 2,
           "1_2_with_an_expert": 3, "2_1_sensitivity_analysis": 2, "2_3_lrp": 2, "3_2_backpropagation": 2,
-          "3_3_guided_backpropagation": 2, "3_4_integrated_gradients": 3}
+          "3_3_guided_backpropagation": 2, "3_4_integrated_gradients": 3, "4_1_cam": 2, "4_3_grad_cam_plus_plus": 2,
+          "5_1_continuity": 5, "6_1_where_did_my_relevance_go": 2, "6_2_five_libraries_five_answers": 3,
+          "6_5_failure_gallery": 3}
 WIDTH, HEIGHT = 320, 200                    # pixels at most
 
 
