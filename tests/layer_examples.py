@@ -57,5 +57,9 @@ EXAMPLES = {
     "Identity": (layers.Identity(), IMAGES),
     "ChannelShuffle": (layers.ChannelShuffle(3), IMAGES),
     "ChannelSelect": (layers.ChannelSelect(1, 4), IMAGES),
+    "Permute": (layers.Permute((2, 0, 1)), IMAGES),
+    "Reshape": (layers.Reshape((14, 18)), IMAGES),
+    "Slice": (layers.Slice(1, 1, None, 2), IMAGES),
+    "Pad": (layers.Pad(((1, 0), (0, 2), (1, 1))), IMAGES),
 }
 TOKENS = {"Embedding": layers.Embedding(draw(9, 4)), "OneHot": layers.OneHot(9)}    # whole numbers from 0 to 8 enter

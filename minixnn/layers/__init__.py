@@ -1,5 +1,6 @@
 """The layers, one file per kind. Each is a function y = f(x) that remembers nothing: see `base.py`."""
 from minixnn.layers.activation import Clip, Hardsigmoid, Hardswish, LeakyReLU, PReLU, ReLU, ReLU6
+from minixnn.layers.axes import Pad, Permute, Reshape, Slice
 from minixnn.layers.base import Affine, Elementwise, Layer
 from minixnn.layers.blocks import Concat, Product, Residual, Sum
 from minixnn.layers.chains import Block, Chain
@@ -23,6 +24,6 @@ __all__ = ["AdaptiveAvgPool2d", "Affine", "AvgPool2d", "BatchNorm2d", "Block", "
            "ChannelSelect", "ChannelShuffle", "Clip", "Concat", "Conv1d", "Conv2d", "ConvTranspose2d", "Dense",
            "Dropout", "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool", "GlobalMaxPool",
            "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "Layer", "LayerNorm", "LeakyReLU",
-           "LocalResponseNorm", "LogSoftmax", "MaxPool2d", "Mish", "OneHot", "PReLU", "Prepare", "Product", "RMSNorm",
-           "ReLU", "ReLU6", "Residual", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Sum", "SumPool2d", "Tanh",
-           "Unflatten", "Upsample"]
+           "LocalResponseNorm", "LogSoftmax", "MaxPool2d", "Mish", "OneHot", "PReLU", "Pad", "Permute", "Prepare",
+           "Product", "RMSNorm", "ReLU", "ReLU6", "Reshape", "Residual", "SELU", "SiLU", "Sigmoid", "Slice", "Softmax",
+           "Softplus", "Sum", "SumPool2d", "Tanh", "Unflatten", "Upsample"]

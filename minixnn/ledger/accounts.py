@@ -14,6 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from minixnn.arrays import array_module, negative, positive, stabilize
+from minixnn.layers.axes import crop
 from minixnn.layers.base import carry_back, pass_on
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.chains import sum_to
@@ -131,10 +132,17 @@ def log_softmax(layer, x, y, R, epsilon=1e-6):
     return division(R, y, y - linear, epsilon)
 
 
+def cropped(layer, x, y, R):
+    """What came to the zeros around an input has nobody to go to."""
+    inside = array_module(R).zeros_like(R)
+    inside[layer.inside(x)] = R[layer.inside(x)]
+    return Withheld(lost=R - inside)
+
+
 ACCOUNTS = {lrp.epsilon: epsilon, lrp.gamma: gamma, lrp.gamma_signed: gamma_signed, lrp.alpha_beta: alpha_beta,
             lrp.flat: flat, lrp.proportional: proportional,
             deep_taylor.w_square: w_square, deep_taylor.z_plus: z_plus, deep_taylor.z_box: z_box,
-            scale_held_fixed: normalization, softmax_taylor: softmax, log_taylor: log_softmax}
+            scale_held_fixed: normalization, softmax_taylor: softmax, log_taylor: log_softmax, crop: cropped}
 PASSING_ON = (pass_on, carry_back, winner_takes_all, identity, sum_over_channels)       # they hand on all they get
 
 

@@ -2,13 +2,14 @@
 
     net = models.load("cnn")                    # weights from minixnn/data/cnn.npz
     net = models.load("efficientnet_lite0")     # a classifier of photographs: see models/efficientnet.py
+    net = models.load("magika")                 # a classifier of file types: see models/magika.py
     python -m minixnn.models train cnn          # the run that made the weights; the same seed, the same network
 
 Test images are looked at once, after training; what was found is in data/models.json.
 """
 import json
 
-from minixnn.models import efficientnet, vgg
+from minixnn.models import efficientnet, magika, vgg
 from minixnn.models.recipes import CARDS, DATA, RECIPES, RECORD, train
 from minixnn.models.vgg import vgg_input
 from minixnn.network import Network
@@ -16,7 +17,8 @@ from minixnn.network import Network
 __all__ = ["RECIPES", "load", "names", "record", "train", "vgg_input"]
 
 # name: function that loads it. Trained by others; their files say by whom, and under which terms.
-PUBLISHED = {"efficientnet_lite0": efficientnet.load, "vgg16_features": vgg.features}
+PUBLISHED = {"efficientnet_lite0": efficientnet.load, "magika": magika.load,
+             "vgg16_features": vgg.features}
 
 
 def names():

@@ -17,7 +17,8 @@ from functools import partial
 
 import numpy as np
 
-from minixnn.layers import Affine, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Identity, LogSoftmax, Prepare, Sum
+from minixnn.layers import (Affine, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Identity, LogSoftmax,
+                            Prepare, Sum)
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.layer_norm import Normalization, scale_held_fixed
 from minixnn.layers.pool import Maximum
@@ -54,8 +55,8 @@ def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None, signed=None
             rules.append(max_pool)
         else:
             rules.append(in_place_of(dense if is_epsilon(dense) else lrp.epsilon, layer, epsilon))
-        if isinstance(layer, (Block, Dense, *CONVOLUTIONS)):
-            first = None
+        if isinstance(layer, (Block, Dense, Embedding, *CONVOLUTIONS)):
+            first = None                        # behind an embedding there are no pixels
         nonnegative = gives_nonnegative(layer, nonnegative)
     return rules
 

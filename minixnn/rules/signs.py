@@ -4,12 +4,12 @@ Some rules hold for x >= 0 alone. Behind a ReLU that is so, behind a GELU or a n
 moves numbers leaves their sign as it is. A layer that is not named here may give numbers of either sign.
 """
 from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, ChannelSelect, ChannelShuffle, Clip, Dropout, Flatten,
-                            GlobalAvgPool, GlobalMaxPool, Hardsigmoid, LocalResponseNorm, MaxPool2d, OneHot, ReLU,
-                            Sigmoid, Softmax, Softplus, SumPool2d, Unflatten, Upsample)
+                            GlobalAvgPool, GlobalMaxPool, Hardsigmoid, LocalResponseNorm, MaxPool2d, OneHot, Pad,
+                            Permute, ReLU, Reshape, Sigmoid, Slice, Softmax, Softplus, SumPool2d, Unflatten, Upsample)
 from minixnn.layers.chains import Block
 
 KEEP = (AdaptiveAvgPool2d, AvgPool2d, ChannelSelect, ChannelShuffle, Dropout, Flatten, GlobalAvgPool, GlobalMaxPool,
-        LocalResponseNorm, MaxPool2d, SumPool2d, Unflatten, Upsample)
+        LocalResponseNorm, MaxPool2d, Pad, Permute, Reshape, Slice, SumPool2d, Unflatten, Upsample)
 MAKE = (Hardsigmoid, OneHot, ReLU, Sigmoid, Softmax, Softplus)
 
 

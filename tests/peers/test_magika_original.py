@@ -1,0 +1,29 @@
+"""Files of this repository beside the package magika, which runs the original network by onnxruntime."""
+import pathlib
+
+import pytest
+
+from minixnn import models
+from minixnn.models import magika
+
+original = pytest.importorskip("magika", reason="magika is not installed")
+ROOT = pathlib.Path(__file__).parents[2]
+LEFT_OUT = {".git", ".venv", ".venv-peers", ".venv-docs", "__pycache__", "_build", "figures", ".hypothesis",
+            ".pytest_cache"}
+
+
+def files():
+    """All that is not empty, in folders that belong to the repository."""
+    return [path for path in sorted(ROOT.rglob("*")) if path.is_file() and path.stat().st_size
+            and not LEFT_OUT.intersection(path.relative_to(ROOT).parts)]
+
+
+def test_every_file_of_the_repository_gets_the_type_of_the_original():
+    net, theirs, found = models.load("magika"), original.Magika(), files()
+    assert len(found) > 200
+    for path in found:
+        data = path.read_bytes()
+        p = net.probabilities(magika.tokens(data)[None])[0]
+        expected = theirs.identify_bytes(data)
+        assert net.card.label(int(p.argmax())) == str(expected.dl.label), path
+        assert p.max() == pytest.approx(expected.score, abs=5e-3), path
