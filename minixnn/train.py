@@ -105,9 +105,10 @@ def backpropagate(net, x, labels, rng):
     gradients = [None] * len(layers)
     lowest = next((l for l, layer in enumerate(net.layers) if layer.arrays()), 0)
     for l in reversed(range(lowest, len(layers))):
-        gradients[l] = layers[l].parameter_gradients(A[l], dy)
-        if l > lowest:                                      # below the first parameters no gradient is needed
-            dy = layers[l].gradient(A[l], A[l + 1], dy)
+        if l > lowest:
+            gradients[l], dy = layers[l].learn(A[l], A[l + 1], dy)
+        else:                                               # below the first parameters no gradient is needed
+            gradients[l] = layers[l].parameter_gradients(A[l], dy)
     right = (A[-1].argmax(axis=1) == like(A[-1], labels)).sum()
     return loss, right, gradients
 

@@ -5,7 +5,7 @@ The tests that must see every kind of layer (purity, devices, files) read them h
 import numpy as np
 
 from minixnn import layers
-from minixnn.layers import Conv1d, Conv2d, ConvTranspose2d, GroupNorm, LayerNorm, RMSNorm, Upsample
+from minixnn.layers import Attention, Conv1d, Conv2d, ConvTranspose2d, GroupNorm, LayerNorm, RMSNorm, Upsample
 
 IMAGES, SEQUENCES = (2, 6, 7, 6), (2, 9, 6)
 
@@ -54,6 +54,17 @@ EXAMPLES = {
     "GroupNorm": (GroupNorm(draw(6), draw(6, seed=1), groups=3), IMAGES),
     "GroupNorm, of sequences": (GroupNorm(draw(6), None, groups=6, epsilon=1e-3), SEQUENCES),
     "LocalResponseNorm": (layers.LocalResponseNorm(3, 0.5, 0.75, 2.0), IMAGES),
+    "Attention": (Attention(draw(6, 8), draw(6, 8, seed=1), draw(6, 4, seed=2), draw(4, 6, seed=3), draw(8, seed=4),
+                            draw(8, seed=5), draw(4, seed=6), draw(6, seed=7), heads=2), SEQUENCES),
+    "Attention, causal": (Attention(draw(6, 6), draw(6, 6, seed=1), draw(6, 6, seed=2), draw(6, 5, seed=3), heads=3,
+                                    causal=True), SEQUENCES),
+    "Attention, masked": (Attention(draw(6, 6), draw(6, 6, seed=1), draw(6, 6, seed=2), draw(6, 6, seed=3),
+                                    b_v=draw(6, seed=4), mask=np.tile(np.arange(9) < 7, (9, 1)).astype("float32")),
+                          SEQUENCES),
+    "Tokens": (layers.Tokens(), IMAGES),
+    "TakeToken": (layers.TakeToken(3), SEQUENCES),
+    "PositionEmbedding": (layers.PositionEmbedding(draw(9, 6)), SEQUENCES),
+    "ClassToken": (layers.ClassToken(draw(6)), SEQUENCES),
     "Identity": (layers.Identity(), IMAGES),
     "ChannelShuffle": (layers.ChannelShuffle(3), IMAGES),
     "ChannelSelect": (layers.ChannelSelect(1, 4), IMAGES),

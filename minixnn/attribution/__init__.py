@@ -47,6 +47,8 @@ METHODS = {
     "lrp_epsilon_plus_flat": partial(lrp, rules=composites.epsilon_plus_flat),
     "lrp_epsilon_alpha2_beta1": partial(lrp, rules=composites.epsilon_alpha2_beta1),
     "lrp_epsilon_gamma_box": partial(lrp, rules=composites.epsilon_gamma_box),
+    "attn_lrp": partial(lrp, rules=composites.attn_lrp),
+    "cp_lrp": partial(lrp, rules=composites.cp_lrp),
     "deep_taylor": deep_taylor,
     "deeplift": deeplift,
     "deeplift_reveal_cancel": deeplift_reveal_cancel,

@@ -12,7 +12,7 @@ METHODS = attribution.METHODS
 RULES = {name: getattr(module, name) for module, names in (
     (lrp, ("epsilon", "gamma", "gamma_signed", "alpha_beta", "flat")), (deep_taylor, ("z_plus", "w_square", "z_box")),
     (composites, ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
-                  "epsilon_gamma_box", "deep_taylor"))) for name in names}
+                  "epsilon_gamma_box", "attn_lrp", "cp_lrp", "deep_taylor"))) for name in names}
 
 
 def real(text):

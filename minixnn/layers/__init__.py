@@ -1,5 +1,6 @@
 """The layers, one file per kind. Each is a function y = f(x) that remembers nothing: see `base.py`."""
 from minixnn.layers.activation import Clip, Hardsigmoid, Hardswish, LeakyReLU, PReLU, ReLU, ReLU6
+from minixnn.layers.attention import Attention
 from minixnn.layers.axes import Pad, Permute, Reshape, Slice
 from minixnn.layers.base import Affine, Elementwise, Layer
 from minixnn.layers.blocks import Concat, Product, Residual, Sum
@@ -18,12 +19,13 @@ from minixnn.layers.prepare import Prepare
 from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Identity, Unflatten
 from minixnn.layers.smooth import ELU, SELU, Mish, Sigmoid, SiLU, Softplus, Tanh
 from minixnn.layers.softmax import LogSoftmax, Softmax
+from minixnn.layers.tokens import ClassToken, PositionEmbedding, TakeToken, Tokens
 from minixnn.layers.upsample import Upsample
 
-__all__ = ["AdaptiveAvgPool2d", "Affine", "AvgPool2d", "BatchNorm2d", "Block", "Chain", "ChannelScale",
-           "ChannelSelect", "ChannelShuffle", "Clip", "Concat", "Conv1d", "Conv2d", "ConvTranspose2d", "Dense",
-           "Dropout", "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool", "GlobalMaxPool",
-           "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "Layer", "LayerNorm", "LeakyReLU",
-           "LocalResponseNorm", "LogSoftmax", "MaxPool2d", "Mish", "OneHot", "PReLU", "Pad", "Permute", "Prepare",
+__all__ = ["AdaptiveAvgPool2d", "Affine", "Attention", "AvgPool2d", "BatchNorm2d", "Block", "Chain", "ChannelScale",
+           "ChannelSelect", "ChannelShuffle", "ClassToken", "Clip", "Concat", "Conv1d", "Conv2d", "ConvTranspose2d",
+           "Dense", "Dropout", "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool", "GlobalMaxPool",
+           "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm",
+           "LogSoftmax", "MaxPool2d", "Mish", "OneHot", "PReLU", "Pad", "Permute", "PositionEmbedding", "Prepare",
            "Product", "RMSNorm", "ReLU", "ReLU6", "Reshape", "Residual", "SELU", "SiLU", "Sigmoid", "Slice", "Softmax",
-           "Softplus", "Sum", "SumPool2d", "Tanh", "Unflatten", "Upsample"]
+           "Softplus", "Sum", "SumPool2d", "TakeToken", "Tanh", "Tokens", "Unflatten", "Upsample"]

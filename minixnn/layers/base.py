@@ -63,6 +63,10 @@ class Layer:
         """dL/dW and dL/db as a dictionary like `arrays()`. Nothing to learn, nothing returned."""
         return {}
 
+    def learn(self, x, y, dy):
+        """What training asks for in one: the parameters' gradients, and dL/dx. Blocks do both on one way back."""
+        return self.parameter_gradients(x, dy), self.gradient(x, y, dy)
+
     def with_weights(self, W, b):
         raise TypeError(f"{self!r} is not an affine layer: it has no weights that a rule could change; "
                         "give None as this layer's entry in the list of rules")

@@ -48,9 +48,8 @@ class Chain:
         """{"0.W": dL/dW of layers[0], ...}, and dL/dx of the chain's input."""
         gradients = {}
         for l in reversed(range(len(self.layers))):
-            found = self.layers[l].parameter_gradients(A[l], dy)
+            found, dy = self.layers[l].learn(A[l], A[l + 1], dy)
             gradients.update({f"{l}.{name}": g for name, g in found.items()})
-            dy = self.layers[l].gradient(A[l], A[l + 1], dy)
         return gradients, dy
 
 
@@ -110,11 +109,15 @@ class Block(Layer):
         return self.rebuilt(chains)
 
     def parameter_gradients(self, x, dy):
-        traces, gradients = [chain.trace(x) for chain in self.chains], {}
+        return self.learn(x, None, dy)[0]
+
+    def learn(self, x, y, dy):
+        traces, gradients, dx = [chain.trace(x) for chain in self.chains], {}, 0
         for name, chain, A, dy_chain in zip(self.branches, self.chains, traces, self.split(traces, dy)):
-            found, _ = chain.parameter_gradients(A, dy_chain)
+            found, dx_chain = chain.parameter_gradients(A, dy_chain)
             gradients.update({f"{name}.{place}": g for place, g in found.items()})
-        return gradients
+            dx = dx + dx_chain
+        return gradients, dx
 
     def split(self, traces, dy):
         """dL/dy -> dL/d(the output of each chain), a list."""

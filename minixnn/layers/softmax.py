@@ -67,7 +67,8 @@ class Softmax(LogSoftmax):
     rule = staticmethod(softmax_taylor)
 
     def forward(self, x):
-        return array_module(x).exp(super().forward(x))
+        e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
+        return e / e.sum(axis=self.axis, keepdims=True)
 
     def gradient(self, x, y, dy):
         return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True))

@@ -11,7 +11,6 @@ rule returned. So it is a check of the rule: what was handed on and what was wit
 ledger then calls what it withholds "unexplained".
 """
 from functools import partial
-from typing import NamedTuple
 
 from minixnn.arrays import array_module, negative, positive, stabilize
 from minixnn.layers.axes import crop
@@ -22,30 +21,11 @@ from minixnn.layers.embedding import sum_over_channels
 from minixnn.layers.layer_norm import identity, scale_held_fixed
 from minixnn.layers.pool import winner_takes_all
 from minixnn.layers.softmax import log_taylor, softmax_taylor
+from minixnn.layers.tokens import leave_token
+from minixnn.ledger import attention
+from minixnn.ledger.withheld import Withheld, division, image_sums
+from minixnn.rules import attention as attention_rules
 from minixnn.rules import deep_taylor, lrp
-
-
-class Withheld(NamedTuple):
-    """What of the relevance R_k of each output is not handed on: arrays of R's shape, or 0 for "nothing at all"."""
-    bias: object = 0                # went to b_k, which is no input
-    stabilizer: object = 0          # went to the epsilon in the denominator
-    lost: object = 0                # there was nobody to hand it to; below zero: created
-
-
-def division(R, z, b=None, epsilon=0.0):
-    """For a rule that hands on  z_jk / (z_k + epsilon sgn z_k) R_k  where  z_k = sum_j z_jk + b_k.
-
-        R_k  =  (sum_j z_jk  +  b_k  +  epsilon sgn z_k) s_k             s_k = R_k / (z_k + epsilon sgn z_k)
-
-    The first term is handed on, the second goes to the bias, the third to the stabiliser. With epsilon = 0 and
-    z_k = 0 (or too small to divide by) there is no s_k, and all of R_k is lost. Every account below names its z_k and
-    b_k and comes here.
-    """
-    xp, denominator = array_module(z), stabilize(z, epsilon)
-    s = R / denominator
-    return Withheld(bias=0 if b is None else b * s,
-                    stabilizer=(denominator - z) * s if epsilon else 0,
-                    lost=0 if epsilon else xp.where(xp.isinf(denominator), R, R * 0))
 
 
 def epsilon(layer, x, y, R, epsilon=1e-6):
@@ -139,10 +119,17 @@ def cropped(layer, x, y, R):
     return Withheld(lost=R - inside)
 
 
+def class_token(layer, x, y, R):
+    """What came to the token, which is no input"""
+    return Withheld(bias=R[:, 0])
+
+
 ACCOUNTS = {lrp.epsilon: epsilon, lrp.gamma: gamma, lrp.gamma_signed: gamma_signed, lrp.alpha_beta: alpha_beta,
             lrp.flat: flat, lrp.proportional: proportional,
             deep_taylor.w_square: w_square, deep_taylor.z_plus: z_plus, deep_taylor.z_box: z_box,
-            scale_held_fixed: normalization, softmax_taylor: softmax, log_taylor: log_softmax, crop: cropped}
+            scale_held_fixed: normalization, softmax_taylor: softmax, log_taylor: log_softmax, crop: cropped,
+            leave_token: class_token, attention_rules.attn_lrp: attention.attn_lrp,
+            attention_rules.cp_lrp: attention.cp_lrp}
 PASSING_ON = (pass_on, carry_back, winner_takes_all, identity, sum_over_channels)       # they hand on all they get
 
 
@@ -203,8 +190,3 @@ def block(layer, x, y, R, rule, accounts=ACCOUNTS):
             total = [sum_ + image_sums(part) for sum_, part in zip(total, withheld)]
             R_l = rules[l](*inside)
     return Withheld(*total)
-
-
-def image_sums(part):
-    """(N, ...) -> (N,); a number stays one."""
-    return part.reshape(len(part), -1).sum(axis=1) if getattr(part, "ndim", 0) else part

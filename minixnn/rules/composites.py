@@ -11,60 +11,67 @@ The thought behind them (Montavon et al. 2019, section 10.3; Kohlbrenner et al. 
 neurons with mixed meaning, so a rule that keeps both signs; in the convolutions many noisy contributions, so
 a rule that favours the positive ones; at the pixels a rule that knows what a pixel can be.
 """
-import functools
-import inspect
 from functools import partial
 
-import numpy as np
-
-from minixnn.layers import (Affine, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Identity, LogSoftmax,
-                            Prepare, Sum)
+from minixnn.layers import (Affine, Attention, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Identity,
+                            LogSoftmax, Prepare, Product, Sum)
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
-from minixnn.layers.layer_norm import Normalization, scale_held_fixed
+from minixnn.layers.layer_norm import Normalization, identity, scale_held_fixed
 from minixnn.layers.pool import Maximum
+from minixnn.rules import attention, lrp
 from minixnn.rules import deep_taylor as dt
-from minixnn.rules import lrp
+from minixnn.rules.arguments import check_arguments, is_composite, name_of
 from minixnn.rules.signs import gives_nonnegative
 
 alpha1_beta0 = partial(lrp.alpha_beta, alpha=1.0, beta=0.0)
 alpha2_beta1 = partial(lrp.alpha_beta, alpha=2.0, beta=1.0)
 BLOCK_RULES = (by_contribution, cut, half_each, signal_takes_all)
 AFFINE_RULES = (lrp.epsilon, lrp.gamma, lrp.gamma_signed, lrp.alpha_beta, lrp.flat, dt.z_plus, dt.w_square, dt.z_box)
-NO_WEIGHTS = {Normalization: AFFINE_RULES, LogSoftmax: AFFINE_RULES, Maximum: AFFINE_RULES[1:]}     # kind: refused
+NO_WEIGHTS = {Attention: AFFINE_RULES, Normalization: AFFINE_RULES, LogSoftmax: AFFINE_RULES,
+              Maximum: AFFINE_RULES[1:]}        # kind: the rules it refuses
 CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose2d)
 
 
-def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None, signed=None, nonnegative=False):
+def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None, signed=None, nonnegative=False, others=()):
     """The rule `conv` for convolutions, `dense` for dense layers, `lrp.epsilon` for other affine layers.
 
     `first`, if given, takes the place of the rule of the first convolution or dense layer; `signed` that of `conv`
     where inputs may be negative (see `signs.py`; nonnegative: whether the network's own are not). `max_pool` None:
     winner takes all. Inside blocks layers get their rules alike; sums and normalisation get the stabiliser of `dense`.
-    In a block that comes first each chain has a first layer, since all see the pixels. `net` may be a list of layers.
+    In a block that comes first each chain has a first layer, since all see the pixels. `others`: {class: rule} for
+    attention, normalisation and products. `net` may be a list of layers.
     """
     rules, epsilon = [], epsilon_of(dense)
     for layer in getattr(net, "layers", net):
         if isinstance(layer, Block):
-            inside = tuple(by_kind(chain.layers, conv, dense, first, max_pool, signed, nonnegative)
+            inside = tuple(by_kind(chain.layers, conv, dense, first, max_pool, signed, nonnegative, others)
                            for chain in layer.chains)
-            rules.append(block_rule(layer, inside, epsilon))
+            rules.append(block_rule(layer, inside, epsilon, others))
         elif isinstance(layer, (Dense, *CONVOLUTIONS)):
             usual = dense if isinstance(layer, Dense) else signed if signed and not nonnegative else conv
             rules.append(usual if first is None else first)
         elif isinstance(layer, Maximum):
             rules.append(max_pool)
         else:
-            rules.append(in_place_of(dense if is_epsilon(dense) else lrp.epsilon, layer, epsilon))
+            usual = in_place_of(dense if is_epsilon(dense) else lrp.epsilon, layer, epsilon)
+            rules.append(of_class(layer, others) or usual)
         if isinstance(layer, (Block, Dense, Embedding, *CONVOLUTIONS)):
             first = None                        # behind an embedding there are no pixels
         nonnegative = gives_nonnegative(layer, nonnegative)
     return rules
 
 
+def of_class(layer, others):
+    """The rule that `others`, {class: rule}, has for this layer; None if it has none."""
+    return next((others[kind] for kind in others if isinstance(layer, kind)), None)
+
+
 def in_place_of(rule, layer, epsilon=1e-6):
-    """The rule of one layer where `rule` is meant for all affine layers: normalisation takes its stabiliser only."""
+    """The rule of one layer where `rule` is meant for all affine layers: others take its stabiliser only."""
     if isinstance(layer, (Affine, Block)):
         return rule
+    if isinstance(layer, Attention):
+        return partial(attention.attn_lrp, epsilon=epsilon)
     return partial(scale_held_fixed, epsilon=epsilon) if isinstance(layer, Normalization) else None
 
 
@@ -96,6 +103,19 @@ def epsilon_gamma_box(net, low=0.0, high=1.0, gamma=0.25, epsilon=1e-6):
     low, high = prepared_bounds(net, low, high)
     return by_kind(net, partial(lrp.gamma, gamma=gamma), stabilized(epsilon), partial(dt.z_box, low=low, high=high),
                    signed=partial(lrp.gamma_signed, gamma=gamma))
+
+
+def attn_lrp(net, epsilon=1e-6):
+    """For transformers: every product is halved, normalisation passes R, epsilon elsewhere. Achtibat et al. 2024."""
+    rule = stabilized(epsilon)
+    return by_kind(net, rule, rule, others={
+        Attention: partial(attention.attn_lrp, epsilon=epsilon), Normalization: identity, Product: half_each})
+
+
+def cp_lrp(net, epsilon=1e-6):
+    """For transformers: attention weights and the scale of a normalisation are held fixed. Ali et al. 2022."""
+    rule = stabilized(epsilon)
+    return by_kind(net, rule, rule, others={Attention: partial(attention.cp_lrp, epsilon=epsilon)})
 
 
 def deep_taylor(net, low=None, high=None):
@@ -144,7 +164,7 @@ def _complete(layers, rules, place):
 
 def _rule_of(layer, rule, place):
     """The function for one layer, from its entry in the list."""
-    own = getattr(layer, "rule", None)
+    own = attention.attn_lrp if isinstance(layer, Attention) else getattr(layer, "rule", None)
     if isinstance(layer, Identity):             # stands for a layer that has been left out; so does the rule for it
         return own
     if isinstance(layer, Block):
@@ -163,7 +183,8 @@ def _rule_of(layer, rule, place):
     if any(isinstance(layer, kind) and function in refused for kind, refused in NO_WEIGHTS.items()):
         raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which is not affine, so it has no "
                          f"weights to share by. Give None in its place, for {name_of(own)}; such rules stand in "
-                         "minixnn.rules: identity for a normalisation, lrp.proportional for a maximum")
+                         "minixnn.rules: identity for a normalisation, lrp.proportional for a maximum, attention.cp_lrp "
+                         "for attention")
     return check_arguments(rule)
 
 
@@ -189,9 +210,10 @@ def _inside(block, rule, place):
                                  in zip(block.branches, block.chains, inside)], **knobs)
 
 
-def block_rule(block, rules, epsilon=1e-6):
+def block_rule(block, rules, epsilon=1e-6, others=()):
     """The rule a block brings along, with a list of rules for each chain and, for a sum, the stabiliser."""
-    return partial(block.rule, rules=rules, **({"epsilon": epsilon} if isinstance(block, Sum) else {}))
+    knobs = {"epsilon": epsilon} if isinstance(block, Sum) else {}
+    return partial(of_class(block, others) or block.rule, rules=rules, **knobs)
 
 
 def stabilized(epsilon):
@@ -207,51 +229,3 @@ def is_epsilon(rule):
 def epsilon_of(rule, default=1e-6):
     """The stabiliser of `rule` if it is lrp.epsilon with or without a knob; else the usual one."""
     return rule.keywords.get("epsilon", default) if isinstance(rule, partial) and is_epsilon(rule) else default
-
-
-def is_composite(rules):
-    """Whether `rules` is to be called with the network: a function that asks for one argument only."""
-    return callable(rules) and len(asked := _asked(rules) or ()) == 1 and asked[0] != "*"
-
-
-def check_arguments(rule):
-    """`rule` itself, if it can be called with the layer, both its sides, and the relevance of its output."""
-    asked = _asked(rule)
-    if asked is not None and len(asked) != 4 and "*" not in asked:
-        raise ValueError(f"{name_of(rule)} asks for ({', '.join(asked)}), expected a function of (layer, x, y, R): a "
-                         "rule is handed both sides of its layer, the input x and the output y, and the relevance R "
-                         "of y; functools.partial sets what else it needs")
-    return rule
-
-
-def _asked(rule):
-    """The names of the arguments that have to be given to `rule`; "*" for any number, None where Python cannot tell."""
-    if not isinstance(rule, partial):
-        return _parameters(rule)
-    names = _parameters(rule.func)
-    return names and tuple(name for name in names[len(rule.args):] if name not in rule.keywords)
-
-
-@functools.lru_cache(maxsize=1024)
-def _parameters(function):
-    """The positional parameters of a function that have no default."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return ("*",)
-    return tuple(p.name for p in parameters
-                 if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
-
-
-def name_of(rule):
-    """How a rule is called in a table: "alpha_beta (alpha=1.0, beta=0.0)" for a partial, "" for None."""
-    if rule is None:
-        return ""
-    if isinstance(rule, (list, tuple)):                     # inside a block: each rule once
-        return ", ".join(dict.fromkeys(filter(None, map(name_of, rule))))
-    knobs = {k: v for k, v in getattr(rule, "keywords", {}).items() if k != "rules"}
-    shown = ", ".join(f"{k}={v}" if np.isscalar(v) else k for k, v in knobs.items())
-    name = getattr(getattr(rule, "func", rule), "__name__", repr(rule))
-    return f"{name} ({shown})" if shown else name

@@ -1,0 +1,114 @@
+"""How an image becomes a sequence, and a sequence one vector: what a vision transformer has around its blocks.
+
+    Conv2d(W, b, stride=7, padding=0)   one vector for each patch of 7 x 7 pixels: kernel and stride are alike
+    Tokens()                            the grid of patches as a sequence
+    ClassToken(token)                   one more token in front, which stands for no patch and is read in the end
+    PositionEmbedding(b)                adds to each token a vector that belongs to its place
+    ...
+    TakeToken(0), or GlobalAvgPool()    one vector for the whole sequence: the class token, or the mean
+
+Dosovitskiy et al. 2021, section 3.1.
+"""
+import numpy as np
+
+from minixnn.arrays import array_module
+from minixnn.layers.base import Affine, Layer, carry_back, expect_arrays, expect_rank
+from minixnn.layers.shape import Reshaping
+
+
+class Tokens(Reshaping):
+    """(N, H, W, C) -> (N, H W, C): the pixels of a feature map as a sequence, row by row."""
+
+    def forward(self, x):
+        expect_rank(self, x, 4, "(images, height, width, channels)")
+        return x.reshape(len(x), -1, x.shape[-1])
+
+
+class TakeToken(Reshaping):
+    """y = x[:, index]: one token of each sequence; the others receive nothing. x (N, T, C), y (N, C)"""
+    rule = staticmethod(carry_back)
+
+    def __init__(self, index=0):
+        self.index = index
+
+    def settings(self):
+        return {"index": self.index}
+
+    def forward(self, x):
+        expect_rank(self, x, 3, "(sequences, tokens, channels)")
+        return x[:, self.index]
+
+    def gradient(self, x, y, dy):
+        dx = array_module(x).zeros(x.shape, dtype=dy.dtype)
+        dx[:, self.index] = dy
+        return dx
+
+
+class PositionEmbedding(Affine):
+    """y = x + b, with a vector for each place in the sequence. x (N, T, C), b (T, C)
+
+    An affine map with weights of 1, so that any rule for affine layers applies; what goes to b is absorbed.
+    """
+
+    def __init__(self, b):
+        expect_arrays(b)
+        if b.ndim != 2:
+            raise ValueError(f"PositionEmbedding got an array of shape {b.shape}, expected (tokens, channels)")
+        self.W, self.b = np.float64(1), b
+
+    @classmethod
+    def random(cls, tokens, channels, rng, dtype=np.float32):
+        """Small random vectors to train from."""
+        return cls(rng.normal(0, 0.02, (tokens, channels)).astype(dtype))
+
+    def arrays(self):
+        return {"b": self.b}
+
+    def forward(self, x):
+        if self.b is not None and x.shape[1:] != self.b.shape:
+            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected (sequences, *{self.b.shape})")
+        y = x * float(self.W)
+        return y if self.b is None else y + self.b
+
+    def gradient(self, x, y, dy):
+        return dy * float(self.W)
+
+    def parameter_gradients(self, x, dy):
+        return {"b": dy.sum(axis=0)}
+
+    def __repr__(self):
+        return "PositionEmbedding()" if self.b is None else "PositionEmbedding(%d tokens, %d channels)" % self.b.shape
+
+
+def leave_token(layer, x, y, R):
+    """A class token's rule: what came to the token stays with it, for it is no input. The others' R is handed on."""
+    return R[:, 1:]
+
+
+class ClassToken(Layer):
+    """y = the token in front of the sequence x. x (N, T, C), token (C,), y (N, 1 + T, C)"""
+    rule, takes_rules = staticmethod(leave_token), False
+
+    def __init__(self, token):
+        expect_arrays(token)
+        self.token = token
+
+    def arrays(self):
+        return {"token": self.token}
+
+    def forward(self, x):
+        expect_rank(self, x, 3, "(sequences, tokens, channels)")
+        xp = array_module(x)
+        return xp.concatenate([xp.broadcast_to(self.token, (len(x), 1, x.shape[-1])), x], axis=1)
+
+    def gradient(self, x, y, dy):
+        return dy[:, 1:]
+
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        return m[:, 1:]
+
+    def parameter_gradients(self, x, dy):
+        return {"token": dy[:, 0].sum(axis=0)}
+
+    def __repr__(self):
+        return "ClassToken()"

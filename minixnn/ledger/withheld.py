@@ -1,0 +1,32 @@
+"""What an account finds: relevance that went to a bias or to the stabiliser, or that was lost."""
+from typing import NamedTuple
+
+from minixnn.arrays import array_module, stabilize
+
+
+class Withheld(NamedTuple):
+    """What of the relevance R_k of each output is not handed on: arrays of R's shape, or 0 for "nothing at all"."""
+    bias: object = 0                # went to b_k, which is no input
+    stabilizer: object = 0          # went to the epsilon in the denominator
+    lost: object = 0                # there was nobody to hand it to; below zero: created
+
+
+def division(R, z, b=None, epsilon=0.0):
+    """For a rule that hands on  z_jk / (z_k + epsilon sgn z_k) R_k  where  z_k = sum_j z_jk + b_k.
+
+        R_k  =  (sum_j z_jk  +  b_k  +  epsilon sgn z_k) s_k             s_k = R_k / (z_k + epsilon sgn z_k)
+
+    The first term is handed on, the second goes to the bias, the third to the stabiliser. With epsilon = 0 and
+    z_k = 0 (or too small to divide by) there is no s_k, and all of R_k is lost. Every account below names its z_k and
+    b_k and comes here.
+    """
+    xp, denominator = array_module(z), stabilize(z, epsilon)
+    s = R / denominator
+    return Withheld(bias=0 if b is None else b * s,
+                    stabilizer=(denominator - z) * s if epsilon else 0,
+                    lost=0 if epsilon else xp.where(xp.isinf(denominator), R, R * 0))
+
+
+def image_sums(part):
+    """(N, ...) -> (N,); a number stays one."""
+    return part.reshape(len(part), -1).sum(axis=1) if getattr(part, "ndim", 0) else part
