@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from minixnn import layers, passes
-from minixnn.layers import (AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d,
-                            Product, ReLU, Residual, Sigmoid, Sum)
+from minixnn.layers import (Attention, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
+                            LayerNorm, MaxPool2d, Product, ReLU, Residual, Sigmoid, Sum, Tokens)
 from minixnn.network import Network
 from minixnn.rules import composites, deep_taylor, lrp
 
@@ -72,7 +72,8 @@ def test_files_rules_and_layers_are_short():
             code = length - (len(doc.splitlines()) if doc else 0)
             if path.parent.name == "layers" and isinstance(node, ast.ClassDef):
                 assert code <= 80, f"{path.name}: class {node.name} has {code} lines of code"
-            if path.name in ("lrp.py", "deep_taylor.py") and isinstance(node, ast.FunctionDef):
+            rules = path.parent.name == "rules" and path.name in ("attention.py", "deep_taylor.py", "lrp.py")
+            if rules and isinstance(node, ast.FunctionDef):
                 assert code <= 20, f"{path.name}: the rule {node.name} has {code} lines of code"
 
 
@@ -90,6 +91,7 @@ NET = Network([conv(2, 4), BatchNorm2d.identity(4, "float64"), ReLU(), MaxPool2d
                ReLU(), Concat([[conv(4, 2), ReLU()], []]), Sum([[AvgPool2d(2)], [MaxPool2d(2)]]),
                Product([[], [conv(6, 6, 1), Sigmoid()]]), GlobalAvgPool(), Flatten(), Dropout(),
                Dense(RNG.normal(size=(6, 3)), RNG.normal(size=3))])
+attention = Attention(*(RNG.normal(size=(6, 6)) for _ in range(4)), heads=2)
 RULES = [lrp.epsilon, lrp.gamma_signed, lrp.alpha_beta, lrp.flat, deep_taylor.w_square,
          partial(deep_taylor.z_box, low=-99, high=99), composites.alpha1_beta0]
 
@@ -135,6 +137,18 @@ def test_one_step_leads_into_the_method_of_each_layer(method):
     found = called_from(run, lambda: run(NET, X, *([0 * X] if method == "deeplift" else []), target=0))
     expected = [getattr(type(layer), method).__code__ for layer in reversed(NET.layers)]
     assert [code for code in found if code in expected] == expected
+
+
+@pytest.mark.parametrize("rules", [composites.attn_lrp, composites.cp_lrp])
+def test_one_step_leads_into_the_formula_of_attention(rules):
+    transformer = Network([Conv2d(RNG.normal(size=(4, 4, 2, 6)), None, 4), Tokens(), Residual([LayerNorm(), attention]),
+                           attention, LayerNorm(), GlobalAvgPool(), Dense(RNG.normal(size=(6, 3)))])
+    chosen = composites.rules_for(transformer, rules)
+    expected = [code_of(each) for each in reversed(chosen)]
+    found = called_from(passes.lrp, lambda: passes.lrp(transformer, X, 0, rules))
+    assert [code for code in found if code in expected] == expected
+    found = called_from(layers.Chain.relevance, lambda: passes.lrp(transformer, X, 0, rules))
+    assert found == [code_of(each) for each in reversed(chosen[2].keywords["rules"][0])]
 
 
 def test_inside_a_block_one_step_leads_from_the_chain_into_the_rule():

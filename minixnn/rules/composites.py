@@ -183,8 +183,8 @@ def _rule_of(layer, rule, place):
     if any(isinstance(layer, kind) and function in refused for kind, refused in NO_WEIGHTS.items()):
         raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which is not affine, so it has no "
                          f"weights to share by. Give None in its place, for {name_of(own)}; such rules stand in "
-                         "minixnn.rules: identity for a normalisation, lrp.proportional for a maximum, attention.cp_lrp "
-                         "for attention")
+                         "minixnn.rules: identity for a normalisation, lrp.proportional for a maximum, "
+                         "attention.cp_lrp for attention")
     return check_arguments(rule)
 
 
