@@ -29,6 +29,8 @@ EXPECTED = {
     "epsilon_alpha2_beta1": (TWO_ONE, TWO_ONE, EPSILON, "", EPSILON),
     "epsilon_alpha2_beta1_flat": ("flat", TWO_ONE, EPSILON, "", EPSILON),
     "epsilon_gamma_box": (BOX, GAMMA, EPSILON, "", EPSILON),
+    "attn_lrp": (EPSILON,) * 3 + ("", EPSILON),
+    "cp_lrp": (EPSILON,) * 3 + ("", EPSILON),
     "deep_taylor": ("w_square", "z_plus", "z_plus", "proportional", EPSILON),
 }
 

@@ -17,7 +17,8 @@ from minixnn.network import Network
 from minixnn.passes import deep_taylor as deep_taylor_pass
 from minixnn.passes import lrp as lrp_pass
 from minixnn.layers.axes import crop
-from minixnn.rules import composites, deep_taylor, log_taylor, lrp, scale_held_fixed, softmax_taylor
+from minixnn.rules import (attention, composites, deep_taylor, leave_token, log_taylor, lrp, scale_held_fixed,
+                           softmax_taylor)
 from minixnn.rules.composites import rules_for
 from minixnn.ledger.accounts import ACCOUNTS, Withheld, account_of
 
@@ -209,9 +210,10 @@ def test_the_residual_shows_that_a_rule_is_wrong(name):
 
 def test_every_rule_of_the_package_has_an_account():
     import inspect
-    rules = [f for module in (lrp, deep_taylor) for name, f in vars(module).items()
+    rules = [f for module in (lrp, deep_taylor, attention) for name, f in vars(module).items()
              if inspect.isfunction(f) and f.__module__ == module.__name__ and not name.startswith("_")]
-    assert len(rules) == 9 and set(rules) | {scale_held_fixed, softmax_taylor, log_taylor, crop} == set(ACCOUNTS)
+    layers_own = {scale_held_fixed, softmax_taylor, log_taylor, leave_token, crop}
+    assert len(rules) == 11 and set(rules) | layers_own == set(ACCOUNTS)
 
 
 def test_an_account_has_the_knobs_of_its_rule_and_their_defaults():

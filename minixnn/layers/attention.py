@@ -49,6 +49,9 @@ class Attention(Layer):
             raise ValueError(f"Attention got W_q {W_q.shape}, W_k {W_k.shape}, W_v {W_v.shape}, W_o {W_o.shape} and "
                              f"{heads} heads, expected W_q and W_k alike, as many rows of W_o as columns of W_v, and "
                              "columns that the heads divide")
+        if mask is not None:
+            require((~self.hidden(mask.shape[-1])).any(axis=-1).all(), f"{self!r} hides all tokens from one of them; "
+                    "let it see itself at least")
 
     @classmethod
     def random(cls, channels, heads, rng, causal=False, dtype=np.float32):
@@ -71,24 +74,24 @@ class Attention(Layer):
         expect_rank(self, x, 3, "(sequences, tokens, channels)")
         Q, K, V = (split_heads(self.projection(name).forward(x), self.heads) for name in "qkv")
         S = Q @ K.swapaxes(-1, -2) / Q.shape[-1] ** 0.5                 # (N, H, T, d) @ (N, H, d, T)
-        hidden = self.hidden(x)
+        hidden = self.hidden(x.shape[1])
         if hidden is not None:
             S = array_module(x).where(hidden, np.finfo(x.dtype).min / 2, S)         # its exponential is 0
         A = SOFTMAX.forward(S)
         return Steps(Q, K, V, S, A, join_heads(A @ V))
 
-    def hidden(self, x):
-        """Where token t must not see token u, (T, T) or (N, 1, T, T); None where all see all."""
-        xp, T, hidden = array_module(x), x.shape[1], None
+    def hidden(self, T):
+        """Where token t of T must not see token u, (T, T) or (N, 1, T, T); None where all see all."""
+        hidden = None
         if self.causal:
-            hidden = xp.arange(T)[None, :] > xp.arange(T)[:, None]
+            place = array_module(self.W_q).arange(T)
+            hidden = place[None, :] > place[:, None]
         if self.mask is not None:
-            if self.mask.shape not in ((T, T), (len(x), T, T)):
-                raise ValueError(f"{self!r} got an array of shape {x.shape}, whose {T} tokens its mask of shape "
-                                 f"{self.mask.shape} does not fit; expected {(T, T)} or {(len(x), T, T)}")
+            if self.mask.shape[-2:] != (T, T):
+                raise ValueError(f"{self!r} got sequences of {T} tokens, which its mask of shape {self.mask.shape} "
+                                 "does not fit; expected (tokens, tokens) or (sequences, tokens, tokens)")
             masked = self.mask <= 0 if self.mask.ndim == 2 else self.mask[:, None] <= 0
             hidden = masked if hidden is None else hidden | masked
-            require((~hidden).any(axis=-1).all(), f"{self!r} hides all tokens from one of them; let it see itself")
         return hidden
 
     def forward(self, x):

@@ -195,7 +195,7 @@ def attention(draw):
     biases = rng.normal(size=(4, C)) if draw(st.booleans()) else [None] * 4
     mask = (rng.random((T, T)) + np.eye(T) > 0.4).astype("float64") if draw(st.booleans()) else None
     layer = kinds.Attention(*rng.normal(size=(4, C, C)), *biases, mask, heads, causal)
-    hidden = layer.hidden(np.zeros((*shape, C)))
+    hidden = layer.hidden(T)
 
     def theirs(x, W_q, W_k, W_v, W_o, b_q=None, b_k=None, b_v=None, b_o=None, mask=None):
         b = None if b_q is None else torch.cat([b_q, b_k, b_v])
