@@ -13,8 +13,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from minixnn import Dense, Network, attribution, passes
+from minixnn import Dense, Network, attribution, layers, passes
 from minixnn.arrays import stabilize
+from minixnn.layers.chains import every_layer
 from minixnn.rules import deep_taylor, lrp
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -24,6 +25,7 @@ if not (DOCS / "conf.py").exists():
 sys.path[:0] = [str(DOCS / "_ext"), str(DOCS)]
 
 import docstrings  # noqa: E402  (it and the next lie in the folders named above)
+import fits  # noqa: E402
 import lesson_table  # noqa: E402
 import notation  # noqa: E402
 import walk  # noqa: E402
@@ -160,6 +162,13 @@ def found(name):
         except (ImportError, AttributeError):
             continue
     return False
+
+
+def test_the_tables_of_what_fits_are_what_is_tried_today():
+    assert fits.written() == fits.PAGE.read_text(encoding="utf-8"), "run python docs/fits.py"
+    kinds = {type(layer).__name__ for net in (fits.image_net(), fits.text_net()) for layer in every_layer(net.layers)}
+    families = {"Affine", "Block", "Chain", "Elementwise", "Layer"}
+    assert kinds == set(layers.__all__) - families - {"OneHot", "Prepare"}, "a kind of layer that the page leaves out"
 
 
 def test_the_walk_in_the_stepping_guide_is_what_pdb_prints_today():

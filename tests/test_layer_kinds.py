@@ -333,7 +333,8 @@ def test_the_table_of_what_fits_says_what_each_layer_and_method_answers():
     layer_lines, method_lines, sentences = (part.splitlines() for part in table.split("\n\n"))
     found = {line.split("  ")[0]: line for line in reversed(layer_lines)}
     assert {type(layer).__name__ for layer in conv_net().layers} < set(found)
-    assert "epsilon gamma gamma_signed" in found["Conv2d"] and "scale_held_fixed identity" in found["LayerNorm"]
+    assert "every rule" in found["Conv2d"] and "gamma [1] z_plus [2]" in found["Upsample"]
+    assert "scale_held_fixed identity" in found["LayerNorm"] and "the others [" in found["LayerNorm"]
     assert "5.body.0" in found["LayerNorm"] and "pass_on" in found["GELU"] and "no other" in found["GELU"]
     methods = {line.split()[0]: " ".join(line.split()[1:]) for line in method_lines[1:]}
     assert set(attribution.METHODS) < set(methods) and methods["lrp_epsilon"] == methods["deeplift"] == "yes"

@@ -62,8 +62,14 @@ def answers(layer, x, said):
     cancel = refusal(reveal_cancel.forward, layer, x, x_ref, (positive(x), negative(x)))
     cancel = cancel and cancel.replace(f"{type(layer).__name__} has", "this layer has")
     own = "" if layer.rule is None or isinstance(layer, Affine) else name_of(layer.rule)
-    return (own, " ".join(taken) or "no other", " ".join(f"{' '.join(names)} {n}" for n, names in refused.items()),
+    takes = "every rule" if taken == [rule.__name__ for rule in composites.AFFINE_RULES] else " ".join(taken)
+    return (own, takes or "no other", " ".join(f"{in_short(names)} {n}" for n, names in refused.items()),
             *("yes" if sentence is None else numbered(sentence, said) for sentence in (lift, cancel)))
+
+
+def in_short(names):
+    """The names of rules that are refused alike; many are all those that need weights."""
+    return " ".join(names) if len(names) <= 3 else "the others"
 
 
 def candidates(layer, x):

@@ -44,7 +44,7 @@ class LeakyReLU(Elementwise):
 
 
 class PReLU(Elementwise):
-    """y = x where x > 0, else a x, with a number a for each channel, or one for all. He et al. 2015, eq. 1.
+    """y = x where x > 0, else a x, with a number a for each channel, or one for all. He et al. 2015.
 
     x (N, ..., C), a (C,) or (1,)
     """
@@ -100,7 +100,7 @@ class Clip(Elementwise):
 
 
 class ReLU6(Clip):
-    """y = min(max(x, 0), 6). Howard et al. 2017."""
+    """y = min(max(x, 0), 6). Sandler et al. 2018."""
 
     def __init__(self):
         super().__init__(0, 6)
@@ -129,7 +129,7 @@ class Hardsigmoid(Elementwise):
 
 
 class Hardswish(Elementwise):
-    """y = x min(max(x / 6 + 1/2, 0), 1). Howard et al. 2019, section 5.2."""
+    """y = x min(max(x / 6 + 1/2, 0), 1). Howard et al. 2019."""
 
     def forward(self, x):
         return x * (x / 6 + 0.5).clip(0, 1)

@@ -14,7 +14,7 @@ import numpy as np
 from minixnn.arrays import array_module
 from minixnn.layers.windows import offsets
 
-BLOCK_BYTES = 2 ** 17           # output numbers worked on at a time on the host: two such blocks stay in the cache
+BLOCK_BYTES = 2 ** 18           # output numbers worked on at a time on the host: two such blocks stay in the cache
 
 
 def correlate(x, W, stride, size, dilation):

@@ -16,7 +16,7 @@ from minixnn.layers.base import Layer, expect_arrays
 
 
 def scale_held_fixed(layer, x, y, R, epsilon=1e-6):
-    """LRP-epsilon of a normalisation whose scale is a constant. Ali et al. 2022; Achtibat et al. 2024, section 3.3.
+    """LRP-epsilon of a normalisation whose scale is a constant. Ali et al. 2022; Achtibat et al. 2024, proposition 3.4.
 
         R_j = x_j sum_k a_kj R_k / (y_k + epsilon sgn y_k)          y_k = sum_j a_kj x_j + beta_k
 
@@ -28,7 +28,7 @@ def scale_held_fixed(layer, x, y, R, epsilon=1e-6):
 
 
 def identity(layer, x, y, R):
-    """Relevance passes a normalisation unchanged. Achtibat et al. 2024, proposition 3.4. Conserves."""
+    """Relevance passes a normalisation unchanged, the mean's subtraction included. Achtibat et al. 2024. Conserves."""
     return R
 
 

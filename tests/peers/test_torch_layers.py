@@ -41,7 +41,7 @@ def conv(draw):
 
     def theirs(x, W, b=None):
         padded = functional().pad(first(x), (left, right, top, bottom))
-        return last(functional().conv2d(padded, W.permute(3, 2, 0, 1), b, stride, 0, dilation, groups))
+        return last(functional().conv2d(padded, W.permute(3, 2, 0, 1).contiguous(), b, stride, 0, dilation, groups))
     return layer, theirs, rng.normal(size=(draw(sizes), *size, C * groups))
 
 
@@ -54,7 +54,7 @@ def depthwise(draw):
     size = [(k - 1) * d + 1 + draw(st.integers(0, 4)) for k, d in zip(kernel, dilation)]
 
     def theirs(x, W, b):
-        return last(functional().conv2d(first(x), W.permute(3, 2, 0, 1), b, stride, 2, dilation, C))
+        return last(functional().conv2d(first(x), W.permute(3, 2, 0, 1).contiguous(), b, stride, 2, dilation, C))
     return layer, theirs, rng.normal(size=(draw(sizes), *size, C))
 
 
@@ -70,7 +70,7 @@ def conv_transpose(draw):
     layer = kinds.ConvTranspose2d(W, b, stride, ((p, p), (q, q)), extra, dilation, groups)
 
     def theirs(x, W, b=None):
-        return last(functional().conv_transpose2d(first(x), W.permute(2, 3, 0, 1), b, stride, padding, extra, groups,
+        return last(functional().conv_transpose2d(first(x), W.permute(2, 3, 0, 1).contiguous(), b, stride, padding, extra, groups,
                                                   dilation))
     return layer, theirs, rng.normal(size=shape)
 
@@ -84,7 +84,7 @@ def conv1d(draw):
 
     def theirs(x, W, b=None):
         padded = functional().pad(first(x), (before, after))
-        return last(functional().conv1d(padded, W.permute(2, 1, 0), b, stride, 0, dilation, groups))
+        return last(functional().conv1d(padded, W.permute(2, 1, 0).contiguous(), b, stride, 0, dilation, groups))
     return layer, theirs, rng.normal(size=(draw(sizes), (k - 1) * dilation + draw(sizes), C * groups))
 
 
