@@ -21,7 +21,7 @@ from minixnn.layers.pool import Maximum
 from minixnn.rules import attention, lrp
 from minixnn.rules import deep_taylor as dt
 from minixnn.rules.arguments import check_arguments, is_composite, name_of
-from minixnn.rules.signs import gives_nonnegative
+from minixnn.rules.signs import gives_nonnegative, rectified
 
 alpha1_beta0 = partial(lrp.alpha_beta, alpha=1.0, beta=0.0)
 alpha2_beta1 = partial(lrp.alpha_beta, alpha=2.0, beta=1.0)
@@ -36,19 +36,21 @@ def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None, signed=None
     """The rule `conv` for convolutions, `dense` for dense layers, `lrp.epsilon` for other affine layers.
 
     `first`, if given, takes the place of the rule of the first convolution or dense layer; `signed` that of `conv`
-    where inputs may be negative (see `signs.py`; nonnegative: whether the network's own are not). `max_pool` None:
-    winner takes all. Inside blocks layers get their rules alike; sums and normalisation get the stabiliser of `dense`.
-    In a block that comes first each chain has a first layer, since all see the pixels. `others`: {class: rule} for
-    attention, normalisation and products. `net` may be a list of layers.
+    where inputs may be negative, or outputs that no ReLU cuts off (`signs.py`; nonnegative: the network's own inputs
+    are not). `max_pool` None: winner takes all. Inside blocks layers get their rules alike; sums and normalisation get
+    the stabiliser of `dense`. In a block that comes first each chain has a first layer, since all see the pixels.
+    `others`: {class: rule} for attention, normalisation and products. `net` may be a list of layers.
     """
     rules, epsilon = [], epsilon_of(dense)
-    for layer in getattr(net, "layers", net):
+    layers = getattr(net, "layers", net)
+    for l, layer in enumerate(layers):
         if isinstance(layer, Block):
             inside = tuple(by_kind(chain.layers, conv, dense, first, max_pool, signed, nonnegative, others)
                            for chain in layer.chains)
             rules.append(block_rule(layer, inside, epsilon, others))
         elif isinstance(layer, (Dense, *CONVOLUTIONS)):
-            usual = dense if isinstance(layer, Dense) else signed if signed and not nonnegative else conv
+            one_sign = nonnegative and rectified(layers[l + 1:])
+            usual = dense if isinstance(layer, Dense) else signed if signed and not one_sign else conv
             rules.append(usual if first is None else first)
         elif isinstance(layer, Maximum):
             rules.append(max_pool)
@@ -98,7 +100,7 @@ def epsilon_alpha2_beta1_flat(net, epsilon=1e-6):
 def epsilon_gamma_box(net, low=0.0, high=1.0, gamma=0.25, epsilon=1e-6):
     """z^B for the first layer with pixels in [low, high], gamma for convolutions, epsilon for dense layers.
 
-    Where the inputs of a convolution may be negative, gamma_signed takes the place of gamma.
+    Where inputs of a convolution may be negative, or outputs that no ReLU cuts off, gamma_signed takes gamma's place.
     """
     low, high = prepared_bounds(net, low, high)
     return by_kind(net, partial(lrp.gamma, gamma=gamma), stabilized(epsilon), partial(dt.z_box, low=low, high=high),

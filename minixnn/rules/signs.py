@@ -28,3 +28,11 @@ def gives_nonnegative(layer, x):
     if isinstance(layer, Clip):
         return layer.low is not None and layer.low >= 0 or (x and (layer.high is None or layer.high >= 0))
     return isinstance(layer, MAKE) or (x and isinstance(layer, KEEP))
+
+
+def rectified(behind):
+    """Whether the layers `behind` cut off what is negative at once, so that it gets no relevance either."""
+    for layer in behind:
+        if not isinstance(layer, (GlobalMaxPool, MaxPool2d)):
+            return isinstance(layer, ReLU) or isinstance(layer, Clip) and layer.low is not None and layer.low >= 0
+    return False
