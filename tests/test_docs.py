@@ -191,8 +191,8 @@ def test_the_table_of_composites_has_those_that_take_a_network():
     pytest.importorskip("sphinx", reason="sphinx is not installed; the extra docs brings it")
     import rule_table
     assert set(rule_table.composite_rules()) == {f"composites.{name}" for name in (
-        "deep_taylor", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat", "epsilon_gamma_box", "epsilon_plus",
-        "epsilon_plus_flat")}
+        "attn_lrp", "cp_lrp", "deep_taylor", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat", "epsilon_gamma_box",
+        "epsilon_plus", "epsilon_plus_flat")}
 
 
 @pytest.mark.parametrize("page, name", [("README.md", "my_rule"), ("docs/how_it_is_built.md", "absolute")])
