@@ -39,7 +39,7 @@ class Network:
         self.card.check(x)
         for layer in self.layers:
             x = layer.forward(x)
-        return x
+        return check_output(x)
 
     def trace(self, x):
         """All activations, as a list: A[l] enters layer l, and A[-1] is the output."""
@@ -48,6 +48,7 @@ class Network:
         A = [x]
         for layer in self.layers:
             A.append(layer.forward(A[-1]))
+        check_output(A[-1])
         return A
 
     def predict(self, x, batch_size=None, workers=1):
@@ -224,3 +225,11 @@ def check_input(x, first=None):
                          "network was trained on them, for instance x.astype('float32') / 255")
     require(xp.isfinite(x).all(), "got NaN or infinite numbers in the input, expected finite ones; look for a division "
             "by zero where the images are prepared")
+
+
+def check_output(y):
+    """`y` itself, if its numbers are finite, as those of the input and of the weights are."""
+    require(array_module(y).isfinite(y).all(), "the network's output has NaN or infinite numbers: they grew beyond what "
+            f"{y.dtype} holds; compute in double precision, net.astype('float64'), or look for inputs that were not "
+            "prepared as in training")
+    return y

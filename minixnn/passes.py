@@ -179,6 +179,11 @@ def as_reference(x, x_ref):
     if x_ref.shape[1:] != x.shape[1:] or len(x_ref) not in (1, len(x)):
         raise ValueError(f"got a reference of shape {x_ref.shape} for inputs of shape {x.shape}; expected the same "
                          f"shape, or {(1, *x.shape[1:])} for one reference to all")
+    if x.dtype.kind == "f" != x_ref.dtype.kind:
+        raise ValueError(f"got a reference of numbers of type {x_ref.dtype}, expected floating point, prepared as the "
+                         "inputs are")
+    require(array_module(x_ref).isfinite(x_ref).all(), "got NaN or infinite numbers in the reference, expected finite "
+            "ones")
     return array_module(x).broadcast_to(x_ref, x.shape).astype(x.dtype)
 
 

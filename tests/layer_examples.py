@@ -65,6 +65,8 @@ EXAMPLES = {
     "TakeToken": (layers.TakeToken(3), SEQUENCES),
     "PositionEmbedding": (layers.PositionEmbedding(draw(9, 6)), SEQUENCES),
     "ClassToken": (layers.ClassToken(draw(6)), SEQUENCES),
+    "Prepare": (layers.Prepare(draw(6), 0.3), IMAGES),
+    "Prepare, by whole images": (layers.Prepare(draw(6, 7, 6), 0.5 + abs(draw(6, 7, 6, seed=1))), IMAGES),
     "Identity": (layers.Identity(), IMAGES),
     "ChannelShuffle": (layers.ChannelShuffle(3), IMAGES),
     "ChannelSelect": (layers.ChannelSelect(1, 4), IMAGES),

@@ -189,13 +189,30 @@ def test_safetensors_types_come_back_with_their_numbers(tmp_path):
     assert found["brain"].dtype == "float32" and np.array_equal(found["brain"], [1.5, -2.0, 0.25])
 
 
+def test_names_that_share_their_bytes_take_no_memory(tmp_path):
+    """2,000 names for the same block would take 2,000 times the file."""
+    block = np.ones(100, "<f4").tobytes()
+    entry = {"dtype": "F32", "shape": [100], "data_offsets": [0, 400]}
+    table = json.dumps({f"w{n}": entry for n in range(2000)}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(table).to_bytes(8, "little") + table + block)
+    with pytest.raises(ValueError, match="said to have 800000 bytes, there are 400; each must have bytes of its own"):
+        read_safetensors(path)
+
+
 @pytest.mark.parametrize("damage, words", [
     (lambda data: data[:5], "not a safetensors file, or is cut off: it has 5 bytes"),
     (lambda data: data[:40], "cut off"),
-    (lambda data: data[:-1], "a: an array of shape .* cannot lie at bytes 0 to 24 of 23"),
+    (lambda data: data[:-1], "its arrays are said to have 24 bytes, there are 23"),
     (lambda data: data[:8] + b"x" * (len(data) - 8), "table of contents cannot be read"),
     (lambda data: data.replace(b"[2, 3]", b"[2, 4]"), "cannot lie"),
-    (lambda data: data.replace(b"[0, 24]", b"[-1,23]"), "cannot lie"),
+    (lambda data: data.replace(b"[0, 24]", b"[-1,23]"), "-1 in place of a size"),
+    (lambda data: data.replace(b"[0, 24]", b"[24, 0]"), "cannot be read"),
+    (lambda data: data.replace(b"[2, 3]", b"[2.0 ]"), "2.0 in place of a size"),
+    (lambda data: data.replace(b"[2, 3]", b"[[6]] "), "in place of a size"),
+    (lambda data: data.replace(b"[0, 24]", b"true   "), "cannot be read"),
+    (lambda data: (2 ** 17).to_bytes(8, "little") + b"[" * 2 ** 17, "cannot be read"),
+    (lambda data: (2 ** 40).to_bytes(8, "little") + data[8:], "cut off"),
     (lambda data: data.replace(b"F32", b"C64"), "a: numbers of type 'C64' are not supported"),
     (lambda data: data.replace(b'"shape"', b'"Shape"'), "table of contents cannot be read"),
     (lambda data: b"\xff" * 8 + data[8:], "is said to have 18446744073709551615"),

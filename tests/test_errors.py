@@ -127,7 +127,7 @@ def test_rules_that_do_not_fit_the_network_are_refused(rules, sentence):
 
 
 def test_a_rule_that_changes_weights_is_refused_by_a_layer_that_has_none():
-    with pytest.raises(AttributeError, match="'MaxPool2d' object has no attribute 'W'"):
+    with pytest.raises(ValueError, match="z_plus as the rule of layer 2, MaxPool2d.* which is not affine"):
         passes.lrp(NET, IMAGES, rules=[lrp.epsilon, None, dt.z_plus, None, lrp.epsilon])
 
 
@@ -249,3 +249,43 @@ def test_counts_may_be_whole_numbers_of_numpy():
     for method in (partial(attribution.integrated_gradients, steps=two), partial(attribution.smoothgrad, samples=two),
                    partial(attribution.occlusion, size=two, stride=two), partial(attribution.lrp, batch_size=two)):
         assert method(NET, IMAGES).shape == IMAGES.shape
+
+
+# --- what could only fill the memory, or end in NaN without a word ---------------------------------------------------
+
+@pytest.mark.parametrize("make, words", [
+    (lambda: Conv2d(np.ones((0, 3, 1, 1))), r"weights of shape \(0, 3, 1, 1\), expected at least 1 along each axis"),
+    (lambda: Conv2d(np.ones((3, 3, 1, 1)), padding=10 ** 9), "at most 4096 on a side"),
+    (lambda: MaxPool2d(2, padding=10 ** 9), "at most 4096 on a side"),
+    (lambda: Dense(np.ones((3, 0))), "expected at least one input and one output"),
+    (lambda: BatchNorm2d(*np.ones((3, 2)), np.array([1, -1e-9])), "got a variance below 0 or NaN"),
+    (lambda: BatchNorm2d(*np.ones((4, 2)), epsilon=float("nan")), "got epsilon=nan"),
+])
+def test_layers_that_make_no_sense_are_refused_when_they_are_made(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_numbers_that_outgrow_single_precision_are_said():
+    net = Network([Dense(np.full((2, 2), 1e30, "f4")), ReLU(), Dense(np.full((2, 2), 1e30, "f4"))])
+    x = np.ones((1, 2), "f4")
+    for call in (net.forward, net.trace, net.predict, lambda x: passes.gradient(net, x)):
+        with np.errstate(over="ignore"), pytest.raises(ValueError, match="grew beyond what float32 holds; .*astype"):
+            call(x)
+    assert np.isfinite(net.astype("f8").forward(x.astype("f8"))).all()
+
+
+@pytest.mark.parametrize("reference, words", [
+    (np.zeros((1, 3), np.uint8), "reference of numbers of type uint8, expected floating point"),
+    (np.full((1, 3), np.nan), "NaN or infinite numbers in the reference"),
+    (np.zeros((1, 2)), "got a reference of shape"),
+])
+def test_a_reference_is_looked_at_as_an_input_is(reference, words):
+    net, x = Network([Dense(np.ones((3, 2)))]), np.ones((2, 3))
+    for call in (passes.deeplift, passes.deeplift_reveal_cancel):
+        with pytest.raises(ValueError, match=words):
+            call(net, x, reference)
+    with pytest.raises(ValueError, match=words):
+        attribution.integrated_gradients(net, x, baseline=reference)
+    with pytest.raises(TypeError, match="got int, expected a NumPy or CuPy array"):
+        attribution.deeplift(net, x, x_ref=[0, 0])

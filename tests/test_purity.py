@@ -9,7 +9,7 @@ from layer_examples import EXAMPLES
 
 from minixnn import Network, passes
 from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten,
-                            GlobalAvgPool, MaxPool2d, Prepare, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
+                            GlobalAvgPool, MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
 from minixnn.rules import composites, lrp
 from minixnn.rules import deep_taylor as dt
 
@@ -23,7 +23,7 @@ LAYERS = [
     (AvgPool2d(3, 1, 1, count_padding=True), IMAGE), (GlobalAvgPool(), IMAGE), (AdaptiveAvgPool2d((4, 3)), IMAGE),
     (BatchNorm2d(*RNG.normal(size=(3, 6)), RNG.random(6)), IMAGE), (ChannelScale(RNG.normal(size=6)), IMAGE),
     (ReLU(), IMAGE), (Sigmoid(), IMAGE), (Tanh(), IMAGE), (Softplus(), IMAGE), (Flatten(), IMAGE),
-    (Unflatten((2, 3, 2)), FLAT), (Dropout(0.5), FLAT), (Prepare(RNG.normal(size=6), 0.3), IMAGE), *EXAMPLES.values(),
+    (Unflatten((2, 3, 2)), FLAT), (Dropout(0.5), FLAT), *EXAMPLES.values(),
 ]
 RULES = {"epsilon": lrp.epsilon, "LRP-0": partial(lrp.epsilon, epsilon=0), "gamma": lrp.gamma,
          "gamma_signed": lrp.gamma_signed, "alpha_beta": lrp.alpha_beta, "flat": lrp.flat, "z_plus": dt.z_plus,

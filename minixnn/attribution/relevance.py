@@ -1,5 +1,6 @@
 """Heatmaps of relevance: LRP, deep Taylor, and DeepLIFT. Arguments as for all of `minixnn.attribution`."""
 from minixnn import passes
+from minixnn.arrays import array_module
 from minixnn.batching import map_batches
 from minixnn.heads import at_logits
 from minixnn.rules import composites
@@ -61,6 +62,7 @@ def _over_references(deeplift, net, x, target, x_ref, start, batch_size, workers
         raise ValueError("got an empty list of references, expected at least one image to compare with")
     total = 0
     for x_ref in references:
+        array_module(x_ref)                     # refuses what is not an array
         x_ref = x_ref[None] if x_ref.ndim == x.ndim - 1 else x_ref
         total = total + map_batches(of_batch, x, target, start, x_ref, batch_size=batch_size, workers=workers)
     return total / len(references)

@@ -4,7 +4,8 @@
     n bytes     {"name": {"dtype": "F32", "shape": [64, 3, 3, 3], "data_offsets": [begin, end]}, ...}
     the rest    the arrays; offsets count from here, numbers have their least significant byte first
 
-The format is so small that reading it here costs less than a dependency.
+The format is so small that reading it here costs less than a dependency. No more memory is taken than twice the size of
+the file: arrays may not share bytes, and the table has at most `LONGEST` bytes.
 """
 import json
 import math
@@ -14,7 +15,7 @@ import numpy as np
 
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
          "U8": "u1", "BOOL": "?"}
-LONGEST = 100_000_000           # bytes of a table; the format allows no more
+LONGEST = 2 ** 24               # bytes of a table: enough for 100,000 arrays
 
 
 def read_safetensors(path):
@@ -27,12 +28,26 @@ def read_safetensors(path):
                              f"contents is said to have {length}")
         try:
             table = json.loads(file.read(length))
-            entries = {name: (entry["dtype"], tuple(entry["shape"]), *entry["data_offsets"])
-                       for name, entry in table.items() if name != "__metadata__"}
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            entries = {name: _entry(entry) for name, entry in table.items() if name != "__metadata__"}
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{path} is not a safetensors file: its table of contents cannot be read ({error!r})"
                              ) from error
+        used = sum(end - begin for *_, begin, end in entries.values())
+        if used > size - 8 - length:
+            raise ValueError(f"{path} is not a safetensors file, or is damaged: its arrays are said to have {used} "
+                             f"bytes, there are {size - 8 - length}; each must have bytes of its own")
         return {name: _array(file, 8 + length, size, *entry, f"{path}: {name}") for name, entry in entries.items()}
+
+
+def _entry(entry):
+    """(dtype, shape, begin, end) of an entry of the table, all of them of the right kind."""
+    shape, (begin, end) = entry["shape"], entry["data_offsets"]
+    for number in (*shape, begin, end):
+        if type(number) is not int or number < 0:
+            raise ValueError(f"{number!r} in place of a size")
+    if begin > end or len(shape) > 32:
+        raise ValueError(f"shape {shape} at bytes {begin} to {end}")
+    return str(entry["dtype"]), tuple(shape), begin, end
 
 
 def _array(file, start, size, dtype, shape, begin, end, name):

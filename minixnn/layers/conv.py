@@ -92,6 +92,8 @@ def check_kernel(layer, W, b, groups, axes="(kernel height, kernel width, channe
     expect_arrays(W, b)
     if W.ndim != rank:
         raise ValueError(f"{name} got weights of shape {W.shape}, expected {rank} axes {axes}")
+    if 0 in W.shape:
+        raise ValueError(f"{name} got weights of shape {W.shape}, expected at least 1 along each axis {axes}")
     if not hasattr(groups, "__index__") or groups < 1 or W.shape[3] % groups:
         raise ValueError(f"{name} got groups={groups!r} for {W.shape[3]} channels, expected a whole number that "
                          "divides them")

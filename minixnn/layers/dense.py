@@ -11,6 +11,8 @@ class Dense(Affine):
         expect_arrays(W, b)
         if W.ndim != 2:
             raise ValueError(f"Dense got weights of shape {W.shape}, expected 2 axes (inputs, outputs)")
+        if 0 in W.shape:
+            raise ValueError(f"Dense got weights of shape {W.shape}, expected at least one input and one output")
         if b is not None and b.shape != W.shape[1:]:
             raise ValueError(f"Dense got a bias of shape {b.shape}, expected one number per output: {W.shape[1:]}")
         self.W, self.b = W, b

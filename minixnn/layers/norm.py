@@ -3,6 +3,7 @@ import warnings
 
 import numpy as np
 
+from minixnn.arrays import require
 from minixnn.layers.base import Affine, Layer
 from minixnn.layers.chains import Block
 from minixnn.layers.folding import into_before, into_behind
@@ -43,6 +44,9 @@ class BatchNorm2d(ChannelScale):
         shapes = {a.shape for a in (gamma, beta, mean, variance)}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
             raise ValueError(f"BatchNorm2d got arrays of shapes {sorted(shapes)}, expected four of shape (channels,)")
+        require((variance >= 0).all(), "BatchNorm2d got a variance below 0 or NaN, expected a mean of squares")
+        if not 0 <= epsilon < np.inf:
+            raise ValueError(f"BatchNorm2d got epsilon={epsilon}, expected a small number, 0 or more")
         self.gamma, self.beta, self.mean, self.variance = gamma, beta, mean, variance
         self.epsilon, self.momentum = epsilon, momentum
 

@@ -7,6 +7,8 @@ from operator import index                      # a whole number, be it Python's
 
 from minixnn.arrays import array_module
 
+MOST_PADDING = 4096             # pixels on a side; a file that asks for more would only fill the memory
+
 
 def pair(value, name, least=1):
     """3 -> (3, 3); (2, 3) -> (2, 3). Sizes and strides are given either way."""
@@ -28,12 +30,12 @@ def check_padding(padding):
         padding = ((padding, padding), (padding, padding))
     try:
         (top, bottom), (left, right) = ((index(p), index(q)) for p, q in padding)
-        if min(top, bottom, left, right) >= 0:
+        if 0 <= min(top, bottom, left, right) <= max(top, bottom, left, right) <= MOST_PADDING:
             return (top, bottom), (left, right)
     except (TypeError, ValueError):
         pass
     raise ValueError(f"got padding={padding!r}, expected 'valid', 'same', a whole number of pixels "
-                     "or ((top, bottom), (left, right))")
+                     f"or ((top, bottom), (left, right)), at most {MOST_PADDING} on a side")
 
 
 def span(kernel, dilation):
