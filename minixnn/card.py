@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass
 from minixnn.arrays import array_module
 
 HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")
+SOURCES = ("photograph", "bytes")
+MADE_OF = {"photograph": "photographs, cut to the square in their middle and resized bicubically",
+           "bytes": "the bytes at both ends of a file: models.magika.tokens(bytes)"}
 LAYOUTS = ("channels first", "channels last")
 ORDERS = {3: "(height, width, channels)", 2: "(steps, channels)", 1: "(numbers,)"}
 
@@ -23,12 +26,15 @@ class Card:
     input_shape   of one input as `forward` takes it, (H, W, C) for images; None in the place of a size that is free
     labels        the names of the outputs, in their order
     head          the squashing layer that an importer left out behind the last one, such as "Softmax"
+    source        what an input is made of: a "photograph", cut to the square in its middle and resized bicubically, or
+                  the "bytes" of a file, see `models.magika.tokens`; None: pictures that are resized as they are
     layout        where the file that the network came from has its channels: "channels first" or "channels last"
     """
     input_shape: tuple | None = None
     labels: tuple = ()
     head: str | None = None
     layout: str | None = None
+    source: str | None = None
 
     def __post_init__(self):
         if self.input_shape is not None:
@@ -40,7 +46,7 @@ class Card:
         if isinstance(self.labels, str) or not all(isinstance(label, str) for label in self.labels):
             raise ValueError(f"got labels={self.labels!r}, expected a list with the name of each output")
         object.__setattr__(self, "labels", tuple(self.labels))
-        for name, known in (("head", HEADS), ("layout", LAYOUTS)):
+        for name, known in (("head", HEADS), ("layout", LAYOUTS), ("source", SOURCES)):
             if getattr(self, name) not in (None, *known):
                 raise ValueError(f"got {name}={getattr(self, name)!r}, expected one of {', '.join(known)}, or None")
 
@@ -92,6 +98,8 @@ class Card:
             order = ORDERS.get(len(self.input_shape), "")
             lines.append(f"input    {order} = {written(self.input_shape)}"
                          + (f", in the file {self.layout}" if self.layout == LAYOUTS[0] else ""))
+        if self.source is not None:
+            lines.append(f"from     {MADE_OF[self.source]}")
         if self.labels:
             shown = ", ".join(self.labels[:4]) + (", ..." if len(self.labels) > 4 else "")
             lines.append(f"outputs  {len(self.labels)} labels: {shown}")

@@ -124,8 +124,11 @@ def photo(name, size=None):
     """A photograph, "chelsea" (a cat), "coffee", "astronaut" or "rocket": (H, W, 3) float32 in [0, 1], red first.
 
     448 x 448 pixels, or resampled to `size` x `size`. Part of a checkout only (lessons/data/photos), not of the
-    installed package; needs Pillow, which comes with matplotlib.
+    installed package. Or a photograph of yours, by the path of its file: the square in its middle. Needs Pillow.
     """
+    if pathlib.Path(name).is_file():
+        from minixnn.cli import images
+        return images.read(name, (size, size, 3), square=True)[0]
     if not PHOTOS.is_dir():
         raise FileNotFoundError(f"there is no folder {PHOTOS}: the photographs come with the repository, not with the "
                                 "installed package; clone the repository and run from there")

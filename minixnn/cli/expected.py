@@ -4,6 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minixnn import models
+from minixnn.cli import images
 from minixnn.cli.errors import sentence
 from minixnn.cli.images import MOST_PIXELS
 from minixnn.layers import Conv2d, Dense, Flatten
@@ -13,9 +14,7 @@ from minixnn.network import Network
 
 def open_model(name, mean=None, std=None, labels=None):
     """The network of a --model, with the preparation and the labels that were given."""
-    if name == "vgg16_features":
-        net = models.vgg.for_pixels()
-    elif name in models.names():
+    if name in models.names():
         net = models.load(name)
     elif name.endswith(".onnx"):
         from minixnn import interop
@@ -35,6 +34,23 @@ def open_model(name, mean=None, std=None, labels=None):
                                  f"{one or channels} {'columns' if one else 'channels'}")
         net = net.with_card(mean, std)
     return net if labels is None else net.with_card(labels=lines(labels))
+
+
+def usual_model(paths):
+    """The network for files of which nothing else is said: a colour picture is a photograph. ValueError for others."""
+    first = images.find(paths, None)[0]
+    try:
+        array, _ = images.decode(first)
+        colour = array.ndim == 3 and array.shape[-1] == 3 and bool((np.ptp(array, axis=-1) > 0).any())
+    except ImportError:
+        raise
+    except Exception as error:                                  # damaged files make their readers raise anything at all
+        raise ValueError(f"{first} {sentence(error)}; if it is no picture, give --model magika, which tells the type "
+                         "of a file") from error
+    if not colour:
+        raise ValueError(f"got no --model, and {first} is no colour picture; give --model: dense or cnn for a digit, "
+                         "magika for the type of a file, or a .npz or .onnx file")
+    return "efficientnet_lite0"
 
 
 def numbers(text, what):
@@ -70,6 +86,8 @@ def expected(net, size=None):
     """What `net` takes, by its card; where that is silent, as far as its first weights tell. size: "HxW" wins."""
     size = asked_size(size)
     shape = net.card.input_shape
+    if net.card.source == "bytes":
+        return Expected((None, None, None))
     if shape is not None and len(shape) == 3:
         return Expected((*(size or shape[:2]), shape[2]))
     if shape is not None and len(shape) == 1 and shape[0] is not None:

@@ -4,24 +4,31 @@ import sys
 import numpy as np
 
 from minixnn.card import squash
-from minixnn.cli import results, tables
+from minixnn.cli import results, tables, text
 from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, sentence
-from minixnn.cli.expected import hint, open_model
+from minixnn.cli.expected import hint, open_model, usual_model
 from minixnn.cli.methods import METHODS, chosen, explanation, outputs, rules_of, scores
 from minixnn.cli.reading import Picture, Reader, Rows
 from minixnn.cli.to_file import explain_to, fingerprint
 from minixnn.ledger import ledger
 from minixnn.progress import progress
 
+USUAL = {"photograph": "lrp_epsilon_plus_flat", "bytes": "lrp_epsilon"}     # the method, by the card's source
 FIGURES = ("heatmap.png", "overlay.png")
 
 
 def explain(asked):
     """Explain everything that was asked for; returns the exit status."""
-    method = chosen(METHODS, asked.method, "method", asked.options)
-    run = Run(asked, open_model(asked.model, asked.mean, asked.std, asked.labels), method)
+    given, asked.model = asked.model, asked.model or usual_model(asked.images)
+    net = open_model(asked.model, asked.mean, asked.std, asked.labels)
+    asked.method = asked.method or USUAL.get(net.card.source, "lrp_epsilon_plus")
+    run = Run(asked, net, chosen(METHODS, asked.method, "method", asked.options))
+    if run.bytes:
+        print(text.NOTE)
+    if given is None:
+        print(f"network: {asked.model}, as no --model was given; method: {asked.method}")
     files = run.find()
-    same = sorted({str(path) for path in files if [p.stem for p in files].count(path.stem) > 1})
+    same = sorted({str(path) for path in files if [results.called(p) for p in files].count(results.called(path)) > 1})
     if same:
         raise ValueError("results are called after the pictures, and these would overwrite each other: "
                          f"{', '.join(same)}; explain them into different folders")
@@ -50,7 +57,7 @@ class Run(Reader):
         self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
                         "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
                         "size": asked.size or "as the network asks", "invert": asked.invert}
-        self.figures = FIGURES if asked.figures and can_draw() else ()
+        self.figures = () if not asked.figures else (text.PAGE,) if self.bytes else FIGURES if can_draw() else ()
 
     def explain(self, group):
         """Pictures of one size together; a table or an array of images comes alone."""
@@ -69,7 +76,7 @@ class Run(Reader):
 
     def refuse(self, path, net, shape, error):
         """Name the input that failed; or end the run, if the method fails on any input of that shape."""
-        more, grey = "", np.full((1, *shape), 0.5, np.float32)
+        more, grey = "", np.full((1, *shape), 0.5).astype(np.int64 if self.bytes else np.float32)
         if not isinstance(error, MemoryError):
             try:
                 y = outputs(net.forward(grey))
@@ -105,7 +112,9 @@ class Run(Reader):
             return
         for n, picture in enumerate(pictures):
             said = self.found(y, n)
-            if self.figures:
+            if picture.data is not None:
+                text.write(self, picture, R[n], said)
+            elif self.figures:
                 draw(self, picture, R[n], said)
             self.save(picture.path, R[n], said)
             print(f"{picture.path}: {said['saw']}, {said['explained']}, relevance sums to {float(R[n].sum()):.3f}"
@@ -187,15 +196,15 @@ def nothing(n):
 
 
 def probable(card, score):
-    """The labels that the network finds most probable, in per cent; or the largest output's, where it has no head."""
+    """The five most probable labels, in per cent; or that of the largest output, where the network has no head."""
     if card.head not in ("Softmax", "LogSoftmax", "Sigmoid"):
         k = int(score.argmax())
         return f"{card.label(k)} (output {k}: {float(score[k]):.3f})"
     p = squash(card.head, score[None])[0]
     if len(p) == 1:
         p = np.array([1 - p[0], p[0]])
-    order = [int(k) for k in np.argsort(-p)[:3]]
-    return ", ".join(f"{card.label(k)} {p[k]:.1%}" for k in order if k == order[0] or p[k] >= 0.01)
+    order = [int(k) for k in np.argsort(-p)[:5]]
+    return ", ".join(f"{card.label(k)} {p[k]:.1%}" for k in order if k == order[0] or p[k] >= 0.0005)
 
 
 def can_draw():

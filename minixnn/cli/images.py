@@ -19,34 +19,40 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)              # ITU-R BT.601, 
 
 
 def find(paths, endings=PICTURES):
-    """The files among `paths`; a folder stands for the pictures in it, in the order of their names."""
+    """The files among `paths`; a folder stands for the pictures in it, in the order of their names.
+
+    endings: of the files that count as pictures; None: all do.
+    """
     files = []
     for path in map(pathlib.Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.is_dir())
+            inside = sorted(p for p in path.iterdir()
+                            if not p.is_dir() and (endings is None or p.suffix.lower() in endings))
             if not inside:
-                raise ValueError(f"the folder {path} has no pictures in it ({', '.join(endings)})")
+                raise ValueError(f"the folder {path} has no files in it" if endings is None else
+                                 f"the folder {path} has no pictures in it ({', '.join(endings)})")
             files += inside
         else:
             files.append(path)
     return files
 
 
-def read(path, shape=(None, None, None), invert=False):
+def read(path, shape=(None, None, None), invert=False, square=False):
     """(picture, note): the file as float32 of `shape` (height, width, channels), and what was done for it.
 
-    A None keeps the file's own. invert: 1 - picture, for dark ink on white paper. ValueError if it is no picture.
+    A None keeps the file's own. invert: 1 - picture, for dark ink on white paper. square: cut to the square in its
+    middle first, and resize bicubically, as photographs are for classifiers. ValueError if it is no picture.
     """
     array, notes = decode(path)
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3:
         raise ValueError(f"holds an array of shape {array.shape}, expected one picture (height, width, channels)")
-    picture = finish(array, shape, invert, notes)
+    picture = finish(array, shape, invert, notes, square)
     return picture, ", ".join(notes)
 
 
-def finish(array, shape, invert, notes):
+def finish(array, shape, invert, notes, square=False):
     """An array (H, W, C) of any numbers as a picture of `shape` in float32; what is done is added to `notes`."""
     picture = scale(array, notes)
     if invert:
@@ -54,7 +60,17 @@ def finish(array, shape, invert, notes):
             raise ValueError(f"holds numbers from {picture.min():.3g} to {picture.max():.3g}, which cannot be "
                              "inverted; expected 0 (black) to 1 (white)")
         picture = 1 - picture
-    return fit(picture, shape, notes)
+    return fit(cut_square(picture, notes) if square else picture, shape, notes, square)
+
+
+def cut_square(picture, notes):
+    """The square in the middle of a picture (H, W, C)."""
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    if height != width:
+        notes.append(f"cut to the {side} x {side} pixels in its middle")
+    return picture[top:top + side, left:left + side]
 
 
 def decode(path):
@@ -138,7 +154,7 @@ def scale(array, notes):
     return picture
 
 
-def fit(picture, shape, notes):
+def fit(picture, shape, notes, bicubic=False):
     """A picture (H, W, C) with the channels and of the size that are wanted; None: as it is."""
     height, width, channels = shape
     if channels not in (None, picture.shape[2]):
@@ -155,24 +171,31 @@ def fit(picture, shape, notes):
         raise ValueError(f"has {size[0]} x {size[1]} pixels, expected at most {MOST_PIXELS}; give a smaller --size")
     if size != picture.shape[:2]:
         notes.append(f"resized from {picture.shape[0]} x {picture.shape[1]} to {size[0]} x {size[1]}")
-        picture = resize(picture, size)
+        picture = resize(picture, size, bicubic)
     return np.ascontiguousarray(picture, np.float32)
 
 
-def resize(picture, size):
-    """Bilinearly, and smoothed where it becomes smaller, channel by channel. size: (height, width)"""
+def resize(picture, size, bicubic=False):
+    """Bilinearly or bicubically, and smoothed where it becomes smaller, channel by channel. size: (height, width)
+
+    Bicubically with 8 bits, as the photographs were resized that classifiers are trained on.
+    """
     from PIL import Image
-    channels = [np.asarray(Image.fromarray(np.ascontiguousarray(channel)).resize(size[::-1], Image.Resampling.BILINEAR))
-                for channel in picture.transpose(2, 0, 1)]
-    return np.stack(channels, axis=-1)
+    bicubic = bicubic and picture.min() >= 0 and picture.max() <= 1
+    kind = Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR
+    channels = np.ascontiguousarray(picture.transpose(2, 0, 1))
+    if bicubic:
+        channels = np.uint8(255 * channels + 0.5)
+    resized = np.stack([np.asarray(Image.fromarray(channel).resize(size[::-1], kind)) for channel in channels], axis=-1)
+    return resized / np.float32(255) if bicubic else resized
 
 
 class Batch:
     """The images of a 4-D .npy file, prepared when they are asked for: `len`, `shape` and slices, as of an array."""
 
-    def __init__(self, array, shape, invert):
-        self.array, self.wanted, self.invert, self.notes = array, shape, invert, []
-        self.shape = (len(array), *finish(array[0], shape, invert, self.notes).shape)
+    def __init__(self, array, shape, invert, square=False):
+        self.array, self.wanted, self.invert, self.square, self.notes = array, shape, invert, square, []
+        self.shape = (len(array), *finish(array[0], shape, invert, self.notes, square).shape)
 
     def __len__(self):
         return len(self.array)
@@ -182,7 +205,7 @@ class Batch:
         pictures = []
         for n in range(first, stop, step):
             try:
-                pictures.append(finish(self.array[n], self.wanted, self.invert, []))
+                pictures.append(finish(self.array[n], self.wanted, self.invert, [], self.square))
             except ValueError as error:
                 raise ValueError(f"image {n} {error}") from error
         return np.stack(pictures)

@@ -5,7 +5,7 @@ import numpy as np
 
 from minixnn import attribution
 from minixnn.cli.errors import CannotGoOn
-from minixnn.cli.expected import open_model
+from minixnn.cli.expected import open_model, usual_model
 from minixnn.cli.methods import RULES, chosen, explanation, outputs
 from minixnn.cli.reading import Array, Reader, Rows
 from minixnn.ledger import ledger
@@ -14,6 +14,7 @@ from minixnn.ledger import ledger
 def show_ledger(asked):
     """Print the table; returns the exit status."""
     rules = chosen(RULES, asked.rule, "rule", asked.options)
+    asked.model = asked.model or usual_model(asked.images)
     reader = Reader(asked, open_model(asked.model, asked.mean, asked.std, asked.labels))
     items = [reader.read(path) for path in reader.find()]
     x = [item.batch[:] if isinstance(item, Array) else item.x if isinstance(item, Rows) else item.x[None]

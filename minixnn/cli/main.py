@@ -1,5 +1,8 @@
 """The command line: explain pictures with a network, without writing a script.
 
+    minixnn explain photo.jpg -o out
+    minixnn explain photo.jpg --target "tiger cat" --versus tabby -o out
+    minixnn explain script.py --model magika -o out
     minixnn explain five.png --model cnn --method lrp_epsilon_plus -o out
     minixnn explain photos/ --model net.onnx --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --target 281 -o out
     minixnn explain table.csv --model net.npz --target yes --versus no -o out
@@ -91,8 +94,8 @@ def parser():
 def add_inputs(command):
     command.add_argument("images", nargs="+", metavar="IMAGE", help="picture, .npy, or a folder of them; a .npy "
                          "(images, height, width, channels) is explained as a whole; .csv for networks that take rows "
-                         "of numbers")
-    command.add_argument("--model", required=True, help=MODEL)
+                         "of numbers; any file for magika")
+    command.add_argument("--model", help=f"{MODEL}; default: efficientnet_lite0, for photographs")
     command.add_argument("--target", metavar="NAME", help="label or number of the class (or channel) to explain; "
                          "default: the largest output")
     command.add_argument("--versus", metavar="NAME", help="what speaks for the target rather than for this output")
@@ -109,10 +112,13 @@ def add_inputs(command):
 
 
 def add_explaining(command):
-    command.add_argument("--method", default="lrp_epsilon_plus", help="see: minixnn methods")
+    command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus, of photographs "
+                         "lrp_epsilon_plus_flat, of bytes lrp_epsilon")
     command.add_argument("-o", "--out", type=pathlib.Path, required=True, help="folder for the results")
     command.add_argument("--resume", action="store_true", help="leave out what has a result of the same call already")
     command.add_argument("--no-figures", action="store_false", dest="figures", help="numbers only, no pictures")
+    command.add_argument("--color", choices=("auto", "always", "never"), default="auto",
+                         help="whether the text of files is shown in the terminal, in colours")
     command.add_argument("--workers", type=workers, default=-1, metavar="N",
                          help="batches at a time; default: all cores")
 

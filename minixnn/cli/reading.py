@@ -9,6 +9,7 @@ from minixnn.cli import images, tables
 from minixnn.cli.errors import CannotGoOn, sentence
 from minixnn.cli.expected import expected
 from minixnn.layers import Flatten
+from minixnn.models import magika
 from minixnn.network import Network
 
 TOGETHER, NUMBERS = 16, 2 ** 24             # pictures, and numbers in them, that are explained in one batch at most
@@ -18,6 +19,7 @@ class Picture(NamedTuple):
     path: object
     x: object                   # (H, W, C), as the network takes it
     note: str
+    data: bytes | None = None   # of a file that is explained byte by byte; x is (positions,) then
 
 
 class Rows(NamedTuple):
@@ -37,12 +39,16 @@ class Reader:
     def __init__(self, asked, net):
         self.asked, self.net, self.status, self.done = asked, net, 0, 0
         self.expected, self.explanation = expected(net, asked.size), None
+        self.square = net.card.source == "photograph" and asked.size is None
+        self.bytes = net.card.source == "bytes"
         if self.expected.row is not None:                       # pictures may be given, too: their pixels in a row
             self.of_pictures = Network([Flatten(), *net.layers], replace(net.card, input_shape=None))
         else:
             self.of_pictures = net
 
     def find(self):
+        if self.bytes:
+            return images.find(self.asked.images, None)
         return images.find(self.asked.images, images.PICTURES + tables.TABLES * (self.expected.row is not None))
 
     def left_out(self, path, error):
@@ -61,6 +67,9 @@ class Reader:
 
     def opened(self, path):
         row, shape, invert = self.expected.row, self.expected.picture, self.asked.invert
+        if self.bytes:
+            data = path.read_bytes()
+            return Picture(path, magika.tokens(data), "", data)
         if tables.is_table(path):
             if row is None:
                 raise ValueError("is a table, but the network takes pictures")
@@ -69,7 +78,7 @@ class Reader:
         if row is not None and array.ndim < 3 and array.shape[-1] == row and path.suffix.lower() == ".npy":
             return Rows(path, *tables.from_array(array, row))
         if array.ndim == 4:
-            batch = images.Batch(array, shape, invert)
+            batch = images.Batch(array, shape, invert, self.square)
             self.check_row(batch.shape[1:])
             return Array(path, batch)
         array = array[..., None] if array.ndim == 2 else array
@@ -82,7 +91,7 @@ class Reader:
                              f"{', '.join(map(str, shape))})")
         if row is not None and array.shape[2] == 3 and array.shape[0] * array.shape[1] == row:
             shape = (*shape[:2], 1)
-        picture = images.finish(array, shape, invert, notes)
+        picture = images.finish(array, shape, invert, notes, self.square)
         self.check_row(picture.shape)
         return Picture(path, picture, ", ".join(notes))
 

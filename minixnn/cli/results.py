@@ -15,11 +15,17 @@ import numpy as np
 
 from minixnn.cli import tables
 from minixnn.cli.errors import CannotGoOn, sentence
+from minixnn.cli.images import PICTURES
 
 
 def result(folder, path, what):
     """The file that holds `what` of the picture `path`: out/five_heatmap.png"""
-    return folder / f"{path.stem}_{what}"
+    return folder / f"{called(path)}_{what}"
+
+
+def called(path):
+    """What results are called after: the name, without the ending of a picture or a table."""
+    return path.stem if path.suffix.lower() in PICTURES + tables.TABLES else path.name
 
 
 def prepare_folder(folder):
@@ -49,6 +55,10 @@ def save_record(path, record):
 
 def save_image(path, image):
     write_whole(path, lambda draft: image.save(draft, "PNG", compress_level=3))
+
+
+def save_text(path, text):
+    write_whole(path, lambda draft: draft.write(text.encode("utf-8")))
 
 
 def save_table(path, R, names):

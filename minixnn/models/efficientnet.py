@@ -42,7 +42,7 @@ def load(folded=True):
     labels = (DATA / "imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
     net = Network(layers)
     return (fold_batch_norm(net) if folded else net).with_card(
-        mean=MEAN, std=STD, input_shape=(224, 224, 3), labels=labels, head="Softmax")
+        mean=MEAN, std=STD, input_shape=(224, 224, 3), labels=labels, head="Softmax", source="photograph")
 
 
 def inverted_bottleneck(arrays, name, t, stride, channels):

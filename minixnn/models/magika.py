@@ -35,7 +35,8 @@ def load():
         LayerNorm(a["norm1.scale"], a["norm1.shift"], epsilon=1e-6),
         Dense(a["dense1.W"], a["dense1.b"])]
     labels = (DATA / "magika_labels.txt").read_text(encoding="utf-8").splitlines()
-    return Network(layers).with_card(input_shape=(2 * LENGTH,), labels=labels, head="Softmax")
+    return Network(layers).with_card(input_shape=(2 * LENGTH,), labels=labels, head="Softmax",
+                                     source="bytes")
 
 
 def tokens(data):
