@@ -86,13 +86,15 @@ for gap in (1e-1, 1e-3, 1e-5):
 # -------------------------------
 # A 2 enters from the left and leaves to the right, a quarter of a pixel at a time. We add the relevance in each
 # quarter of the image. Output and relevance are divided by their largest size on the way, so that they can be compared.
+# (Deep Taylor explains a score above zero. Its rules, run as LRP, go on where the score of the 2 falls below.)
 
 net, (images, labels) = models.load("cnn"), datasets.mnist("test")
 n = int(np.flatnonzero(labels == 2)[0])
 two, shifts = images[n:n + 1], np.arange(-20, 20.25, 0.25)
-pixelwise = {"sensitivity": "sensitivity", "simple Taylor": "gradient_times_input", "deep Taylor": "deep_taylor"}
+pixelwise = {"sensitivity": METHODS["sensitivity"], "simple Taylor": METHODS["gradient_times_input"],
+             "deep Taylor": partial(attribution.lrp, rules=composites.deep_taylor(net, low=0, high=1))}
 some = np.concatenate([metrics.translate(two, 0, right) for right in (-16, -8, 0, 8, 16)])
-plot.heatmaps({name: METHODS[method](net, some, 2) for name, method in pixelwise.items()}, some,
+plot.heatmaps({name: method(net, some, 2) for name, method in pixelwise.items()}, some,
               [f"shift {right}" for right in (-16, -8, 0, 8, 16)], "A sliding 2, explained as a 2", scale="method",
               quantile=0.998)
 panels = {}
@@ -117,7 +119,7 @@ shared = composites.by_kind(net, conv=alpha1_beta0, dense=alpha1_beta0, max_pool
 methods = {"noise times ink": lambda net, x, target: rng.random(x.shape) * x, "sensitivity": "sensitivity",
            "simple Taylor": "gradient_times_input", "guided backprop": "guided_backprop", "LRP-gamma": "lrp_gamma",
            "α1β0, winner takes all": "lrp_alpha1_beta0",
-           "α1β0, pools share": partial(attribution.lrp, rules=shared), "deep Taylor": "deep_taylor",
+           "α1β0, pools share": partial(attribution.lrp, rules=shared), "deep Taylor": pixelwise["deep Taylor"],
            "the image itself": lambda net, x, target: x}
 steps = 4.0 ** -np.arange(1, 5)
 digits = metrics.translate(images[:COUNT].astype(np.float64), 0, 0.3)       # away from whole pixels, which are kinks

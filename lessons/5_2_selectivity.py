@@ -11,10 +11,13 @@ output fall. And how much the answer depends on the way of removing.
 et al. 2017, *Evaluating the visualization of what a deep neural network has learned*; Hooker et al. 2019, *A benchmark
 for interpretability methods in deep neural networks* (ROAR).
 """
+from functools import partial
+
 import numpy as np
 
-from minixnn import Dense, Flatten, Network, datasets, metrics, models, plot
+from minixnn import Dense, Flatten, Network, attribution, datasets, metrics, models, plot
 from minixnn.attribution import METHODS
+from minixnn.rules import composites
 
 COUNT = 10              # digits measured anew; the others come from a record that was made in the same way
 
@@ -65,7 +68,8 @@ controls = {"random": lambda net, x, target: rng.random(x.shape), "random ink": 
 names = {"sensitivity": "sensitivity", "gradient": "gradient", "simple Taylor": "gradient_times_input",
          "guided backprop": "guided_backprop", "LRP α1β0": "lrp_alpha1_beta0", "LRP ε-plus": "lrp_epsilon_plus",
          "deep Taylor": "deep_taylor"}
-methods = {**controls, **{name: METHODS[key] for name, key in names.items()}}
+methods = {**controls, **{name: METHODS[key] for name, key in names.items()},        # deep Taylor's rules go on below 0
+           "deep Taylor": partial(attribution.lrp, rules=composites.deep_taylor(net, low=0, high=1))}
 four, pictures, titles = images[labels == 4][:1], [], []
 shown = ("random", "random ink", "sensitivity", "simple Taylor", "deep Taylor")
 for name in shown:
@@ -109,9 +113,8 @@ plot.curves(range(21), {name: metrics.mean_and_error(curves) for name, curves in
             "f, mean and standard error", "How fast the output falls as patches are removed")
 
 # %%
-# Were ten images enough? The tutorial *Understanding NN*, whose lesson 5.2 this one follows, found with ten digits that
-# simple Taylor is the most selective, wondered, since the paper found deep Taylor ahead, and put it down to the small
-# sample. We draw ten digits again and again:
+# Were ten images enough? The tutorial *Understanding NN*, whose lesson 5.2 this one follows, found simple Taylor most
+# selective, the paper deep Taylor, and it put that down to its sample of ten digits. We draw ten again and again:
 
 three = ("sensitivity", "simple Taylor", "deep Taylor")
 areas = np.stack([area(falls[name]) for name in three])                                         # (3 methods, digits)

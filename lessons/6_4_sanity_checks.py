@@ -18,6 +18,7 @@ import numpy as np
 
 from minixnn import Dense, Network, ReLU, attribution, datasets, metrics, models, passes, plot
 from minixnn.attribution import METHODS
+from minixnn.rules import composites
 
 COUNT, NETWORKS = 8, 4  # digits, and random networks; more narrow the errors
 
@@ -80,7 +81,8 @@ for seed in range(NETWORKS):
 
 methods = {"gradient": METHODS["gradient"], "gradient x input": METHODS["gradient_times_input"],
            "LRP ε-plus": METHODS["lrp_epsilon_plus"], "LRP α1β0": METHODS["lrp_alpha1_beta0"],
-           "deep Taylor": METHODS["deep_taylor"], "deconvnet": METHODS["deconvnet"],
+           "deep Taylor": partial(attribution.lrp, rules=composites.deep_taylor(net, low=0, high=1)),     # of any sign
+           "deconvnet": METHODS["deconvnet"],
            "guided backprop": METHODS["guided_backprop"], "Grad-CAM": partial(attribution.grad_cam, layer=8),
            "guided Grad-CAM": partial(attribution.guided_grad_cam, layer=8),
            "noise": lambda net, x, target: rng.normal(size=x.shape),
