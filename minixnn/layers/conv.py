@@ -152,6 +152,9 @@ def correlate(x, W, stride, size, dilation=(1, 1), groups=1):
         return xp.concatenate(parts, axis=3)
     flat = W.reshape(-1, O)                                                 # (kh kw C, O)
     y = xp.empty((len(x), *size, O), dtype=xp.result_type(x, W))
+    if W.shape[:2] == stride == (1, 1) and x.flags.c_contiguous:            # a dense layer for every pixel: no windows
+        product(x.reshape(-1, len(flat)), flat, out=y.reshape(-1, O))
+        return y
     for images, rows, columns in column_chunks(x, W.shape[:2], stride, size, dilation):
         product(columns, flat, out=y[images, rows].reshape(-1, O))          # the convolution; `out` is a view of y
     return y
