@@ -7,10 +7,10 @@ from layer_examples import EXAMPLES
 
 from minixnn import Network, attribution, ledger, passes
 from minixnn.layers import (GELU, Attention, ClassToken, Conv2d, Dense, Embedding, GlobalAvgPool, LayerNorm,
-                            PositionEmbedding, Residual, TakeToken, Tokens)
+                            PositionEmbedding, Product, Residual, TakeToken, Tokens)
 from minixnn.ledger import attention as steps_of
 from minixnn.ledger.accounts import Withheld
-from minixnn.rules import attention, composites, identity, lrp, scale_held_fixed
+from minixnn.rules import attention, composites, half_each, lrp, scale_held_fixed, signal_takes_all
 
 NAMES = ["Attention", "Attention, causal", "Attention, masked"]
 RULES = [attention.attn_lrp, attention.cp_lrp]
@@ -206,8 +206,11 @@ def test_the_gradient_of_a_transformer_is_what_differences_show():
 def test_composites_for_transformers_choose_for_attention_and_normalisation():
     net = transformer()
     attn, cp = (composites.rules_for(net, rules) for rules in (composites.attn_lrp, composites.cp_lrp))
-    assert attn[4].keywords["rules"][0][1].func is attention.attn_lrp and attn[8] is identity
+    assert attn[4].keywords["rules"][0][1].func is attention.attn_lrp and attn[8].func is scale_held_fixed
     assert cp[4].keywords["rules"][0][1].func is attention.cp_lrp and cp[8].func is scale_held_fixed
+    product = Network([Product([[], [Dense(np.eye(3))]])])
+    assert [composites.rules_for(product, rules)[0].func for rules in (composites.attn_lrp, composites.cp_lrp)] == [
+        half_each, signal_takes_all]
     usual = composites.rules_for(net, partial(lrp.epsilon, epsilon=0.25))[4].keywords["rules"][0][1]
     assert usual.func is attention.attn_lrp and usual.keywords == {"epsilon": 0.25}
     assert composites.rules_for([Attention.random(4, 2, np.random.default_rng(0))], [None]) == [attention.attn_lrp]

@@ -5,7 +5,8 @@
 
 In a product y = a b nothing says how much of y is a's. `attn_lrp` gives each factor half, `cp_lrp` the value all.
 Each is a choice, and another way to bracket several factors changes what comes out (You et al. 2025; lesson 7.4).
-The four projections inside are affine and take LRP-epsilon.
+The four projections inside are affine and take LRP-epsilon. The softmax of `attn_lrp` depends on where its scores lie:
+a number added to all of them changes no weight, but moves relevance among the scores.
 """
 from minixnn.arrays import stabilize
 from minixnn.layers.attention import SOFTMAX, join_heads, split_heads

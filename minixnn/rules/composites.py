@@ -16,7 +16,7 @@ from functools import partial
 from minixnn.layers import (Affine, Attention, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Identity,
                             LogSoftmax, Prepare, Product, Sum)
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
-from minixnn.layers.layer_norm import Normalization, identity, scale_held_fixed
+from minixnn.layers.layer_norm import Normalization, scale_held_fixed
 from minixnn.layers.pool import Maximum
 from minixnn.rules import attention, lrp
 from minixnn.rules import deep_taylor as dt
@@ -108,10 +108,10 @@ def epsilon_gamma_box(net, low=0.0, high=1.0, gamma=0.25, epsilon=1e-6):
 
 
 def attn_lrp(net, epsilon=1e-6):
-    """For transformers: every product is halved, normalisation passes R, epsilon elsewhere. Achtibat et al. 2024."""
+    """For transformers: every product is halved, the scale of a normalisation held fixed. Achtibat et al. 2024."""
     rule = stabilized(epsilon)
-    return by_kind(net, rule, rule, others={
-        Attention: partial(attention.attn_lrp, epsilon=epsilon), Normalization: identity, Product: half_each})
+    return by_kind(net, rule, rule, others={Attention: partial(attention.attn_lrp, epsilon=epsilon),
+                                            Product: half_each})
 
 
 def cp_lrp(net, epsilon=1e-6):
