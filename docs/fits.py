@@ -31,16 +31,21 @@ def image_net():
         layers.Concat([[layers.ChannelSelect(0, 4)], [layers.ChannelSelect(4)]]), layers.ChannelShuffle(2),
         layers.Product([[], gate]), layers.LayerNorm(), layers.RMSNorm(), layers.GroupNorm(groups=2),
         layers.LocalResponseNorm(), layers.ConvTranspose2d(normal(2, 2, 8, 8), stride=2), layers.AvgPool2d(2),
-        layers.SumPool2d(2), layers.Upsample(2), layers.ChannelScale(normal(8)), layers.GlobalAvgPool(),
+        layers.SumPool2d(2), layers.Upsample(2), layers.ChannelScale(normal(8)), layers.Tokens(),
+        layers.GlobalAvgPool(),
         layers.Dropout(), layers.Unflatten((2, 2, 2)), layers.Flatten(), layers.Identity(), layers.Dense(normal(8, 6)),
         layers.Softmax(), layers.LogSoftmax(), layers.Dense(normal(6, 4)), layers.Sigmoid()])
 
 
 def text_net():
-    """Tokens, an embedding, and a convolution over the steps."""
+    """Tokens, an embedding, attention, and a convolution over the steps."""
     rng = np.random.default_rng(1)
-    return Network([layers.Embedding(rng.normal(size=(9, 5))), layers.Conv1d(rng.normal(size=(3, 5, 4))), layers.ReLU(),
-                    layers.GlobalMaxPool(), layers.Dense(rng.normal(size=(4, 3)))])
+    attention = layers.Attention(*rng.normal(size=(4, 6, 6)), heads=2)
+    return Network([layers.Embedding(rng.normal(size=(9, 6))), layers.ClassToken(rng.normal(size=6)),
+                    layers.PositionEmbedding(rng.normal(size=(8, 6))), layers.Residual([layers.LayerNorm(), attention]),
+                    attention, layers.Conv1d(rng.normal(size=(3, 6, 4))), layers.ReLU(),
+                    layers.Concat([[layers.GlobalMaxPool()], [layers.TakeToken(0)]]),
+                    layers.Dense(rng.normal(size=(8, 3)))])
 
 
 def tables():

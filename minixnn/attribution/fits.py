@@ -10,16 +10,16 @@ import warnings
 from functools import partial
 
 from minixnn.arrays import negative, positive
-from minixnn.layers import Affine, Product
+from minixnn.layers import Affine, Attention, Product
 from minixnn.layers.layer_norm import Normalization
 from minixnn.layers.pool import Maximum
-from minixnn.rules import (composites, deep_taylor, half_each, identity, lrp, reveal_cancel, scale_held_fixed,
-                           signal_takes_all)
+from minixnn.rules import (attention, composites, deep_taylor, half_each, identity, lrp, reveal_cancel,
+                           scale_held_fixed, signal_takes_all)
 from minixnn.rules.composites import name_of, rules_for
 
 REFUSALS = (AttributeError, NotImplementedError, TypeError, ValueError)
 COMPOSITES = ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
-              "epsilon_gamma_box", "deep_taylor")
+              "epsilon_gamma_box", "attn_lrp", "cp_lrp", "deep_taylor")
 
 
 def fits(net, x):
@@ -78,6 +78,8 @@ def candidates(layer, x):
     named["z_box"] = partial(deep_taylor.z_box, low=float(x.min()), high=float(x.max()))
     if isinstance(layer, Maximum):
         return {"winner_takes_all": layer.rule, "proportional": lrp.proportional, **named}
+    if isinstance(layer, Attention):
+        return {"attn_lrp": attention.attn_lrp, "cp_lrp": attention.cp_lrp, **named}
     if isinstance(layer, Normalization):
         return {"scale_held_fixed": scale_held_fixed, "identity": identity, **named}
     if isinstance(layer, Product):
