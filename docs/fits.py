@@ -31,21 +31,28 @@ def image_net():
         layers.Concat([[layers.ChannelSelect(0, 4)], [layers.ChannelSelect(4)]]), layers.ChannelShuffle(2),
         layers.Product([[], gate]), layers.LayerNorm(), layers.RMSNorm(), layers.GroupNorm(groups=2),
         layers.LocalResponseNorm(), layers.ConvTranspose2d(normal(2, 2, 8, 8), stride=2), layers.AvgPool2d(2),
-        layers.SumPool2d(2), layers.Upsample(2), layers.ChannelScale(normal(8)), layers.Tokens(),
-        layers.GlobalAvgPool(),
+        layers.SumPool2d(2), layers.Upsample(2), layers.Pad(((1, 1), (0, 0), (0, 0))), layers.Slice(1, 1, 3),
+        layers.Permute((1, 0, 2)), layers.Reshape((2, 4, 8)), layers.ChannelScale(normal(8)), layers.GlobalAvgPool(),
         layers.Dropout(), layers.Unflatten((2, 2, 2)), layers.Flatten(), layers.Identity(), layers.Dense(normal(8, 6)),
         layers.Softmax(), layers.LogSoftmax(), layers.Dense(normal(6, 4)), layers.Sigmoid()])
 
 
 def text_net():
-    """Tokens, an embedding, attention, and a convolution over the steps."""
+    """Tokens, their embeddings and places, and a convolution over the steps."""
     rng = np.random.default_rng(1)
-    attention = layers.Attention(*rng.normal(size=(4, 6, 6)), heads=2)
-    return Network([layers.Embedding(rng.normal(size=(9, 6))), layers.ClassToken(rng.normal(size=6)),
-                    layers.PositionEmbedding(rng.normal(size=(8, 6))), layers.Residual([layers.LayerNorm(), attention]),
-                    attention, layers.Conv1d(rng.normal(size=(3, 6, 4))), layers.ReLU(),
-                    layers.Concat([[layers.GlobalMaxPool()], [layers.TakeToken(0)]]),
-                    layers.Dense(rng.normal(size=(8, 3)))])
+    return Network([layers.Embedding(rng.normal(size=(9, 5))), layers.PositionEmbedding(rng.normal(size=(7, 5))),
+                    layers.Conv1d(rng.normal(size=(3, 5, 4))), layers.ReLU(), layers.GlobalMaxPool(),
+                    layers.Dense(rng.normal(size=(4, 3)))])
+
+
+def transformer():
+    """Prepared pixels, patches of an image as tokens, and attention."""
+    rng = np.random.default_rng(3)
+    attention = layers.Attention(*rng.normal(size=(4, 6, 6)) / 3, heads=2)
+    return Network([layers.Prepare(0.5, 0.25), layers.Conv2d(rng.normal(size=(4, 4, 3, 6)) / 5, stride=4),
+                    layers.Tokens(), layers.ClassToken(rng.normal(size=6)),
+                    layers.Residual([layers.LayerNorm(), attention]), layers.TakeToken(0),
+                    layers.Dense(rng.normal(size=(6, 3)))]).astype(np.float64)
 
 
 def tables():
@@ -54,6 +61,7 @@ def tables():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return {"images": attribution.fits(image_net(), rng.random((2, 8, 8, 3))),
+                "transformer": attribution.fits(transformer(), rng.random((2, 8, 8, 3))),
                 "tokens": attribution.fits(text_net(), rng.integers(0, 9, (2, 7)))}
 
 

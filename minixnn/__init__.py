@@ -16,8 +16,8 @@ from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 
 __version__ = "0.2.0"
-SUBMODULES = ["arrays", "attribution", "datasets", "interop", "layers", "ledger", "metrics", "models", "network",
-              "passes", "plot", "rules", "synthesis", "train"]
+SUBMODULES = ["arrays", "attribution", "datasets", "heads", "interop", "layers", "ledger", "metrics", "models",
+              "network", "passes", "plot", "rules", "synthesis", "train"]
 FORMER = {"backend": "arrays", "density": "synthesis.density", "diagrams": "plot.diagrams",
           "generator": "synthesis.generator"}                   # from minixnn import diagrams, as older programs do
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Concat", "Conv2d", "Dense", "Dropout", "Flatten",

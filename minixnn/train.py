@@ -140,7 +140,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
     full_rate, history = optimizer.learning_rate, []
     for epoch in range(epochs):
         x, y = images(epoch) if callable(images) else (images, labels)
-        check_input(x)
+        check_input(x, net.layers[0])
         check_labels(y, len(x))
         order, loss_sum, right_sum = rng.permutation(len(x)), 0, 0
         steps = [order[n:n + batch_size] for n in range(0, len(x), batch_size)]

@@ -166,9 +166,10 @@ def found(name):
 
 def test_the_tables_of_what_fits_are_what_is_tried_today():
     assert fits.written() == fits.PAGE.read_text(encoding="utf-8"), "run python docs/fits.py"
-    kinds = {type(layer).__name__ for net in (fits.image_net(), fits.text_net()) for layer in every_layer(net.layers)}
+    nets = fits.image_net(), fits.transformer(), fits.text_net()
+    kinds = {type(layer).__name__ for net in nets for layer in every_layer(net.layers)}
     families = {"Affine", "Block", "Chain", "Elementwise", "Layer"}
-    assert kinds == set(layers.__all__) - families - {"OneHot", "Prepare"}, "a kind of layer that the page leaves out"
+    assert kinds == set(layers.__all__) - families - {"OneHot"}, "a kind of layer that the page leaves out"
 
 
 def test_the_walk_in_the_stepping_guide_is_what_pdb_prints_today():

@@ -12,7 +12,8 @@ from minixnn import Network, attribution, layers, ledger, passes
 from minixnn.layers import (ChannelSelect, Concat, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Flatten,
                             GlobalAvgPool, GlobalMaxPool, LayerNorm, LocalResponseNorm, LogSoftmax, OneHot, Product,
                             ReLU, Residual, RMSNorm, Sigmoid, Softmax, Upsample)
-from minixnn.rules import (composites, deep_taylor, identity, log_taylor, lrp, scale_held_fixed, softmax_taylor)
+from minixnn.rules import composites, deep_taylor, identity, log_taylor, lrp, scale_held_fixed, softmax_taylor
+from minixnn.train import Adam, fit
 
 seeds = st.integers(0, 2 ** 32 - 1)
 AFFINE = [name for name, (layer, _) in EXAMPLES.items() if isinstance(layer, layers.Affine)]
@@ -324,6 +325,26 @@ def assert_close(came, expected, what):
 def test_what_cannot_be_meant_is_refused_in_a_sentence(make, sentence):
     with pytest.raises((ValueError, NotImplementedError), match=sentence):
         make()
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("tokens", [False, True], ids=["images", "tokens"])
+def test_the_new_layers_learn(tokens):
+    rng = np.random.default_rng(0)
+    if tokens:
+        net, x = text_net(Embedding(rng.normal(size=(9, 4)))).astype("float32"), rng.integers(0, 9, (60, 7))
+        labels = (x[:, 3] > 4).astype(int)                  # a pattern that a window can find
+    else:
+        net, x = conv_net().astype("float32"), rng.normal(size=(60, 8, 8, 3)).astype("float32")
+        labels = (x.mean(axis=(1, 2))[:, 0] > 0).astype(int)
+        net = Network([*net.layers[:-2], Dense(rng.normal(size=(4, 2)).astype("float32"))])     # without the softmax
+    before = {(l, name): a.copy() for l, layer in enumerate(net.layers) for name, a in layer.arrays().items()
+              if a is not None}
+    history = fit(net, x, labels, epochs=12, rng=rng, batch_size=10, optimizer=Adam(0.01), quiet=True)
+    assert history[-1]["loss"] < 0.7 * history[0]["loss"], history
+    for (l, name), a in before.items():
+        assert not np.array_equal(net.layers[l].arrays()[name], a), f"{name} of {net.layers[l]!r} has not moved"
 
 
 # --- what fits -----------------------------------------------------------------------------------------------------

@@ -78,10 +78,10 @@ def candidates(layer, x):
     named["z_box"] = partial(deep_taylor.z_box, low=float(x.min()), high=float(x.max()))
     if isinstance(layer, Maximum):
         return {"winner_takes_all": layer.rule, "proportional": lrp.proportional, **named}
-    if isinstance(layer, Attention):
-        return {"attn_lrp": attention.attn_lrp, "cp_lrp": attention.cp_lrp, **named}
     if isinstance(layer, Normalization):
         return {"scale_held_fixed": scale_held_fixed, "identity": identity, **named}
+    if isinstance(layer, Attention):
+        return {"attn_lrp": attention.attn_lrp, "cp_lrp": attention.cp_lrp, **named}
     if isinstance(layer, Product):
         return {"signal_takes_all": signal_takes_all, "half_each": half_each}
     return named if isinstance(layer, Affine) else {}

@@ -51,7 +51,8 @@ class Upsample(Affine):
             m = self.size[axis] if self.size else int(n * self.scale[axis])
             if m < 1:
                 raise ValueError(f"{self!r} got images of {x.shape[1]} x {x.shape[2]} pixels, of which nothing is left")
-            step = n / m if self.size else 1 / self.scale[axis]
+            even = self.mode == "nearest" and m in (n, 2 * n)               # torch takes the sizes then, not the scale
+            step = n / m if self.size or even else 1 / self.scale[axis]
             matrices.append(like(x, self.mixture(n, m, step).astype(x.dtype)))
         return matrices
 
