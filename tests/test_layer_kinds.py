@@ -229,17 +229,18 @@ def test_heatmaps_of_tokens_are_no_whole_numbers():
 
 # --- composites ----------------------------------------------------------------------------------------------------
 
-def test_gamma_goes_where_inputs_are_not_negative_and_gamma_signed_elsewhere():
+def test_gamma_goes_where_inputs_and_outputs_are_not_negative_and_gamma_signed_elsewhere():
     W = np.random.default_rng(0).normal(size=(3, 3, 4, 4))
-    conv = Conv2d(W)
-    net = Network([conv, ReLU(), conv, layers.GELU(), conv, layers.ReLU6(), layers.MaxPool2d(2), conv,
-                   Residual([ReLU(), conv]), conv, Concat([[ReLU()], [Sigmoid()]]), Conv2d(np.tile(W, (1, 1, 2, 1))),
-                   LayerNorm(), conv, GlobalAvgPool(), Dense(np.eye(4))])
+    conv, wide = Conv2d(W), Conv2d(np.tile(W, (1, 1, 2, 1)))
+    net = Network([conv, ReLU(), conv, ReLU(), conv, layers.GELU(), conv, layers.ReLU6(), layers.MaxPool2d(2), conv,
+                   layers.MaxPool2d(1), ReLU(), Residual([conv, ReLU()]), conv, ReLU(),
+                   Concat([[ReLU()], [Sigmoid()]]), wide, layers.Clip(0, 9), LayerNorm(), conv, ReLU(),
+                   GlobalAvgPool(), Dense(np.eye(4))])
     rules = composites.epsilon_gamma_box(net, low=-9, high=9)
-    chosen = [rule.func.__name__ if isinstance(rule, partial) else None for rule in rules]
-    assert [chosen[l] for l in (0, 2, 4, 7, 9, 11, 13)] == [
-        "z_box", "gamma", "gamma_signed", "gamma", "gamma_signed", "gamma", "gamma_signed"]
-    assert rules[8].keywords["rules"][0][1].func is lrp.gamma
+    chosen = {l: rules[l].func.__name__ for l, layer in enumerate(net.layers) if isinstance(layer, Conv2d)}
+    assert chosen == {0: "z_box", 2: "gamma", 4: "gamma_signed", 6: "gamma_signed", 9: "gamma", 13: "gamma",
+                      16: "gamma", 19: "gamma_signed"}
+    assert rules[12].keywords["rules"][0][0].func is lrp.gamma
     x = np.random.default_rng(1).normal(size=(2, 6, 6, 4))
     assert np.isfinite(passes.lrp(net, x, rules=rules)[0]).all()
 
