@@ -31,14 +31,11 @@ class Steps(NamedTuple):
     O: object                   # (N, T, H d): the heads side by side                                   # noqa: E741
 
 
-class Attention(Layer):
-    """Multi-head self-attention: y = softmax(Q K^T / sqrt(d)) V W_o + b_o. x (N, T, C), y (N, T, O)
+PARAMETERS = ("W_q", "W_k", "W_v", "W_o", "b_q", "b_k", "b_v", "b_o")
 
-    W_q, W_k (C, H d), W_v (C, H e), W_o (H e, O); biases of one number an output, or None. heads: H.
-    causal: no token sees those behind it. mask: (T, T) or (N, T, T), 1 where token t (rows) may see token u
-    (columns) and 0 where u is hidden, as padding is: each row needs a 1. Which rule a user wants is a decision
-    of its own; where none is given, `composites.rules_for` takes `rules.attention.attn_lrp`.
-    """
+
+class Projections(Layer):
+    """What attention is made of: four affine maps, a number of heads, and who must not see whom."""
 
     def __init__(self, W_q, W_k, W_v, W_o, b_q=None, b_k=None, b_v=None, b_o=None, mask=None, heads=1, causal=False):
         expect_arrays(W_q, W_k, W_v, W_o, b_q, b_k, b_v, b_o, mask)
@@ -69,17 +66,6 @@ class Attention(Layer):
         """One of the four affine maps inside: "q", "k", "v" or "o", as a layer."""
         return Dense(getattr(self, f"W_{name}"), getattr(self, f"b_{name}"))
 
-    def steps(self, x):
-        """Everything between x and y: `Steps`."""
-        expect_rank(self, x, 3, "(sequences, tokens, channels)")
-        Q, K, V = (split_heads(self.projection(name).forward(x), self.heads) for name in "qkv")
-        S = Q @ K.swapaxes(-1, -2) / Q.shape[-1] ** 0.5                 # (N, H, T, d) @ (N, H, d, T)
-        hidden = self.hidden(x.shape[1])
-        if hidden is not None:
-            S = array_module(x).where(hidden, np.finfo(x.dtype).min / 2, S)         # its exponential is 0
-        A = SOFTMAX.forward(S)
-        return Steps(Q, K, V, S, A, join_heads(A @ V))
-
     def hidden(self, T):
         """Where token t of T must not see token u, (T, T) or (N, 1, T, T); None where all see all."""
         hidden = None
@@ -93,6 +79,32 @@ class Attention(Layer):
             masked = self.mask <= 0 if self.mask.ndim == 2 else self.mask[:, None] <= 0
             hidden = masked if hidden is None else hidden | masked
         return hidden
+
+    def __repr__(self):
+        causal = ", causal" if self.causal else ""
+        mask = "" if self.mask is None else ", masked"
+        return f"Attention({self.W_q.shape[0]} -> {self.W_o.shape[1]}, heads={self.heads}{causal}{mask})"
+
+
+class Attention(Projections):
+    """Multi-head self-attention: y = softmax(Q K^T / sqrt(d)) V W_o + b_o. x (N, T, C), y (N, T, O)
+
+    W_q, W_k (C, H d), W_v (C, H e), W_o (H e, O); biases of one number an output, or None. heads: H.
+    causal: no token sees those behind it. mask: (T, T) or (N, T, T), 1 where token t (rows) may see token u
+    (columns) and 0 where u is hidden, as padding is: each row needs a 1. Which rule a user wants is a decision
+    of its own; where none is given, `composites.rules_for` takes `rules.attention.attn_lrp`.
+    """
+
+    def steps(self, x):
+        """Everything between x and y: `Steps`."""
+        expect_rank(self, x, 3, "(sequences, tokens, channels)")
+        Q, K, V = (split_heads(self.projection(name).forward(x), self.heads) for name in "qkv")
+        S = Q @ K.swapaxes(-1, -2) / Q.shape[-1] ** 0.5                 # (N, H, T, d) @ (N, H, d, T)
+        hidden = self.hidden(x.shape[1])
+        if hidden is not None:
+            S = array_module(x).where(hidden, np.finfo(x.dtype).min / 2, S)         # its exponential is 0
+        A = SOFTMAX.forward(S)
+        return Steps(Q, K, V, S, A, join_heads(A @ V))
 
     def forward(self, x):
         return self.projection("o").forward(self.steps(x).O)
@@ -125,14 +137,6 @@ class Attention(Layer):
         sides = {"q": (x, join_heads(dQ)), "k": (x, join_heads(dK)), "v": (x, join_heads(dV)), "o": (O, dy)}
         found = {name: self.projection(name).parameter_gradients(*pair) for name, pair in sides.items()}
         return {name: found[name[-1]][name[0]] for name in PARAMETERS}, self.back(dQ, dK, dV)
-
-    def __repr__(self):
-        causal = ", causal" if self.causal else ""
-        mask = "" if self.mask is None else ", masked"
-        return f"Attention({self.W_q.shape[0]} -> {self.W_o.shape[1]}, heads={self.heads}{causal}{mask})"
-
-
-PARAMETERS = ("W_q", "W_k", "W_v", "W_o", "b_q", "b_k", "b_v", "b_o")
 
 
 def differentiate(Q, K, V, A, dO):
