@@ -90,7 +90,7 @@ plot.images(pictures, titles, "A 4 after 0, 2, 4 ... 10 patches were removed", c
 # ``lessons/data/selectivity.npz`` (``record_selectivity.py`` beside it made them). We measure the first ``COUNT`` anew
 # and compare. AOPC is the measure of Samek et al., the mean fall :math:`f(x) - f(x^{(k)})` after 0, 1, 2 ... removals.
 
-record = np.load(datasets.PHOTOS.parent / "selectivity.npz")                     # name: (digits, 21)
+record = datasets.record("selectivity")                                         # name: (digits, 21)
 falls, deviation = {}, {}
 for name, method in methods.items():
     some = slice(0, COUNT if name not in ("random", "random ink") else 10 * COUNT)

@@ -112,7 +112,7 @@ def area(curves):
 
 
 x, target = images[:COUNT], labels[:COUNT]
-record = np.load(datasets.PHOTOS.parent / "selectivity.npz")
+record = datasets.record("selectivity")
 areas = {"random": metrics.selectivity(lambda net, x, target: rng.random(x.shape), net, x, target, steps=20,
                                        quiet=True).area}
 for name, key in (("ink", "ink"), ("α1β0", "lrp_alpha1_beta0"), ("ε above, α1β0 in convs", "lrp_epsilon_plus"),

@@ -143,6 +143,19 @@ def photo(name, size=None):
         return np.asarray(image, np.float32) / np.float32(255)
 
 
+def record(name):
+    """Numbers that were measured once for a lesson, {name: array}; "selectivity" belongs to lesson 5.2.
+
+    Part of a checkout only (lessons/data), like the photographs.
+    """
+    path = PHOTOS.parent / f"{name}.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: records come with the repository, not with the installed "
+                                "package; clone the repository and run from there")
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
 @functools.cache
 def _digits(split):
     """Images (N, 28, 28) and labels (N,) of a split as they lie in the files, uint8, not to be written to."""

@@ -227,3 +227,5 @@ def test_an_unknown_photo_and_a_missing_folder_are_refused(monkeypatch, tmp_path
     monkeypatch.setattr(datasets, "PHOTOS", tmp_path / "none")
     with pytest.raises(FileNotFoundError, match="clone the repository"):
         datasets.photo("chelsea")
+    with pytest.raises(FileNotFoundError, match="clone the repository"):
+        datasets.record("selectivity")
