@@ -16,8 +16,8 @@ project, author, release = "minixnn", "The minixnn authors", minixnn.__version__
 project_copyright = author
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery",
-              "anchors", "api_pages", "mathml", "plain_docstrings", "rule_table"]
-exclude_patterns = ["_build", "lessons/index.rst", "lessons/backreferences",     # course.rst is the index
+              "anchors", "api_pages", "command_line", "course_cards", "mathml", "plain_docstrings", "rule_table"]
+exclude_patterns = ["_build", "course", "lessons/index.rst", "lessons/backreferences",     # course.rst is the index
                     "speed_notes.md"]                                   # part of speed.md
 default_role, highlight_language = "code", "none"
 myst_heading_anchors = 3
@@ -37,13 +37,17 @@ sphinx_gallery_conf = {
     "doc_module": ("minixnn",), "backreferences_dir": "lessons/backreferences",
     "write_computation_times": False, "min_reported_time": 1e9, "show_signature": False,
     "thumbnail_size": (400, 280), "plot_gallery": True,
+    "first_notebook_cell": "# This notebook needs minixnn and its drawing:  pip install \"minixnn[lessons]\"\n"
+                           "%matplotlib inline",
 }
 
 html_theme = "furo"
 html_title = "minixnn"
-html_static_path = ["_static"]
+html_static_path = ["_static", "images/lessons"]
 html_favicon = "_static/favicon.svg"
 html_css_files = ["minixnn.css"]
+html_js_files = ["copy.js"]
+html_search_scorer = str(HERE / "_ext" / "scorer.js")   # a rule before the account of the rule
 html_copy_source = False
 html_show_sphinx = False
 pygments_style, pygments_dark_style = "friendly", "github-dark"

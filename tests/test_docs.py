@@ -230,5 +230,25 @@ def test_the_readme_tells_how_the_site_is_built_as_the_site_does():
     assert told == lines_with(DOCS / "how_it_is_built.md", "python3 -m venv .venv-docs ") != []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_only_lessons_that_exist(page):
+    named = re.findall(r"\blessons/(\d+_\d+_\w+)", page.read_text(encoding="utf-8"))
+    assert set(named) <= set(LESSONS), set(named) - set(LESSONS)
+
+
+def test_the_methods_that_which_method_when_advises_are_there():
+    first = (DOCS / "which_method.md").read_text(encoding="utf-8").partition("## ")[0]
+    names = set(re.findall(r"`([a-z_]+)`", first))
+    assert len(names) > 6 and names <= set(attribution.METHODS), names - set(attribution.METHODS)
+    for path in re.findall(r"`([a-z_]+\.[a-z_]+)", first):
+        assert found(path), path
+
+
+def test_every_command_of_the_command_line_is_on_its_page():
+    pytest.importorskip("sphinx", reason="sphinx is not installed; the extra docs brings it")
+    import command_line
+    assert {"minixnn", "minixnn explain", "minixnn ledger", "minixnn microscope"} <= set(command_line.commands())
+
+
 def test_the_table_of_lessons_in_the_readme_is_current():
     assert lesson_table.current() == lesson_table.table(), "run python docs/lesson_table.py"

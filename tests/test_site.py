@@ -52,6 +52,7 @@ def read(page):
 def test_all_pages_that_are_asked_for_are_there():
     wanted = {"index.html", "rules.html", "stepping.html", "how_it_is_built.html", "agreement.html", "gpu.html",
               "bibliography.html", "changelog.html", "api/index.html", "course.html", "microscope.html",
+              "which_method.html", "faq.html", "glossary.html", "command_line.html", "own_network.html", "fits.html",
               *(f"lessons/{lesson.stem}.html" for lesson in (ROOT / "lessons").glob("[0-9]_*.py"))}
     assert wanted <= set(PAGES), f"missing: {sorted(wanted - set(PAGES))}"
 

@@ -1,8 +1,10 @@
 """The directives `rules` and `methods`: tables made of the docstrings, of docs/agreement.md and of the lessons."""
+import ast
 import inspect
 import pathlib
+import textwrap
 
-from docstrings import DERIVED_IN, EXPLAINED_IN, agreement, describe, escape, lessons, rules
+from docstrings import DERIVED_IN, EXPLAINED_IN, agreement, describe, escape, lessons, rules, to_rst
 from notation import in_words, latex
 from sphinx.util.docutils import SphinxDirective
 
@@ -56,6 +58,16 @@ def formula(lines):
     return [".. math::", *drawn, "", ".. code-block:: text", "", *(f"   {line}" for line in lines)]
 
 
+def unfolded(function):
+    """The lines of a rule below its docstring, to be unfolded in place."""
+    source = textwrap.dedent(inspect.getsource(function))
+    body = ast.parse(source).body[0].body
+    lines = textwrap.dedent("\n".join(source.splitlines()[body[1].lineno - 1:])).splitlines()
+    return ["", ".. raw:: html", "", "   <details class=\"rule-code\"><summary>its code</summary>", "",
+            ".. code-block:: python", "", *(f"   {line}".rstrip() for line in lines), "",
+            ".. raw:: html", "", "   </details>"]
+
+
 class Rules(SphinxDirective):
     """One row a rule."""
 
@@ -66,8 +78,9 @@ class Rules(SphinxDirective):
             told = describe(function)
             where = DERIVED_IN.get(name) or DERIVED_IN[name.partition(".")[0]]
             rows.append([[link(function, name), "", escape(told["name"]), "", code(function)],
-                         formula(told["formula"]), [escape(told["domain"])], [escape(told["conserves"])],
-                         [escape(told["source"])], [", ".join(agreed.get(name, ["none"]))], [lesson(where, every)]])
+                         formula(told["formula"]) + unfolded(function), [escape(told["domain"])],
+                         [escape(told["conserves"])], [escape(told["source"])],
+                         [", ".join(agreed.get(name, ["none"]))], [lesson(where, every)]])
         header = ["Rule", "Formula", "Domain", "Conserves", "Source", "Agrees with", "Derived in"]
         return self.parse_text_to_nodes("\n".join(table(header, rows, "rules")))
 
@@ -79,7 +92,7 @@ class Methods(SphinxDirective):
     def run(self):
         every, agreed = lessons(ROOT / "lessons"), agreement(ROOT / "docs" / "agreement.md")
         if self.arguments:
-            rows = [[[link(function, name), "", code(function)], [escape(inspect.getdoc(function))],
+            rows = [[[link(function, name), "", code(function)], to_rst(inspect.getdoc(function).splitlines()),
                      [", ".join(agreed.get(name, ["none"]))]] for name, function in composite_rules().items()]
             header = ["Composite", "What goes where", "Agrees with"]
         else:
