@@ -135,5 +135,7 @@ def squash(head, y):
         return p / p.sum(axis=-1, keepdims=True)
     if head == "Sigmoid":
         return 0.5 * (1 + xp.tanh(0.5 * y))
+    if head == "Tanh":
+        return xp.tanh(y)
     raise ValueError("the network's card names no Softmax or Sigmoid that was left out behind the last layer; if its "
                      'outputs are logits, say so: net.with_card(head="Softmax").probabilities(x)')

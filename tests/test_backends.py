@@ -92,6 +92,7 @@ LAYERS = {
     "Sum": (layers.Sum([[ReLU()], [Tanh()], []]), IMAGES),
     "Concat": (layers.Concat([[Conv2d(draw(3, 3, 5, 4), draw(4)), ReLU()], []]), IMAGES),
     "Product": (layers.Product([[], [Sigmoid()], [Tanh()]]), IMAGES),
+    "Repeated": (layers.Repeated([[Conv2d(draw(3, 3, 5, 4), draw(4)), Tanh()]]), IMAGES),
     **EXAMPLES,
 }
 AFFINE = {name: (layer, shape) for name, (layer, shape) in LAYERS.items() if isinstance(layer, layers.Affine)}

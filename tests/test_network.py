@@ -36,6 +36,7 @@ def every_layer(dtype="float32"):
         Residual([Conv2d.random(3, 3, 3, rng), ReLU(), Residual([Tanh()])], [ChannelScale(rng.normal(size=3))]),
         Sum([[Tanh()], [], [Conv2d.random(1, 3, 3, rng)]], epsilon=0.5),
         Concat([[], [Product([[ReLU()], [Sigmoid()]])]]), Conv2d.random(1, 6, 3, rng), Product([[], [Tanh()]]),
+        kinds.Repeated([[Softplus(), ChannelScale(rng.normal(size=3))]]),
         AdaptiveAvgPool2d((3, 1)), GlobalAvgPool(), Dense.random(3, 3, rng, bias=False), *others()]).astype(dtype)
 
 

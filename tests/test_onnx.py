@@ -25,14 +25,15 @@ def node(kind, inputs, output, **attributes):
     return onnx.helper.make_node(kind, inputs.split(), [output], name=f"my {output}", **attributes)
 
 
-def saved(path, nodes, weights, shape, opset=17, outputs=None):
+def saved(path, nodes, weights, shape, opset=17, outputs=None, others=None):
     """A file with these nodes, the input x of this shape, and what the last node gives as output."""
     value = onnx.helper.make_tensor_value_info
     kind = onnx.TensorProto.DOUBLE if any(w.dtype == np.float64 for w in weights.values()) else onnx.TensorProto.FLOAT
     graph = onnx.helper.make_graph(
         nodes, "graph", [value("x", kind, shape)], [value(y, kind, None) for y in outputs or [nodes[-1].output[0]]],
         [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()])
-    versions = [onnx.helper.make_opsetid(domain, opset) for domain in {"", *(each.domain for each in nodes)}]
+    versions = [onnx.helper.make_opsetid(domain, (others or {}).get(domain, opset))
+                for domain in {"", *(each.domain for each in nodes)}]
     model = onnx.helper.make_model(graph, opset_imports=versions, ir_version=8)
     onnx.save(model, path)
     return path
@@ -98,7 +99,7 @@ def windows(draw):
     if kind != "Conv":
         found["ceil_mode"] = draw(st.integers(0, 1)) if not auto.startswith("SAME") else 0
     if kind == "AveragePool":
-        found["count_include_pad"] = draw(st.integers(0, 1)) if not found["ceil_mode"] else 0
+        found["count_include_pad"] = draw(st.integers(0, 1))
     return kind, found, [draw(st.integers(k, 8)) for k in kernel], draw(st.sampled_from(OPSETS))
 
 
@@ -154,9 +155,11 @@ def test_a_bias_behind_a_convolution_is_one_number_a_channel(path):
     saved(path, [node("Conv", "x W c", "a"), node("Add", "a b", "y")], weights(W=(4, 3, 2, 2), c=4, b=(4, 1, 1)),
           ["N", 3, 5, 4])
     assert compare(path, images(2, 3, 5, 4)) == ["Conv2d"]
+
+
+def test_one_number_a_column_is_no_bias_and_is_added_all_the_same(path):
     saved(path, [node("Conv", "x W", "a"), node("Add", "a b", "y")], weights(W=(4, 3, 2, 2), b=(3,)), ["N", 3, 5, 4])
-    with pytest.raises(ValueError, match=r"node 'my y' \(Add\): adds an array of shape \(3,\), expected one number an"):
-        from_onnx(path)
+    assert compare(path, images(2, 3, 5, 4)) == ["Conv2d", "Permute", "ChannelScale", "Permute"]
 
 
 @pytest.mark.parametrize("pool, opset", [
@@ -239,47 +242,44 @@ def refused(path, nodes, arrays, shape, **settings):
 
 SQUARE = ["N", 4, 6, 6]
 REFUSALS = [
-    (("Conv", "x W", {"group": 2}), {"W": (4, 2, 3, 3)}, SQUARE, "(Conv): group=2 is not supported"),
-    (("Conv", "x W", {"dilations": [2, 1]}), {"W": (4, 4, 3, 3)}, SQUARE, "(Conv): dilations=[2, 1] is not supported"),
-    (("Conv", "x W", {}), {"W": (4, 5, 3, 3)}, SQUARE, "(Conv): Conv2d(3x3, 5 -> 4, no bias) got images of 4 ch"),
-    (("Conv", "x W", {}), {"W": (4, 4, 3)}, ["N", 4, 6], "the input 'x' has the shape (4, 6) without the batch"),
+    (("Conv", "x W", {"auto_pad": "BOGUS"}), {"W": (4, 4, 3, 3)}, SQUARE, "(Conv): auto_pad='BOGUS' is not supported"),
+    (("Conv", "x W", {"group": 3}), {"W": (4, 4, 3, 3)}, SQUARE, "(Conv): group=3 does not fit weights of shape (4, 4"),
+    (("Conv", "x W", {}), {"W": (4, 4, 0, 3)}, SQUARE, "(Conv): weights of shape (4, 4, 0, 3) are not supported"),
+    (("Conv", "x W", {}), {"W": (4, 5, 3, 3)}, SQUARE, "(Conv): expects 5 channels, but the input's shape leads to 4"),
+    (("Conv", "x W", {}), {"W": (4, 4, 3)}, SQUARE, "(Conv): got (N, 4, 6, 6) numbers, expected sequences, (channels"),
     (("MaxPool", "x", {"kernel_shape": [2, 2], "dilations": [2, 2]}), {}, SQUARE, "(MaxPool): dilations=[2, 2] is not"),
     (("MaxPool", "x", {"kernel_shape": [7, 7]}), {}, SQUARE, "got images of 6 x 6 pixels, smaller than its window"),
-    (("AveragePool", "x", {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}), {},
-     SQUARE, "(AveragePool): ceil_mode=1 with count_include_pad=1 is not supported on images of 6 x 6"),
     (("AveragePool", "x", {"kernel_shape": [1, 1], "strides": [2, 2], "auto_pad": "SAME_UPPER"}), {}, SQUARE,
      "(AveragePool): auto_pad='SAME_UPPER' with strides=(2, 2) beyond windows of (1, 1)"),
-    (("MaxPool", "x", {"kernel_shape": [2, 2]}), {}, ["N", 4], "(MaxPool): got (4,) numbers an input, expected images"),
+    (("MaxPool", "x", {"kernel_shape": [2, 2]}), {}, ["N", 4], "(MaxPool): got (N, 4) numbers, expected images"),
     (("Gemm", "x A", {"transA": 1}), {"A": (3, 2)}, [3, 3], "(Gemm): transA=1 is not supported"),
     (("Gemm", "x A b", {}), {"A": (3, 2), "b": (5, 2)}, [5, 3], "(Gemm): adds an array of shape (5, 2), expected one"),
-    (("Gemm", "A x", {}), {"A": (3, 3)}, [3, 3], "(Gemm): reads 'A' as its images"),
-    (("MatMul", "x A", {}), {"A": (6, 2)}, SQUARE, "(MatMul): is not supported on images; put a Flatten before it"),
+    (("Gemm", "A x", {}), {"A": (3, 3)}, [3, 3], "(Gemm): its input number 2 is computed from the images, expected a"),
     (("MatMul", "x A", {}), {"A": (5, 2)}, ["N", 3], "(MatMul): expects 5 inputs, but the input's shape leads to 3"),
-    (("MatMul", "x x", {}), {}, [3, 3], "(MatMul): reads 'x' and 'x', so the graph is not sequential"),
-    (("Add", "x b", {}), {"b": (3,)}, ["N", 3], "(Add): is supported directly behind a MatMul, Gemm or Conv only"),
-    (("ReduceMean", "x", {"axes": [1]}), {}, SQUARE, "(ReduceMean): axes=[1] is not supported"),
-    (("Elu", "x", {}), {}, SQUARE, "(Elu): Elu is not supported; expected a chain of Add, AveragePool"),
-    (("Flatten", "x", {"axis": 2}), {}, SQUARE, "(Flatten): turns (7, 4, 6, 6) into (28, 36), expected one row for"),
-    (("Flatten", "x", {}), {}, SQUARE, "(Flatten): no Gemm or MatMul follows"),
+    (("MatMul", "x x", {}), {}, [3, 3], "(MatMul): multiplies two matrices that are both computed from the input"),
+    (("Div", "b x", {}), {"b": (3,)}, ["N", 3], "(Div): divides by what is computed from the input, expected a const"),
+    (("ReduceMean", "x", {"axes": [0]}), {}, SQUARE, "(ReduceMean): axes=[0] of (N, 4, 6, 6) is not supported: the ba"),
+    (("Flatten", "x", {"axis": 2}), {}, SQUARE, "(Flatten): turns (N, 4, 6, 6) into two axes at axis 2, expected one"),
     (("Flatten", "x", {}), {}, ["N", 4, "H", 6], "(Flatten): the order of features behind it depends on the size"),
     (("Flatten", "x", {}), {}, None, "(Flatten): needs input_shape=(channels, height, width)"),
-    (("MaxPool", "x", {"kernel_shape": [2, 2], "ceil_mode": 1}), {}, ["N", 4, "H", "W"], "(MaxPool): ceil_mode=1 nee"),
-    (("Squeeze", "x", {}), {}, ["N", 4, 1, 6], "(Squeeze): turns (7, 4, 1, 6) into (7, 4, 6)"),
+    (("MaxPool", "x", {"kernel_shape": [2, 2], "ceil_mode": 1}), {}, ["N", 4, "H", "W"], "(MaxPool): rounding sizes u"),
+    (("Softmax", "x", {}), {}, SQUARE, "(Softmax): axis=1 of 4 axes, in an opset before 13, is not supported"),
+    (("Resize", "x r s", {"mode": "cubic"}), {"r": (0,), "s": (4,)}, SQUARE, "(Resize): "),
 ]
 
 
 @pytest.mark.parametrize("made, arrays, shape, said", REFUSALS)
 def test_what_a_network_cannot_represent_is_refused_by_name_and_type(path, made, arrays, shape, said):
     kind, inputs, attributes = made
-    opset = 11 if kind in ("Squeeze", "ReduceMean") else 17
+    opset = 11 if kind in ("Softmax", "ReduceMean") else 17
     message = refused(path, [node(kind, inputs, "y", **attributes)], weights(**arrays), shape, opset=opset)
     assert said in message and (message.startswith("node 'my y' (") or "input 'x'" in message), message
 
 
-@pytest.mark.parametrize("target", [[1, -1], [-1, 72], [0, 4, -1], [3, -1]])
+@pytest.mark.parametrize("target", [[1, -1], [-1, 72], [3, -1]])
 def test_a_reshape_that_mixes_images_is_refused(path, target):
     message = refused(path, [node("Reshape", "x to", "y")], {"to": np.array(target)}, SQUARE)
-    assert "node 'my y' (Reshape): turns (7, 4, 6, 6) into" in message
+    assert "node 'my y' (Reshape): turns (N, 4, 6, 6) into" in message
 
 
 def test_a_row_for_a_batch_of_one_is_a_row_an_image(path):
@@ -295,32 +295,23 @@ def test_a_batch_size_in_another_place_of_the_target_is_refused(path):
              node("Reshape", "x target", "y")]
     numbers = {"zero": np.array(0), "two": np.array(2), "axes": np.array([0]), "rest": np.array([-1])}
     said = refused(path, nodes, numbers, SQUARE)
-    assert "(Reshape): turns (7, 4, 6, 6) into (14, 72)" in said
-
-
-def test_a_residual_block_is_refused_by_the_node_that_joins(path):
-    nodes = [node("Relu", "x", "a"), node("Conv", "a W", "b", pads=[1] * 4), node("Add", "b a", "sum"),
-             node("Relu", "sum", "y")]
-    said = refused(path, nodes, weights(W=(4, 4, 3, 3)), SQUARE)
-    assert said.startswith("node 'my sum' (Add): reads 'b' and 'a', so the graph is not sequential"), said
+    assert "(Reshape): turns (N, 4, 6, 6) into (20014, 72), expected one row for each image, (N, 144)" in said
 
 
 def test_the_first_node_in_the_way_is_named_and_a_node_without_a_name_by_its_output(path):
-    nodes = [node("Relu", "x", "a"), onnx.helper.make_node("Elu", ["a"], ["b"]), node("Selu", "b", "y")]
-    assert refused(path, nodes, {}, SQUARE).startswith("node 'b' (Elu): Elu is not supported")
+    nodes = [node("Relu", "x", "a"), onnx.helper.make_node("Det", ["a"], ["b"]), node("Selu", "b", "y")]
+    assert refused(path, nodes, {}, SQUARE).startswith("node 'b' (Det): Det is not supported")
 
 
-def test_what_stands_behind_a_softmax_is_refused(path):
-    nodes = [node("Softmax", "x", "a"), node("Relu", "a", "y")]
-    assert refused(path, nodes, {}, ["N", 3]).startswith("node 'my y' (Relu): comes behind Softmax, which is supported")
+def test_what_is_no_part_of_the_way_to_the_output_is_not_asked(path):
+    nodes = [node("Det", "x", "unused"), node("Relu", "x", "y")]
+    assert compare(saved(path, nodes, {}, SQUARE, outputs=["y"]), images(2, 4, 6, 6)) == ["ReLU"]
 
 
 def test_other_outputs_of_a_node_are_refused(path):
     pool = onnx.helper.make_node("MaxPool", ["x"], ["a", "places"], name="my pool", kernel_shape=[2, 2])
     said = refused(path, [pool], {}, SQUARE, outputs=["places"])
     assert said.startswith("node 'my pool' (MaxPool): its output 'places' is read, expected the first"), said
-    assert "has 1 inputs and 2 outputs, expected one of each" in refused(path, [pool], {}, SQUARE,
-                                                                         outputs=["a", "places"])
 
 
 @pytest.mark.parametrize("limit, fine", [(20.0, True), (1.0, False)])

@@ -5,7 +5,7 @@ axes of every kernel move, and the rows of the one dense layer that reads a flat
 """
 import numpy as np
 
-PLACED = ("Conv2d", "MaxPool2d", "AvgPool2d", "SumPool2d")      # windows at places that depend on the image's size
+from minixnn.layers.base import Elementwise
 
 
 def kernel_from_channels_first(W):
@@ -48,25 +48,30 @@ def overhang(pixels, kernel, stride, before, after=None):
     return max((windows - 1) * stride - free, 0)
 
 
-def shape_after(layer, shape):
-    """The shape of one output of our `layer` for inputs of `shape`, without computing anything.
+def dtype_of(layers):
+    """float64 if one of the layers' arrays has it, else float32."""
+    arrays = [array for layer in layers for array in layer.arrays().values() if array is not None]
+    return np.float64 if any(array.dtype == np.float64 for array in arrays) else np.float32
 
-    `shape` is (H, W, C) or (I,); sizes that are not known are None, as in (None, None, C) or None altogether.
+
+def shape_after(layer, shape):
+    """The shape of one output of our `layer` for inputs of `shape`.
+
+    `shape` is (H, W, C), (T, C) or (I,). Sizes that are not known are None, as in (None, None, C), or it is None
+    altogether; then as much is said as the kind of the layer tells. A known shape is found by trying, on zeros.
     """
     kind = type(layer).__name__
     if kind == "Dense":
-        return layer.W.shape[1:]
+        return (*shape[:-1], layer.W.shape[1]) if shape is not None and len(shape) > 1 else layer.W.shape[1:]
     if kind == "AdaptiveAvgPool2d":
         return (*layer.size, None if shape is None else shape[2])
-    if kind == "Conv2d" and (shape is None or None in shape):
-        return None, None, layer.W.shape[3]
-    if shape is None or kind not in PLACED + ("GlobalAvgPool", "Flatten"):
+    if shape is None or None in shape:
+        channels = None if shape is None else shape[-1]
+        return {"Conv2d": lambda: (None, None, layer.W.shape[3]), "Conv1d": lambda: (None, layer.W.shape[2]),
+                "ConvTranspose2d": lambda: (None, None, layer.W.shape[3] * layer.groups),
+                "GlobalAvgPool": lambda: channels and (channels,), "GlobalMaxPool": lambda: channels and (channels,),
+                "Flatten": lambda: None}.get(kind, lambda: shape)()
+    if isinstance(layer, Elementwise) or kind in ("Dropout", "BatchNorm2d", "ChannelScale"):
         return shape
-    if kind == "GlobalAvgPool":
-        return shape[2:]
-    if None in shape:
-        return shape if kind in PLACED else None
-    if kind == "Flatten":
-        return (int(np.prod(shape)),)
-    _, size = layer.place(np.empty((1, *shape), dtype=np.float32))          # place looks at the shape alone
-    return (*size, layer.W.shape[3] if kind == "Conv2d" else shape[2])
+    whole = getattr(layer, "takes_integers", False)
+    return layer.forward(np.zeros((1, *shape), np.int64 if whole else np.float32)).shape[1:]

@@ -1,178 +1,164 @@
-"""An ONNX file as one chain of nodes, from the graph's input to its output.
+"""An ONNX file becomes the small graph of `graph.py`.
 
-A file lists nodes in any order in which they can be computed: those that images pass, and those that compute a
-weight, or the target of a Reshape from the size of what it reshapes. Here the first are told from the second.
-What is wrong with a node is said by a ValueError without its name; `named` puts the name before it.
+A file lists nodes in an order in which they can be computed: those that images pass, and those that compute a weight,
+or the target of a Reshape from the size of what it reshapes. One walk over the list does both. What depends on no
+pixel is computed on the spot, once, and forgotten behind its last reader; every other node becomes a node of the graph.
 """
-import contextlib
-import os
+import math
 
 import numpy as np
 
+from minixnn.interop import onnx_constants, onnx_file
+from minixnn.interop.graph import Constant, Graph, Node
+from minixnn.interop.onnx_nodes import READERS
+from minixnn.interop.reading import Reading
+from minixnn.interop.shapes import concrete
 
-class Graph:
-    """The chain, what is known of the input's shape, and the values of all that is no image.
 
-    chain       the nodes that images pass, in order
-    shape       of one input, without the batch: (C, H, W) or (I,), None for what is left open; or None altogether
-    batches     sizes of a batch to try a Reshape with: the one that the file fixes, or two
-    """
+class OnnxReading(Reading):
+    """A node as the file has it. settings: its attributes by name; outputs: how many it has."""
 
-    def __init__(self, path):
-        onnx = library()
-        model = read(onnx, path)
-        self._onnx, self._values = onnx, onnx.helper.get_attribute_value
-        self._array = onnx.numpy_helper.to_array
-        self._versions = model.opset_import
-        version = max((entry.version for entry in self._versions if entry.domain in ("", "ai.onnx")), default=0)
-        if version < 11:
-            raise ValueError(f"{path} is written in opset {version}, expected 11 or newer; convert it: "
-                             "onnx.version_converter.convert_version(onnx.load(path), 17)")
-        graph = model.graph
-        self._weights = {tensor.name: tensor for tensor in graph.initializer}
-        inputs = [entry for entry in graph.input if entry.name not in self._weights]
-        if len(inputs) != 1 or len(graph.output) != 1:
-            raise ValueError(f"{path} has {len(inputs)} inputs and {len(graph.output)} outputs, expected one of each")
-        self.input, self.output = inputs[0].name, graph.output[0].name
-        self.producers = {name: node for node in graph.node for name in node.output if name}
-        self._fixed = self._without_images(graph)
-        self.chain = self._chain()
-        self.shape, self.batches = self._declared(inputs[0])
-        self.sizes = {}                         # tensor on the chain -> its shape without the batch, ONNX's order
+    def __init__(self, graph, entry, inputs, settings, opset):
+        super().__init__(graph, f"node {entry.name or entry.output[0]!r} ({entry.op_type})", inputs)
+        self.kind, self.settings, self.opset, self.outputs = entry.op_type, settings, opset, len(entry.output)
 
-    def _without_images(self, graph):
-        """The names of all tensors whose values do not depend on the pixels of the input."""
-        fixed = {"", *self._weights}            # "" is an input that is left out
-        for node in graph.node:
-            has_body = any(attribute.HasField("g") for attribute in node.attribute)         # of a loop or an if
-            if node.op_type == "Shape" or fixed.issuperset(node.input) and not has_body:
-                fixed.update(node.output)
-        return fixed
 
-    def _chain(self):
-        """From the output back to the input, one node at a time; two that are joined are refused."""
-        name, chain, left = self.output, [], dict(self.producers)
-        while name != self.input:
-            node = left.pop(name, None)
-            if node is None:
-                raise ValueError(f"no chain of nodes leads from the input {self.input!r} to the output "
-                                 f"{self.output!r}: nothing computes {name!r}")
-            with named(node):
-                name = self._before(node, name)
-            chain.insert(0, node)
-        return chain
+def read_graph(path, input_shape=None, output=None):
+    """The Graph in the ONNX file `path`. input_shape, output: as for `from_onnx`."""
+    onnx = onnx_file.library()
+    model = onnx_file.read(onnx, path)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    inputs = [entry for entry in model.graph.input if entry.name not in weights]
+    if len(inputs) != 1:
+        raise ValueError(f"{path} has {len(inputs)} inputs ({', '.join(entry.name for entry in inputs)}), expected one")
+    name, kind = inputs[0].name, inputs[0].type.tensor_type.elem_type
+    output = onnx_file.output_of(path, model.graph, output)
+    batch, shape = onnx_file.declared(inputs[0], input_shape)
+    graph = Graph(shape, f"the input {name!r}", batch, np.float64 if kind == onnx.TensorProto.DOUBLE else np.float32)
+    entries = _needed(model.graph.node, output)
+    walk = _Walk(onnx, graph, weights, onnx_file.opset_of(path, model))
+    walk.values[name] = graph.input
+    walk.run(entries, _last_readers(entries, output))
+    graph.output = walk.values.get(output)
+    if not isinstance(graph.output, Node):
+        raise ValueError(f"the output {output!r} of {path} does not depend on its input {name!r}")
+    return graph
 
-    def _before(self, node, name):
-        """The one tensor with images that a node on the chain reads."""
-        if name != node.output[0]:
-            raise ValueError(f"its output {name!r} is read, expected the first, {node.output[0]!r}, alone")
-        if node.op_type == "Where":
-            return self._softplus(node)
-        moving = list(dict.fromkeys(entry for entry in node.input if entry not in self._fixed))
-        if len(moving) != 1 or sum(entry in moving for entry in node.input) > 1:
-            read = " and ".join(repr(entry) for entry in node.input if entry not in self._fixed) or "no image"
-            raise ValueError(f"reads {read}, so the graph is not sequential; only a chain of layers is supported, "
-                             "without branches")
-        return moving[0]
 
-    def _softplus(self, node):
-        """What x is in Where(x > limit, x, Softplus(x)): torch's newer exporter writes Softplus so."""
-        above, x, smooth = node.input
-        above, smooth = self.producers.get(above), self.producers.get(smooth)
-        if above is None or smooth is None or (above.op_type, smooth.op_type) != ("Greater", "Softplus") or \
-                list(smooth.input) != [x] or above.input[0] != x or above.input[1] not in self._fixed or \
-                self.value(above.input[1]).min() < 20:      # from 20 on, x and Softplus(x) are one number in float32
-            raise ValueError("Where is not supported, but as Where(x > 20, x, Softplus(x))")
-        return x
+class _Walk:
+    """From node to node. values: {name: node of the graph, constant, or None}; weights: the file's, by name."""
 
-    def _declared(self, entry):
-        """(shape, batches) as the file has them for its input."""
-        kind = entry.type.tensor_type
-        if not kind.shape.dim:
-            return None, (7, 11)
-        batch, *shape = (d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim)
-        return tuple(shape), (batch,) if batch else (7, 11)
+    def __init__(self, onnx, graph, weights, opset):
+        self.onnx, self.graph, self.weights, self.opset = onnx, graph, weights, opset
+        self.values = {"": None}                            # "" is an input that is left out
+        self.limit = 4 * sum(math.prod(tensor.dims) for tensor in weights.values()) + 2 ** 20
 
-    def settings(self, node):
-        """The attributes of a node by name."""
-        found = {attribute.name: self._values(attribute) for attribute in node.attribute}
-        return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+    def run(self, entries, forget=None):
+        """Read these nodes. forget: for each the names that are not needed behind it."""
+        for number, entry in enumerate(entries):
+            for name in _read_by(entry):
+                if name in self.weights and name not in self.values:
+                    self.values[name] = Constant(self.onnx.numpy_helper.to_array(self.weights[name]), name)
+            self.values.update(zip(entry.output, self.read(entry)))
+            for name in forget[number] if forget else ():
+                self.values.pop(name, None)
 
-    def value(self, name, batch=None):
-        """The array called `name`, computed if need be, for batches of this size; None for an input left out."""
-        if not name:
-            return None
-        if name in self._weights:
-            return self._array(self._weights[name])
-        node = self.producers[name]
-        if node.op_type == "Shape" and node.input[0] not in self._fixed:
-            settings = self.settings(node)
-            return np.array(self.size(node.input[0], batch)[settings.get("start", 0):settings.get("end")], np.int64)
-        arrays = {entry: self.value(entry, batch) for entry in node.input if entry}
-        helper = self._onnx.helper
+    def read(self, entry):
+        """What the outputs of a node are: nodes of the graph, or constants; unknown nodes for what cannot be read."""
+        reading = OnnxReading(self.graph, entry, [self.values.get(name) for name in entry.input],
+                              self.settings(entry), self.opset)
         try:
-            inputs, outputs = (list(map(helper.make_empty_tensor_value_info, names)) for names in (arrays, node.output))
-            alone = helper.make_model(helper.make_graph([node], "one", inputs, outputs), opset_imports=self._versions)
-            outputs = self._onnx.reference.ReferenceEvaluator(alone).run(None, arrays)
-        except Exception as error:              # whatever it is, this node is no weight that can be read
-            raise ValueError(f"{name!r} cannot be computed from the weights: {error}") from error
-        return np.asarray(outputs[list(node.output).index(name)])
+            found = self.constants(reading, entry)
+            found = self.node(reading, entry) if found is None else found
+            unread = entry.output[len(found)] if len(found) < len(entry.output) else None
+            reason = f"its output {unread!r} is read, expected the first, {entry.output[0]!r}, alone"
+        except ValueError as error:
+            found, reason = [], str(error)
+        return found + [self.graph.unknown(reading.inputs, reading.label, reason) for _ in entry.output[len(found):]]
 
-    def size(self, name, batch):
-        """The shape of the tensor called `name` for batches of this size; what is not known is another number each."""
-        if self.sizes.get(name) is None:
-            raise ValueError(f"the size of {name!r} is not known here")
-        return batch, *(1009 * batch + axis if n is None else n for axis, n in enumerate(self.sizes[name]))
+    def constants(self, reading, entry):
+        """The outputs of a node that depends on no pixel; None of one that does."""
+        given, settings = [each for each in reading.inputs if each is not None], reading.settings
+        if entry.op_type == "Constant":
+            return [Constant(_value_of(settings), reading.label)]
+        if entry.op_type == "Shape" and isinstance(given[0], Node):
+            if given[0].shape is None:
+                raise ValueError("the size of what it reads is not known")
+            sizes = concrete(given[0].shape)
+            return [Constant(sizes[settings.get("start", 0):settings.get("end")], reading.label)]
+        if not all(isinstance(each, Constant) for each in given):
+            return None
+        if entry.op_type == "If":
+            return self.chosen(settings["then_branch" if given[0].array.all() else "else_branch"])
+        arrays = [None if each is None else each.array for each in reading.inputs]
+        settings["outputs"] = len(entry.output)
+        return [Constant(array, reading.label)
+                for array in onnx_constants.evaluate(entry.op_type, arrays, settings, self.limit)]
 
-    def inputs(self, node):
-        """The further inputs of a node on the chain, weights in float32 or float64."""
-        arrays = [self.value(name) for name in node.input if name in self._fixed]
-        return [None if array is None else _checked(array) for array in arrays]
+    def chosen(self, branch):
+        """The outputs of the branch that an If takes whatever the pixels are."""
+        self.weights.update({tensor.name: tensor for tensor in branch.initializer})
+        self.run(branch.node)
+        return [self.values[entry.name] for entry in branch.output]
+
+    def node(self, reading, entry):
+        """The nodes of the graph that a node becomes, one an output."""
+        if entry.op_type not in READERS or entry.domain not in ("", "ai.onnx", "ai.onnx.ml"):
+            raise ValueError(f"{entry.op_type} is not supported; docs/networks.md lists what is")
+        reader, known = READERS[entry.op_type]
+        for name, value in reading.settings.items():
+            if name not in known.split():
+                raise ValueError(f"{name}={value!r} is not supported")
+        found = reader(reading)
+        return found if isinstance(found, list) else [found]
+
+    def settings(self, entry):
+        """The attributes of a node as plain values: text as text, tensors as arrays."""
+        helper = self.onnx.helper
+        found = {each.name: helper.get_attribute_value(each) for each in entry.attribute}
+        return {name: value.decode(errors="replace") if isinstance(value, bytes) else
+                self.onnx.numpy_helper.to_array(value) if isinstance(value, self.onnx.TensorProto) else value
+                for name, value in found.items()}
 
 
-def _checked(array):
-    array = np.array(array, np.float64 if array.dtype == np.float64 else np.float32)
-    if not np.isfinite(array).all():
-        raise ValueError("its weights hold NaN or infinite numbers, expected trained ones")
-    return array
+def _value_of(settings):
+    """The array of a Constant node, whichever way it is written."""
+    for name, kind in (("value", None), ("value_float", np.float32), ("value_floats", np.float32),
+                       ("value_int", np.int64), ("value_ints", np.int64)):
+        if name in settings:
+            return np.asarray(settings[name], kind)
+    raise ValueError(f"holds {', '.join(settings) or 'nothing'}, expected numbers")
 
 
-@contextlib.contextmanager
-def named(node):
-    """Put the name and the type of a node before what is wrong with it."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"node {node.name or node.output[0]!r} ({node.op_type}): {error}") from error
+def _read_by(entry):
+    """The names that a node reads, those inside the branches of an If too."""
+    found, left = [], [entry]
+    while left:
+        each = left.pop()
+        found += each.input
+        for attribute in each.attribute:
+            left += attribute.g.node
+            found += [out.name for out in attribute.g.output]
+    return found
 
 
-def library():
-    """The onnx package."""
-    try:
-        import onnx
-        import onnx.reference
-        return onnx
-    except ImportError as error:
-        raise ImportError("reading ONNX files needs the onnx package: pip install minixnn[onnx]") from error
+def _needed(nodes, output):
+    """The nodes that the output depends on, in the order of the file."""
+    maker = {name: number for number, entry in enumerate(nodes) for name in entry.output if name}
+    needed, left = set(), [output]
+    while left:
+        number = maker.get(left.pop())
+        if number is not None and number not in needed:
+            needed.add(number)
+            left += _read_by(nodes[number])
+    return [nodes[number] for number in sorted(needed)]
 
 
-def read(onnx, path):
-    """The model in a file, after onnx has checked that it is one."""
-    path = os.fspath(path)
-    with open(path, "rb"):                      # a missing file is said to be missing
-        pass
-    try:
-        model = onnx.load(path)
-    except Exception as error:                  # a damaged file can make the readers of it raise anything at all
-        raise ValueError(f"{path} is not an ONNX model, or is damaged: {error}") from error
-    for node in model.graph.node:
-        if not node.domain and not onnx.defs.has(node.op_type):
-            with named(node):
-                raise ValueError(f"{node.op_type} is not supported")
-    for entry in [*model.graph.input, *model.graph.output]:
-        entry.type.tensor_type.shape.SetInParent()          # many a file leaves the shape out, which onnx minds
-    try:
-        onnx.checker.check_model(model)
-    except Exception as error:
-        raise ValueError(f"{path} is not a valid ONNX model: {error}") from error
-    return model
+def _last_readers(entries, output):
+    """For every node the names that no later one reads."""
+    last = {name: number for number, entry in enumerate(entries) for name in (*_read_by(entry), *entry.output)}
+    last[""], last[output] = len(entries), len(entries)
+    found = [[] for _ in range(len(entries) + 1)]
+    for name, number in last.items():
+        found[number].append(name)
+    return found

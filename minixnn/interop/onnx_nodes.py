@@ -1,158 +1,251 @@
-"""What each type of ONNX node is in a Network: readers(settings, arrays, shape, before) -> layer, or None.
+"""What each type of ONNX node is in the small graph: readers(reading) -> node, or a list with one entry an output.
 
-    settings    the attributes of the node by name
-    arrays      its further inputs: weights and the like, None for one that is left out
-    shape       of one input in our order, (H, W, C) or (I,); None where it is not known
-    before      the layer before
+    reading.inputs      nodes and constants, None for one that is left out
+    reading.settings    the attributes of the node by name
+    reading.add(...)    puts a node into the graph
 
-What a Network cannot represent is a ValueError that says why; the caller puts the name of the node before it.
+What cannot be represented is a ValueError that says why; the caller puts the name of the node before it. Nodes that
+only move numbers about are in `onnx_moves.py`.
 """
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop import layout
-from minixnn.layers.windows import pixels_to_add
+from minixnn.interop import reading as form
+from minixnn.interop.graph import Node
+from minixnn.interop.onnx_constants import axes_in
+from minixnn.interop.onnx_moves import MOVES
+from minixnn.interop.onnx_tables import TABLES
 
 
-def _expect(settings, **expected):
+def expect(settings, **expected):
     """Refuse an attribute that has another value than the only one that a Network knows."""
     for name, value in expected.items():
         actual = settings.get(name, value)
-        if actual != value and actual != [value] * 2:
+        if actual != value and not (isinstance(actual, list) and set(actual) == {value}):
             raise ValueError(f"{name}={actual!r} is not supported")
 
 
-def _conv(settings, arrays, shape, before):
-    _expect(settings, group=1, dilations=1)
-    W, b = [*arrays, None][:2]
-    if W.ndim != 4:
-        raise ValueError(f"weights of shape {W.shape} are not supported, expected those of images, "
-                         "(out, in, height, width)")
-    if settings.get("kernel_shape", list(W.shape[2:])) != list(W.shape[2:]):
-        raise ValueError(f"kernel_shape={settings['kernel_shape']} does not fit weights of shape {W.shape}")
-    return ours.Conv2d(layout.kernel_from_channels_first(W), b, *_placed(settings, W.shape[2:], shape))
-
-
-def _placed(settings, kernel, shape):
-    """(stride, padding) of the windows of a convolution or pool."""
-    if len(kernel) != 2:
-        raise ValueError(f"windows of {tuple(kernel)} are not supported, expected (height, width)")
-    stride, auto = tuple(settings.get("strides", (1, 1))), settings.get("auto_pad", "NOTSET")
-    unknown = shape is None or None in shape[:2]
+def _windows(r, kernel, known=("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")):
+    """stride, pads and dilation of the windows of a convolution or pool."""
+    n, auto = len(kernel), r.settings.get("auto_pad", "NOTSET")
+    stride, dilation = (tuple(r.settings.get(name, (1,) * n)) for name in ("strides", "dilations"))
+    given = list(r.settings.get("pads", (0,) * 2 * n))
+    if auto not in known:
+        raise ValueError(f"auto_pad={auto!r} is not supported, expected one of {', '.join(known)}")
+    if len(stride) != n or len(dilation) != n or len(given) != 2 * n or min((*kernel, *stride, *dilation)) < 1:
+        raise ValueError(f"strides={stride}, dilations={dilation} and pads={given} do not fit windows of {kernel}")
+    if min(given) < 0:
+        raise ValueError(f"pads={given} is not supported, expected none below 0")
+    pads = tuple(zip(given[:n], given[n:])) if auto == "NOTSET" else ((0, 0),) * n
     if auto == "SAME_UPPER":
-        return stride, "same"
-    if auto == "SAME_LOWER":                                # as "same", with the odd pixel at the beginning
-        if unknown and stride != (1, 1):
+        pads = "same"
+    elif auto == "SAME_LOWER":                  # as "same", with the odd pixel at the beginning
+        sizes = (None,) * n if r.x.shape is None else r.x.shape[2:]
+        if None in sizes and set(stride) != {1}:
             raise ValueError("auto_pad='SAME_LOWER' needs input_shape=(channels, height, width)")
-        pads = pixels_to_add("same", kernel if unknown else shape[:2], kernel, stride)
-        return stride, tuple((more, less) for less, more in pads)
-    top, left, bottom, right = settings.get("pads", (0, 0, 0, 0)) if auto == "NOTSET" else (0, 0, 0, 0)
-    pads = (top, bottom), (left, right)
-    if settings.get("ceil_mode"):                           # sizes rounded up: padding at the end
-        if unknown:
-            raise ValueError("ceil_mode=1 needs input_shape=(channels, height, width)")
-        pads = tuple((p, q + layout.overhang(n, k, s, p, q))
-                     for n, k, s, (p, q) in zip(shape, kernel, stride, pads))
-    return stride, pads
+        short = [d * (k - 1) if size is None else max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
+                 for size, k, s, d in zip(sizes, kernel, stride, dilation)]
+        pads = tuple((p - p // 2, p // 2) for p in short)
+    return {"stride": stride, "pads": pads, "dilation": dilation}
 
 
-def _max_pool(settings, arrays, shape, before):
-    _expect(settings, dilations=1)
-    return ours.MaxPool2d(tuple(settings["kernel_shape"]), *_placed(settings, settings["kernel_shape"], shape))
+def _weights(r):
+    """W of a convolution, checked against what the node says of it."""
+    W = r.array(1)
+    if W.ndim < 3 or 0 in W.shape:
+        raise ValueError(f"weights of shape {W.shape} are not supported, expected (out, in, height, width)")
+    if list(r.settings.get("kernel_shape", W.shape[2:])) != list(W.shape[2:]):
+        raise ValueError(f"kernel_shape={r.settings['kernel_shape']} does not fit weights of shape {W.shape}")
+    groups = r.settings.get("group", 1)
+    if groups < 1 or W.shape[0] % groups:
+        raise ValueError(f"group={groups} does not fit weights of shape {W.shape}")
+    return W, groups
 
 
-def _average_pool(settings, arrays, shape, before):
-    _expect(settings, dilations=1)
-    size, counted = tuple(settings["kernel_shape"]), bool(settings.get("count_include_pad", 0))
-    stride, padding = _placed(settings, size, shape)
-    auto = settings.get("auto_pad", "NOTSET")
-    if auto.startswith("SAME") and any(s > k for s, k in zip(stride, size)):
-        raise ValueError(f"auto_pad={auto!r} with strides={stride} beyond windows of {size} is not supported: where "
-                         "these then lie is not the same everywhere")
-    if counted and settings.get("ceil_mode") and padding != _placed({**settings, "ceil_mode": 0}, size, shape)[1]:
-        raise ValueError(f"ceil_mode=1 with count_include_pad=1 is not supported on images of {shape[0]} x {shape[1]} "
-                         "pixels: windows that stick out count other pixels than their padding")
-    return ours.AvgPool2d(size, stride, padding, count_padding=counted)
+def _conv(r):
+    W, groups = _weights(r)
+    return r.add("conv", W=W, b=r.array(2), groups=groups, **_windows(r, W.shape[2:]))
 
 
-def _global_average_pool(settings, arrays, shape, before):
-    """Onto one pixel; if it is flattened, `onnx.py` makes it a GlobalAvgPool."""
-    return ours.AdaptiveAvgPool2d(1)
+def _conv_transpose(r):
+    W, groups = _weights(r)
+    expect(r.settings, output_shape=None)
+    found = _windows(r, W.shape[2:], ("NOTSET", "VALID"))
+    more = tuple(r.settings.get("output_padding", (0,) * (W.ndim - 2)))
+    return r.add("conv_transpose", W=W, b=r.array(2), groups=groups, output_padding=more, **found)
 
 
-def _reduce_mean(settings, arrays, shape, before):
-    axes = settings.get("axes") if not arrays else [int(axis) for axis in arrays[0]]
-    if shape is None or len(shape) != 3 or axes is None or sorted(axis % 4 for axis in axes) != [2, 3]:
-        raise ValueError(f"axes={axes} is not supported, expected the mean over height and width of images")
-    return ours.AdaptiveAvgPool2d(1) if settings.get("keepdims", 1) else ours.GlobalAvgPool()
+def _max_pool(r):
+    expect(r.settings, dilations=1)
+    size = tuple(r.settings["kernel_shape"])
+    return r.add("max_pool", size=size, ceil=bool(r.settings.get("ceil_mode")), **_windows(r, size))
 
 
-def _gemm(settings, arrays, shape, before):
-    _expect(settings, transA=0)
-    W, b = [*arrays, None][:2]
-    W = (W.T if settings.get("transB") else W) * W.dtype.type(settings.get("alpha", 1))
-    b = None if b is None else b * b.dtype.type(settings.get("beta", 1))
-    return _dense(W, None if b is None else _as_bias(b, (1, W.shape[-1])), shape)
+def _average_pool(r):
+    size, auto = tuple(r.settings["kernel_shape"]), r.settings.get("auto_pad", "NOTSET")
+    expect(r.settings, dilations=1)
+    found = _windows(r, size)
+    if auto.startswith("SAME") and any(s > k for s, k in zip(found["stride"], size)):
+        raise ValueError(f"auto_pad={auto!r} with strides={found['stride']} beyond windows of {size} is not supported: "
+                         "where these then lie is not the same everywhere")
+    return r.add("avg_pool", size=size, ceil=bool(r.settings.get("ceil_mode")), total=False,
+                 count_padding=bool(r.settings.get("count_include_pad", 0)), **found)
 
 
-def _mat_mul(settings, arrays, shape, before):
-    return _dense(arrays[0], None, shape)
+def _reduce(op):
+    def read(r):
+        axes = axes_in([None, r.array(1, weights=False)], r.settings)
+        if axes is None and r.settings.get("noop_with_empty_axes"):
+            return r.x
+        return r.add(op, axes=axes, keepdims=bool(r.settings.get("keepdims", 1)))
+    return read
 
 
-def _dense(W, b, shape):
-    if shape is not None and len(shape) == 3:
-        raise ValueError("is not supported on images; put a Flatten before it")
-    if W.ndim != 2:
-        raise ValueError(f"weights of shape {W.shape} are not supported, expected (inputs, outputs)")
-    if shape is not None and shape[0] not in (None, len(W)):
-        raise ValueError(f"expects {len(W)} inputs, but the input's shape leads to {shape[0]}")
-    return ours.Dense(np.ascontiguousarray(W), b)
+def _global(op):
+    def read(r):
+        form.spatial(r.x)
+        return r.add(op, axes=list(range(2, len(r.x.shape))), keepdims=True)
+    return read
 
 
-def _add(settings, arrays, shape, before):
-    """A bias of the layer before."""
-    if not isinstance(before, (ours.Dense, ours.Conv2d)):
-        raise ValueError("is supported directly behind a MatMul, Gemm or Conv only, as its bias")
-    b = _as_bias(arrays[0], (1, before.W.shape[-1], *[1] * (before.W.ndim - 2)))
-    return before.with_weights(before.W, b if before.b is None else before.b + b)
+def _gemm(r):
+    expect(r.settings, transA=0)
+    W, b = r.array(1), r.array(2)
+    alpha, beta = (r.settings.get(name, 1.0) for name in ("alpha", "beta"))
+    W = W.T if r.settings.get("transB") else W
+    W, b = W if alpha == 1 else W * W.dtype.type(alpha), b if b is None or beta == 1 else b * b.dtype.type(beta)
+    if W.ndim != 2 or r.x.shape is not None and len(r.x.shape) != 2:
+        raise ValueError(f"weights of shape {W.shape} and an input of shape {r.x.shape} are not supported, expected "
+                         "(inputs, outputs) and (images, inputs); put a Flatten before it")
+    return r.add("dense", W=W, b=None if b is None else form.as_bias(b, W.shape[1], 2))
 
 
-def _as_bias(b, full):
-    """`b`, one number an output, if an array of the shape `full` does not grow when it is added."""
-    try:
-        return np.broadcast_to(b, full).reshape(-1).copy()
-    except ValueError as error:
-        raise ValueError(f"adds an array of shape {b.shape}, expected one number an output, {full}") from error
+def _mat_mul(r):
+    W = r.inputs[1]
+    if isinstance(W, Node) or W.array.ndim != 2:
+        return form.product(r, *r.inputs)
+    return r.add("dense", W=r.array(1), b=None)
 
 
-def _batch_normalization(settings, arrays, shape, before):
-    _expect(settings, training_mode=0)
-    momentum = round(1 - settings.get("momentum", 0.9), 6)  # ONNX gives the share of the old, we that of the new
-    return ours.BatchNorm2d(*arrays, epsilon=settings.get("epsilon", 1e-5), momentum=momentum)
+def _batch_normalization(r):
+    expect(r.settings, training_mode=0)
+    names = ("gamma", "beta", "mean", "variance")
+    arrays = {name: r.array(place) for place, name in enumerate(names, 1)}
+    if (arrays["variance"] < 0).any():
+        raise ValueError("its variances are negative, expected what a variance can be; the file is damaged")
+    momentum = round(1 - r.settings.get("momentum", 0.9), 6)        # ONNX gives the share of the old, we of the new
+    return r.add("batch_norm", epsilon=r.settings.get("epsilon", 1e-5), momentum=momentum, **arrays)
 
 
-def _dropout(settings, arrays, shape, before):
-    ratio, training = [*arrays, None, None][:2]
+def _layer_norm(r):
+    rank = len(form.known_rank(r.x))
+    axes = list(range(r.settings.get("axis", -1) % rank, rank))
+    if r.kind == "RMSNormalization":
+        return r.add("rms_norm", axes=axes, gamma=r.array(1), epsilon=r.settings.get("epsilon", 1e-5))
+    return r.add("layer_norm", axes=axes, gamma=r.array(1), beta=r.array(2), epsilon=r.settings.get("epsilon", 1e-5))
+
+
+def _group_norm(r):
+    gamma, beta = r.array(1), r.array(2)
+    groups = len(gamma) if r.kind == "InstanceNormalization" else r.settings["num_groups"]
+    if r.kind == "GroupNormalization" and r.opset < 21:     # one number a group
+        C = form.known_rank(r.x)[1]
+        gamma, beta = (np.repeat(a, C // groups) if len(a) == groups else a for a in (gamma, beta))
+    return r.add("group_norm", groups=groups, gamma=gamma, beta=beta, epsilon=r.settings.get("epsilon", 1e-5))
+
+
+def _local_response(r):
+    get = r.settings.get
+    return r.add("local_response_norm", size=get("size"), alpha=get("alpha", 1e-4), beta=get("beta", 0.75),
+                 k=get("bias", 1.0))
+
+
+def _dropout(r):
+    ratio, training = r.array(1), r.array(2, weights=False)
     if training is not None and training:
         raise ValueError("training_mode=True is not supported")
-    return ours.Dropout(float(settings.get("ratio", 0.5) if ratio is None else ratio))
+    ratio = float(r.settings.get("ratio", 0.5) if ratio is None else ratio)
+    return r.add("elementwise", layer=ours.Dropout(ratio)) if 0 <= ratio < 1 else r.x
 
 
-def _nothing(settings, arrays, shape, before):
-    return None
+def _clip(r):
+    low, high = ((r.settings.get(name) if r.array(place) is None else r.array(place))
+                 for name, place in (("min", 1), ("max", 2)))
+    return form.clip(r, low, high)
+
+
+def _prelu(r):
+    """The slopes, one number for each place along one axis of x, or one for all."""
+    a, rank = r.array(1), len(form.known_rank(r.x))
+    wide = [axis for axis, n in enumerate(a.shape, rank - a.ndim) if n > 1]
+    if len(wide) > 1:
+        raise ValueError(f"has slopes of shape {a.shape}, expected one number a channel")
+    return r.add("prelu", a=a.reshape(-1), axis=wide[0] if wide else None)
+
+
+def _softmax(op):
+    def read(r):
+        rank = len(form.known_rank(r.x))
+        axis = r.settings.get("axis", 1 if r.opset < 13 else -1) % rank
+        if r.opset < 13 and axis != rank - 1:
+            raise ValueError(f"axis={axis} of {rank} axes, in an opset before 13, is not supported")
+        return r.add(op, axis=axis)
+    return read
+
+
+def _activation(name, **names):
+    """A layer of ours, its arguments read from the attributes: {ours: (theirs, default)}."""
+    def read(r):
+        return r.add("elementwise", layer=getattr(ours, name)(**{
+            mine: r.settings.get(theirs, default) for mine, (theirs, default) in names.items()}))
+    return read
+
+
+def _hard_sigmoid(r):
+    return form.hard_sigmoid(r, r.settings.get("alpha", 0.2), r.settings.get("beta", 0.5))
+
+
+def _binary(op):
+    def read(r):
+        found = r.inputs[0]
+        for other in r.inputs[1:]:              # Sum, Max and Min take any number
+            found = r.add(op, [found, other])
+        return found
+    return read
+
+
+def _unary(op):
+    return lambda r: r.add(op)
 
 
 WINDOWS = "auto_pad ceil_mode dilations kernel_shape pads strides"
+CONV = "auto_pad dilations group kernel_shape pads strides"
 READERS = {                                     # type of node -> its reader, the attributes that are understood
-    "Conv": (_conv, "auto_pad dilations group kernel_shape pads strides"),
-    "Gemm": (_gemm, "alpha beta transA transB"), "MatMul": (_mat_mul, ""), "Add": (_add, ""),
+    "Conv": (_conv, CONV), "ConvTranspose": (_conv_transpose, CONV + " output_padding output_shape"),
+    "Gemm": (_gemm, "alpha beta transA transB"), "MatMul": (_mat_mul, ""),
     "MaxPool": (_max_pool, WINDOWS + " storage_order"), "AveragePool": (_average_pool, WINDOWS + " count_include_pad"),
-    "GlobalAveragePool": (_global_average_pool, ""), "ReduceMean": (_reduce_mean, "axes keepdims noop_with_empty_axes"),
+    "GlobalAveragePool": (_global("mean"), ""), "GlobalMaxPool": (_global("max"), ""),
+    "ReduceMean": (_reduce("mean"), "axes keepdims noop_with_empty_axes"),
+    "ReduceSum": (_reduce("sum"), "axes keepdims noop_with_empty_axes"),
+    "ReduceMax": (_reduce("max"), "axes keepdims noop_with_empty_axes"),
     "BatchNormalization": (_batch_normalization, "epsilon momentum training_mode"),
-    "Relu": (lambda *_: ours.ReLU(), ""), "Sigmoid": (lambda *_: ours.Sigmoid(), ""),
-    "Tanh": (lambda *_: ours.Tanh(), ""), "Softplus": (lambda *_: ours.Softplus(), ""),
-    "Where": (lambda *_: ours.Softplus(), ""),  # only torch's way of writing it comes as far as here
-    "Dropout": (_dropout, "ratio seed"), "Identity": (_nothing, ""),
-    "Flatten": (_nothing, "axis"), "Reshape": (_nothing, "allowzero"), "Squeeze": (_nothing, "axes"),
-    "Softmax": (_nothing, "axis"), "LogSoftmax": (_nothing, "axis"),
-}
+    "LayerNormalization": (_layer_norm, "axis epsilon stash_type"),
+    "RMSNormalization": (_layer_norm, "axis epsilon stash_type"),
+    "GroupNormalization": (_group_norm, "epsilon num_groups stash_type"),
+    "InstanceNormalization": (_group_norm, "epsilon"), "LRN": (_local_response, "alpha beta bias size"),
+    "Dropout": (_dropout, "ratio seed"), "Clip": (_clip, "min max"), "Softmax": (_softmax("softmax"), "axis"),
+    "LogSoftmax": (_softmax("log_softmax"), "axis"), "HardSigmoid": (_hard_sigmoid, "alpha beta"),
+    "LeakyRelu": (_activation("LeakyReLU", slope=("alpha", 0.01)), "alpha"),
+    "Elu": (_activation("ELU", alpha=("alpha", 1.0)), "alpha"),
+    "Gelu": (_activation("GELU", approximate=("approximate", "none")), "approximate"),
+    "PRelu": (_prelu, ""), "Selu": (lambda r: form.selu(r), "alpha gamma"),
+    **{kind: (_activation(name), "") for kind, name in (
+        ("Relu", "ReLU"), ("Sigmoid", "Sigmoid"), ("Tanh", "Tanh"), ("Softplus", "Softplus"),
+        ("HardSwish", "Hardswish"))},
+    **{kind: (_binary(op), "") for kind, op in (
+        ("Add", "add"), ("Sub", "sub"), ("Mul", "mul"), ("Div", "div"), ("Pow", "pow"), ("Sum", "add"),
+        ("Max", "maximum"), ("Min", "minimum"))},
+    **{kind: (_unary(op), "") for kind, op in (
+        ("Exp", "exp"), ("Log", "log"), ("Sqrt", "sqrt"), ("Reciprocal", "reciprocal"), ("Erf", "erf"),
+        ("Neg", "negative"), ("Abs", "absolute"))},
+    **MOVES, **TABLES}

@@ -16,6 +16,7 @@ from minixnn.layers.local_response_norm import LocalResponseNorm
 from minixnn.layers.norm import BatchNorm2d, ChannelScale
 from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d, SumPool2d
 from minixnn.layers.prepare import Prepare
+from minixnn.layers.repeated import Repeated
 from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Identity, Unflatten
 from minixnn.layers.smooth import ELU, SELU, Mish, Sigmoid, SiLU, Softplus, Tanh
 from minixnn.layers.softmax import LogSoftmax, Softmax
@@ -25,7 +26,8 @@ from minixnn.layers.upsample import Upsample
 __all__ = ["AdaptiveAvgPool2d", "Affine", "Attention", "AvgPool2d", "BatchNorm2d", "Block", "Chain", "ChannelScale",
            "ChannelSelect", "ChannelShuffle", "ClassToken", "Clip", "Concat", "Conv1d", "Conv2d", "ConvTranspose2d",
            "Dense", "Dropout", "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool", "GlobalMaxPool",
-           "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm",
-           "LogSoftmax", "MaxPool2d", "Mish", "OneHot", "PReLU", "Pad", "Permute", "PositionEmbedding", "Prepare",
-           "Product", "RMSNorm", "ReLU", "ReLU6", "Reshape", "Residual", "SELU", "SiLU", "Sigmoid", "Slice", "Softmax",
-           "Softplus", "Sum", "SumPool2d", "TakeToken", "Tanh", "Tokens", "Unflatten", "Upsample"]
+           "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "Layer", "LayerNorm", "LeakyReLU",
+           "LocalResponseNorm", "LogSoftmax", "MaxPool2d", "Mish", "OneHot", "PReLU", "Pad", "Permute",
+           "PositionEmbedding", "Prepare", "Product", "RMSNorm", "ReLU", "ReLU6", "Repeated", "Reshape", "Residual",
+           "SELU", "SiLU", "Sigmoid", "Slice", "Softmax", "Softplus", "Sum", "SumPool2d", "TakeToken", "Tanh",
+           "Tokens", "Unflatten", "Upsample"]

@@ -13,11 +13,10 @@ None of the three gives anything to the bias: where b_k > 0 the theory does not 
 """
 import numpy as np
 
-from minixnn.arrays import Array, array_module, negative, positive, require, stabilize
-from minixnn.layers.base import Affine
+from minixnn.arrays import array_module, negative, positive, require, stabilize
 
 
-def w_square(layer: Affine, x: Array, y: Array, R: Array) -> Array:
+def w_square(layer, x, y, R):
     """The w^2 rule. Montavon et al. 2017.
 
         R_j = sum_k w_jk^2 / (sum_j' w_j'k^2) R_k
@@ -31,7 +30,7 @@ def w_square(layer: Affine, x: Array, y: Array, R: Array) -> Array:
     return squared.gradient(ones, z, s)
 
 
-def z_plus(layer: Affine, x: Array, y: Array, R: Array) -> Array:
+def z_plus(layer, x, y, R):
     """The z+ rule. Montavon et al. 2017.
 
         R_j = sum_k x_j w_jk+ / (sum_j' x_j' w_j'k+) R_k
@@ -47,7 +46,7 @@ def z_plus(layer: Affine, x: Array, y: Array, R: Array) -> Array:
     return x * c
 
 
-def z_box(layer: Affine, x: Array, y: Array, R: Array, low: float | Array, high: float | Array) -> Array:
+def z_box(layer, x, y, R, low, high):
     """The z^B rule, for pixels. Montavon et al. 2017.
 
         R_j = sum_k (x_j w_jk - l_j w_jk+ - h_j w_jk-) / (the same summed over j) R_k

@@ -13,11 +13,10 @@ relevance of its inputs. The papers write sums over indices; here a sum over j i
 Notation: z_jk = x_j w_jk is the contribution of input j to output k; v+ = max(v, 0), v- = min(v, 0).
 "Absorbed" relevance is what a bias or the stabiliser keeps: it does not arrive at the inputs.
 """
-from minixnn.arrays import Array, array_module, negative, positive, require, stabilize
-from minixnn.layers.base import Affine, Layer
+from minixnn.arrays import array_module, negative, positive, require, stabilize
 
 
-def epsilon(layer: Affine, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
+def epsilon(layer, x, y, R, epsilon=1e-6):
     """LRP-epsilon. Bach et al. 2015, eq. 58.
 
         R_j = sum_k z_jk / (z_k + epsilon sgn z_k) R_k          z_k = sum_j z_jk + b_k
@@ -31,7 +30,7 @@ def epsilon(layer: Affine, x: Array, y: Array, R: Array, epsilon: float = 1e-6) 
     return x * c
 
 
-def gamma(layer: Affine, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Array:
+def gamma(layer, x, y, R, gamma=0.25):
     """LRP-gamma. Montavon et al. 2019, section 10.2.1.
 
         R_j = sum_k x_j (w_jk + gamma w_jk+) / (sum_j x_j (w_jk + gamma w_jk+) + b_k + gamma b_k+) R_k
@@ -46,7 +45,7 @@ def gamma(layer: Affine, x: Array, y: Array, R: Array, gamma: float = 0.25) -> A
     return x * c
 
 
-def gamma_signed(layer: Affine, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Array:
+def gamma_signed(layer, x, y, R, gamma=0.25):
     """LRP-gamma for inputs of any sign: what has the sign of the sum z_k is boosted, be it plus or minus.
 
         R_j = sum_k q_jk / (sum_j q_jk + B_k) R_k
@@ -68,7 +67,7 @@ def gamma_signed(layer: Affine, x: Array, y: Array, R: Array, gamma: float = 0.2
     return R_x
 
 
-def alpha_beta(layer: Affine, x: Array, y: Array, R: Array, alpha: float = 2.0, beta: float = 1.0) -> Array:
+def alpha_beta(layer, x, y, R, alpha=2.0, beta=1.0):
     """LRP-alpha-beta. Bach et al. 2015, eq. 60.
 
         R_j = sum_k ( alpha z_jk+ / (sum_j z_jk+ + b_k+)  -  beta z_jk- / (sum_j z_jk- + b_k-) ) R_k
@@ -95,7 +94,7 @@ def alpha_beta(layer: Affine, x: Array, y: Array, R: Array, alpha: float = 2.0, 
     return R_x
 
 
-def flat(layer: Affine, x: Array, y: Array, R: Array) -> Array:
+def flat(layer, x, y, R):
     """The flat rule. Lapuschkin et al. 2019.
 
         R_j = sum_k R_k / n_k          n_k = how many inputs output k sees, padding not counted
@@ -109,7 +108,7 @@ def flat(layer: Affine, x: Array, y: Array, R: Array) -> Array:
     return same.gradient(ones, z, s)
 
 
-def proportional(layer: Layer, x: Array, y: Array, R: Array) -> Array:
+def proportional(layer, x, y, R):
     """Relevance of a pool shared in proportion to x over each window. Montavon et al. 2017.
 
         R_j = sum_k x_j / (sum_j' x_j') R_k

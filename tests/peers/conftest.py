@@ -2,14 +2,15 @@
 
 They are installed beside minixnn, in an environment of their own, by one line:
 
-    python3 -m venv .venv-peers && .venv-peers/bin/pip install torch==2.13.0 && .venv-peers/bin/pip install -e ".[test,peers]" && .venv-peers/bin/pip install --no-deps zennit==0.5.1 captum==0.9.0
+    python3 -m venv .venv-peers && .venv-peers/bin/pip install torch==2.13.0 && .venv-peers/bin/pip install -e ".[test,peers]" && .venv-peers/bin/pip install --no-deps zennit==0.5.1 captum==0.9.0 pytorchcv==0.0.74
 
-torch comes first so that a CPU build can be chosen for it: the plain one brings gigabytes for GPUs. zennit asks for
-torchvision, of which it needs two classes that nothing here is an instance of; `libraries.py` stands in for them.
-zennit and captum are held at the versions whose deviations the tests assert. Then
+torch comes first so that a CPU build can be chosen for it: the plain one brings gigabytes for GPUs. zennit and pytorchcv
+ask for torchvision, of which they need three classes that nothing here is an instance of; `libraries.py` stands in for
+them. zennit and captum are held at the versions whose deviations the tests assert. Then
 
     .venv-peers/bin/python -m pytest tests/peers
     .venv-peers/bin/python -m tests.peers.table
+    .venv-peers/bin/python -m tests.peers.architectures
 
 Where a library is missing its tests are skipped, and say why.
 """  # noqa: E501  the line is there to be copied

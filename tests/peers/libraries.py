@@ -1,8 +1,8 @@
 """The other libraries, each as its module, or None with the reason why it is not there.
 
-zennit reads torchvision for the sake of two classes that it can rewrite. It needs neither them nor the rest, and a
-torchvision without a GPU build is hard to come by; so where torchvision is missing, empty modules with the five
-names that zennit imports take its place.
+zennit reads torchvision for the sake of two classes that it can rewrite, pytorchcv for one that a video network uses.
+They need neither these nor the rest, and a torchvision without a GPU build is hard to come by; so where torchvision is
+missing, empty modules with the names that the two import take its place.
 """
 import importlib
 import importlib.metadata
@@ -13,19 +13,19 @@ REASONS = {}                # library -> why it is absent
 
 
 def _torchvision_stand_ins():
-    """torchvision, torchvision.models, torchvision.models.resnet, and two classes nobody is an instance of."""
+    """torchvision and three of its modules, with three classes nobody is an instance of."""
     try:
         import torchvision                                  # noqa: F401
     except ImportError:
-        for name in ("torchvision", "torchvision.models", "torchvision.models.resnet"):
+        for name in ("torchvision", "torchvision.models", "torchvision.models.resnet", "torchvision.ops"):
             sys.modules[name] = types.ModuleType(name)
-        for name in ("Bottleneck", "BasicBlock"):
-            setattr(sys.modules["torchvision.models.resnet"], name, type(name, (), {}))
+        for module, name in (("models.resnet", "Bottleneck"), ("models.resnet", "BasicBlock"), ("ops", "DeformConv2d")):
+            setattr(sys.modules[f"torchvision.{module}"], name, type(name, (), {}))
 
 
 def _load(name, *parts):
     try:
-        if name == "zennit":
+        if name in ("zennit", "pytorchcv"):
             _torchvision_stand_ins()
         module = importlib.import_module(name)
         for part in parts:
@@ -39,8 +39,9 @@ def _load(name, *parts):
 torch = _load("torch")
 zennit = torch and _load("zennit", "attribution", "canonizers", "composites", "rules", "types")
 captum = torch and _load("captum", "attr", "attr._utils.lrp_rules")
+pytorchcv = torch and _load("pytorchcv", "model_provider")
 if torch is None:
-    REASONS.update(zennit=REASONS["torch"], captum=REASONS["torch"])
+    REASONS.update(zennit=REASONS["torch"], captum=REASONS["torch"], pytorchcv=REASONS["torch"])
 else:
     torch.set_num_threads(1)
 

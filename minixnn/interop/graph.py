@@ -1,0 +1,152 @@
+"""The small graph that every reader of a foreign format writes, and from which one builder makes a Network.
+
+A graph has nodes and constants. A node is an operation from the list below, applied to other nodes; its shape and the
+axes in its settings are those of the file it comes from, channels first where the file has channels first. Weights
+stand in the settings, as NumPy arrays; a constant that takes part in arithmetic is an input.
+
+    input
+    conv             W (O, C / groups, k, ...), b, stride, pads, dilation, groups
+    conv_transpose   W (C, O / groups, k, ...), b, stride, pads, output_padding, dilation, groups
+    dense            W (I, O), b: on the last axis
+    max_pool, avg_pool        size, stride, pads, ceil (sizes rounded up), and count_padding or total (no division)
+    adaptive_avg_pool         size, None for "as it was"
+    mean, sum, max            axes, keepdims
+    batch_norm       gamma, beta, mean, variance, epsilon, momentum: along axis 1
+    layer_norm       gamma, beta, axes, epsilon;     rms_norm   gamma, axes, epsilon
+    group_norm       gamma, beta, groups, epsilon;   local_response_norm   size, alpha, beta, k
+    elementwise      layer: a layer of ours that treats every number alike, or all along the last axis with `axis`
+    prelu            a, axis
+    upsample         size or scale, mode, align_corners
+    embedding        W
+    add, sub, mul, div, pow, maximum, minimum                  of two inputs, broadcast as NumPy does
+    exp, log, sqrt, reciprocal, erf, negative, absolute        parts of activations and norms written out
+    softmax, log_softmax      axis
+    concat           axis;   slice   axis, start, stop, step;   pad   pads, value
+    reshape          shape;  transpose   perm;   channel_shuffle   groups;   expand   shape
+    unknown          reason: what could not be read; refused if the output depends on it
+"""
+import numpy as np
+
+from minixnn.interop.shapes import BATCH, shape_of
+
+
+class Constant:
+    """An array that does not depend on the input."""
+    op = "constant"
+
+    def __init__(self, array, label="a constant"):
+        self.array, self.label = np.asarray(array), label
+
+    @property
+    def shape(self):
+        return self.array.shape
+
+
+class Node:
+    """One operation. label: how the file calls it, for sentences; shape: of its output, None for what is not known."""
+
+    def __init__(self, op, inputs, label, **settings):
+        self.label, self.shape = label, None
+        self.become(op, inputs, **settings)
+
+    def become(self, op, inputs, **settings):
+        """Another operation that computes the same: whoever reads this node need not know."""
+        self.op, self.inputs, self.settings = op, list(inputs), settings
+
+    def __getattr__(self, name):
+        """node.stride for node.settings["stride"]"""
+        try:
+            return self.__dict__["settings"][name]
+        except KeyError as error:
+            raise AttributeError(f"{self.__dict__.get('op')} has no setting {name}") from error
+
+    def __repr__(self):
+        return f"<{self.op} {self.label} {self.shape}>"
+
+    @property
+    def reads(self):
+        """The nodes, without constants, that this one is computed from."""
+        return [each for each in self.inputs if isinstance(each, Node)]
+
+    @property
+    def constant(self):
+        """The one constant among the inputs of an arithmetic operation, as an array; None if there is none."""
+        found = [each.array for each in self.inputs if isinstance(each, Constant)]
+        return found[0] if len(found) == 1 else None
+
+
+class Graph:
+    """nodes: in an order in which they can be computed. batch: the size that shapes begin with. dtype: of weights."""
+
+    def __init__(self, shape, label="the input", batch=BATCH, dtype=np.float32):
+        self.batch, self.dtype = batch, dtype
+        self.input = Node("input", [], label)
+        self.input.shape = None if shape is None else (batch, *shape)
+        self.nodes, self.output = [self.input], None
+
+    def add(self, op, inputs, label, **settings):
+        """A new node at the end. ValueError if its inputs do not fit; the caller says which node that is."""
+        node = Node(op, inputs, label, **settings)
+        node.shape = shape_of(node)
+        self.nodes.append(node)
+        return node
+
+    def unknown(self, inputs, label, reason):
+        """What cannot be read. It is refused later, if the output depends on it."""
+        return self.add("unknown", [each for each in inputs if isinstance(each, Node)], label, reason=reason)
+
+    def prune(self):
+        """Keep what the output depends on."""
+        needed, left = {self.output}, [self.output]
+        while left:
+            for node in left.pop().reads:
+                if node not in needed:
+                    needed.add(node)
+                    left.append(node)
+        self.nodes = [node for node in self.nodes if node in needed or node is self.input]
+
+    def complete(self):
+        """Where nothing is said of the input's shape: as much as the first layer with weights tells."""
+        told = next((node for node in self.nodes if node.op in ("conv", "conv_transpose", "dense")), None)
+        if self.input.shape is not None or told is None or told.inputs[0].shape is not None:
+            return
+        sizes = (len(told.W),) if told.op == "dense" else (None,) * (told.W.ndim - 1)
+        self.input.shape = (self.batch, *sizes)
+        for node in self.nodes[1:]:
+            node.shape = shape_of(node) if node.shape is None else node.shape
+
+    def users(self):
+        """{node: the nodes that read it}, each once for every time."""
+        found = {node: [] for node in self.nodes}
+        for node in self.nodes:
+            for read in node.reads:
+                found[read].append(node)
+        return found
+
+
+def dominators(nodes, inputs):
+    """{node: the last node before it that every way from the input passes}, None for the first.
+
+    nodes   in an order in which they can be computed;  inputs(node)   the nodes that it reads
+    In a graph without cycles that is the nearest common ancestor, in this very tree, of all that it reads.
+    """
+    above, depth = {}, {}
+    for node in nodes:
+        read = list(inputs(node))
+        common = read[0] if read else None
+        for other in read[1:]:
+            common = nearest(common, other, above, depth)
+        above[node], depth[node] = common, depth.get(common, -1) + 1
+    return above, depth
+
+
+def nearest(a, b, above, depth):
+    """The nearest common ancestor of two nodes in the tree of dominators; None if they have none."""
+    while a is not b:
+        if a is None or b is None:
+            return None
+        if depth[a] >= depth[b]:
+            a = above[a]
+        else:
+            b = above[b]
+    return a

@@ -1,0 +1,81 @@
+"""Opening an ONNX file: is it one, what enters it, and which of its outputs is to be explained."""
+import os
+
+from minixnn.interop.shapes import BATCH
+
+OLDEST = 11
+LABELS = ("ArgMax", "TopK", "ArrayFeatureExtractor", "LabelEncoder")          # what makes labels of numbers
+
+
+def library():
+    """The onnx package."""
+    try:
+        import onnx
+        import onnx.inliner
+        return onnx
+    except ImportError as error:
+        raise ImportError("reading ONNX files needs the onnx package: pip install minixnn[onnx]") from error
+
+
+def read(onnx, path):
+    """The model in a file, after onnx has checked that it is one, its functions written out."""
+    path = os.fspath(path)
+    with open(path, "rb"):                      # a missing file is said to be missing
+        pass
+    try:
+        model = onnx.load(path)
+        model = onnx.inliner.inline_local_functions(model) if model.functions else model
+    except Exception as error:                  # a damaged file can make the readers of it raise anything at all
+        raise ValueError(f"{path} is not an ONNX model, or is damaged: {error}") from error
+    for node in model.graph.node:
+        if not node.domain and not onnx.defs.has(node.op_type):
+            raise ValueError(f"node {node.name or node.output[0]!r} ({node.op_type}): {node.op_type} is not supported")
+    for entry in [*model.graph.input, *model.graph.output]:
+        if entry.type.HasField("tensor_type") or not entry.type.WhichOneof("value"):
+            entry.type.tensor_type.shape.SetInParent()      # many a file leaves the shape out, which onnx minds
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:
+        raise ValueError(f"{path} is not a valid ONNX model: {error}") from error
+    return model
+
+
+def opset_of(path, model):
+    """The version of ONNX's operators that a model is written in, if it is not too old."""
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset < OLDEST:
+        raise ValueError(f"{path} is written in opset {opset}, expected {OLDEST} or newer; convert it: "
+                         "onnx.version_converter.convert_version(onnx.load(path), 17)")
+    return opset
+
+
+def output_of(path, graph, wanted):
+    """The name of the output to explain."""
+    names = [entry.name for entry in graph.output]
+    if wanted is not None:
+        if wanted not in names:
+            raise ValueError(f"got output={wanted!r}, but {path} has the outputs {', '.join(names)}")
+        return wanted
+    made_by = {name: entry.op_type for entry in graph.node for name in entry.output}
+    numbers = [entry.name for entry in graph.output if made_by.get(entry.name) not in LABELS
+               and entry.type.tensor_type.elem_type in (0, 1, 10, 11)]       # no strings, no whole numbers
+    if len(names) == 1:
+        return names[0]
+    if len(numbers) != 1:
+        raise ValueError(f"{path} has the outputs {', '.join(names)}; name the one to explain, for instance "
+                         f"from_onnx(path, output={(numbers or names)[0]!r})")
+    return numbers[0]
+
+
+def declared(entry, given):
+    """(batch, shape of one input) from what the file says of its input and what the caller gives."""
+    kind = entry.type.tensor_type
+    sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
+    batch, shape = (sizes[0] or BATCH, tuple(sizes[1:])) if sizes else (BATCH, None)
+    if given is None:
+        return batch, shape
+    given = tuple(given)
+    if shape is not None and not (len(shape) == len(given) and all(m in (None, n) for m, n in zip(shape, given))):
+        raise ValueError(f"got input_shape={given}, but in the graph {entry.name!r} has the shape {shape}, without the "
+                         "batch")
+    return batch, given

@@ -1,0 +1,147 @@
+"""Public architectures with random weights: read from torch they compute what torch computes, and can be explained.
+
+`python -m tests.peers.architectures` makes the whole table, by torch and by ONNX, with ten architectures more.
+"""
+import functools
+import warnings
+
+import numpy as np
+import pytest
+
+from minixnn import Network, attribution, interop, passes
+from minixnn.interop import torch_writer
+from minixnn.interop.torch_parts import Parts
+from minixnn.layers import Block
+from minixnn.layers.chains import every_layer
+from minixnn.layers.norm import fold_batch_norm
+from minixnn.rules import composites
+from tests.peers import architectures
+from tests.peers.libraries import REASONS, pytorchcv, torch, zennit
+from tests.peers.zennit_side import ours_to_zero
+
+if pytorchcv is None:
+    pytest.skip(REASONS["pytorchcv"], allow_module_level=True)
+
+SMALL = ("nin_cifar10", "resnet20_cifar10", "mobilenetv3_small_w1", "shufflenetv2_w1")
+
+
+def narrow(name):
+    """The architecture; an eighth as wide where it would take gigabytes in double precision."""
+    from pytorchcv.models import alexnet, vgg
+    torch.manual_seed(0)
+    if name == "alexnet":
+        return architectures.randomised(alexnet.AlexNet(
+            [[8], [24], [48, 32, 32]], [[11], [5], [3] * 3], [[4], [1], [1] * 3], [[2], [2], [1] * 3], True,
+            num_classes=50))
+    if name in ("vgg11", "bn_vgg11"):
+        return architectures.randomised(vgg.VGG([[8], [16], [32] * 2, [64] * 2, [64] * 2], use_bn=name != "vgg11",
+                                                num_classes=50))
+    return architectures.made(name)
+
+
+@functools.lru_cache(maxsize=1)
+def read(name):
+    """(module, Network), both in double precision."""
+    module = narrow(name).double()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")                      # none of them has a head that is left out
+        return module, interop.from_torch(module, (3, *module.in_size))
+
+
+@pytest.mark.parametrize("name", architectures.NAMED)
+def test_an_architecture_computes_what_torch_computes(name):
+    module, net = read(name)
+    outputs, gradients, _ = architectures.differences(module, net, "float64")
+    print(f"{name}: outputs differ by {outputs:.1e}, input gradients by {gradients:.1e} of the largest")
+    assert outputs < 1e-9 and gradients < 1e-9
+    assert net.card.input_shape == (*module.in_size, 3) and net.card.layout == "channels first"
+
+
+METHODS = sorted(set(attribution.METHODS) - {"occlusion"})
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_all_methods_explain_an_architecture_saved_and_loaded(name, tmp_path):
+    module, net = read(name)
+    net.astype("float32").save(tmp_path / "net.npz")
+    net = Network.load(tmp_path / "net.npz")
+    x, answers = np.random.default_rng(0).random((1, *module.in_size, 3), "float32"), 0         # pixels in [0, 1]
+    for method in METHODS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                R = attribution.METHODS[method](net, x)
+            except (ValueError, NotImplementedError) as error:              # a rule outside its domain says so
+                print(f"{method}: {error}")
+                assert any(said in str(error) for said in ("expected", "RevealCancel", "cam needs a network")), error
+                continue
+        assert np.isfinite(R).all() and abs(R).max() > 0, method
+        answers += 1
+    print(f"{name}: {answers} of {len(METHODS)} methods")
+    assert answers >= len(METHODS) - 6
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_w1", "densenet40_k12_cifar10", *SMALL])
+def test_deeplift_sums_to_the_difference_of_the_outputs(name):
+    module, net = read(name)
+    x, _ = architectures.picture(module, "float64")
+    reference, _ = architectures.picture(module, "float64", seed=2)
+    total = passes.deeplift(net, x, reference, 3)[0].sum()
+    difference = (net.forward(x) - net.forward(reference))[0, 3]
+    print(f"{name}: {total:.6f} and {difference:.6f}")
+    assert abs(total - difference) < 1e-9 * abs(net.forward(x)).max()
+
+
+def zennit_parts(torch_, dtype):
+    """The modules of `to_torch`, with zennit's own sum in blocks, to which it can give a rule."""
+    parts = Parts(torch_, dtype)
+
+    class Sum(parts.Sum):
+        def __init__(self, chains):
+            super().__init__(chains)
+            self.total = zennit.layer.Sum(dim=-1)
+
+        def forward(self, x):
+            return self.total(torch_.stack([chain(x) for chain in self.chains], dim=-1))
+
+    def scale(weight, bias, rank):                          # what is left of batch normalisation, as one
+        norm, zero = torch_.nn.BatchNorm2d(len(weight), eps=0.0), torch_.zeros_like(weight)
+        return parts.filled(norm, weight=weight, bias=bias, running_mean=zero, running_var=zero + 1)
+
+    parts.Sum, parts.Scale = Sum, scale
+    return parts
+
+
+@pytest.mark.skipif(zennit is None, reason=REASONS.get("zennit", ""))
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_w1", "densenet40_k12_cifar10"])
+def test_an_architecture_is_explained_by_epsilon_plus_flat_as_by_zennit(name, monkeypatch):
+    """Both explain the folded network. zennit gets our stabilisers: none for z+, 1e-6 for sums, pools and norms."""
+    module, net = read(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")                     # DenseNet's norms have no neighbour that can take them
+        net = fold_batch_norm(net)
+    x, tensor = architectures.picture(module, "float64")
+    R = passes.lrp(net, x, rules=composites.epsilon_plus_flat)
+    monkeypatch.setattr(torch_writer, "Parts", zennit_parts)
+    theirs = torch_writer.to_torch(net)
+    types, rules = zennit.types, zennit.rules
+    composite = zennit.composites.SpecialFirstLayerMapComposite(
+        layer_map=[(types.Activation, rules.Pass()), (types.AvgPool, rules.Norm(stabilizer=1e-6)),
+                   (zennit.layer.Sum, rules.Norm(stabilizer=1e-6)), (types.BatchNorm, rules.Epsilon(epsilon=1e-6)),
+                   (types.Convolution, rules.ZPlus(stabilizer=ours_to_zero)),
+                   (torch.nn.Linear, rules.Epsilon(epsilon=1e-6))],
+        first_map=[(types.Linear, rules.Flat(stabilizer=ours_to_zero))])
+    tensor.requires_grad_()
+    with composite.context(theirs) as hooked:
+        expected, = torch.autograd.grad(hooked(tensor), tensor, torch.from_numpy(R[-1]))
+    expected = expected.numpy().transpose(0, 2, 3, 1)
+    largest = abs(R[0] - expected).max() / abs(expected).max()
+    print(f"{name}: relevance differs by {largest:.1e} of the largest")
+    assert abs(expected).max() > 0 and largest < 1e-9
+
+
+def test_blocks_are_where_the_architecture_has_them():
+    net = read("resnet20_cifar10")[1]
+    inside = list(every_layer(net.layers))
+    assert [type(layer).__name__ for layer in net.layers].count("Residual") == 9
+    assert all(len(layer.chains) == 2 for layer in inside if isinstance(layer, Block))
