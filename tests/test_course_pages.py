@@ -114,6 +114,8 @@ def test_formulas_survive_what_markdown_does_to_signs():
     assert markdown.markdown(r"Let :math:`R_k` and :math:`f \, x`.") == r"Let $R_k$ and $`f \, x`$."
     assert markdown.markdown(r"Let :math:`f \, x`.", notebook=True) == r"Let $f \, x$."
     assert markdown.markdown(".. math:: a = b") == "```math\na = b\n```"
+    assert markdown.markdown(".. math::\n   a &= b \\\\\n   c &= d") == \
+        "```math\n\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}\n```"
     assert markdown.markdown("Title\n-----\nA ``name``, z\\ :sup:`B`\n- 1.") == \
         "## Title\nA `name`, z<sup>B</sup>\n\\- 1."
 

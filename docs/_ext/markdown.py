@@ -89,6 +89,8 @@ def block(kind, argument, body, indent, notebook):
         return ["", f"{indent}```{argument}", *(f"{indent}{line}".rstrip() for line in body.splitlines()),
                 f"{indent}```", ""]
     formulas = re.split(r"\n\s*\n", "\n".join(filter(None, [argument, body])).strip())
+    formulas = [f"\\begin{{aligned}}\n{formula}\n\\end{{aligned}}" if r"\\" in formula and r"\begin" not in formula
+                else formula for formula in formulas]       # lines below each other, which Sphinx would align by itself
     fence, end = ("$$", "$$") if notebook else ("```math", "```")
     return [line for formula in formulas
             for line in ("", f"{indent}{fence}", *(f"{indent}{part.strip()}" for part in formula.splitlines()),
