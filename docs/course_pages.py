@@ -9,6 +9,7 @@ prose or code have changed since.
 """
 import argparse
 import contextlib
+import html
 import io
 import json
 import os
@@ -148,17 +149,18 @@ def index(every):
         done += [f"**{name}** ({about}): {' → '.join(way)}", ""]
     for number, chapter in course.CHAPTERS.items():
         of_chapter = [stem for stem in every if stem.startswith(f"{number}_")]
-        if of_chapter:
-            done += [f"## {number} {chapter}", "", "| | lesson |", "|---|---|"]
+        done += [f"## {number} {chapter}", "", "<table>"] if of_chapter else []
         for stem in of_chapter:
             title, docstring, text = every[stem]
             picture = course.thumbnail(stem)
             shown = f'<img src="../images/lessons/{picture.name}" width="260" alt="">' if picture.exists() else ""
-            words = [f"[**{title}**]({stem}.md)", course.question(stem, docstring),
-                     f"*You will see* {course.promise(docstring)}.",
-                     f"*{course.minutes(text)} minutes. Before this: {course.before(docstring)}*"]
-            done.append(f"| {shown} | {'<br>'.join(word.replace('|', chr(92) + '|') for word in words)} |")
-        done += [""] if of_chapter else []
+            words = [course.question(stem, docstring), f"You will see {course.promise(docstring)}.",
+                     f"{course.minutes(text)} minutes. Before this: {course.before(docstring)}"]
+            question, promise, about = (re.sub("`(.+?)`", r"<code>\1</code>", html.escape(word, False))
+                                        for word in words)
+            done += [f'<tr><td width="280">{shown}</td>', f'<td><a href="{stem}.md"><b>{html.escape(title)}</b></a><br>',
+                     f"{question}<br>", f"{promise}<br>", f"<i>{about}</i></td></tr>"]
+        done += ["</table>", ""] if of_chapter else []
     return "\n".join(done)
 
 

@@ -68,7 +68,7 @@ def test_links_on_a_page_of_the_course_lead_to_files(page):
     path = course_pages.COURSE / f"{page}.md"
     text = re.sub(r"^ *```.*?^ *```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
     prose = re.sub(r"`[^`\n]*`", "", text)
-    targets = re.findall(r"\]\(([^)\s]+)\)", prose) + re.findall(r'src="([^"]+)"', prose)
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose) + re.findall(r'(?:src|href)="([^"]+)"', prose)
     missing = [target for target in targets if not re.match(r"[a-z]+:", target) and not (path.parent / target).exists()]
     assert targets and not missing, missing
 
