@@ -156,9 +156,10 @@ def index(every):
             shown = f'<img src="../images/lessons/{picture.name}" width="260" alt="">' if picture.exists() else ""
             words = [course.question(stem, docstring), f"You will see {course.promise(docstring)}.",
                      f"{course.minutes(text)} minutes. Before this: {course.before(docstring)}"]
-            question, promise, about = (re.sub("`(.+?)`", r"<code>\1</code>", html.escape(word, False))
-                                        for word in words)
-            done += [f'<tr><td width="280">{shown}</td>', f'<td><a href="{stem}.md"><b>{html.escape(title)}</b></a><br>',
+            question, promise, about = (re.sub("`(.+?)`", r"<code>\1</code>", re.sub(
+                r"\*(.+?)\*", r"<em>\1</em>", html.escape(word, False))) for word in words)
+            done += [f'<tr><td width="280">{shown}</td>',
+                     f'<td><a href="{stem}.md"><b>{html.escape(title)}</b></a><br>',
                      f"{question}<br>", f"{promise}<br>", f"<i>{about}</i></td></tr>"]
         done += ["</table>", ""] if of_chapter else []
     return "\n".join(done)
