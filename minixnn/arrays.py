@@ -9,11 +9,14 @@ line asks the array for its module first:
 CuPy is never imported here. A caller who hands over a CuPy array has imported it already.
 """
 import sys
+from typing import Any, TypeAlias
 
 import numpy as np
 
+Array: TypeAlias = Any          # numpy.ndarray or cupy.ndarray; cupy is not there to be named, so no checker can look
 
-def array_module(x):
+
+def array_module(x: Array) -> Any:
     """The module that made the array `x`: numpy or cupy.
 
     Raises TypeError for anything that is not an array: a list, say, or a torch tensor.
@@ -25,27 +28,27 @@ def array_module(x):
     return sys.modules[top]
 
 
-def to_numpy(x):
+def to_numpy(x: Array) -> np.ndarray:
     """`x` as a NumPy array: itself if it is one, a copy in host memory if it lives on a GPU."""
     return x.get() if hasattr(x, "get") else np.asarray(x)
 
 
-def like(x, host):
+def like(x: Array, host: Array) -> Array:
     """The host array `host` moved to where `x` lives (random numbers and labels start on the host)."""
     return array_module(x).asarray(host)
 
 
-def positive(x):
+def positive(x: Array | None) -> Array:
     """x+ = max(x, 0), entry by entry. None stays None (a layer without bias has no positive bias either)."""
     return None if x is None else x.clip(0, np.inf)         # on large float32 arrays three times as fast as `maximum`
 
 
-def negative(x):
+def negative(x: Array | None) -> Array:
     """x- = min(x, 0), entry by entry, so that x = x+ + x-. None stays None."""
     return None if x is None else x.clip(-np.inf, 0)
 
 
-def stabilize(z, epsilon=0.0):
+def stabilize(z: Array, epsilon: float = 0.0) -> Array:
     """The denominator z + epsilon sgn(z), with sgn(0) = +1. Bach et al. 2015, eq. 58.
 
     With `epsilon` = 0 the zeros of z become infinite, so that R / stabilize(z) is 0 there: a neuron whose
@@ -66,13 +69,13 @@ def stabilize(z, epsilon=0.0):
     return signed
 
 
-def tiny(x):
+def tiny(x: Array) -> float:
     """The size below which a number of x's type is too small to divide by: relevance over it may overflow."""
     info = np.finfo(x.dtype)
     return float(info.tiny if x.itemsize < 4 else info.tiny / info.eps)     # 6e-5 in half precision, 1e-31 in single
 
 
-def require(ok, message):
+def require(ok: Any, message: str) -> None:
     """Raise ValueError(message) unless the condition `ok` holds: a bool, or a 0-d array of one, on any device."""
     if not bool(ok):
         raise ValueError(message)

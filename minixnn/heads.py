@@ -7,6 +7,7 @@ Passes therefore start at the logit where the last layer only squashes, and say 
 import sys
 import warnings
 
+from minixnn.arrays import Array
 from minixnn.layers import Dropout, Flatten, Identity, LogSoftmax, Sigmoid, Softmax, Tanh, Unflatten
 from minixnn.network import Network
 
@@ -14,7 +15,7 @@ SQUASHING = (LogSoftmax, Sigmoid, Softmax, Tanh)
 MOVING = (Dropout, Flatten, Identity, Unflatten)        # may stand behind it
 
 
-def head_of(net):
+def head_of(net: Network) -> int | None:
     """The index of the squashing layer that the network ends in, or None."""
     l = len(net.layers) - 1
     while l > 0 and isinstance(net.layers[l], MOVING):
@@ -25,7 +26,7 @@ def head_of(net):
     return l
 
 
-def logits(net):
+def logits(net: Network) -> Network:
     """The network with an Identity in place of the squashing layer that it ends in, if it does: its outputs are logits.
 
     Layers keep their places, so that what is found at layer l here lies at layer l there.
@@ -34,7 +35,7 @@ def logits(net):
     return net if l is None else Network([*net.layers[:l], Identity(), *net.layers[l + 1:]], net.card)
 
 
-def at_logits(net, start=None):
+def at_logits(net: Network, start: Array | None = None) -> Network:
     """What a pass explains: `net`, or its logits if it ends in a squashing layer and no `start` is given. Says so."""
     l = head_of(net) if start is None else None
     if l is None:
@@ -45,7 +46,7 @@ def at_logits(net, start=None):
     return logits(net)
 
 
-def callers():
+def callers() -> int:
     """How many frames lie between a warning and the line outside minixnn that asked: what `stacklevel` counts."""
     frame, level = sys._getframe(1), 1
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "minixnn":

@@ -4,18 +4,24 @@ import inspect
 import json
 import os
 import pathlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from os import PathLike
+from types import ModuleType
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minixnn import layers as kinds
-from minixnn.arrays import array_module, like, require, to_numpy
+from minixnn.arrays import Array, array_module, like, require, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, squash
-from minixnn.layers.base import carry_back, pass_on
+from minixnn.layers.base import Layer, carry_back, pass_on
 from minixnn.layers.chains import every_layer
 from minixnn.layers import Prepare
 from minixnn.layers.pool import winner_takes_all
+from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of, rules_for
 
 VERSION = 2             # of the file format; raised when an older reader could misunderstand a newer file
@@ -24,16 +30,16 @@ VERSION = 2             # of the file format; raised when an older reader could 
 class Network:
     """Layers applied one after the other. `net.layers` is the list; `net.card` says what it expects, where known."""
 
-    def __init__(self, layers, card=None):
+    def __init__(self, layers: Iterable[Layer], card: Card | None = None) -> None:
         self.layers, self.card = list(layers), card or Card()
         if not self.layers:
             raise ValueError("got no layers, expected a list such as [Flatten(), Dense(W, b)]")
         for l, layer in enumerate(self.layers):
             if isinstance(layer, type) or not hasattr(layer, "forward"):
                 raise ValueError(f"got {layer!r} as layer {l}, expected a layer, such as ReLU() with its brackets")
-            check_methods(type(layer))
+            check_methods(type(layer))           # type: ignore[arg-type]
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         """The output of the last layer. x (N, ...), output (N, outputs)"""
         check_input(x, self.layers[0])
         self.card.check(x)
@@ -41,7 +47,7 @@ class Network:
             x = layer.forward(x)
         return check_output(x)
 
-    def trace(self, x):
+    def trace(self, x: Array) -> list[Array]:
         """All activations, as a list: A[l] enters layer l, and A[-1] is the output."""
         check_input(x, self.layers[0])
         self.card.check(x)
@@ -51,18 +57,19 @@ class Network:
         check_output(A[-1])
         return A
 
-    def predict(self, x, batch_size=None, workers=1):
+    def predict(self, x: Array, batch_size: int | None = None, workers: int = 1) -> Array:
         """As `forward`, `batch_size` images at a time (None: what suits the machine), so that memory stays flat.
 
         workers: batches computed at a time, each by a thread of its own; -1 for as many as there are cores.
         """
         return map_batches(self.forward, x, batch_size=batch_size, workers=workers)
 
-    def probabilities(self, x, batch_size=None, workers=1):
+    def probabilities(self, x: Array, batch_size: int | None = None, workers: int = 1) -> Array:
         """As `predict`, with the Softmax or Sigmoid behind the outputs that an importer left out: see `net.card`."""
         return squash(self.card.head, self.predict(x, batch_size, workers))
 
-    def with_card(self, mean=None, std=None, **known):
+    def with_card(self, mean: float | Sequence[float] | Array | None = None,
+                  std: float | Sequence[float] | Array | None = None, **known: Any) -> "Network":
         """The same layers with more on the card: input_shape, labels, head, layout, as in `minixnn.card.Card`.
 
         mean, std: how a pixel in [0, 1] becomes what the first weights were trained on, (pixel - mean) / std; numbers,
@@ -78,19 +85,19 @@ class Network:
             layers = [Prepare(*(like(a, np.asarray(to_numpy(value), a.dtype)) for value in given)), *layers]
         return Network(layers, replace(self.card, **known))
 
-    def on(self, xp):
+    def on(self, xp: ModuleType) -> "Network":
         """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""
         return self.map_arrays(lambda array: xp.array(to_numpy(array)))
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> "Network":
         """A copy of the network that computes in `dtype`, for instance numpy.float64."""
         return self.map_arrays(lambda array: array.astype(dtype))
 
-    def map_arrays(self, f):
+    def map_arrays(self, f: Callable[[Array], Array]) -> "Network":
         return Network([layer.map_arrays(f) if hasattr(layer, "map_arrays") else layer for layer in self.layers],
                        self.card)
 
-    def describe(self, rules=None, x=None):
+    def describe(self, rules: Rules | None = None, x: Array | None = None) -> str:
         """A table, as text: layer, output shape (if an example input `x` is given), parameters, rule; then the card."""
         rules = [None] * len(self.layers) if rules is None else rules_for(self, rules)
         rows = [(" l", "layer", "output shape", "parameters", "rule"), *_rows(self.layers, rules, x, "")]
@@ -98,7 +105,7 @@ class Network:
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows]
         return "\n".join([*lines, *([""] if self.card.text() else []), *self.card.text()])
 
-    def save(self, path, dtype=None):
+    def save(self, path: str | PathLike, dtype: DTypeLike | None = None) -> None:
         """Write architecture and weights to one .npz file, all of it or nothing.
 
         The file is written beside `path` and then put in its place, so a failed save leaves an old file whole.
@@ -123,7 +130,7 @@ class Network:
             draft.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | PathLike) -> "Network":
         """The network that `save` wrote. ValueError if the file is damaged, foreign, or from a newer version."""
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -195,7 +202,7 @@ def _rebuild(l, entry, arrays):
 
 
 @functools.cache
-def check_methods(kind):
+def check_methods(kind: type) -> None:
     """Refuse a class whose gradient still has the former arguments (x, dy)."""
     gradient = getattr(kind, "gradient", None)
     if gradient is None:
@@ -207,7 +214,7 @@ def check_methods(kind):
                          "dy): a layer is handed both its sides, the input x and the output y = forward(x)")
 
 
-def check_input(x, first=None):
+def check_input(x: Array, first: Layer | None = None) -> None:
     """Refuse what would go wrong silently, or far from here: no images, whole numbers, NaN and infinity.
 
     first: the layer that x enters. An Embedding takes whole numbers, and looks at them itself.
@@ -227,9 +234,9 @@ def check_input(x, first=None):
             "by zero where the images are prepared")
 
 
-def check_output(y):
+def check_output(y: Array) -> Array:
     """`y` itself, if its numbers are finite, as those of the input and of the weights are."""
     require(array_module(y).isfinite(y).all(), "the network's output has NaN or infinite numbers: they grew beyond "
-            f"what {y.dtype} holds; compute in double precision, net.astype('float64'), or look for inputs that were not "
-            "prepared as in training")
+            f"what {y.dtype} holds; compute in double precision, net.astype('float64'), or look for inputs that were "
+            "not prepared as in training")
     return y

@@ -9,18 +9,25 @@ The loops look alike on purpose. Set a breakpoint in one, look at `l`, `A[l]` an
 marked line once: there is the formula.
 """
 import warnings
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from minixnn.arrays import array_module, like, negative, positive, require, to_numpy
+from minixnn.arrays import Array, array_module, like, negative, positive, require, to_numpy
 from minixnn.heads import at_logits
 from minixnn.layers import Affine, Layer
+from minixnn.layers.base import Rule
 from minixnn.layers.chains import every_layer
+from minixnn.network import Network
 from minixnn.rules import composites, lrp as _lrp, reveal_cancel
+from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of
 
+Target: TypeAlias = int | Array | None          # None: the largest output of each image; an int; or one int an image
 
-def gradient(net, x, target=None, start=None):
+
+def gradient(net: Network, x: Array, target: Target = None, start: Array | None = None) -> list[Array]:
     """Plain backpropagation: dy_target / dx, layer by layer. Simonyan et al. 2014, section 3.
 
     x (N, ...). target: None (the largest output of each image), an int, or one int an image. start: dL/dy, an
@@ -34,7 +41,7 @@ def gradient(net, x, target=None, start=None):
     return R
 
 
-def deconvnet(net, x, target=None, start=None):
+def deconvnet(net: Network, x: Array, target: Target = None, start: Array | None = None) -> list[Array]:
     """The deconvolutional network: backpropagation with rectified signals. Zeiler & Fergus 2014, section 2.1.
 
     Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
@@ -48,7 +55,7 @@ def deconvnet(net, x, target=None, start=None):
     return R
 
 
-def guided_backprop(net, x, target=None, start=None):
+def guided_backprop(net: Network, x: Array, target: Target = None, start: Array | None = None) -> list[Array]:
     """Backpropagation of positive signals through units that fired. Springenberg et al. 2015, figure 1.
 
     Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
@@ -62,7 +69,8 @@ def guided_backprop(net, x, target=None, start=None):
     return R
 
 
-def lrp(net, x, target=None, rules=_lrp.epsilon, start=None):
+def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsilon,
+        start: Array | None = None) -> list[Array]:
     """Layer-wise relevance propagation. Bach et al. 2015; Montavon et al. 2019.
 
     x (N, ...). target as for `gradient`. rules: one rule, a list with an entry a layer, or a composite. start:
@@ -79,7 +87,8 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, start=None):
     return expect_finite(R, rules)
 
 
-def deep_taylor(net, x, target=None, low=None, high=None, start=None):
+def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Array | None = None,
+                high: float | Array | None = None, start: Array | None = None) -> list[Array]:
     """Deep Taylor decomposition. Montavon et al. 2017.
 
     z^B at the pixels if their bounds `low` and `high` are given (numbers or arrays), else w^2; z+ above; pools
@@ -98,7 +107,7 @@ def deep_taylor(net, x, target=None, low=None, high=None, start=None):
     return expect_finite(R, rules)
 
 
-def deeplift(net, x, x_ref, target=None, start=None):
+def deeplift(net: Network, x: Array, x_ref: Array, target: Target = None, start: Array | None = None) -> list[Array]:
     """DeepLIFT with the linear and the rescale rule. Shrikumar et al. 2017, sections 3.3 and 3.5.
 
     x_ref: the reference, an input to compare with, of x's shape or of one image's (1, ...). start: multipliers
@@ -114,7 +123,8 @@ def deeplift(net, x, x_ref, target=None, start=None):
     return [m * (a - a_ref) for m, a, a_ref in zip(M, A, A_ref)]
 
 
-def deeplift_reveal_cancel(net, x, x_ref, target=None, start=None):
+def deeplift_reveal_cancel(net: Network, x: Array, x_ref: Array, target: Target = None,
+                           start: Array | None = None) -> list[Array]:
     """DeepLIFT with the linear and the RevealCancel rule. Shrikumar et al. 2017, sections 3.4 and 3.5.3.
 
     Two walks, of pairs: up the differences D[l] = (d+, d-) from the reference, down the multipliers M[l] =
@@ -133,7 +143,7 @@ def deeplift_reveal_cancel(net, x, x_ref, target=None, start=None):
     return [m_pos * d_pos + m_neg * d_neg for (m_pos, m_neg), (d_pos, d_neg) in zip(M, D)]
 
 
-def expect_like(R, x, rule, l):
+def expect_like(R: Any, x: Array, rule: Rule, l: int) -> None:
     """Refuse what a rule returned if it does not lie beside x: None, a number, or another shape."""
     if getattr(R, "shape", None) != x.shape:
         came = f"an array of shape {R.shape}" if hasattr(R, "shape") else repr(R)
@@ -141,7 +151,7 @@ def expect_like(R, x, rule, l):
                          f"layer's inputs, an array of shape {x.shape}; does it end in return?")
 
 
-def expect_finite(R, rules):
+def expect_finite(R: list[Array], rules: Sequence[Rule]) -> list[Array]:
     """R itself, if the relevance that arrived is finite; else a ValueError names the layer where it was not first."""
     if not bool(array_module(R[0]).isfinite(R[0]).all()):
         l = max(l for l, r in enumerate(R) if not bool(array_module(r).isfinite(r).all()))
@@ -151,7 +161,7 @@ def expect_finite(R, rules):
     return R
 
 
-def require_method(net, name):
+def require_method(net: Network, name: str) -> None:
     """Refuse a network with a layer that lacks the method `name`, in a sentence that says what to write."""
     for l, layer in enumerate(net.layers):
         if not hasattr(layer, name):
@@ -159,7 +169,7 @@ def require_method(net, name):
                              f"minixnn.layers.{Layer.__name__}, or write the method")
 
 
-def warn_of_positive_biases(net):
+def warn_of_positive_biases(net: Network) -> None:
     """Say where deep Taylor's assumption b <= 0 does not hold."""
     biased = [(l, layer) for l, outer in enumerate(net.layers) for layer in every_layer([outer])
               if isinstance(layer, Affine) and layer.b is not None]
@@ -173,7 +183,7 @@ def warn_of_positive_biases(net):
                       "Taylor expansion: read the heatmap as LRP, or train without biases", stacklevel=3)
 
 
-def as_reference(x, x_ref):
+def as_reference(x: Array, x_ref: Array) -> Array:
     """`x_ref` as one reference an image: repeated if there is one for all, refused if it does not fit."""
     array_module(x_ref)                         # refuses what is not an array
     if x_ref.shape[1:] != x.shape[1:] or len(x_ref) not in (1, len(x)):
@@ -187,7 +197,7 @@ def as_reference(x, x_ref):
     return array_module(x).broadcast_to(x_ref, x.shape).astype(x.dtype)
 
 
-def one_hot(y, target=None):
+def one_hot(y: Array, target: Target = None) -> Array:
     """1 at the target of each image, 0 elsewhere, in the shape of the output y (N, classes)."""
     xp = array_module(y)
     if y.ndim != 2:
@@ -210,12 +220,12 @@ def one_hot(y, target=None):
     return (xp.arange(classes) == target[:, None]).astype(y.dtype)          # (N, classes)
 
 
-def target_only(y, target=None):
+def target_only(y: Array, target: Target = None) -> Array:
     """The output of the target of each image, all others zero: the relevance to start from."""
     return y * one_hot(y, target)
 
 
-def positive_only(y, target=None):
+def positive_only(y: Array, target: Target = None) -> Array:
     """As `target_only`, where the target's output is positive; zero, and a warning, where it is not."""
     start, chosen = target_only(y, target), one_hot(y, target)
     if bool(((start <= 0) & (chosen > 0)).any()):
@@ -225,7 +235,7 @@ def positive_only(y, target=None):
     return positive(start)
 
 
-def check_start(y, start):
+def check_start(y: Array, start: Array) -> Array:
     """`start` itself, if it has the shape of the output y; it may be of one image's shape, for all alike."""
     array_module(start)                         # refuses what is not an array
     if start.shape != y.shape and start.shape != (1, *y.shape[1:]):

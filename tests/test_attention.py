@@ -10,6 +10,7 @@ from minixnn.layers import (GELU, Attention, ClassToken, Conv2d, Dense, Embeddin
                             PositionEmbedding, Product, Residual, TakeToken, Tokens)
 from minixnn.ledger import attention as steps_of
 from minixnn.ledger.accounts import Withheld
+from minixnn.ledger.heads import inside
 from minixnn.rules import attention, composites, half_each, lrp, scale_held_fixed, signal_takes_all
 
 NAMES = ["Attention", "Attention, causal", "Attention, masked"]
@@ -188,6 +189,24 @@ X = np.random.default_rng(5).random((3, 6, 6, 1))
 def test_a_transformer_balances_in_the_ledger(rules):
     book = ledger.ledger(transformer(), X, rules=rules, quiet=True)
     assert book.largest_residual < 1e-10 and not any(row.unexplained for row in book.rows), str(book)
+
+
+@pytest.mark.parametrize("rules", [composites.attn_lrp, composites.cp_lrp])
+def test_what_each_head_withholds_is_what_the_block_withholds_less_its_normalisation(rules):
+    net = transformer()
+    book, found = ledger.ledger(net, X, rules=rules, quiet=True), ledger.heads(net, X, rules=rules)
+    assert set(found) == {"4.body.1", "6.body.1"}
+    assert found["4.body.1"]["values"].shape == (3, 2) and found["4.body.1"]["output"].shape == (3,)
+    R, chosen, A = passes.lrp(net, X, rules=rules), composites.rules_for(net, rules), net.trace(X)
+    for l in (4, 6):
+        norm = [ledger.account_of(layer, rule)(layer, *sides, R_in) for _, layer, *sides, R_in, rule in
+                inside(net.layers[l], A[l], A[l + 1], R[l + 1], chosen[l], str(l)) if isinstance(layer, LayerNorm)]
+        share = (R[l + 1] - R[l + 1] * A[l + 1] / (A[l + 1] + 1e-6 * np.where(A[l + 1] < 0, -1, 1))).sum()
+        came = sum(part.sum() for part in found[f"{l}.body.1"].values()) + share + sum(
+            getattr(part, "sum", lambda: part)() for part in norm[0])
+        row = book.rows[l]
+        expected = row.absorbed_by_bias + row.absorbed_by_stabilizer + row.created_or_lost
+        assert came == pytest.approx(expected, rel=1e-9), (came, expected)
 
 
 def test_deeplift_of_a_transformer_sums_to_the_difference():

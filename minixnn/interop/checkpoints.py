@@ -43,7 +43,7 @@ class Full(NamedTuple):
     name: str
     inputs: int
     outputs: object = None
-    image: tuple = None
+    image: tuple | None = None
 
 
 class Block(NamedTuple):

@@ -1,7 +1,9 @@
 """Elementwise nonlinearities made of straight pieces. Each gives f and its derivative; the smooth ones: `smooth.py`."""
+from typing import Any
+
 import numpy as np
 
-from minixnn.arrays import array_module, negative, positive
+from minixnn.arrays import Array, array_module, negative, positive
 from minixnn.layers.base import Elementwise, expect_arrays
 from minixnn.layers.smooth import Sigmoid, Softplus, Tanh       # noqa: F401: they have been importable from here
 
@@ -9,20 +11,20 @@ from minixnn.layers.smooth import Sigmoid, Softplus, Tanh       # noqa: F401: th
 class ReLU(Elementwise):
     """y = max(x, 0). The derivative at 0 is taken as 0."""
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return positive(x)
 
-    def derivative(self, x, y):
+    def derivative(self, x: Array, y: Array) -> Array:
         return (x > 0).astype(x.dtype)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy * (x > 0)                     # open where the unit fired, shut where it did not
 
-    def deconvnet(self, x, y, dy):
+    def deconvnet(self, x: Array, y: Array, dy: Array) -> Array:
         """Zeiler & Fergus 2014, section 2.1: what comes back is rectified, no matter what went forward."""
         return positive(dy)
 
-    def guided_backprop(self, x, y, dy):
+    def guided_backprop(self, x: Array, y: Array, dy: Array) -> Array:
         """Springenberg et al. 2015, figure 1: both conditions at once, deconvnet's and the gradient's."""
         return positive(dy) * (x > 0)
 
@@ -30,16 +32,16 @@ class ReLU(Elementwise):
 class LeakyReLU(Elementwise):
     """y = x where x > 0, else slope x. Maas et al. 2013. As it lets all through, deconvnet is the gradient."""
 
-    def __init__(self, slope=0.01):
+    def __init__(self, slope: float = 0.01) -> None:
         self.slope = slope
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"slope": self.slope}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return positive(x) + self.slope * negative(x)
 
-    def derivative(self, x, y):
+    def derivative(self, x: Array, y: Array) -> Array:
         return array_module(x).where(x > 0, x.dtype.type(1), x.dtype.type(self.slope))
 
 
@@ -49,23 +51,23 @@ class PReLU(Elementwise):
     x (N, ..., C), a (C,) or (1,)
     """
 
-    def __init__(self, a):
+    def __init__(self, a: Array) -> None:
         expect_arrays(a)
         if a.ndim != 1:
             raise ValueError(f"PReLU got slopes of shape {a.shape}, expected (channels,), or (1,) for one to all")
         self.a = a
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {"a": self.a}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return positive(x) + self.a * negative(x)
 
-    def derivative(self, x, y):
+    def derivative(self, x: Array, y: Array) -> Array:
         xp = array_module(x)
         return xp.where(x > 0, xp.ones_like(self.a), self.a)
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         da = (negative(x) * dy).sum(axis=tuple(range(x.ndim - 1)))
         return {"a": da if len(self.a) > 1 or x.shape[-1] == 1 else da.sum(keepdims=True)}
 
@@ -73,39 +75,39 @@ class PReLU(Elementwise):
 class Clip(Elementwise):
     """y = x, kept between low and high; either may be None. With low = 0 it rectifies, as ReLU does."""
 
-    def __init__(self, low=None, high=None):
+    def __init__(self, low: float | None = None, high: float | None = None) -> None:
         if low is not None and high is not None and not low < high:
             raise ValueError(f"Clip got low={low}, high={high}, expected low < high")
         self.low, self.high = low, high
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return x.clip(-np.inf if self.low is None else self.low, np.inf if self.high is None else self.high)
 
-    def is_open(self, x):
+    def is_open(self, x: Array) -> Array:
         """Where x lies between the bounds and not on them."""
         above = True if self.low is None else x > self.low
         return above & (x < (np.inf if self.high is None else self.high))
 
-    def derivative(self, x, y):
+    def derivative(self, x: Array, y: Array) -> Array:
         return self.is_open(x).astype(x.dtype)
 
-    def deconvnet(self, x, y, dy):
+    def deconvnet(self, x: Array, y: Array, dy: Array) -> Array:
         return positive(dy) if self.low == 0 else self.gradient(x, y, dy)
 
-    def guided_backprop(self, x, y, dy):
+    def guided_backprop(self, x: Array, y: Array, dy: Array) -> Array:
         return self.gradient(x, y, positive(dy) if self.low == 0 else dy)
 
 
 class ReLU6(Clip):
     """y = min(max(x, 0), 6). Sandler et al. 2018."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(0, 6)
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {}
 
 
@@ -115,25 +117,25 @@ class Hardsigmoid(Elementwise):
     ONNX has another slope than 1/6 in mind: give `slope`.
     """
 
-    def __init__(self, slope=1 / 6, offset=0.5):
+    def __init__(self, slope: float = 1 / 6, offset: float = 0.5) -> None:
         self.slope, self.offset = slope, offset
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"slope": self.slope, "offset": self.offset}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return (x * self.slope + self.offset).clip(0, 1)
 
-    def derivative(self, x, y):
+    def derivative(self, x: Array, y: Array) -> Array:
         return ((y > 0) & (y < 1)) * x.dtype.type(self.slope)
 
 
 class Hardswish(Elementwise):
     """y = x min(max(x / 6 + 1/2, 0), 1). Howard et al. 2019."""
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return x * (x / 6 + 0.5).clip(0, 1)
 
-    def derivative(self, x, y):
+    def derivative(self, x: Array, y: Array) -> Array:
         inside = (x / 3 + 0.5) * (x > -3)
         return array_module(x).where(x < 3, inside, x.dtype.type(1))

@@ -9,11 +9,12 @@
 Two of the five lines multiply one part of x by another. How the relevance of a product is shared among its factors
 is a decision, and `rules/attention.py` has two.
 """
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from minixnn.arrays import array_module, require
+from minixnn.arrays import Array, array_module, require
 from minixnn.layers.base import Layer, expect_arrays, expect_rank
 from minixnn.layers.dense import Dense
 from minixnn.layers.softmax import Softmax
@@ -23,12 +24,12 @@ SOFTMAX = Softmax()
 
 class Steps(NamedTuple):
     """All that attention computes on its way from x to y. H heads of width d, T tokens."""
-    Q: object                   # (N, H, T, d)
-    K: object                   # (N, H, T, d)
-    V: object                   # (N, H, T, d)
-    S: object                   # (N, H, T, T): query t, key u; far below all others where u is hidden from t
-    A: object                   # (N, H, T, T)
-    O: object                   # (N, T, H d): the heads side by side                                   # noqa: E741
+    Q: Array                    # (N, H, T, d)
+    K: Array                    # (N, H, T, d)
+    V: Array                    # (N, H, T, d)
+    S: Array                    # (N, H, T, T): query t, key u; far below all others where u is hidden from t
+    A: Array                    # (N, H, T, T)
+    O: Array                    # (N, T, H d): the heads side by side                                   # noqa: E741
 
 
 PARAMETERS = ("W_q", "W_k", "W_v", "W_o", "b_q", "b_k", "b_v", "b_o")
@@ -37,7 +38,9 @@ PARAMETERS = ("W_q", "W_k", "W_v", "W_o", "b_q", "b_k", "b_v", "b_o")
 class Projections(Layer):
     """What attention is made of: four affine maps, a number of heads, and who must not see whom."""
 
-    def __init__(self, W_q, W_k, W_v, W_o, b_q=None, b_k=None, b_v=None, b_o=None, mask=None, heads=1, causal=False):
+    def __init__(self, W_q: Array, W_k: Array, W_v: Array, W_o: Array, b_q: Array | None = None,
+                 b_k: Array | None = None, b_v: Array | None = None, b_o: Array | None = None,
+                 mask: Array | None = None, heads: int = 1, causal: bool = False) -> None:
         expect_arrays(W_q, W_k, W_v, W_o, b_q, b_k, b_v, b_o, mask)
         self.W_q, self.W_k, self.W_v, self.W_o = W_q, W_k, W_v, W_o
         self.b_q, self.b_k, self.b_v, self.b_o = b_q, b_k, b_v, b_o
@@ -51,22 +54,23 @@ class Projections(Layer):
                     "let it see itself at least")
 
     @classmethod
-    def random(cls, channels, heads, rng, causal=False, dtype=np.float32):
+    def random(cls, channels: int, heads: int, rng: np.random.Generator, causal: bool = False,
+               dtype: DTypeLike = np.float32) -> "Projections":
         """A layer to train from, of as many channels out as in."""
         W = [Dense.random(channels, channels, rng, init="glorot", dtype=dtype).W for _ in range(4)]
         return cls(*W, *(np.zeros(channels, dtype) for _ in range(4)), heads=heads, causal=causal)
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {name: getattr(self, name) for name in (*PARAMETERS, "mask")}
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"heads": self.heads, "causal": self.causal}
 
-    def projection(self, name):
+    def projection(self, name: str) -> Dense:
         """One of the four affine maps inside: "q", "k", "v" or "o", as a layer."""
         return Dense(getattr(self, f"W_{name}"), getattr(self, f"b_{name}"))
 
-    def hidden(self, T):
+    def hidden(self, T: int) -> Array:
         """Where token t of T must not see token u, (T, T) or (N, 1, T, T); None where all see all."""
         hidden = None
         if self.causal:
@@ -95,7 +99,7 @@ class Attention(Projections):
     of its own; where none is given, `composites.rules_for` takes `rules.attention.attn_lrp`.
     """
 
-    def steps(self, x):
+    def steps(self, x: Array) -> tuple[Array, ...]:
         """Everything between x and y: `Steps`."""
         expect_rank(self, x, 3, "(sequences, tokens, channels)")
         Q, K, V = (split_heads(self.projection(name).forward(x), self.heads) for name in "qkv")
@@ -106,20 +110,20 @@ class Attention(Projections):
         A = SOFTMAX.forward(S)
         return Steps(Q, K, V, S, A, join_heads(A @ V))
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return self.projection("o").forward(self.steps(x).O)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         """Back through y = O W_o, O = A V, A = softmax(S), S = Q K^T / sqrt(d), and the three ways that x went in."""
         Q, K, V, S, A, O = self.steps(x)                                                                # noqa: E741
         dO = split_heads(dy @ self.W_o.T, self.heads)
         return self.back(*differentiate(Q, K, V, A, dO))
 
-    def back(self, dQ, dK, dV):
+    def back(self, dQ: Array, dK: Array, dV: Array) -> Array:
         """Anything linear beside the queries, keys and values -> the same beside x."""
         return join_heads(dQ) @ self.W_q.T + join_heads(dK) @ self.W_k.T + join_heads(dV) @ self.W_v.T
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Both products give each factor the mean of the other; softmax has its own. Contributions sum exactly."""
         Q, K, V, S, A, O = self.steps(x)                                                                # noqa: E741
         Q_ref, K_ref, V_ref, S_ref, A_ref, O_ref = self.steps(x_ref)
@@ -128,10 +132,10 @@ class Attention(Projections):
         m_S = SOFTMAX.deeplift(S, A, S_ref, A_ref, m_A) / Q.shape[-1] ** 0.5
         return self.back(m_S @ (K + K_ref) / 2, m_S.swapaxes(-1, -2) @ (Q + Q_ref) / 2, m_V)
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         return self.learn(x, None, dy)[0]
 
-    def learn(self, x, y, dy):
+    def learn(self, x: Array, y: Array, dy: Array) -> tuple[dict[str, Array], Array]:
         Q, K, V, S, A, O = self.steps(x)                                                                # noqa: E741
         dQ, dK, dV = differentiate(Q, K, V, A, split_heads(dy @ self.W_o.T, self.heads))
         sides = {"q": (x, join_heads(dQ)), "k": (x, join_heads(dK)), "v": (x, join_heads(dV)), "o": (O, dy)}
@@ -139,18 +143,18 @@ class Attention(Projections):
         return {name: found[name[-1]][name[0]] for name in PARAMETERS}, self.back(dQ, dK, dV)
 
 
-def differentiate(Q, K, V, A, dO):
+def differentiate(Q: Array, K: Array, V: Array, A: Array, dO: Array) -> tuple[Array, Array, Array]:
     """dL/dO (N, H, T, e) -> dL/dQ, dL/dK, dL/dV."""
     dA, dV = dO @ V.swapaxes(-1, -2), A.swapaxes(-1, -2) @ dO
     dS = SOFTMAX.gradient(None, A, dA) / Q.shape[-1] ** 0.5
     return dS @ K, dS.swapaxes(-1, -2) @ Q, dV
 
 
-def split_heads(x, heads):
+def split_heads(x: Array, heads: int) -> Array:
     """(N, T, H d) -> (N, H, T, d)"""
     return x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
 
 
-def join_heads(x):
+def join_heads(x: Array) -> Array:
     """(N, H, T, d) -> (N, T, H d)"""
     return x.swapaxes(1, 2).reshape(len(x), x.shape[2], -1)

@@ -16,13 +16,17 @@ Relevance rules that a user may choose are functions in `minixnn.rules`, not met
 Shapes in the comments: N images, H x W pixels, C channels in, O channels (or units) out, I units in.
 """
 import copy
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from minixnn.arrays import array_module, tiny
+from minixnn.arrays import Array, array_module, tiny
+
+Rule: TypeAlias = Callable[..., Array]          # (layer, x, y, R) -> R of x; the dots stand for a rule's own knobs
 
 
-def pass_on(layer, x, y, R):
+def pass_on(layer: "Layer", x: Array, y: Array, R: Array) -> Array:
     """Each input receives the relevance of the one output it went into. Bach et al. 2015, eq. 62.
 
     For layers with one input per output: ReLU and other activations, Flatten, Dropout. Conserves.
@@ -30,60 +34,60 @@ def pass_on(layer, x, y, R):
     return R.reshape(x.shape)
 
 
-def carry_back(layer, x, y, R):
+def carry_back(layer: "Layer", x: Array, y: Array, R: Array) -> Array:
     """For layers that only move, repeat or drop numbers: relevance goes back the way the numbers came. Conserves."""
     return layer.gradient(x, y, R)
 
 
 class Layer:
     """A layer that has no methods yet. Derive from it, write `forward` and `gradient`, and give it a `rule`."""
-    rule = None                 # the relevance rule where none is given; None: the user has to choose one
+    rule: Rule | None = None    # the relevance rule where none is given; None: the user has to choose one
     takes_rules = True          # whether a list of rules may give another than the layer's own
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """Constructor arguments other than arrays, as plain values that JSON can hold."""
         return {}
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         """Constructor arguments that are arrays: {"W": W, "b": b} for a dense layer, {} for a ReLU."""
         return {}
 
-    def map_arrays(self, f):
+    def map_arrays(self, f: Callable[[Array], Array]) -> "Layer":
         """A copy of the layer whose arrays are f(array); what is None stays None."""
         layer = copy.copy(self)
         for name, array in self.arrays().items():
             setattr(layer, name, None if array is None else f(array))
         return layer
 
-    def training(self, x, rng):
+    def training(self, x: Array, rng: np.random.Generator) -> "Layer":
         """The layer that takes this one's place while a batch `x` is learnt: itself, for most."""
         return self
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         """dL/dW and dL/db as a dictionary like `arrays()`. Nothing to learn, nothing returned."""
         return {}
 
-    def learn(self, x, y, dy):
+    def learn(self, x: Array, y: Array, dy: Array) -> tuple[dict[str, Array], Array]:
         """What training asks for in one: the parameters' gradients, and dL/dx. Blocks do both on one way back."""
         return self.parameter_gradients(x, dy), self.gradient(x, y, dy)
 
-    def with_weights(self, W, b):
+    def with_weights(self, W: Array, b: Array | None) -> "Affine":
         raise TypeError(f"{self!r} is not an affine layer: it has no weights that a rule could change; "
                         "give None as this layer's entry in the list of rules")
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no forward; write forward(self, x) -> y")
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no gradient; write gradient(self, x, y, dy) -> dx")
 
-    def deconvnet(self, x, y, dy):
+    def deconvnet(self, x: Array, y: Array, dy: Array) -> Array:
         return self.gradient(x, y, dy)          # Zeiler & Fergus change what a ReLU does, and nothing else
 
-    def guided_backprop(self, x, y, dy):
+    def guided_backprop(self, x: Array, y: Array, dy: Array) -> Array:
         return self.gradient(x, y, dy)
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no deeplift; write deeplift(self, x, y, x_ref, y_ref, m) "
                                   "-> multipliers of x, under which contributions sum to the difference")
 
@@ -98,17 +102,19 @@ class Affine(Layer):
     W and b are the layer's arrays; b = None means no bias, ever. A relevance rule needs nothing else than
     `forward`, `gradient` and `with_weights`, so it is written once for the whole family.
     """
+    W: Array
+    b: Array | None
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {"W": self.W, "b": self.b}
 
-    def with_weights(self, W, b):
+    def with_weights(self, W: Array, b: Array | None) -> "Affine":
         """The same linear map with other weights: what the rules call "a re-weighted copy of the layer"."""
         layer = copy.copy(self)
         layer.W, layer.b = W, b
         return layer
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Linear rule. Shrikumar et al. 2017, section 3.5.1: the multiplier of an input is its weight."""
         return self.gradient(x, y, m)
 
@@ -117,19 +123,19 @@ class Elementwise(Layer):
     """y_i = f(x_i): each output has one input. A subclass gives `forward` and `derivative(x, y)`."""
     rule, takes_rules = staticmethod(pass_on), False
 
-    def derivative(self, x, y):
+    def derivative(self, x: Array, y: Array) -> Array:
         """f'(x), entry by entry, in the shape of x; y = f(x) is often all it takes."""
         raise NotImplementedError(f"{type(self).__name__} has no derivative; write derivative(self, x, y) -> f'(x)")
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy * self.derivative(x, y)
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Rescale rule. Shrikumar et al. 2017, section 3.5.2.   m_x = m (y - y_ref) / (x - x_ref)"""
         return m * quotient_or(y - y_ref, x - x_ref, self.derivative(x, y), x)
 
 
-def quotient_or(dy, dx, derivative, x):
+def quotient_or(dy: Array, dx: Array, derivative: Array, x: Array) -> Array:
     """dy / dx; where x and its reference agree up to rounding, the derivative in its place.
 
     The quotient of two rounded differences is noise once dx is a few units in the last place of x. The bound is
@@ -140,14 +146,14 @@ def quotient_or(dy, dx, derivative, x):
     return xp.where(flat, derivative, dy / xp.where(flat, 1, dx))
 
 
-def expect_rank(layer, x, rank, axes):
+def expect_rank(layer: Layer, x: Array, rank: int, axes: str) -> None:
     """Refuse an input with the wrong number of axes, in a sentence that says which were expected."""
     if getattr(x, "ndim", None) != rank:
         came = f"an array of shape {x.shape}" if hasattr(x, "shape") else type(x).__name__
         raise ValueError(f"{layer!r} got {came}, expected {rank} axes {axes}")
 
 
-def expect_arrays(*arrays):
+def expect_arrays(*arrays: Array | None) -> None:
     """Refuse weights that are no arrays, lists for instance, in a sentence that says how to make them so."""
     for array in arrays:
         if array is not None:

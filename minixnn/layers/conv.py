@@ -12,14 +12,18 @@ copied one after the other into the same buffer. `tests/oracles.py` has the slow
 With groups, channels in and out are cut into as many pieces, and each piece of y sees its piece of x alone. As many
 groups as channels is the depthwise convolution, which has a file of its own.
 """
-import numpy as np
+from collections.abc import Iterator
+from typing import Any
 
-from minixnn.arrays import array_module
+import numpy as np
+from numpy.typing import DTypeLike
+
+from minixnn.arrays import Array, array_module
 from minixnn.blas import product
 from minixnn.layers import depthwise
-from minixnn.layers.base import Affine, expect_arrays, expect_rank
+from minixnn.layers.base import Affine, Layer, expect_arrays, expect_rank
 from minixnn.layers.dense import draw
-from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add, span
+from minixnn.layers.windows import Padding, Pads, check_padding, offsets, output_size, pad, pair, pixels_to_add, span
 
 CHUNK_ROWS = 1024               # windows copied at a time on the host: the chunk stays in the cache
 CHUNK_BYTES = 2 ** 20           # more of them where a window holds few numbers
@@ -32,25 +36,27 @@ class Conv2d(Affine):
     x (N, H, W, C), W (kh, kw, C / groups, O), b (O,) or None, y (N, Ho, Wo, O)
     """
 
-    def __init__(self, W, b=None, stride=1, padding="same", dilation=1, groups=1):
+    def __init__(self, W: Array, b: Array | None = None, stride: int | tuple[int, int] = 1, padding: Padding = "same",
+                 dilation: int | tuple[int, int] = 1, groups: int = 1) -> None:
         check_kernel(self, W, b, groups)
         self.W, self.b = W, b
         self.stride, self.padding = pair(stride, "stride"), check_padding(padding)
         self.dilation, self.groups = pair(dilation, "dilation"), groups
 
     @classmethod
-    def random(cls, size, channels_in, channels_out, rng, bias=True, stride=1, padding="same", init="he",
-               dtype=np.float32, dilation=1, groups=1):
+    def random(cls, size: int | tuple[int, int], channels_in: int, channels_out: int, rng: np.random.Generator,
+               bias: bool = True, stride: int | tuple[int, int] = 1, padding: Padding = "same", init: str = "he",
+               dtype: DTypeLike = np.float32, dilation: int | tuple[int, int] = 1, groups: int = 1) -> "Conv2d":
         """A layer to train from: weights drawn by `init` from the Generator `rng`, bias zero (or none)."""
         (kh, kw), C = pair(size, "size"), channels_in // groups
         W = draw((kh, kw, C, channels_out), kh * kw * C, kh * kw * channels_out // groups, rng, init)
         b = np.zeros(channels_out, dtype) if bias else None
         return cls(W.astype(dtype), b, stride, padding, dilation, groups)
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"stride": self.stride, "padding": self.padding, **spread(self.dilation, self.groups)}
 
-    def place(self, x):
+    def place(self, x: Array) -> tuple[Pads, tuple[int, ...]]:
         """(pads, (Ho, Wo)) for the images `x`; refuses images of another shape than the kernel is for."""
         expect_rank(self, x, 4, "(images, height, width, channels)")
         channels = self.W.shape[2] * self.groups
@@ -61,19 +67,19 @@ class Conv2d(Affine):
         pads = pixels_to_add(self.padding, x.shape[1:3], window, self.stride)
         return pads, output_size(self, x.shape[1:3], pads, window, self.stride)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         pads, size = self.place(x)
         y = correlate(pad(x, pads), self.W, self.stride, size, self.dilation, self.groups)      # (N, Ho, Wo, O)
         if self.b is not None:
             y += self.b
         return y
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         """Each output pixel hands dy W back to the pixels of its window, where all that arrives is summed."""
         pads, _ = self.place(x)
         return scatter(dy, self.W, self.stride, x.shape, pads, self.dilation, self.groups)
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         pads, _ = self.place(x)
         return {"W": weight_gradient(pad(x, pads), dy, self.W.shape, self.stride, self.dilation, self.groups),
                 "b": None if self.b is None else dy.sum(axis=(0, 1, 2))}
@@ -86,7 +92,8 @@ class Conv2d(Affine):
         return f"{type(self).__name__}({kh}x{kw}, {C * self.groups} -> {O}{stride}{more}{bias})"
 
 
-def check_kernel(layer, W, b, groups, axes="(kernel height, kernel width, channels in / groups, channels out)"):
+def check_kernel(layer: Layer, W: Array, b: Array | None, groups: int,
+                 axes: str = "(kernel height, kernel width, channels in / groups, channels out)") -> None:
     """Refuse weights that make no convolution, in a sentence that says which shape was expected."""
     name, rank = type(layer).__name__, axes.count(",") + 1
     expect_arrays(W, b)
@@ -101,18 +108,19 @@ def check_kernel(layer, W, b, groups, axes="(kernel height, kernel width, channe
         raise ValueError(f"{name} got a bias of shape {b.shape}, expected one number a channel: {W.shape[3:]}")
 
 
-def spread(dilation, groups):
+def spread(dilation: tuple[int, ...], groups: int) -> dict[str, Any]:
     """The settings that most convolutions leave at 1, as far as this one does not."""
     return {**({} if set(dilation) == {1} else {"dilation": dilation}), **({} if groups == 1 else {"groups": groups})}
 
 
-def windows_at_a_time(x, K):
+def windows_at_a_time(x: Array, K: int) -> int:
     """How many windows of K numbers a chunk has, on the machine where x lives."""
     on_host = array_module(x) is np
     return max(CHUNK_ROWS if on_host else 1, (CHUNK_BYTES if on_host else DEVICE_BYTES) // (K * x.itemsize))
 
 
-def column_chunks(x, kernel, stride, size, dilation=(1, 1)):
+def column_chunks(x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], size: tuple[int, ...],
+                  dilation: tuple[int, ...] = (1, 1)) -> Iterator[tuple[Any, ...]]:
     """Yield (images, rows, columns): the windows of some images and output rows, one window a row.
 
     `columns` is (windows, kh * kw * C) and lives in a buffer that the next step overwrites. `x` is padded.
@@ -142,7 +150,8 @@ def column_chunks(x, kernel, stride, size, dilation=(1, 1)):
                 yield some, these, copy.reshape(K, -1).T
 
 
-def correlate(x, W, stride, size, dilation=(1, 1), groups=1):
+def correlate(x: Array, W: Array, stride: tuple[int, ...], size: tuple[int, ...], dilation: tuple[int, ...] = (1, 1),
+              groups: int = 1) -> Array:
     """The bare convolution of padded images: x (N, Hp, Wp, C), W (kh, kw, C / groups, O) -> (N, Ho, Wo, O)."""
     xp, O = array_module(x), W.shape[3]
     if groups == x.shape[3] > 1:
@@ -160,7 +169,8 @@ def correlate(x, W, stride, size, dilation=(1, 1), groups=1):
     return y
 
 
-def scatter(dy, W, stride, shape, pads, dilation=(1, 1), groups=1):
+def scatter(dy: Array, W: Array, stride: tuple[int, ...], shape: tuple[int, ...], pads: Pads,
+            dilation: tuple[int, ...] = (1, 1), groups: int = 1) -> Array:
     """The transpose of `correlate`: dy (N, Ho, Wo, O) -> dx of the `shape` (N, H, W, C), without the padding."""
     (kh, kw, C, O), xp, ((top, bottom), (left, right)) = W.shape, array_module(dy), pads
     if groups == shape[3] > 1:
@@ -182,7 +192,8 @@ def scatter(dy, W, stride, shape, pads, dilation=(1, 1), groups=1):
     return scatter_columns(dy, W, stride, shape, pads, dilation)
 
 
-def scatter_columns(dy, W, stride, shape, pads, dilation):
+def scatter_columns(dy: Array, W: Array, stride: tuple[int, ...], shape: tuple[int, ...], pads: Pads,
+                    dilation: tuple[int, ...]) -> Array:
     """`scatter` for any stride: one product, and then one addition for each pixel of the window."""
     (kh, kw, C, O), (N, H, Wd, _), ((top, _), (left, _)) = W.shape, shape, pads
     size, flat, xp = dy.shape[1:3], W.reshape(-1, O), array_module(dy)      # (kh kw C, O)
@@ -204,7 +215,8 @@ def scatter_columns(dy, W, stride, shape, pads, dilation):
     return dx[:, top:top + H, left:left + Wd]
 
 
-def weight_gradient(x, dy, shape, stride, dilation=(1, 1), groups=1):
+def weight_gradient(x: Array, dy: Array, shape: tuple[int, ...], stride: tuple[int, ...],
+                    dilation: tuple[int, ...] = (1, 1), groups: int = 1) -> Array:
     """dL/dW in the `shape` of W, from padded images x and dL/dy."""
     if groups == x.shape[3] > 1:
         return depthwise.weight_gradient(x, dy, shape[:2], stride, dilation)
@@ -218,13 +230,13 @@ def weight_gradient(x, dy, shape, stride, dilation=(1, 1), groups=1):
     return dW.reshape(shape)
 
 
-def cut(x, groups):
+def cut(x: Array, groups: int) -> list[Array]:
     """The last axis in `groups` pieces of the same size."""
     n = x.shape[-1] // groups
     return [x[..., g * n:(g + 1) * n] for g in range(groups)]
 
 
-def padded_zeros(dy, W, shape, pads):
+def padded_zeros(dy: Array, W: Array, shape: tuple[int, ...], pads: Pads) -> Array:
     """Zeros for images of `shape` with their padding, to add dL/dx to."""
     xp, (N, H, Wd, C) = array_module(dy), shape
     return xp.zeros((N, H + sum(pads[0]), Wd + sum(pads[1]), C), dtype=xp.result_type(dy, W))

@@ -4,6 +4,9 @@
 
 A sequence of T steps is computed as an image of T x 1 pixels, so that all that is said in `conv.py` holds here.
 """
+from typing import Any
+
+from minixnn.arrays import Array
 from minixnn.layers.base import Affine, expect_arrays, expect_rank
 from minixnn.layers.conv import Conv2d, check_kernel
 from minixnn.layers.windows import check_padding
@@ -15,7 +18,8 @@ class Conv1d(Affine):
     padding: "valid", "same", a whole number of steps on either side, or (before, after).
     """
 
-    def __init__(self, W, b=None, stride=1, padding="same", dilation=1, groups=1):
+    def __init__(self, W: Array, b: Array | None = None, stride: int = 1, padding: Any = "same", dilation: int = 1,
+                 groups: int = 1) -> None:
         expect_arrays(W, b)
         if W.ndim != 3:
             raise ValueError(f"Conv1d got weights of shape {W.shape}, expected 3 axes (steps, channels in / groups, "
@@ -28,23 +32,23 @@ class Conv1d(Affine):
         self.stride, self.dilation = (n if hasattr(n, "__index__") else n[0] for n in (stride, dilation))
         self.image_layer()                      # which refuses a wrong stride, padding or dilation
 
-    def image_layer(self):
+    def image_layer(self) -> Conv2d:
         """The same convolution of images of T x 1 pixels."""
         padding = self.padding if isinstance(self.padding, str) else (self.padding, (0, 0))
         return Conv2d(self.W[:, None], self.b, (self.stride, 1), padding, (self.dilation, 1), self.groups)
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         more = {"dilation": self.dilation, "groups": self.groups}
         return {"stride": self.stride, "padding": self.padding, **{k: v for k, v in more.items() if v != 1}}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         expect_rank(self, x, 3, "(sequences, steps, channels)")
         return self.image_layer().forward(x[:, :, None])[:, :, 0]           # (N, T, 1, C) -> (N, To, 1, O)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return self.image_layer().gradient(x[:, :, None], y[:, :, None], dy[:, :, None])[:, :, 0]
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         found = self.image_layer().parameter_gradients(x[:, :, None], dy[:, :, None])
         return {"W": found["W"][:, 0], "b": found["b"]}
 

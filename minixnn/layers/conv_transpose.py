@@ -6,9 +6,12 @@ with stride s, dilation d and padding p. Each pixel of x is multiplied by the wh
 pixels apart, where what overlaps is added. That is `conv.scatter`, the gradient of a convolution with the same weights,
 and its own gradient is that convolution.
 """
+from typing import Any
+
+from minixnn.arrays import Array
 from minixnn.layers.base import Affine, expect_arrays, expect_rank
 from minixnn.layers.conv import check_kernel, correlate, scatter, spread, weight_gradient
-from minixnn.layers.windows import check_padding, pad, pair, span
+from minixnn.layers.windows import Padding, check_padding, pad, pair, span
 
 
 class ConvTranspose2d(Affine):
@@ -20,7 +23,9 @@ class ConvTranspose2d(Affine):
     the bottom and the right. torch keeps such weights as (C, O / groups, kh, kw): weight.transpose(2, 3, 0, 1) is W.
     """
 
-    def __init__(self, W, b=None, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    def __init__(self, W: Array, b: Array | None = None, stride: int | tuple[int, int] = 1, padding: Padding = 0,
+                 output_padding: int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1,
+                 groups: int = 1) -> None:
         expect_arrays(W, b)
         check_kernel(self, W.swapaxes(2, 3) if W.ndim == 4 else W, None, groups,
                      "(kernel height, kernel width, channels in, channels out / groups)")
@@ -35,11 +40,11 @@ class ConvTranspose2d(Affine):
         self.dilation = pair(dilation, "dilation")
         self.output_padding = pair(output_padding, "output_padding", least=0)
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"stride": self.stride, "padding": self.padding, "output_padding": self.output_padding,
                 **spread(self.dilation, self.groups)}
 
-    def shape(self, x):
+    def shape(self, x: Array) -> tuple[int, int]:
         """The shape of y for the images `x`."""
         expect_rank(self, x, 4, "(images, height, width, channels)")
         if x.shape[3] != self.W.shape[2]:
@@ -50,18 +55,18 @@ class ConvTranspose2d(Affine):
                 zip(x.shape[1:3], self.stride, self.padding, window, self.output_padding)]
         return len(x), *size, self.W.shape[3] * self.groups
 
-    def kernel(self):
+    def kernel(self) -> Array:
         """The weights as the convolution from y to x has them: (kh, kw, O / groups, C)."""
         return self.W.swapaxes(2, 3)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         y = scatter(x, self.kernel(), self.stride, self.shape(x), self.padding, self.dilation, self.groups)
         return y if self.b is None else y + self.b
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return correlate(pad(dy, self.padding), self.kernel(), self.stride, x.shape[1:3], self.dilation, self.groups)
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         dK = weight_gradient(pad(dy, self.padding), x, self.kernel().shape, self.stride, self.dilation, self.groups)
         return {"W": dK.swapaxes(2, 3), "b": None if self.b is None else dy.sum(axis=(0, 1, 2))}
 

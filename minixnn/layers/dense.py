@@ -1,13 +1,15 @@
 """The fully connected layer."""
 import numpy as np
+from numpy.typing import DTypeLike
 
+from minixnn.arrays import Array
 from minixnn.layers.base import Affine, expect_arrays
 
 
 class Dense(Affine):
     """y = x @ W + b on the last axis.   x (N, ..., I), W (I, O), b (O,) or None, y (N, ..., O)"""
 
-    def __init__(self, W, b=None):
+    def __init__(self, W: Array, b: Array | None = None) -> None:
         expect_arrays(W, b)
         if W.ndim != 2:
             raise ValueError(f"Dense got weights of shape {W.shape}, expected 2 axes (inputs, outputs)")
@@ -18,22 +20,23 @@ class Dense(Affine):
         self.W, self.b = W, b
 
     @classmethod
-    def random(cls, inputs, outputs, rng, bias=True, init="he", dtype=np.float32):
+    def random(cls, inputs: int, outputs: int, rng: np.random.Generator, bias: bool = True, init: str = "he",
+               dtype: DTypeLike = np.float32) -> "Dense":
         """A layer to train from: weights drawn by `init` from the Generator `rng`, bias zero (or none)."""
         W = draw((inputs, outputs), inputs, outputs, rng, init).astype(dtype)
         return cls(W, np.zeros(outputs, dtype) if bias else None)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         if x.ndim < 2 or x.shape[-1] != self.W.shape[0]:
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {self.W.shape[0]} inputs on the last "
                              "axis; for images put a Flatten layer before it")
         y = x @ self.W                          # (N, ..., I) @ (I, O) -> (N, ..., O)
         return y if self.b is None else y + self.b
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy @ self.W.T                    # (N, ..., O) @ (O, I) -> (N, ..., I)
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         rows, d_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
         return {"W": rows.T @ d_rows,           # (I, rows) @ (rows, O) -> (I, O)
                 "b": None if self.b is None else d_rows.sum(axis=0)}
@@ -43,7 +46,7 @@ class Dense(Affine):
         return f"Dense({self.W.shape[0]} -> {self.W.shape[1]}{bias})"
 
 
-def draw(shape, fan_in, fan_out, rng, init):
+def draw(shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, init: str) -> Array:
     """Normal random weights of mean 0 and the variance under which signals keep their size.
 
     "he":     variance 2 / fan_in, for ReLU networks.  He et al. 2015, eq. 10.

@@ -9,15 +9,17 @@ done at a time, so that what is added to stays in the cache.
 With m outputs a channel, W is (kh, kw, 1, C m), and outputs c m to c m + m - 1 belong to channel c.
 Images x are padded already, y is what they become; see `conv.correlate` and `conv.scatter`, which call these functions.
 """
+from collections.abc import Iterator
+
 import numpy as np
 
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 from minixnn.layers.windows import offsets
 
 BLOCK_BYTES = 2 ** 18           # output numbers worked on at a time on the host: two such blocks stay in the cache
 
 
-def correlate(x, W, stride, size, dilation):
+def correlate(x: Array, W: Array, stride: tuple[int, ...], size: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
     """x (N, Hp, Wp, C), W (kh, kw, 1, C m) -> y (N, Ho, Wo, C m)"""
     xp, m = array_module(x), W.shape[3] // x.shape[3]
     y = xp.empty((len(x), *size, W.shape[3]), dtype=xp.result_type(x, W))
@@ -26,7 +28,7 @@ def correlate(x, W, stride, size, dilation):
     return y
 
 
-def shift_and_add(x, W, y, stride, dilation):
+def shift_and_add(x: Array, W: Array, y: Array, stride: tuple[int, ...], dilation: tuple[int, ...]) -> None:
     """y = the convolution of each channel of x with its own kernel. W (kh, kw, C), y (N, Ho, Wo, C)"""
     (kh, kw, _), xp = W.shape, array_module(x)
     for image, target in blocks(x, y, stride[0]):
@@ -38,7 +40,7 @@ def shift_and_add(x, W, y, stride, dilation):
                 target += xp.multiply(image[index], W[n // kw, n % kw], out=shifted)        # the convolution
 
 
-def scatter(dy, W, stride, dx, dilation):
+def scatter(dy: Array, W: Array, stride: tuple[int, ...], dx: Array, dilation: tuple[int, ...]) -> None:
     """The transpose of `correlate`: what each output hands back is added to dx (N, Hp, Wp, C), zeros at first."""
     (kh, kw, _, O), xp = W.shape, array_module(dy)
     m = O // dx.shape[3]
@@ -49,7 +51,8 @@ def scatter(dy, W, stride, dx, dilation):
                 image[index] += xp.multiply(signal, W[n // kw, n % kw, 0, k::m], out=handed)
 
 
-def weight_gradient(x, dy, kernel, stride, dilation):
+def weight_gradient(x: Array, dy: Array, kernel: tuple[int, ...], stride: tuple[int, ...],
+                    dilation: tuple[int, ...]) -> Array:
     """dL/dW (kh, kw, 1, C m): each number of a kernel was multiplied by one shifted image."""
     xp, m = array_module(x), dy.shape[3] // x.shape[3]
     dW = xp.empty((*kernel, 1, dy.shape[3]), dtype=xp.result_type(x, dy))
@@ -59,7 +62,7 @@ def weight_gradient(x, dy, kernel, stride, dilation):
     return dW
 
 
-def blocks(x, y, stride):
+def blocks(x: Array, y: Array, stride: int) -> Iterator[tuple[Array, Array]]:
     """Yield (x from the first row that counts, some rows of y), a few output rows of one image or several at a time.
 
     On a device all images and rows at once: there a call costs more than the memory it touches.

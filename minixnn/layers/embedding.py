@@ -3,13 +3,16 @@
 A token is a row of ones and zeros with a single 1, and its embedding a product with a matrix; one looks the row up
 instead. What comes back is what the token's 1 is worth: one number for each position of the text.
 """
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from minixnn.arrays import array_module, require
+from minixnn.arrays import Array, array_module, require
 from minixnn.layers.base import Layer, expect_arrays
 
 
-def sum_over_channels(layer, x, y, R):
+def sum_over_channels(layer: Layer, x: Array, y: Array, R: Array) -> Array:
     """The relevance of a position is that of its channels together. x (N, T), R (N, T, C) -> (N, T). Conserves."""
     return R.sum(axis=-1)
 
@@ -22,30 +25,30 @@ class Embedding(Layer):
     """
     rule, takes_rules, takes_integers = staticmethod(sum_over_channels), False, True
 
-    def __init__(self, W):
+    def __init__(self, W: Array) -> None:
         expect_arrays(W)
         if W.ndim != 2:
             raise ValueError(f"Embedding got weights of shape {W.shape}, expected 2 axes (tokens, channels)")
         self.W = W
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {"W": self.W}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         if x.dtype.kind not in "iu":
             raise ValueError(f"{self!r} got numbers of type {x.dtype}, expected whole numbers, one for each token")
         require((x >= 0).all() & (x < len(self.W)).all(), f"{self!r} got tokens outside 0 to {len(self.W) - 1}")
         return self.W[x]
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return (y * dy).sum(axis=-1)
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Contributions of a position are those of its channels together; a token that is the reference's has none."""
         dx = (x.astype(m.dtype) - x_ref.astype(m.dtype))
         return (m * (y - y_ref)).sum(axis=-1) / array_module(m).where(dx == 0, 1, dx)
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         """Each row of W gets what came back to its tokens."""
         xp, rows = array_module(dy), dy.reshape(-1, dy.shape[-1])
         chosen = (xp.arange(len(self.W))[:, None] == x.reshape(-1)).astype(dy.dtype)        # (tokens, N T)
@@ -58,21 +61,21 @@ class Embedding(Layer):
 class OneHot(Embedding):
     """y = 1 at the token and 0 elsewhere. x (N, ...) whole numbers from 0 to tokens - 1, y (N, ..., tokens)"""
 
-    def __init__(self, tokens):
+    def __init__(self, tokens: int) -> None:
         if not hasattr(tokens, "__index__") or tokens < 1:
             raise ValueError(f"OneHot got tokens={tokens!r}, expected a positive whole number")
         self.W = np.eye(tokens, dtype=np.float32)
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {}                               # nothing to learn, nothing to save
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"tokens": self.W.shape[0]}
 
-    def map_arrays(self, f):
+    def map_arrays(self, f: Callable) -> Layer:
         layer = type(self)(self.W.shape[0])
         layer.W = f(self.W)
         return layer
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         return {}

@@ -8,9 +8,10 @@ with padding can take no t: its padded pixels are 0, before and after. Each func
 s x + t merged into it, or None where no layer can take it.
 """
 import math
+from collections.abc import Sequence
 
-from minixnn.arrays import array_module
-from minixnn.layers.base import Affine
+from minixnn.arrays import Array, array_module
+from minixnn.layers.base import Affine, Layer
 from minixnn.layers.blocks import Concat, Product, Sum
 from minixnn.layers.chains import Block
 from minixnn.layers.conv import Conv2d
@@ -24,7 +25,7 @@ from minixnn.layers.upsample import Upsample
 MEANS = (AdaptiveAvgPool2d, Dropout, GlobalAvgPool, Identity, Upsample)
 
 
-def into_before(layers, s, t):
+def into_before(layers: Sequence[Layer], s: Array, t: Array) -> list[Layer] | None:
     """`layers` followed by s x + t, as a list without it; None where the last of them cannot take it."""
     if not layers:
         return None
@@ -48,7 +49,7 @@ def into_before(layers, s, t):
     return None
 
 
-def chains_before(block, s, t):
+def chains_before(block: Block, s: Array, t: Array) -> list:
     """The chains of a block, each with its part of s x + t merged into its end; None for one that cannot."""
     chains = [chain.layers for chain in block.chains]
     if isinstance(block, Sum):                  # each branch is scaled, and one of them shifted
@@ -66,7 +67,7 @@ def chains_before(block, s, t):
     return [None]
 
 
-def into_behind(layers, s, t):
+def into_behind(layers: Sequence[Layer], s: Array, t: Array) -> list[Layer] | None:
     """s x + t followed by `layers`, as a list without it; None where the first of them cannot take it."""
     if not layers:
         return None
@@ -97,7 +98,7 @@ def into_behind(layers, s, t):
     return None
 
 
-def with_scaled_inputs(conv, s, t):
+def with_scaled_inputs(conv: Conv1d | Conv2d, s: Array, t: Array) -> Layer:
     """The convolution of s x + t: s at the inputs of each group's kernels, W.t in the bias."""
     *kernel, C, O = conv.W.shape
     s, t = (a.reshape(conv.groups, C).T[:, :, None] for a in (s, t))        # (C, groups, 1)
@@ -106,32 +107,32 @@ def with_scaled_inputs(conv, s, t):
     return conv.with_weights((W * s).reshape(conv.W.shape), shifted(conv.b, 1, constant))
 
 
-def shifted(b, s, t):
+def shifted(b: Array | None, s: float | Array, t: Array) -> Array | None:
     """b s + t, where None is no bias: nothing is added, so that a layer that needs none gets none."""
     if b is not None:
         return b * s + t
     return t if bool((t != 0).any()) else None
 
 
-def lets_pass(layer, s):
+def lets_pass(layer: Layer, s: Array) -> bool:
     """Whether f(s x + t) = s f(x) + t."""
     if isinstance(layer, AvgPool2d):            # padded pixels that count are 0, before and after
         return not layer.count_padding or layer.padding in ("valid", ((0, 0), (0, 0)))
     return isinstance(layer, MEANS) or isinstance(layer, Maximum) and bool((s > 0).all())
 
 
-def is_scale(layer):
+def is_scale(layer: Layer) -> bool:
     """Whether the layer is a scale for each channel itself."""
     return isinstance(layer, Affine) and getattr(layer.W, "ndim", 0) == 1
 
 
-def is_unpadded(conv):
+def is_unpadded(conv: Conv1d | Conv2d) -> bool:
     """Whether no window of the convolution ever reaches beyond the image."""
     single = math.prod(conv.W.shape[:-2]) == 1              # then "same" adds nothing
     return conv.padding in ("valid", (0, 0), ((0, 0), (0, 0))) or conv.padding == "same" and single
 
 
-def channels_of(layers):
+def channels_of(layers: Sequence[Layer]) -> int:
     """How many channels come out of a list of layers; 0 where that cannot be told from its last affine layer."""
     for layer in reversed(layers):
         if isinstance(layer, (Conv1d, Conv2d, Dense)):
@@ -145,7 +146,7 @@ def channels_of(layers):
     return 0
 
 
-def inputs_of(layers):
+def inputs_of(layers: Sequence[Layer]) -> int:
     """How many inputs the next dense layer has; 0 where something else than a Dropout comes before it."""
     for layer in layers:
         if isinstance(layer, Dense):

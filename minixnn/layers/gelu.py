@@ -1,10 +1,11 @@
 """GELU, and the normal distribution function that it is made of, which neither NumPy nor CuPy has."""
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Elementwise
 
 
@@ -14,18 +15,18 @@ class GELU(Elementwise):
     approximate: "none", or "tanh" for  y = x (1 + tanh(u)) / 2,  u = sqrt(2 / pi) (x + 0.044715 x^3), as GPT-2 has it.
     """
 
-    def __init__(self, approximate="none"):
+    def __init__(self, approximate: str = "none") -> None:
         if approximate not in ("none", "tanh"):
             raise ValueError(f"GELU got approximate={approximate!r}, expected 'none' or 'tanh'")
         self.approximate = approximate
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"approximate": self.approximate}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return x * (normal_cdf(x) if self.approximate == "none" else 0.5 * (1 + array_module(x).tanh(tanh_argument(x))))
 
-    def derivative(self, x, y):
+    def derivative(self, x: Array, y: Array) -> Array:
         xp = array_module(x)
         if self.approximate == "none":          # Phi(x) + x phi(x)
             return normal_cdf(x) + x * xp.exp(-0.5 * x * x) * (2 * math.pi) ** -0.5
@@ -34,11 +35,11 @@ class GELU(Elementwise):
         return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du
 
 
-def tanh_argument(x):
+def tanh_argument(x: Array) -> Array:
     return (2 / math.pi) ** 0.5 * x * (1 + 0.044715 * x * x)
 
 
-def normal_cdf(x):
+def normal_cdf(x: Array) -> Array:
     """Phi(x) = the share of a normal distribution that lies below x, to the precision of x's type.
 
     Below zero it is  exp(-z^2) f(z) / (2 + 4 z)  with z = |x| / sqrt 2  and the smooth function
@@ -60,12 +61,12 @@ def normal_cdf(x):
 
 
 @functools.cache
-def coefficients(degree):
+def coefficients(degree: int) -> Array:
     """The first Chebyshev coefficients of f, found from its values by Python's own erfc."""
     return tuple(map(float, np.polynomial.chebyshev.chebinterpolate(lambda u: np.array([f(v) for v in u]), degree)))
 
 
-def f(u):
+def f(u: float) -> float:
     """(1 + 2 z) exp(z^2) erfc(z) at z = 3.75 (1 + u) / (1 - u)."""
     z = 3.75 * (1 + u) / (1 - u)
     if z < 26:

@@ -11,11 +11,13 @@ batch normalisation s depends on the input, so the layer is not affine, and rule
 Nearly the same happens in both where the mean is small. Under gradient times input nothing would arrive: n does not
 change when x is multiplied by a number, so its derivative along x is zero.
 """
-from minixnn.arrays import stabilize
+from typing import Any
+
+from minixnn.arrays import Array, stabilize
 from minixnn.layers.base import Layer, expect_arrays
 
 
-def scale_held_fixed(layer, x, y, R, epsilon=1e-6):
+def scale_held_fixed(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
     """LRP-epsilon of a normalisation whose scale is a constant. Ali et al. 2022; Achtibat et al. 2024, proposition 3.4.
 
         R_j = x_j sum_k a_kj R_k / (y_k + epsilon sgn y_k)          y_k = sum_j a_kj x_j + beta_k
@@ -27,7 +29,7 @@ def scale_held_fixed(layer, x, y, R, epsilon=1e-6):
     return x * c
 
 
-def identity(layer, x, y, R):
+def identity(layer: Layer, x: Array, y: Array, R: Array) -> Array:
     """Relevance passes a normalisation unchanged, the mean's subtraction included. Achtibat et al. 2024. Conserves."""
     return R
 
@@ -37,37 +39,37 @@ class Normalization(Layer):
     rule = staticmethod(scale_held_fixed)
     centered = True                             # whether the mean is subtracted
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {"gamma": self.gamma, "beta": self.beta}
 
-    def mean(self, x):
+    def mean(self, x: Array) -> Array:
         """M x, of a shape that broadcasts to x."""
         raise NotImplementedError(f"{type(self).__name__}.mean")
 
-    def center(self, x):
+    def center(self, x: Array) -> Array:
         """x - M x: a projection, which is its own transpose."""
         return x - self.mean(x) if self.centered else x
 
-    def scale(self, x):
+    def scale(self, x: Array) -> Array:
         """s = 1 / sqrt(M c^2 + epsilon)"""
         return (self.mean(self.center(x) ** 2) + self.epsilon) ** -0.5
 
-    def weigh(self, dy):
+    def weigh(self, dy: Array) -> Array:
         """gamma dy"""
         return dy if self.gamma is None else dy * self.gamma
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         self.check(x)
         y = self.weigh(self.center(x) * self.scale(x))
         return y if self.beta is None else y + self.beta
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         """dc = s (dn - n M(dn n)): what only stretches x changes nothing; then back through the mean."""
         s, dn = self.scale(x), self.weigh(dy)
         n = self.center(x) * s
         return self.center(s * (dn - n * self.mean(dn * n)))
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Multipliers through mean, square, root and product, one after the other; contributions sum exactly.
 
         A product c s gives each factor the mean of the other, as a square c c does, and the slope of the root from
@@ -79,7 +81,7 @@ class Normalization(Layer):
         m_v = -m_s * (s * s_ref) ** 2 / (s + s_ref)
         return self.center(m_n * (s + s_ref) / 2 + m_v * c_sum)
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         n = self.center(x) * self.scale(x)
         shared = {name: tuple(range(x.ndim - a.ndim)) for name, a in self.arrays().items() if a is not None}
         return {"gamma": (n * dy).sum(axis=shared["gamma"]) if "gamma" in shared else None,
@@ -92,7 +94,8 @@ class LayerNorm(Normalization):
     axes: which ones, (-1,) or (-2, -1) and so on. x (N, ..., C); gamma, beta: of the shape of these axes, or None.
     """
 
-    def __init__(self, gamma=None, beta=None, axes=(-1,), epsilon=1e-5):
+    def __init__(self, gamma: Array | None = None, beta: Array | None = None, axes: tuple[int, ...] = (-1,),
+                 epsilon: float = 1e-5) -> None:
         expect_arrays(gamma, beta)
         self.axes = tuple(sorted((axes,) if hasattr(axes, "__index__") else axes))
         if self.axes != tuple(range(-len(self.axes), 0)) or not self.axes:
@@ -104,13 +107,13 @@ class LayerNorm(Normalization):
                                  f"{len(self.axes)} axes, those of {self.axes}")
         self.gamma, self.beta, self.epsilon = gamma, beta, epsilon
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"axes": self.axes, "epsilon": self.epsilon}
 
-    def mean(self, x):
+    def mean(self, x: Array) -> Array:
         return x.mean(axis=self.axes, keepdims=True)
 
-    def check(self, x):
+    def check(self, x: Array) -> None:
         shape = x.shape[-len(self.axes):]
         for array in (self.gamma, self.beta):
             if array is not None and array.shape != shape:
@@ -128,20 +131,21 @@ class GroupNorm(Normalization):
     x (N, ..., C); gamma, beta: (C,) or None. With as many groups as channels it is instance normalisation.
     """
 
-    def __init__(self, gamma=None, beta=None, groups=1, epsilon=1e-5):
+    def __init__(self, gamma: Array | None = None, beta: Array | None = None, groups: int = 1,
+                 epsilon: float = 1e-5) -> None:
         expect_arrays(gamma, beta)
         self.gamma, self.beta, self.groups, self.epsilon = gamma, beta, groups, epsilon
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"groups": self.groups, "epsilon": self.epsilon}
 
-    def mean(self, x):
+    def mean(self, x: Array) -> Array:
         """The mean of each group, repeated for its channels: (N, 1, ..., C)"""
         N, C = len(x), x.shape[-1]
         means = x.reshape(N, -1, self.groups, C // self.groups).mean(axis=(1, 3))       # (N, groups)
         return means.repeat(C // self.groups, axis=1).reshape(N, *[1] * (x.ndim - 2), C)
 
-    def check(self, x):
+    def check(self, x: Array) -> None:
         if x.ndim < 2 or x.shape[-1] % self.groups:
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected a number of channels, on the last "
                              f"axis, that {self.groups} divides")

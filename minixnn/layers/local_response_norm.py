@@ -1,5 +1,7 @@
 """Local response normalisation: AlexNet's, across neighbouring channels."""
-from minixnn.arrays import array_module
+from typing import Any
+
+from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Layer, pass_on
 
 
@@ -11,15 +13,15 @@ class LocalResponseNorm(Layer):
     """
     rule, takes_rules = staticmethod(pass_on), False
 
-    def __init__(self, size=5, alpha=1e-4, beta=0.75, k=1.0):
+    def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         if not hasattr(size, "__index__") or size < 1:
             raise ValueError(f"LocalResponseNorm got size={size!r}, expected a positive whole number of channels")
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
 
-    def window_sum(self, x, back=False):
+    def window_sum(self, x: Array, back: bool = False) -> Array:
         """The sum over the window of each channel. back: over the channels whose window holds it, the transpose."""
         before, after = self.size // 2, (self.size - 1) // 2
         if back:
@@ -29,20 +31,20 @@ class LocalResponseNorm(Layer):
         framed[..., before:before + C] = x
         return sum(framed[..., i:i + C] for i in range(1, self.size)) + framed[..., :C]
 
-    def divisor(self, x):
+    def divisor(self, x: Array) -> Array:
         """v = k + alpha / size S, of which q = v^-beta is made."""
         return self.k + self.alpha / self.size * self.window_sum(x * x)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return x * self.divisor(x) ** -self.beta
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         """x is a factor, and stands in the divisors of its neighbours as well."""
         v = self.divisor(x)
         dv = dy * x * -self.beta * v ** (-self.beta - 1)
         return dy * v ** -self.beta + 2 * x * self.alpha / self.size * self.window_sum(dv, back=True)
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Through square, sum, power and product, one after the other, so that contributions sum to the difference."""
         v, v_ref = self.divisor(x), self.divisor(x_ref)
         q, q_ref = v ** -self.beta, v_ref ** -self.beta

@@ -1,9 +1,11 @@
 """Batch normalisation, and the scaling of channels that it amounts to once training is over."""
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from minixnn.arrays import require
+from minixnn.arrays import Array, require
 from minixnn.layers.base import Affine, Layer
 from minixnn.layers.chains import Block
 from minixnn.layers.folding import into_before, into_behind
@@ -12,19 +14,19 @@ from minixnn.layers.folding import into_before, into_behind
 class ChannelScale(Affine):
     """y = x * W + b, channel by channel. x (..., C), W (C,), b (C,) or None, y (..., C)"""
 
-    def __init__(self, W, b=None):
+    def __init__(self, W: Array, b: Array | None = None) -> None:
         self.W, self.b = W, b
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         if x.shape[-1] != self.W.shape[0]:
             raise ValueError(f"{self!r} got {x.shape[-1]} channels, expected {self.W.shape[0]}")
         y = x * self.W
         return y if self.b is None else y + self.b
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy * self.W
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         every_other = tuple(range(x.ndim - 1))
         return {"W": (x * dy).sum(axis=every_other),
                 "b": None if self.b is None else dy.sum(axis=every_other)}
@@ -40,7 +42,8 @@ class BatchNorm2d(ChannelScale):
     All arrays are (C,). Batch normalisation couples the images of a batch only while it is learning.
     """
 
-    def __init__(self, gamma, beta, mean, variance, epsilon=1e-5, momentum=0.1):
+    def __init__(self, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float = 1e-5,
+                 momentum: float = 0.1) -> None:
         shapes = {a.shape for a in (gamma, beta, mean, variance)}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
             raise ValueError(f"BatchNorm2d got arrays of shapes {sorted(shapes)}, expected four of shape (channels,)")
@@ -51,29 +54,29 @@ class BatchNorm2d(ChannelScale):
         self.epsilon, self.momentum = epsilon, momentum
 
     @classmethod
-    def identity(cls, channels, dtype=np.float32):
+    def identity(cls, channels: int, dtype: DTypeLike = np.float32) -> "BatchNorm2d":
         """A layer to train from: it leaves images as they are until it has seen some."""
         zero, one = np.zeros(channels, dtype), np.ones(channels, dtype)
         return cls(one, zero, zero.copy(), one.copy())
 
     @property
-    def W(self):
+    def W(self) -> Array:
         return self.gamma / (self.variance + self.epsilon) ** 0.5
 
     @property
-    def b(self):
+    def b(self) -> Array:
         return self.beta - self.mean * self.W
 
-    def with_weights(self, W, b):
+    def with_weights(self, W: Array, b: Array | None) -> Affine:
         return ChannelScale(W, b)
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"epsilon": self.epsilon, "momentum": self.momentum}
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {"gamma": self.gamma, "beta": self.beta, "mean": self.mean, "variance": self.variance}
 
-    def training(self, x, rng):
+    def training(self, x: Array, rng: np.random.Generator) -> Layer:
         """Normalise by the statistics of the batch `x`, and let the running ones follow. Algorithm 1."""
         axes = tuple(range(x.ndim - 1))
         count = x.size // x.shape[-1]
@@ -82,7 +85,7 @@ class BatchNorm2d(ChannelScale):
         self.variance += self.momentum * (variance * count / max(count - 1, 1) - self.variance)
         return _OverBatch(self.gamma, self.beta, self.epsilon)
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         axes = tuple(range(x.ndim - 1))
         normal = (x - self.mean) / (self.variance + self.epsilon) ** 0.5
         return {"gamma": (normal * dy).sum(axis=axes), "beta": dy.sum(axis=axes)}
@@ -115,7 +118,7 @@ class _OverBatch(Layer):
         return {"gamma": (self.normal(x)[0] * dy).sum(axis=axes), "beta": dy.sum(axis=axes)}
 
 
-def fold_batch_norm(net):
+def fold_batch_norm(net: Any) -> Any:
     """An equivalent network in which batch normalisation is merged into its neighbours, before or behind it.
 
     After a Dense or Conv2d layer y = x W + b, the pair (y - mean) s + beta is one layer with weights W s and

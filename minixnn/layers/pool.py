@@ -1,17 +1,19 @@
 """Pooling layers: the maximum, the average or the sum over windows of an image, channel by channel."""
 import math
+from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Affine, Layer, expect_rank, quotient_or
-from minixnn.layers.windows import check_padding, offsets, output_size, pad, pair, pixels_to_add
+from minixnn.layers.windows import Padding, Pads, check_padding, offsets, output_size, pad, pair, pixels_to_add
 
 
 class Windowed(Layer):
     """What pools over windows share: size, stride (the size, unless given) and padding."""
 
-    def __init__(self, size, stride=None, padding="valid"):
+    def __init__(self, size: int | tuple[int, int], stride: int | tuple[int, int] | None = None,
+                 padding: Padding = "valid") -> None:
         self.size = pair(size, "size")
         self.stride = self.size if stride is None else pair(stride, "stride")
         self.padding = check_padding(padding)
@@ -20,17 +22,17 @@ class Windowed(Layer):
             raise ValueError(f"got padding={padding!r} for windows of {self.size}: some windows would hold "
                              "padding alone; pad by less than the window's size")
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"size": self.size, "stride": self.stride, "padding": self.padding}
 
-    def place(self, x):
+    def place(self, x: Array) -> tuple[Pads, tuple[int, ...]]:
         """(pads, (Ho, Wo)) for the images `x` (N, H, W, C)."""
         expect_rank(self, x, 4, "(images, height, width, channels)")
         pads = pixels_to_add(self.padding, x.shape[1:3], self.size, self.stride)
         return pads, output_size(self, x.shape[1:3], pads, self.size, self.stride)
 
 
-def winner_takes_all(layer, x, y, R):
+def winner_takes_all(layer: Layer, x: Array, y: Array, R: Array) -> Array:
     """The pixel that is the maximum of its window receives all of its relevance. Conserves.
 
     A maximum depends on one of its inputs only; of equal ones the first is taken. Montavon et al. 2019, section 10.3.
@@ -42,10 +44,10 @@ class Maximum(Layer):
     """What layers share whose output is the largest of some inputs. `gradient` gives the winner, the first, all."""
     rule = staticmethod(winner_takes_all)
 
-    def deconvnet(self, x, y, dy):
+    def deconvnet(self, x: Array, y: Array, dy: Array) -> Array:
         return self.gradient(x, y, dy)          # the "switches" of Zeiler & Fergus 2014, section 2.1
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Multipliers under which the contributions sum to the change of the maximum, overlapping or not.
 
         The change is split at the higher of both maxima:  y - y_ref = (top - y_ref) + (y - top).
@@ -61,7 +63,7 @@ class Maximum(Layer):
 class MaxPool2d(Maximum, Windowed):
     """y = the largest x in each window. x (N, H, W, C), y (N, Ho, Wo, C). Of equals the first one wins."""
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         pads, size = self.place(x)
         x, xp = pad(x, pads, -np.inf), array_module(x)
         y = None
@@ -69,7 +71,7 @@ class MaxPool2d(Maximum, Windowed):
             y = x[index].copy() if y is None else xp.maximum(y, x[index], out=y)
         return y
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         """The winner of each window, the first pixel that equals y, receives all. It may win several windows."""
         pads, size = self.place(x)
         xp = array_module(x)
@@ -89,7 +91,7 @@ class MaxPool2d(Maximum, Windowed):
         (top, _), (left, _) = pads
         return dx[:, top:top + x.shape[1], left:left + x.shape[2]]
 
-    def summing(self):
+    def summing(self) -> Affine:
         """The sum over the same windows: what sharing relevance in proportion to x starts from."""
         return SumPool2d(self.size, self.stride, self.padding)
 
@@ -97,15 +99,15 @@ class MaxPool2d(Maximum, Windowed):
 class GlobalMaxPool(Maximum):
     """y = the largest of each channel over the whole image. x (N, ..., C), y (N, C). Of equals the first one wins."""
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return x.reshape(len(x), -1, x.shape[-1]).max(axis=1)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         flat, xp = x.reshape(len(x), -1, x.shape[-1]), array_module(x)      # (N, pixels, C)
         won = xp.arange(flat.shape[1])[:, None] == flat.argmax(axis=1)[:, None]
         return (won * dy[:, None]).reshape(x.shape)
 
-    def summing(self):
+    def summing(self) -> Affine:
         """The sum over the image, in the shape of the mean's layer: for rules the same."""
         return GlobalAvgPool()
 
@@ -117,14 +119,14 @@ class SumPool2d(Affine, Windowed):
     """
     W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {}                               # nothing to learn, nothing to save
 
-    def weights(self, x, pads, size):
+    def weights(self, x: Array, pads: Pads, size: tuple[int, ...]) -> Array:
         """The weight of the pixels of each window, a number or (Ho, Wo, 1)."""
         return float(self.W)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         pads, size = self.place(x)
         weights = self.weights(x, pads, size)
         x, y = pad(x, pads), 0
@@ -132,7 +134,7 @@ class SumPool2d(Affine, Windowed):
             y = y + x[index]
         return y * weights
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         pads, size = self.place(x)
         dy = dy * self.weights(x, pads, size)
         (top, bottom), (left, right) = pads
@@ -146,14 +148,15 @@ class SumPool2d(Affine, Windowed):
 class AvgPool2d(SumPool2d):
     """y = the mean of x over each window; over its real pixels, unless `count_padding` (torch's default)."""
 
-    def __init__(self, size, stride=None, padding="valid", count_padding=False):
+    def __init__(self, size: int | tuple[int, int], stride: int | tuple[int, int] | None = None,
+                 padding: Padding = "valid", count_padding: bool = False) -> None:
         super().__init__(size, stride, padding)
         self.count_padding = count_padding
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {**super().settings(), "count_padding": self.count_padding}
 
-    def weights(self, x, pads, size):
+    def weights(self, x: Array, pads: Pads, size: tuple[int, ...]) -> Array:
         if self.count_padding or pads == ((0, 0), (0, 0)):
             return float(self.W) / (self.size[0] * self.size[1])
         real = pad(array_module(x).ones((1, *x.shape[1:3], 1), dtype=x.dtype), pads)
@@ -164,15 +167,15 @@ class GlobalAvgPool(Affine):
     """y = the mean of each channel over the whole image, or sequence. x (N, H, W, C) or (N, T, C), y (N, C)"""
     W, b = np.float64(1), None
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         if x.ndim not in (3, 4):
             expect_rank(self, x, 4, "(images, height, width, channels)")
         return x.mean(axis=tuple(range(1, x.ndim - 1))) * float(self.W)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         share = dy * (float(self.W) / math.prod(x.shape[1:-1]))             # (N, C)
         share = share.reshape(len(x), *[1] * (x.ndim - 2), x.shape[-1])
         return array_module(x).broadcast_to(share, x.shape) + x.dtype.type(0)
@@ -186,16 +189,16 @@ class AdaptiveAvgPool2d(Affine):
     """
     W, b = np.float64(1), None
 
-    def __init__(self, size):
+    def __init__(self, size: int | tuple[int, int]) -> None:
         self.size = pair(size, "size")
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"size": self.size}
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {}
 
-    def means(self, x):
+    def means(self, x: Array) -> list[Array]:
         """Two matrices, (h, H) and (w, W), in each row of which the pixels of a window share the weight 1."""
         expect_rank(self, x, 4, "(images, height, width, channels)")
         xp, matrices = array_module(x), []
@@ -205,13 +208,13 @@ class AdaptiveAvgPool2d(Affine):
             matrices.append((inside / inside.sum(axis=1, keepdims=True)).astype(x.dtype))
         return matrices
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         rows, columns = self.means(x)
         N, H, Wd, C = x.shape
         y = (rows @ x.reshape(N, H, Wd * C)).reshape(N, -1, Wd, C)          # (h, H) @ (N, H, W C)
         return columns @ y * float(self.W)                                  # (w, W) @ (N, h, W, C)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         rows, columns = self.means(x)
         dx = columns.T @ (dy * float(self.W))                               # (W, w) @ (N, h, w, C)
         return (rows.T @ dx.reshape(len(x), self.size[0], -1)).reshape(x.shape)

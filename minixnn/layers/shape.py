@@ -1,7 +1,10 @@
 """Layers that move numbers about without computing: Flatten, Unflatten, channels, and Dropout when not training."""
 import math
+from typing import Any
 
-from minixnn.arrays import array_module, like
+import numpy as np
+
+from minixnn.arrays import Array, array_module, like
 from minixnn.layers.base import Layer, carry_back, pass_on
 
 
@@ -9,39 +12,39 @@ class Reshaping(Layer):
     """What moves numbers to another place or shape, and back in every backward method."""
     rule, takes_rules = staticmethod(pass_on), False
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy.reshape(x.shape)
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         return self.gradient(x, y, m)
 
 
 class Identity(Reshaping):
     """y = x: keeps the place of a layer that has been taken away."""
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return x
 
 
 class Flatten(Reshaping):
     """(N, H, W, C) -> (N, H * W * C)"""
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return x.reshape(len(x), -1)
 
 
 class Unflatten(Reshaping):
     """(N, D) -> (N, *shape), for instance Unflatten((28, 28, 1)). A generator of images ends so."""
 
-    def __init__(self, shape):
+    def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = tuple(shape)
         if not self.shape or not all(isinstance(n, int) and n > 0 for n in self.shape):
             raise ValueError(f"Unflatten got shape={shape!r}, expected that of one image, for instance (28, 28, 1)")
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"shape": self.shape}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         size = math.prod(self.shape)
         if x.shape[1:] != (size,):
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected (images, {size})")
@@ -55,20 +58,20 @@ class ChannelShuffle(Reshaping):
     """
     rule = staticmethod(carry_back)
 
-    def __init__(self, groups):
+    def __init__(self, groups: int) -> None:
         if not hasattr(groups, "__index__") or groups < 1:
             raise ValueError(f"ChannelShuffle got groups={groups!r}, expected a positive whole number")
         self.groups = groups
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"groups": self.groups}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         if x.shape[-1] % self.groups:
             raise ValueError(f"{self!r} got {x.shape[-1]} channels, which {self.groups} does not divide")
         return x.reshape(*x.shape[:-1], self.groups, -1).swapaxes(-1, -2).reshape(x.shape)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy.reshape(*x.shape[:-1], -1, self.groups).swapaxes(-1, -2).reshape(x.shape)
 
 
@@ -76,19 +79,19 @@ class ChannelSelect(Reshaping):
     """y = x[..., start:stop], some of the channels; the others receive nothing. None: from the first, to the last."""
     rule = staticmethod(carry_back)
 
-    def __init__(self, start=None, stop=None):
+    def __init__(self, start: int | None = None, stop: int | None = None) -> None:
         self.start, self.stop = start, stop
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"start": self.start, "stop": self.stop}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         y = x[..., self.start:self.stop]
         if y.shape[-1] == 0:
             raise ValueError(f"{self!r} got {x.shape[-1]} channels, of which nothing is left")
         return y
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         dx = array_module(x).zeros(x.shape, dtype=dy.dtype)
         dx[..., self.start:self.stop] = dy
         return dx
@@ -102,36 +105,36 @@ class Dropout(Layer):
     """
     rule, takes_rules = staticmethod(pass_on), False
 
-    def __init__(self, rate=0.5):
+    def __init__(self, rate: float = 0.5) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout got rate={rate}, expected a share of units in [0, 1)")
         self.rate = rate
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"rate": self.rate}
 
-    def training(self, x, rng):
+    def training(self, x: Array, rng: np.random.Generator) -> Layer:
         keep = like(x, rng.random(x.shape, dtype="float32") >= self.rate)
         return Masked(keep.astype(x.dtype) / (1 - self.rate))
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return x
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         return m
 
 
 class Masked(Layer):
     """y = x * mask: what Dropout is for the length of one training batch."""
 
-    def __init__(self, mask):
+    def __init__(self, mask: Array) -> None:
         self.mask = mask
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return x * self.mask
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy * self.mask

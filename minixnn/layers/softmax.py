@@ -4,11 +4,13 @@
 
 Everything is written with l, so that nothing overflows and nothing is divided by a sum that is zero.
 """
-from minixnn.arrays import array_module, stabilize
-from minixnn.layers.base import Layer, quotient_or
+from typing import Any
+
+from minixnn.arrays import Array, array_module, stabilize
+from minixnn.layers.base import Layer, Rule, quotient_or
 
 
-def softmax_taylor(layer, x, y, R):
+def softmax_taylor(layer: Layer, x: Array, y: Array, R: Array) -> Array:
     """First-order Taylor expansion of a softmax at x. Achtibat et al. 2024, proposition 3.1.
 
         R_j = x_j (R_j - s_j sum_k R_k)
@@ -19,7 +21,7 @@ def softmax_taylor(layer, x, y, R):
     return xp.where(xp.isinf(x), 0, x) * (R - y * R.sum(axis=layer.axis, keepdims=True))
 
 
-def log_taylor(layer, x, y, R, epsilon=1e-6):
+def log_taylor(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
     """The same expansion of a log softmax, whose outputs are l_k <= 0.
 
         R_j = x_j (u_j - s_j sum_k u_k)          u_k = R_k / (l_k + epsilon sgn l_k)
@@ -32,26 +34,26 @@ def log_taylor(layer, x, y, R, epsilon=1e-6):
 
 class LogSoftmax(Layer):
     """y = x - log sum exp x, along an axis. x and y of any shape"""
-    rule = staticmethod(log_taylor)
+    rule: Rule = staticmethod(log_taylor)
 
-    def __init__(self, axis=-1):
+    def __init__(self, axis: int = -1) -> None:
         self.axis = axis
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"axis": self.axis}
 
-    def log_sum(self, x):
+    def log_sum(self, x: Array) -> Array:
         """L = log sum_j exp(x_j), shifted by the largest x so that nothing overflows."""
         xp, top = array_module(x), x.max(axis=self.axis, keepdims=True)
         return top + xp.log(xp.exp(x - top).sum(axis=self.axis, keepdims=True))
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         return x - self.log_sum(x)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy - array_module(x).exp(y) * dy.sum(axis=self.axis, keepdims=True)
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """x enters directly and through L = log S, S = sum exp x: rescale for the logarithm and the exponentials."""
         xp = array_module(x)
         top = xp.maximum(x, x_ref).max(axis=self.axis, keepdims=True)       # the same for both: no part of S
@@ -66,14 +68,14 @@ class Softmax(LogSoftmax):
     """y = exp(x) / sum exp x, along an axis: numbers above 0 that sum to 1. x and y of any shape"""
     rule = staticmethod(softmax_taylor)
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
         return e / e.sum(axis=self.axis, keepdims=True)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True))
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Rescale for y = exp(l), then as LogSoftmax."""
         l, l_ref = super().forward(x), super().forward(x_ref)
         return super().deeplift(x, l, x_ref, l_ref, m * quotient_or(y - y_ref, l - l_ref, y, l))

@@ -9,9 +9,12 @@
 
 Dosovitskiy et al. 2021, section 3.1.
 """
-import numpy as np
+from typing import Any
 
-from minixnn.arrays import array_module
+import numpy as np
+from numpy.typing import DTypeLike
+
+from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Affine, Layer, carry_back, expect_arrays, expect_rank
 from minixnn.layers.shape import Reshaping
 
@@ -19,7 +22,7 @@ from minixnn.layers.shape import Reshaping
 class Tokens(Reshaping):
     """(N, H, W, C) -> (N, H W, C): the pixels of a feature map as a sequence, row by row."""
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         expect_rank(self, x, 4, "(images, height, width, channels)")
         return x.reshape(len(x), -1, x.shape[-1])
 
@@ -28,17 +31,17 @@ class TakeToken(Reshaping):
     """y = x[:, index]: one token of each sequence; the others receive nothing. x (N, T, C), y (N, C)"""
     rule = staticmethod(carry_back)
 
-    def __init__(self, index=0):
+    def __init__(self, index: int = 0) -> None:
         self.index = index
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"index": self.index}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         expect_rank(self, x, 3, "(sequences, tokens, channels)")
         return x[:, self.index]
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         dx = array_module(x).zeros(x.shape, dtype=dy.dtype)
         dx[:, self.index] = dy
         return dx
@@ -50,37 +53,38 @@ class PositionEmbedding(Affine):
     An affine map with weights of 1, so that any rule for affine layers applies; what goes to b is absorbed.
     """
 
-    def __init__(self, b):
+    def __init__(self, b: Array) -> None:
         expect_arrays(b)
         if b.ndim != 2:
             raise ValueError(f"PositionEmbedding got an array of shape {b.shape}, expected (tokens, channels)")
         self.W, self.b = np.float64(1), b
 
     @classmethod
-    def random(cls, tokens, channels, rng, dtype=np.float32):
+    def random(cls, tokens: int, channels: int, rng: np.random.Generator,
+               dtype: DTypeLike = np.float32) -> "PositionEmbedding":
         """Small random vectors to train from."""
         return cls(rng.normal(0, 0.02, (tokens, channels)).astype(dtype))
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {"b": self.b}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         if self.b is not None and x.shape[1:] != self.b.shape:
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected (sequences, *{self.b.shape})")
         y = x * float(self.W)
         return y if self.b is None else y + self.b
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy * float(self.W)
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         return {"b": dy.sum(axis=0)}
 
     def __repr__(self):
         return "PositionEmbedding()" if self.b is None else "PositionEmbedding(%d tokens, %d channels)" % self.b.shape
 
 
-def leave_token(layer, x, y, R):
+def leave_token(layer: Layer, x: Array, y: Array, R: Array) -> Array:
     """A class token's rule: what came to the token stays with it, for it is no input. The others' R is handed on."""
     return R[:, 1:]
 
@@ -89,25 +93,25 @@ class ClassToken(Layer):
     """y = the token in front of the sequence x. x (N, T, C), token (C,), y (N, 1 + T, C)"""
     rule, takes_rules = staticmethod(leave_token), False
 
-    def __init__(self, token):
+    def __init__(self, token: Array) -> None:
         expect_arrays(token)
         self.token = token
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {"token": self.token}
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         expect_rank(self, x, 3, "(sequences, tokens, channels)")
         xp = array_module(x)
         return xp.concatenate([xp.broadcast_to(self.token, (len(x), 1, x.shape[-1])), x], axis=1)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy[:, 1:]
 
-    def deeplift(self, x, y, x_ref, y_ref, m):
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         return m[:, 1:]
 
-    def parameter_gradients(self, x, dy):
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         return {"token": dy[:, 0].sum(axis=0)}
 
     def __repr__(self):

@@ -7,9 +7,11 @@ pixels an output pixel is made; output pixel i lies at the place p(i) between th
     p(i) = i (n - 1) / (m - 1)              align_corners: the centres of the corner pixels stay together
     nearest:  floor(i n / m)                nearest-exact:  floor((i + 1/2) n / m)
 """
+from typing import Any
+
 import numpy as np
 
-from minixnn.arrays import like
+from minixnn.arrays import Array, like
 from minixnn.layers.base import Affine, expect_rank
 from minixnn.layers.windows import pair
 
@@ -24,7 +26,8 @@ class Upsample(Affine):
     """
     W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
 
-    def __init__(self, scale=None, size=None, mode="nearest", align_corners=False):
+    def __init__(self, scale: Any = None, size: int | tuple[int, int] | None = None,
+                 mode: str = "nearest", align_corners: bool = False) -> None:
         if (scale is None) == (size is None):
             raise ValueError(f"Upsample got scale={scale!r} and size={size!r}, expected one of the two")
         if mode not in MODES:
@@ -37,13 +40,13 @@ class Upsample(Affine):
         self.size = None if size is None else pair(size, "size")
         self.mode, self.align_corners = mode, align_corners
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {"scale": self.scale, "size": self.size, "mode": self.mode, "align_corners": self.align_corners}
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         return {}                               # nothing to learn, nothing to save
 
-    def mixtures(self, x):
+    def mixtures(self, x: Array) -> list[Array]:
         """Two matrices, (h, H) and (w, W), whose rows sum to 1."""
         expect_rank(self, x, 4, "(images, height, width, channels)")
         matrices = []
@@ -56,7 +59,7 @@ class Upsample(Affine):
             matrices.append(like(x, self.mixture(n, m, step).astype(x.dtype)))
         return matrices
 
-    def mixture(self, n, m, step):
+    def mixture(self, n: int, m: int, step: float) -> Array:
         """The weights (m, n) of the n old pixels of a row or column in each of the m new ones."""
         i, old = np.arange(m), np.arange(n)
         if self.mode != "bilinear":
@@ -65,13 +68,13 @@ class Upsample(Affine):
         place = i * ((n - 1) / max(m - 1, 1)) if self.align_corners else (i + 0.5) * step - 0.5
         return np.maximum(0, 1 - abs(np.clip(place, 0, n - 1)[:, None] - old))          # a tent of width 1 either side
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         rows, columns = self.mixtures(x)
         N, H, Wd, C = x.shape
         y = (rows @ x.reshape(N, H, Wd * C)).reshape(N, -1, Wd, C)          # (h, H) @ (N, H, W C)
         return columns @ y * float(self.W)                                  # (w, W) @ (N, h, W, C)
 
-    def gradient(self, x, y, dy):
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         rows, columns = self.mixtures(x)
         dx = columns.T @ (dy * float(self.W))                               # (W, w) @ (N, h, w, C)
         return (rows.T @ dx.reshape(len(x), len(rows), -1)).reshape(x.shape)

@@ -3,14 +3,19 @@
 Convolution and pooling look at an image through windows of kh x kw pixels, `stride` pixels apart. This file
 holds the arithmetic both need, and none of theirs.
 """
+from collections.abc import Iterator
 from operator import index                      # a whole number, be it Python's or NumPy's; else TypeError
+from typing import Any, TypeAlias
 
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
+from minixnn.layers.base import Layer
 
+Pads: TypeAlias = tuple[tuple[int, int], ...]       # ((top, bottom), (left, right)), in pixels
+Padding: TypeAlias = int | str | Pads               # what users write: "valid", "same", or pixels
 MOST_PADDING = 4096             # pixels on a side; a file that asks for more would only fill the memory
 
 
-def pair(value, name, least=1):
+def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
     """3 -> (3, 3); (2, 3) -> (2, 3). Sizes and strides are given either way."""
     try:
         down, across = (value, value) if hasattr(value, "__index__") else value
@@ -22,7 +27,7 @@ def pair(value, name, least=1):
     raise ValueError(f"got {name}={value!r}, expected {kind} or a pair of them")
 
 
-def check_padding(padding):
+def check_padding(padding: Any) -> Any:
     """`padding` in its one canonical form: "valid", "same", or ((top, bottom), (left, right))."""
     if isinstance(padding, str) and padding in ("valid", "same"):
         return padding
@@ -38,12 +43,12 @@ def check_padding(padding):
                      f"or ((top, bottom), (left, right)), at most {MOST_PADDING} on a side")
 
 
-def span(kernel, dilation):
+def span(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
     """How many pixels a window reaches over: with gaps of dilation - 1 pixels between those that it looks at."""
     return tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation))
 
 
-def pixels_to_add(padding, image, kernel, stride):
+def pixels_to_add(padding: Any, image: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...]) -> Pads:
     """((top, bottom), (left, right)) for an image of (H, W) pixels. `kernel` is the span of a window.
 
     "same" adds what makes the output ceil(n / stride) pixels long; an odd pixel is added at the end.
@@ -59,7 +64,8 @@ def pixels_to_add(padding, image, kernel, stride):
     return tuple(sides)
 
 
-def output_size(layer, image, pads, kernel, stride):
+def output_size(layer: Layer, image: tuple[int, ...], pads: Pads, kernel: tuple[int, ...],
+                stride: tuple[int, ...]) -> tuple[int, ...]:
     """(Ho, Wo): how many windows fit into the padded image, down and across."""
     size = tuple((n + sum(p) - k) // s + 1 for n, p, k, s in zip(image, pads, kernel, stride))
     if min(size) < 1:
@@ -68,7 +74,7 @@ def output_size(layer, image, pads, kernel, stride):
     return size
 
 
-def pad(x, pads, value=0):
+def pad(x: Array, pads: Pads, value: float = 0) -> Array:
     """`x` (N, H, W, C) with pixels of `value` added around it. A negative number of pixels cuts them off."""
     (top, bottom), (left, right) = pads
     if (top, bottom, left, right) == (0, 0, 0, 0):
@@ -81,7 +87,8 @@ def pad(x, pads, value=0):
     return framed
 
 
-def offsets(kernel, stride, size, dilation=(1, 1)):
+def offsets(kernel: tuple[int, ...], stride: tuple[int, ...], size: tuple[int, ...],
+            dilation: tuple[int, ...] = (1, 1)) -> Iterator[tuple[slice, slice, slice]]:
     """For each pixel (i, j) of the window, the index of that pixel in *all* windows at once.
 
     x[index] has the shape of the output (N, Ho, Wo, C): a strided slice, so nothing is copied. A loop over

@@ -20,8 +20,9 @@ Bias, stabiliser and lost come from formulas of their own (`accounts.py`), not f
 that is what makes the residual a check.
 """
 from minixnn.ledger.accounts import ACCOUNTS, Withheld, account_of, division
+from minixnn.ledger.heads import heads
 from minixnn.ledger.ledger import COLUMNS, Ledger, Row, audit, balance, ledger
 from minixnn.ledger.table import table
 
-__all__ = ["ACCOUNTS", "COLUMNS", "Ledger", "Row", "Withheld", "account_of", "audit", "balance", "division", "ledger",
-           "table"]
+__all__ = ["ACCOUNTS", "COLUMNS", "Ledger", "Row", "Withheld", "account_of", "audit", "balance", "division", "heads",
+           "ledger", "table"]

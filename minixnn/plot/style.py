@@ -39,7 +39,7 @@ def show():
     plt.close("all")
 
 
-_saved = {}             # script -> figures saved by this process, so that a second show() goes on counting
+_saved: dict = {}             # script -> figures saved by this process, so that a second show() goes on counting
 
 
 def pyplot():

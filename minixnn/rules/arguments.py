@@ -1,17 +1,29 @@
 """What a rule asks for, and what it is called."""
 import functools
 import inspect
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from minixnn.layers.base import Layer, Rule
 
-def is_composite(rules):
+
+class HasLayers(Protocol):
+    """What a composite asks of a network: its list of layers."""
+    layers: list[Layer]
+
+
+Rules: TypeAlias = Rule | Sequence | Callable[[HasLayers], Sequence]    # one rule, an entry for each layer, a composite
+
+
+def is_composite(rules: Rules) -> bool:
     """Whether `rules` is to be called with the network: a function that asks for one argument only."""
     return callable(rules) and len(asked := _asked(rules) or ()) == 1 and asked[0] != "*"
 
 
-def check_arguments(rule):
+def check_arguments(rule: Rule) -> Rule:
     """`rule` itself, if it can be called with the layer, both its sides, and the relevance of its output."""
     asked = _asked(rule)
     if asked is not None and len(asked) != 4 and "*" not in asked:
@@ -42,7 +54,7 @@ def _parameters(function):
                  if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
-def name_of(rule):
+def name_of(rule: Any) -> str:
     """How a rule is called in a table: "alpha_beta (alpha=1.0, beta=0.0)" for a partial, "" for None."""
     if rule is None:
         return ""

@@ -8,13 +8,13 @@ Each is a choice, and another way to bracket several factors changes what comes 
 The four projections inside are affine and take LRP-epsilon. The softmax of `attn_lrp` depends on where its scores lie:
 a number added to all of them changes no weight, but moves relevance among the scores.
 """
-from minixnn.arrays import stabilize
-from minixnn.layers.attention import SOFTMAX, join_heads, split_heads
+from minixnn.arrays import Array, stabilize
+from minixnn.layers.attention import SOFTMAX, Attention, join_heads, split_heads
 from minixnn.layers.softmax import softmax_taylor
 from minixnn.rules import lrp
 
 
-def attn_lrp(layer, x, y, R, epsilon=1e-6):
+def attn_lrp(layer: Attention, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
     """AttnLRP. Achtibat et al. 2024, propositions 3.1 (softmax) and 3.3 (products).
 
         O = A V          s = R_O / (2 O + epsilon sgn O)      R_A = A * (s V^T)           R_V = V * (A^T s)
@@ -36,7 +36,7 @@ def attn_lrp(layer, x, y, R, epsilon=1e-6):
                for name, z, R_z in (("q", Q, R_Q), ("k", K, R_K), ("v", V, R_V)))
 
 
-def cp_lrp(layer, x, y, R, epsilon=1e-6):
+def cp_lrp(layer: Attention, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
     """CP-LRP, conservative propagation: the attention weights are constants. Ali et al. 2022.
 
         O = A V          s = R_O / (O + epsilon sgn O)        R_V = V * (A^T s)

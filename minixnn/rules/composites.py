@@ -11,16 +11,20 @@ The thought behind them (Montavon et al. 2019, section 10.3; Kohlbrenner et al. 
 neurons with mixed meaning, so a rule that keeps both signs; in the convolutions many noisy contributions, so
 a rule that favours the positive ones; at the pixels a rule that knows what a pixel can be.
 """
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
+from minixnn.arrays import Array
 from minixnn.layers import (Affine, Attention, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Identity,
                             LogSoftmax, Prepare, Product, Sum)
+from minixnn.layers.base import Layer, Rule
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.layer_norm import Normalization, scale_held_fixed
 from minixnn.layers.pool import Maximum
 from minixnn.rules import attention, lrp
 from minixnn.rules import deep_taylor as dt
-from minixnn.rules.arguments import check_arguments, is_composite, name_of
+from minixnn.rules.arguments import HasLayers, check_arguments, is_composite, name_of
 from minixnn.rules.signs import gives_nonnegative, rectified
 
 alpha1_beta0 = partial(lrp.alpha_beta, alpha=1.0, beta=0.0)
@@ -32,7 +36,9 @@ NO_WEIGHTS = {Attention: AFFINE_RULES, Normalization: AFFINE_RULES, LogSoftmax: 
 CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose2d)
 
 
-def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None, signed=None, nonnegative=False, others=()):
+def by_kind(net: Any, conv: Rule, dense: Rule = lrp.epsilon, first: Rule | None = None,
+            max_pool: Rule | None = None, signed: Rule | None = None, nonnegative: bool = False,
+            others: Any = ()) -> list:
     """The rule `conv` for convolutions, `dense` for dense layers, `lrp.epsilon` for other affine layers.
 
     `first`, if given, takes the place of the rule of the first convolution or dense layer; `signed` that of `conv`
@@ -63,12 +69,12 @@ def by_kind(net, conv, dense=lrp.epsilon, first=None, max_pool=None, signed=None
     return rules
 
 
-def of_class(layer, others):
+def of_class(layer: Layer, others: Any) -> Any:
     """The rule that `others`, {class: rule}, has for this layer; None if it has none."""
     return next((others[kind] for kind in others if isinstance(layer, kind)), None)
 
 
-def in_place_of(rule, layer, epsilon=1e-6):
+def in_place_of(rule: Rule | None, layer: Layer, epsilon: float = 1e-6) -> Any:
     """The rule of one layer where `rule` is meant for all affine layers: others take its stabiliser only."""
     if isinstance(layer, (Affine, Block)):
         return rule
@@ -77,27 +83,28 @@ def in_place_of(rule, layer, epsilon=1e-6):
     return partial(scale_held_fixed, epsilon=epsilon) if isinstance(layer, Normalization) else None
 
 
-def epsilon_plus(net, epsilon=1e-6):
+def epsilon_plus(net: HasLayers, epsilon: float = 1e-6) -> list:
     """alpha1-beta0 ("z+" with bias absorbed) for convolutions, epsilon for dense layers."""
     return by_kind(net, alpha1_beta0, stabilized(epsilon))
 
 
-def epsilon_plus_flat(net, epsilon=1e-6):
+def epsilon_plus_flat(net: HasLayers, epsilon: float = 1e-6) -> list:
     """As `epsilon_plus`, with the flat rule for the first layer."""
     return by_kind(net, alpha1_beta0, stabilized(epsilon), first=lrp.flat)
 
 
-def epsilon_alpha2_beta1(net, epsilon=1e-6):
+def epsilon_alpha2_beta1(net: HasLayers, epsilon: float = 1e-6) -> list:
     """alpha2-beta1 for convolutions, epsilon for dense layers."""
     return by_kind(net, alpha2_beta1, stabilized(epsilon))
 
 
-def epsilon_alpha2_beta1_flat(net, epsilon=1e-6):
+def epsilon_alpha2_beta1_flat(net: HasLayers, epsilon: float = 1e-6) -> list:
     """As `epsilon_alpha2_beta1`, with the flat rule for the first layer."""
     return by_kind(net, alpha2_beta1, stabilized(epsilon), first=lrp.flat)
 
 
-def epsilon_gamma_box(net, low=0.0, high=1.0, gamma=0.25, epsilon=1e-6):
+def epsilon_gamma_box(net: HasLayers, low: float | Array = 0.0, high: float | Array = 1.0, gamma: float = 0.25,
+                      epsilon: float = 1e-6) -> list:
     """z^B for the first layer with pixels in [low, high], gamma for convolutions, epsilon for dense layers.
 
     Where inputs of a convolution may be negative, or outputs that no ReLU cuts off, gamma_signed takes gamma's place.
@@ -107,20 +114,20 @@ def epsilon_gamma_box(net, low=0.0, high=1.0, gamma=0.25, epsilon=1e-6):
                    signed=partial(lrp.gamma_signed, gamma=gamma))
 
 
-def attn_lrp(net, epsilon=1e-6):
+def attn_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
     """For transformers: every product is halved, the scale of a normalisation held fixed. Achtibat et al. 2024."""
     rule = stabilized(epsilon)
     return by_kind(net, rule, rule, others={Attention: partial(attention.attn_lrp, epsilon=epsilon),
                                             Product: half_each})
 
 
-def cp_lrp(net, epsilon=1e-6):
+def cp_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
     """For transformers: attention weights and the scale of a normalisation are held fixed. Ali et al. 2022."""
     rule = stabilized(epsilon)
     return by_kind(net, rule, rule, others={Attention: partial(attention.cp_lrp, epsilon=epsilon)})
 
 
-def deep_taylor(net, low=None, high=None):
+def deep_taylor(net: HasLayers, low: float | Array | None = None, high: float | Array | None = None) -> list:
     """z^B at the pixels if bounds are given, else w^2; z+ above; pools proportional. Montavon et al. 2017."""
     if (low is None) != (high is None):
         raise ValueError(f"got low={low}, high={high}, expected both bounds of a pixel or neither")
@@ -129,7 +136,7 @@ def deep_taylor(net, low=None, high=None):
     return by_kind(net, conv=dt.z_plus, dense=dt.z_plus, first=first, max_pool=lrp.proportional)
 
 
-def prepared_bounds(net, low, high):
+def prepared_bounds(net: Any, low: float | Array | None, high: float | Array | None) -> tuple:
     """The bounds of the pixels as the first weights see them: behind the network's own preparation, if it has one."""
     for layer in getattr(net, "layers", net):
         if not isinstance(layer, Prepare) or low is None:
@@ -138,7 +145,7 @@ def prepared_bounds(net, low, high):
     return low, high
 
 
-def rules_for(net, rules):
+def rules_for(net: Any, rules: Any) -> list[Rule]:
     """One function (layer, x, y, R) -> R for each layer, from one rule, a list of rules, or a composite.
 
     None stands for the layer's own rule. ValueError where a layer has none, takes no other, or the rule has other
@@ -212,22 +219,23 @@ def _inside(block, rule, place):
                                  in zip(block.branches, block.chains, inside)], **knobs)
 
 
-def block_rule(block, rules, epsilon=1e-6, others=()):
+def block_rule(block: Block, rules: Sequence, epsilon: float = 1e-6, others: Any = ()) -> Any:
     """The rule a block brings along, with a list of rules for each chain and, for a sum, the stabiliser."""
     knobs = {"epsilon": epsilon} if isinstance(block, Sum) else {}
-    return partial(of_class(block, others) or block.rule, rules=rules, **knobs)
+    share: Any = of_class(block, others) or block.rule
+    return partial(share, rules=rules, **knobs)
 
 
-def stabilized(epsilon):
+def stabilized(epsilon: float) -> Rule:
     """lrp.epsilon with this stabiliser; itself for the usual one."""
     return lrp.epsilon if epsilon == 1e-6 else partial(lrp.epsilon, epsilon=epsilon)
 
 
-def is_epsilon(rule):
+def is_epsilon(rule: Any) -> bool:
     """Whether `rule` is lrp.epsilon, with or without a knob."""
     return getattr(rule, "func", rule) is lrp.epsilon
 
 
-def epsilon_of(rule, default=1e-6):
+def epsilon_of(rule: Any, default: float = 1e-6) -> float:
     """The stabiliser of `rule` if it is lrp.epsilon with or without a knob; else the usual one."""
     return rule.keywords.get("epsilon", default) if isinstance(rule, partial) and is_epsilon(rule) else default

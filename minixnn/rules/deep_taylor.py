@@ -13,10 +13,11 @@ None of the three gives anything to the bias: where b_k > 0 the theory does not 
 """
 import numpy as np
 
-from minixnn.arrays import array_module, negative, positive, require, stabilize
+from minixnn.arrays import Array, array_module, negative, positive, require, stabilize
+from minixnn.layers.base import Affine
 
 
-def w_square(layer, x, y, R):
+def w_square(layer: Affine, x: Array, y: Array, R: Array) -> Array:
     """The w^2 rule. Montavon et al. 2017.
 
         R_j = sum_k w_jk^2 / (sum_j' w_j'k^2) R_k
@@ -30,7 +31,7 @@ def w_square(layer, x, y, R):
     return squared.gradient(ones, z, s)
 
 
-def z_plus(layer, x, y, R):
+def z_plus(layer: Affine, x: Array, y: Array, R: Array) -> Array:
     """The z+ rule. Montavon et al. 2017.
 
         R_j = sum_k x_j w_jk+ / (sum_j' x_j' w_j'k+) R_k
@@ -46,7 +47,7 @@ def z_plus(layer, x, y, R):
     return x * c
 
 
-def z_box(layer, x, y, R, low, high):
+def z_box(layer: Affine, x: Array, y: Array, R: Array, low: float | Array, high: float | Array) -> Array:
     """The z^B rule, for pixels. Montavon et al. 2017.
 
         R_j = sum_k (x_j w_jk - l_j w_jk+ - h_j w_jk-) / (the same summed over j) R_k

@@ -13,10 +13,11 @@ relevance of its inputs. The papers write sums over indices; here a sum over j i
 Notation: z_jk = x_j w_jk is the contribution of input j to output k; v+ = max(v, 0), v- = min(v, 0).
 "Absorbed" relevance is what a bias or the stabiliser keeps: it does not arrive at the inputs.
 """
-from minixnn.arrays import array_module, negative, positive, require, stabilize
+from minixnn.arrays import Array, array_module, negative, positive, require, stabilize
+from minixnn.layers.base import Affine, Layer
 
 
-def epsilon(layer, x, y, R, epsilon=1e-6):
+def epsilon(layer: Affine, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
     """LRP-epsilon. Bach et al. 2015, eq. 58.
 
         R_j = sum_k z_jk / (z_k + epsilon sgn z_k) R_k          z_k = sum_j z_jk + b_k
@@ -30,7 +31,7 @@ def epsilon(layer, x, y, R, epsilon=1e-6):
     return x * c
 
 
-def gamma(layer, x, y, R, gamma=0.25):
+def gamma(layer: Affine, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Array:
     """LRP-gamma. Montavon et al. 2019, section 10.2.1.
 
         R_j = sum_k x_j (w_jk + gamma w_jk+) / (sum_j x_j (w_jk + gamma w_jk+) + b_k + gamma b_k+) R_k
@@ -45,7 +46,7 @@ def gamma(layer, x, y, R, gamma=0.25):
     return x * c
 
 
-def gamma_signed(layer, x, y, R, gamma=0.25):
+def gamma_signed(layer: Affine, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Array:
     """LRP-gamma for inputs of any sign: what has the sign of the sum z_k is boosted, be it plus or minus.
 
         R_j = sum_k q_jk / (sum_j q_jk + B_k) R_k
@@ -67,7 +68,7 @@ def gamma_signed(layer, x, y, R, gamma=0.25):
     return R_x
 
 
-def alpha_beta(layer, x, y, R, alpha=2.0, beta=1.0):
+def alpha_beta(layer: Affine, x: Array, y: Array, R: Array, alpha: float = 2.0, beta: float = 1.0) -> Array:
     """LRP-alpha-beta. Bach et al. 2015, eq. 60.
 
         R_j = sum_k ( alpha z_jk+ / (sum_j z_jk+ + b_k+)  -  beta z_jk- / (sum_j z_jk- + b_k-) ) R_k
@@ -94,7 +95,7 @@ def alpha_beta(layer, x, y, R, alpha=2.0, beta=1.0):
     return R_x
 
 
-def flat(layer, x, y, R):
+def flat(layer: Affine, x: Array, y: Array, R: Array) -> Array:
     """The flat rule. Lapuschkin et al. 2019.
 
         R_j = sum_k R_k / n_k          n_k = how many inputs output k sees, padding not counted
@@ -108,7 +109,7 @@ def flat(layer, x, y, R):
     return same.gradient(ones, z, s)
 
 
-def proportional(layer, x, y, R):
+def proportional(layer: Layer, x: Array, y: Array, R: Array) -> Array:
     """Relevance of a pool shared in proportion to x over each window. Montavon et al. 2017.
 
         R_j = sum_k x_j / (sum_j' x_j') R_k

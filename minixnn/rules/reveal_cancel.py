@@ -14,16 +14,18 @@ each kind of layer does, r being the reference of its input:
 y+ is how much the positive part changes f, averaged over being added first and being added last: its Shapley
 value, with + and - as the two players. So y+ + y- = y - y_ref, and contributions sum to the difference.
 """
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-from minixnn.arrays import array_module, negative, positive
+from minixnn.arrays import Array, array_module, negative, positive
 from minixnn.layers import Affine, Concat, Dropout, Elementwise, Prepare, Sum
-from minixnn.layers.base import quotient_or
+from minixnn.layers.base import Layer, quotient_or
 from minixnn.layers.pool import Maximum
 from minixnn.layers.shape import Reshaping
 
 
-def forward(layer, x, r, d):
+def forward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array]) -> tuple[Array, Array]:
     """The pair (y+, y-) of a layer's outputs from the pair d = (d+, d-) of its inputs x with reference r."""
     if isinstance(layer, Affine):
         return affine_forward(layer, x - r)
@@ -42,7 +44,7 @@ def forward(layer, x, r, d):
                               "rule, works on every layer that has the method deeplift")
 
 
-def backward(layer, x, r, d, m):
+def backward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array], m: Any) -> tuple[Array, Array]:
     """The multipliers (m+, m-) of a layer's inputs from those of its outputs."""
     if isinstance(layer, Affine):
         return affine_backward(layer, x, x - r, *m)
@@ -55,7 +57,8 @@ def backward(layer, x, r, d, m):
     return layer.gradient(x, x, m[0]), layer.gradient(x, x, m[1])           # only moved about
 
 
-def differences(layers, A, A_ref, d):
+def differences(layers: Sequence[Layer], A: list[Array], A_ref: list[Array],
+                d: tuple[Array, Array]) -> list[tuple[Array, Array]]:
     """The way up through a list of layers: D[l] is the pair (d+, d-) of what enters layers[l]."""
     D = [d]
     for l, layer in enumerate(layers):
@@ -63,7 +66,8 @@ def differences(layers, A, A_ref, d):
     return D
 
 
-def block_backward(layer, x, r, d, m):
+def block_backward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array],
+                   m: Any) -> tuple[Array, Array]:
     """The way down through each chain: a sum hands every chain the same multipliers, a concatenation cuts them."""
     traces, total = [chain.trace(x) for chain in layer.chains], (0, 0)
     pieces = zip(layer.split(traces, m[0]), layer.split(traces, m[1]))
@@ -76,19 +80,19 @@ def block_backward(layer, x, r, d, m):
     return total
 
 
-def parts(layer):
+def parts(layer: Affine) -> tuple[Affine, ...]:
     """The affine layer with its positive weights only, and with its negative ones; no bias, for differences."""
     return layer.with_weights(positive(layer.W), None), layer.with_weights(negative(layer.W), None)
 
 
-def affine_forward(layer, dx):
+def affine_forward(layer: Affine, dx: Array) -> tuple[Array, Array]:
     """Each product of a difference and a weight goes to the side of its sign."""
     up, down = parts(layer)
     more, less = positive(dx), negative(dx)
     return up.forward(more) + down.forward(less), up.forward(less) + down.forward(more)
 
 
-def affine_backward(layer, x, dx, m_pos, m_neg):
+def affine_backward(layer: Affine, x: Array, dx: Array, m_pos: Array, m_neg: Array) -> tuple[Array, Array]:
     """Back the way the products went. An input that does not differ takes the mean of both ways."""
     (up, down), xp = parts(layer), array_module(x)
     if_more = up.gradient(x, m_pos, m_pos) + down.gradient(x, m_neg, m_neg)
@@ -97,12 +101,13 @@ def affine_backward(layer, x, dx, m_pos, m_neg):
     return m, m                                             # what x is made of is not asked any further
 
 
-def corners(r, d_pos, d_neg):
+def corners(r: Array, d_pos: Array, d_neg: Array) -> tuple[Array, ...]:
     """The four inputs that RevealCancel compares: the reference, with d+ alone, with d- alone, with both."""
     return r, r + d_pos, r + d_neg, (r + d_neg) + d_pos
 
 
-def elementwise_backward(layer, r, d_pos, d_neg, m_pos, m_neg):
+def elementwise_backward(layer: Layer, r: Array, d_pos: Array, d_neg: Array, m_pos: Array,
+                         m_neg: Array) -> tuple[Array, Array]:
     """m+ y+ / d+, and likewise for the negative side; where d+ is 0 up to rounding the limit, a mean of derivatives."""
     start, up, down, end = (layer.forward(point) for point in corners(r, d_pos, d_neg))
     multipliers = []
@@ -113,7 +118,8 @@ def elementwise_backward(layer, r, d_pos, d_neg, m_pos, m_neg):
     return tuple(multipliers)
 
 
-def max_pool_backward(layer, r, d_pos, d_neg, m_pos, m_neg):
+def max_pool_backward(layer: Layer, r: Array, d_pos: Array, d_neg: Array, m_pos: Array,
+                      m_neg: Array) -> tuple[Array, Array]:
     """Our extension to max pooling; windows may overlap. The four changes of the maximum each go to one pixel.
 
     Adding d+ can only raise a maximum: the rise is the doing of the pixel that wins *afterwards*. Adding d- can

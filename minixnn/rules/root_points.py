@@ -19,34 +19,36 @@ the rules never compute it. A neuron that is zero at x already is its own root a
 """
 import functools
 import warnings
+from typing import Any
 
-from minixnn.arrays import array_module, positive, require, stabilize
-from minixnn.layers import Dense
+from minixnn.arrays import Array, array_module, positive, require, stabilize
+from minixnn.layers import Affine, Dense
+from minixnn.layers.base import Rule
 from minixnn.rules import deep_taylor
 
 
-def w_square_direction(layer, x):
+def w_square_direction(layer: Affine, x: Array) -> Array:
     """The steepest way down: v = w_k."""
     return layer.W + 0 * x[:, :, None]
 
 
-def z_plus_direction(layer, x):
+def z_plus_direction(layer: Affine, x: Array) -> Array:
     """Towards zero, for the inputs that excite the neuron."""
     require((x >= 0).all(), "z_plus searches a root among x >= 0 but got negative inputs; use z_box or w_square")
     return x[:, :, None] * (layer.W > 0)
 
 
-def z_box_direction(layer, x, low, high):
+def z_box_direction(layer: Affine, x: Array, low: float | Array, high: float | Array) -> Array:
     """Towards the corner of the box where the neuron is least excited."""
     require(((low <= x) & (x <= high)).all(), "z_box got inputs outside [low, high]; give bounds that hold for all")
     to_low, to_high = x - low, x - high
     return to_low[:, :, None] * (layer.W > 0) + to_high[:, :, None] * (layer.W < 0)
 
 
-DIRECTIONS = {"w_square": w_square_direction, "z_plus": z_plus_direction, "z_box": z_box_direction}
+DIRECTIONS: dict[str, Rule] = {"w_square": w_square_direction, "z_plus": z_plus_direction, "z_box": z_box_direction}
 
 
-def search_direction(layer, x, rule, **knobs):
+def search_direction(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
     """v (N, I, O) for each neuron of the Dense `layer`. rule: one of the three functions in `deep_taylor`.
 
     low and high of z_box are keywords here, or come with the rule, as in partial(deep_taylor.z_box, low=0, high=1).
@@ -57,7 +59,7 @@ def search_direction(layer, x, rule, **knobs):
     return DIRECTIONS[rule.__name__](layer, x, **knobs)
 
 
-def root_points(layer, x, rule, **knobs):
+def root_points(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
     """x~ (N, I, O): x~[n, :, k] is the root point of neuron k for image n, found as `rule` finds it.
 
     Warns where a bias is positive: such a neuron may have no root among the inputs that can occur, or none
@@ -72,7 +74,7 @@ def root_points(layer, x, rule, **knobs):
     return x[:, :, None] - t[:, None, :] * v
 
 
-def root_point(layer, x, k, rule, **knobs):
+def root_point(layer: Affine, x: Array, k: int, rule: Rule, **knobs: Any) -> Array:
     """x~ (N, I) of neuron k alone."""
     if not 0 <= k < layer.W.shape[1]:
         raise ValueError(f"got neuron {k}, expected one from 0 to {layer.W.shape[1] - 1}")
@@ -80,7 +82,7 @@ def root_point(layer, x, k, rule, **knobs):
     return root_points(layer.with_weights(layer.W[:, k:k + 1], bias), x, rule, **knobs)[:, :, 0]
 
 
-def expansion(layer, x, rule, **knobs):
+def expansion(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
     """R_jk = w_jk (x_j - x~_j), (N, I, O): what each neuron owes to each input, from the root points themselves.
 
     Its sum over k is what the rule answers for R_k = f_k(x), the same without ever computing a root.
@@ -88,14 +90,14 @@ def expansion(layer, x, rule, **knobs):
     return layer.W * (x[:, :, None] - root_points(layer, x, rule, **knobs))
 
 
-def value_at_root(layer, x, rule, **knobs):
+def value_at_root(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
     """z_k at the root of each neuron that is not zero at x, else 0. (N, O); zero up to rounding where b_k <= 0."""
     roots = root_points(layer, x, rule, **knobs)
     z = (roots * layer.W).sum(axis=1) + (0 if layer.b is None else layer.b)
     return array_module(x).where(layer.forward(x) > 0, z, 0)
 
 
-def is_inside(layer, x, rule, **knobs):
+def is_inside(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
     """Whether each neuron's root lies where inputs can be, rounding aside. (N, O)"""
     roots = root_points(layer, x, rule, **knobs)
     rule, knobs = unwrapped(rule, knobs)
@@ -108,7 +110,7 @@ def is_inside(layer, x, rule, **knobs):
     return ((roots >= low[:, :, None] - slack) & (roots <= high[:, :, None] + slack)).all(axis=1)
 
 
-def unwrapped(rule, knobs):
+def unwrapped(rule: Rule, knobs: dict[str, Any]) -> tuple[Rule, dict[str, Any]]:
     """The rule's own function, and all its knobs, whether they came with it (a partial) or beside it."""
     if isinstance(rule, functools.partial):
         rule, knobs = rule.func, {**rule.keywords, **knobs}
