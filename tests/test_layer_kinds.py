@@ -148,6 +148,25 @@ def test_a_normalisation_takes_the_users_stabiliser_and_refuses_rules_for_affine
             composites.rules_for(net, [rule, lrp.epsilon, lrp.epsilon])
 
 
+@pytest.mark.parametrize("axes, shape", [((1, 2), (1, 1, 6)), ((1, 3), (6, 1, 6)), (1, ()), ((2,), (7, 1))])
+def test_a_normalisation_over_any_axes_has_the_gradient_that_differences_show(axes, shape):
+    rng = np.random.default_rng(0)
+    layer = LayerNorm(*rng.normal(size=(2, *shape)), axes=axes, epsilon=1e-3) if shape else LayerNorm(axes=axes)
+    x, v, h = rng.normal(size=(2, 6, 7, 6)), rng.normal(size=(2, 6, 7, 6)), 1e-6
+    y = layer.forward(x)
+    n = layer.center(x) * layer.scale(x)
+    assert_close(n.mean(axis=axes), 0 * n.mean(axis=axes), "the mean")
+    dy = rng.normal(size=y.shape)
+    expected = (dy * (layer.forward(x + h * v) - layer.forward(x - h * v))).sum() / (2 * h)
+    assert (layer.gradient(x, y, dy) * v).sum() == pytest.approx(expected, rel=1e-6)
+    for name, g in layer.parameter_gradients(x, dy).items():
+        a = getattr(layer, name)
+        assert (g is None) == (a is None) and (a is None or g.shape == a.shape)
+    x_ref = rng.normal(size=x.shape)
+    came = (deeplift(layer, x, x_ref, dy) * (x - x_ref)).sum()
+    assert came == pytest.approx((dy * (y - layer.forward(x_ref))).sum())
+
+
 # --- softmax -------------------------------------------------------------------------------------------------------
 
 def test_the_rule_of_a_softmax_is_input_times_derivative_for_each_output():
@@ -167,6 +186,12 @@ def test_a_masked_input_of_a_softmax_counts_as_zero():
         with np.errstate(invalid="ignore"):
             came = relevance(layer, x, R)
         assert came[0, 1] == 0 and np.isfinite(came).all()
+    for layer in (Softmax(), LogSoftmax()):
+        x_ref, m = np.array([[0.5, -np.inf, 3.0]]), np.array([[1.0, 0.0, 2.0]])
+        with np.errstate(all="raise"):
+            m_x = deeplift(layer, x, x_ref, m)[:, ::2]
+        y, y_ref = (layer.forward(a)[:, ::2] for a in (x, x_ref))
+        assert (m_x * (x[:, ::2] - x_ref[:, ::2])).sum() == pytest.approx((m[:, ::2] * (y - y_ref)).sum())
     assert softmax_taylor(Softmax(), x, Softmax().forward(x), R)[0, 0] == pytest.approx(
         relevance(Softmax(), x[:, ::2], R[:, ::2])[0, 0])
 
@@ -315,7 +340,9 @@ def assert_close(came, expected, what):
     (lambda: Upsample(), "expected one of the two"),
     (lambda: Upsample(2, mode="cubic"), "expected one of nearest"),
     (lambda: layers.Clip(1, 0), "expected low < high"),
-    (lambda: LayerNorm(axes=(1,)), "the last ones, counted from the end"),
+    (lambda: LayerNorm(axes=(0, 1)), "without the axis 0 of the images"),
+    (lambda: LayerNorm(axes=3).forward(np.ones((2, 3))), "lacks one of these axes"),
+    (lambda: LayerNorm(np.ones(4)).forward(np.ones((2, 3))), r"expected \(4,\) as its last axes"),
     (lambda: layers.GELU("sigmoid"), "'none' or 'tanh'"),
     (lambda: layers.ChannelShuffle(4).forward(np.ones((1, 6))), "6 channels, which 4 does not divide"),
     (lambda: ChannelSelect(7).forward(np.ones((1, 6))), "of which nothing is left"),

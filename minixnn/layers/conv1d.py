@@ -6,9 +6,12 @@ A sequence of T steps is computed as an image of T x 1 pixels, so that all that 
 """
 from typing import Any
 
+import numpy as np
+
 from minixnn.arrays import Array
 from minixnn.layers.base import Affine, expect_arrays, expect_rank
 from minixnn.layers.conv import Conv2d, check_kernel
+from minixnn.layers.dense import draw
 from minixnn.layers.windows import check_padding
 
 
@@ -31,6 +34,16 @@ class Conv1d(Affine):
         self.W, self.b, self.padding, self.groups = W, b, padding, groups
         self.stride, self.dilation = (n if hasattr(n, "__index__") else n[0] for n in (stride, dilation))
         self.image_layer()                      # which refuses a wrong stride, padding or dilation
+
+    @classmethod
+    def random(cls, size: int, channels_in: int, channels_out: int, rng: np.random.Generator, bias: bool = True,
+               stride: int = 1, padding: Any = "same", init: str = "he", dtype: Any = np.float32, dilation: int = 1,
+               groups: int = 1) -> "Conv1d":
+        """A layer to train from: weights drawn by `init` from the Generator `rng`, bias zero (or none)."""
+        C = channels_in // groups
+        W = draw((size, C, channels_out), size * C, size * channels_out // groups, rng, init)
+        b = np.zeros(channels_out, dtype) if bias else None
+        return cls(W.astype(dtype), b, stride, padding, dilation, groups)
 
     def image_layer(self) -> Conv2d:
         """The same convolution of images of T x 1 pixels."""

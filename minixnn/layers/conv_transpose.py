@@ -8,9 +8,12 @@ and its own gradient is that convolution.
 """
 from typing import Any
 
+import numpy as np
+
 from minixnn.arrays import Array
 from minixnn.layers.base import Affine, expect_arrays, expect_rank
 from minixnn.layers.conv import check_kernel, correlate, scatter, spread, weight_gradient
+from minixnn.layers.dense import draw
 from minixnn.layers.windows import Padding, check_padding, pad, pair, span
 
 
@@ -39,6 +42,18 @@ class ConvTranspose2d(Affine):
         self.stride, self.padding = pair(stride, "stride"), check_padding(padding)
         self.dilation = pair(dilation, "dilation")
         self.output_padding = pair(output_padding, "output_padding", least=0)
+
+    @classmethod
+    def random(cls, size: int | tuple[int, int], channels_in: int, channels_out: int, rng: np.random.Generator,
+               bias: bool = True, stride: int | tuple[int, int] = 1, padding: Padding = 0, init: str = "he",
+               dtype: Any = np.float32, output_padding: int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1,
+               groups: int = 1) -> "ConvTranspose2d":
+        """A layer to train from: weights drawn by `init` from the Generator `rng`, bias zero (or none)."""
+        (kh, kw), O = pair(size, "size"), channels_out // groups
+        sees = max(1, kh * kw // np.prod(pair(stride, "stride"))) * channels_in // groups       # inputs of an output
+        W = draw((kh, kw, channels_in, O), sees, kh * kw * O, rng, init)
+        b = np.zeros(channels_out, dtype) if bias else None
+        return cls(W.astype(dtype), b, stride, padding, output_padding, dilation, groups)
 
     def settings(self) -> dict[str, Any]:
         return {"stride": self.stride, "padding": self.padding, "output_padding": self.output_padding,

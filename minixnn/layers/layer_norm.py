@@ -15,6 +15,7 @@ from typing import Any
 
 from minixnn.arrays import Array, stabilize
 from minixnn.layers.base import Layer, expect_arrays
+from minixnn.layers.chains import sum_to
 
 
 def scale_held_fixed(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
@@ -83,28 +84,24 @@ class Normalization(Layer):
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         n = self.center(x) * self.scale(x)
-        shared = {name: tuple(range(x.ndim - a.ndim)) for name, a in self.arrays().items() if a is not None}
-        return {"gamma": (n * dy).sum(axis=shared["gamma"]) if "gamma" in shared else None,
-                "beta": dy.sum(axis=shared["beta"]) if "beta" in shared else None}
+        return {name: None if a is None else sum_to((n * dy if name == "gamma" else dy).sum(
+                axis=tuple(range(x.ndim - a.ndim))), a.shape) for name, a in self.arrays().items()}
 
 
 class LayerNorm(Normalization):
-    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over the last axes of each input. Ba et al. 2016.
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over some axes of each input. Ba et al. 2016.
 
-    axes: which ones, (-1,) or (-2, -1) and so on. x (N, ..., C); gamma, beta: of the shape of these axes, or None.
+    axes: which ones, (-1,), (-2, -1) or (1, 2), never the images' 0. x (N, ..., C); gamma, beta: arrays that broadcast
+    to an input, usually of the shape of these axes, or None.
     """
 
     def __init__(self, gamma: Array | None = None, beta: Array | None = None, axes: tuple[int, ...] = (-1,),
                  epsilon: float = 1e-5) -> None:
         expect_arrays(gamma, beta)
         self.axes = tuple(sorted((axes,) if hasattr(axes, "__index__") else axes))
-        if self.axes != tuple(range(-len(self.axes), 0)) or not self.axes:
-            raise ValueError(f"{type(self).__name__} got axes={axes!r}, expected the last ones, counted from the end: "
-                             "(-1,) or (-2, -1), for instance")
-        for name, array in (("gamma", gamma), ("beta", beta)):
-            if array is not None and array.ndim != len(self.axes):
-                raise ValueError(f"{type(self).__name__} got {name} of shape {array.shape}, expected "
-                                 f"{len(self.axes)} axes, those of {self.axes}")
+        if not self.axes or 0 in self.axes or len(set(self.axes)) < len(self.axes):
+            raise ValueError(f"{type(self).__name__} got axes={axes!r}, expected one or more, each once, without the "
+                             "axis 0 of the images: (-1,) or (-2, -1), for instance")
         self.gamma, self.beta, self.epsilon = gamma, beta, epsilon
 
     def settings(self) -> dict[str, Any]:
@@ -114,9 +111,10 @@ class LayerNorm(Normalization):
         return x.mean(axis=self.axes, keepdims=True)
 
     def check(self, x: Array) -> None:
-        shape = x.shape[-len(self.axes):]
+        if not all(-x.ndim < axis < x.ndim for axis in self.axes):
+            raise ValueError(f"{self!r} got an array of shape {x.shape}, which lacks one of these axes")
         for array in (self.gamma, self.beta):
-            if array is not None and array.shape != shape:
+            if array is not None and any(n not in (1, m) for n, m in zip(array.shape[::-1], x.shape[:0:-1])):
                 raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {array.shape} as its last axes")
 
 

@@ -131,8 +131,9 @@ def fold_batch_norm(net: Any) -> Any:
     left = []
     layers = _folded(net.layers, "layer ", left)
     if left:
-        warnings.warn(f"fold_batch_norm left a ChannelScale in place of {'; '.join(left)}. No neighbour can take it; "
-                      "the function of the network is the same, and rules treat the scale as an affine layer",
+        places = "; ".join(left[:4]) + (f" and {len(left) - 4} more" if len(left) > 4 else "")
+        warnings.warn(f"fold_batch_norm left a ChannelScale in place of {places}. No neighbour can take it; the "
+                      "function of the network is the same, and rules treat the scale as an affine layer",
                       stacklevel=2)
     return type(net)(layers, net.card)
 

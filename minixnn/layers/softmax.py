@@ -32,6 +32,12 @@ def log_taylor(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6
     return xp.where(xp.isinf(x), 0, x) * layer.gradient(x, y, R / stabilize(y, epsilon))
 
 
+def difference(x: Array, x_ref: Array) -> Array:
+    """x - x_ref, and 0 where both are the same: what is masked in both, -inf, does not differ."""
+    same, xp = x == x_ref, array_module(x)
+    return xp.where(same, 0, x - xp.where(same, 0, x_ref))
+
+
 class LogSoftmax(Layer):
     """y = x - log sum exp x, along an axis. x and y of any shape"""
     rule: Rule = staticmethod(log_taylor)
@@ -61,7 +67,7 @@ class LogSoftmax(Layer):
         S, S_ref = (part.sum(axis=self.axis, keepdims=True) for part in (e, e_ref))
         m_L = -m.sum(axis=self.axis, keepdims=True)
         m_S = m_L * quotient_or(self.log_sum(x) - self.log_sum(x_ref), S - S_ref, 1 / xp.maximum(S, S_ref), S)
-        return m + m_S * quotient_or(e - e_ref, x - x_ref, e, x)
+        return m + m_S * quotient_or(e - e_ref, difference(x, x_ref), e, x)
 
 
 class Softmax(LogSoftmax):
@@ -78,4 +84,4 @@ class Softmax(LogSoftmax):
     def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Rescale for y = exp(l), then as LogSoftmax."""
         l, l_ref = super().forward(x), super().forward(x_ref)
-        return super().deeplift(x, l, x_ref, l_ref, m * quotient_or(y - y_ref, l - l_ref, y, l))
+        return super().deeplift(x, l, x_ref, l_ref, m * quotient_or(y - y_ref, difference(l, l_ref), y, l))
