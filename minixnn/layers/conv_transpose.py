@@ -49,8 +49,8 @@ class ConvTranspose2d(Affine):
                dtype: Any = np.float32, output_padding: int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1,
                groups: int = 1) -> "ConvTranspose2d":
         """A layer to train from: weights drawn by `init` from the Generator `rng`, bias zero (or none)."""
-        (kh, kw), O = pair(size, "size"), channels_out // groups
-        sees = max(1, kh * kw // np.prod(pair(stride, "stride"))) * channels_in // groups       # inputs of an output
+        (kh, kw), (sh, sw), O = pair(size, "size"), pair(stride, "stride"), channels_out // groups
+        sees = max(1, kh * kw // (sh * sw)) * channels_in // groups         # how many inputs an output has
         W = draw((kh, kw, channels_in, O), sees, kh * kw * O, rng, init)
         b = np.zeros(channels_out, dtype) if bias else None
         return cls(W.astype(dtype), b, stride, padding, output_padding, dilation, groups)
