@@ -9,7 +9,6 @@ import numpy as np
 
 from minixnn.arrays import negative, positive, stabilize
 from minixnn.checks import definitions
-from minixnn.layers import Dense
 from minixnn.rules import deep_taylor, lrp
 
 ABSORBING = {"conserves": "without bias"}

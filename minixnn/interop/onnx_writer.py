@@ -7,20 +7,25 @@ import numpy as np
 from minixnn.arrays import to_numpy
 from minixnn.interop import layout
 from minixnn.interop.onnx_blocks import WRITERS
+from minixnn.interop.onnx_explanation import write_explanation
 from minixnn.interop.onnx_file import library
 
 OPSET = 17
 
 
-def to_onnx(net, path, input_shape=None):
+def to_onnx(net, path, input_shape=None, method=None, **how):
     """Write the network to an ONNX file: what `net.forward` computes, for batches of any size, in opset 17.
 
     input_shape   (H, W, C) of one input, where the network's card does not say it
+    method        None for the network; "lrp" or "gradient" for its explanation, with `rules` and what else
+                  `onnx_explanation.write_explanation` takes
 
     The input of the file, "input", is the network's: images are channel-last. Its output is "output". What was left out
     when the network was read (`net.card.head`) is not in the file. Raises ValueError, naming the layer, for what ONNX
     cannot represent. Needs the onnx package: pip install minixnn[onnx].
     """
+    if method is not None:
+        return write_explanation(net, path, input_shape, method, **how)
     shape = input_shape if input_shape is not None else net.card.input_shape
     if shape is None or None in shape:
         raise ValueError(f"the network's card says {shape} of its input, expected the shape of one input; give "

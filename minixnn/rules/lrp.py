@@ -13,7 +13,7 @@ relevance of its inputs. The papers write sums over indices; here a sum over j i
 Notation: z_jk = x_j w_jk is the contribution of input j to output k; v+ = max(v, 0), v- = min(v, 0).
 "Absorbed" relevance is what a bias or the stabiliser keeps: it does not arrive at the inputs.
 """
-from minixnn.arrays import Array, array_module, negative, positive, require, stabilize
+from minixnn.arrays import Array, array_module, may_be_negative, negative, positive, require, stabilize
 from minixnn.layers.base import Affine, Layer
 
 
@@ -79,7 +79,7 @@ def alpha_beta(layer: Affine, x: Array, y: Array, R: Array, alpha: float = 2.0, 
     require(abs(alpha - beta - 1) < 1e-9 and beta >= 0, f"got alpha={alpha}, beta={beta}, expected "
             "alpha - beta = 1 with beta >= 0, so that relevance is conserved; for instance alpha=2, beta=1")
     W, b, R_x = layer.W, layer.b, 0
-    x_pos, x_neg = (positive(x), negative(x)) if bool(x.min() < 0) else (x, None)
+    x_pos, x_neg = (positive(x), negative(x)) if may_be_negative(x) else (x, None)
     for weight, part, other in ((alpha, positive, negative), (-beta, negative, positive)):
         if weight:
             same = layer.with_weights(part(W), part(b))     # of x_j+ it makes z_jk+ first, then z_jk-
