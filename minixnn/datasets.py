@@ -108,6 +108,9 @@ def shifted(images, rng, reach=2):
     A digit that has moved is still that digit: training draws new copies every epoch, and never sees the same twice.
     """
     _expect_whole("reach", reach, 0)
+    array_module(images)                        # refuses what is not an array
+    if not hasattr(rng, "integers"):
+        raise ValueError(f"got rng={rng!r}, expected a numpy.random.Generator such as numpy.random.default_rng(0)")
     if images.ndim != 4:
         raise ValueError(f"got images of shape {images.shape}, expected (N, H, W, C); reshape them first")
     n, height, width, channels = images.shape

@@ -9,7 +9,7 @@ import warnings
 
 from minixnn.arrays import Array
 from minixnn.layers import Dropout, Flatten, Identity, LogSoftmax, Sigmoid, Softmax, Tanh, Unflatten
-from minixnn.network import Network
+from minixnn.network import Network, expect_network
 
 SQUASHING = (LogSoftmax, Sigmoid, Softmax, Tanh)
 MOVING = (Dropout, Flatten, Identity, Unflatten)        # may stand behind it
@@ -37,6 +37,7 @@ def logits(net: Network) -> Network:
 
 def at_logits(net: Network, start: Array | None = None) -> Network:
     """What a pass explains: `net`, or its logits if it ends in a squashing layer and no `start` is given. Says so."""
+    expect_network(net)
     l = head_of(net) if start is None else None
     if l is None:
         return net

@@ -99,6 +99,8 @@ class Network:
 
     def describe(self, rules: Rules | None = None, x: Array | None = None) -> str:
         """A table, as text: layer, output shape (if an example input `x` is given), parameters, rule; then the card."""
+        if x is not None:
+            array_module(x)                     # refuses what is not an array
         rules = [None] * len(self.layers) if rules is None else rules_for(self, rules)
         rows = [(" l", "layer", "output shape", "parameters", "rule"), *_rows(self.layers, rules, x, "")]
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
@@ -212,6 +214,13 @@ def check_methods(kind: type) -> None:
     if len(names) < 4 and not any(p.kind is p.VAR_POSITIONAL for p in names):
         raise ValueError(f"{kind.__name__}.gradient takes ({', '.join(p.name for p in names[1:])}), expected (x, y, "
                          "dy): a layer is handed both its sides, the input x and the output y = forward(x)")
+
+
+def expect_network(net: object) -> None:
+    """Refuse what is no network, such as the path of one, in a sentence that says how to get it."""
+    if not hasattr(net, "layers") or not hasattr(net, "trace"):
+        raise TypeError(f"got {type(net).__name__} as the network, expected a minixnn.Network: Network.load(path) "
+                        "reads one, minixnn.interop makes one of a torch module or an ONNX file")
 
 
 def check_input(x: Array, first: Layer | None = None) -> None:

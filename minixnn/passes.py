@@ -19,7 +19,7 @@ from minixnn.heads import at_logits
 from minixnn.layers import Affine, Layer
 from minixnn.layers.base import Rule
 from minixnn.layers.chains import every_layer
-from minixnn.network import Network
+from minixnn.network import Network, expect_network
 from minixnn.rules import composites, lrp as _lrp, reveal_cancel
 from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of
@@ -163,6 +163,7 @@ def expect_finite(R: list[Array], rules: Sequence[Rule]) -> list[Array]:
 
 def require_method(net: Network, name: str) -> None:
     """Refuse a network with a layer that lacks the method `name`, in a sentence that says what to write."""
+    expect_network(net)
     for l, layer in enumerate(net.layers):
         if not hasattr(layer, name):
             raise ValueError(f"layer {l} is {layer!r}, which has no method {name}; derive its class from "

@@ -7,10 +7,11 @@
 `fit` changes the arrays of the layers in place. It is the only function here that does.
 """
 import math
+from dataclasses import replace
 
 from minixnn import blas
 from minixnn.arrays import array_module, like, to_numpy
-from minixnn.network import check_input
+from minixnn.network import check_input, expect_network
 from minixnn.progress import progress
 
 
@@ -130,10 +131,11 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
     numpy.random.Generator that shuffles, drops out and augments; the same seed gives the same network.
     optimizer: an SGD or Adam (Adam by default), whose learning_rate is multiplied by schedule(share of training done).
     augment: a function (batch, rng) -> batch. validation: (images, labels) to measure accuracy on.
-    A saved network can be loaded and trained on.
+    A saved network can be loaded and trained on. The shape of the images goes onto its card, if none stands there.
     """
-    if rng is None:
-        raise ValueError("got no rng, expected a numpy.random.Generator such as numpy.random.default_rng(0): "
+    expect_network(net)
+    if not hasattr(rng, "permutation"):
+        raise ValueError(f"got rng={rng!r}, expected a numpy.random.Generator such as numpy.random.default_rng(0): "
                          "training draws random numbers and is to be repeatable")
     blas.tune()
     optimizer = optimizer or Adam()
@@ -142,6 +144,8 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
         x, y = images(epoch) if callable(images) else (images, labels)
         check_input(x, net.layers[0])
         check_labels(y, len(x))
+        if net.card.input_shape is None:
+            net.card = replace(net.card, input_shape=x.shape[1:])
         order, loss_sum, right_sum = rng.permutation(len(x)), 0, 0
         steps = [order[n:n + batch_size] for n in range(0, len(x), batch_size)]
         for n, some in enumerate(progress(steps, f"epoch {epoch + 1}/{epochs}", quiet)):

@@ -47,6 +47,7 @@ def gradient_times_input(net, x, target=None, *, start=None, batch_size=None, wo
     Sums to the output where the network is homogeneous: ReLU, max pooling and no biases. Of tokens, whole numbers,
     the gradient by a token's 1 is this product already.
     """
+    array_module(x)                             # refuses what is not an array
     if x.dtype.kind != "f":
         return gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
     return x * gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
@@ -86,6 +87,7 @@ def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="m
     (R, error), and error (N,) is by how much the sum misses it.
     """
     net = at_logits(net, start)
+    array_module(x)                             # refuses what is not an array
     if x.dtype.kind != "f":                                 # tokens: the path runs between their embeddings
         return of_embeddings(integrated_gradients, net, x, target, baseline, steps, method, return_error, start=start,
                              batch_size=batch_size, workers=workers)
@@ -148,6 +150,7 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
 
     Every image has a stream of random numbers of its own, so that `batch_size` does not change the result.
     """
+    array_module(x)                             # refuses what is not an array
     if x.dtype.kind != "f":
         raise ValueError(f"smoothgrad got whole numbers of type {x.dtype}, to which no small noise can be added; "
                          "explain the network behind its Embedding: Network(net.layers[1:]), net.layers[0].forward(x)")

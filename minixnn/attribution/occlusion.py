@@ -1,5 +1,6 @@
 """Occlusion: what the output loses when a window of the image is covered."""
 from minixnn import passes
+from minixnn.arrays import array_module
 from minixnn.attribution.gradients import decided
 from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
 from minixnn.heads import at_logits
@@ -17,6 +18,7 @@ def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=Non
     array that broadcasts to a window. The target is decided once, on x. Costs one forward pass a window.
     """
     net = at_logits(net, start)
+    array_module(x)                             # refuses what is not an array
     if x.ndim != 4:
         raise ValueError(f"occlusion got inputs of shape {x.shape}, expected images (images, height, width, channels)")
     image = x.shape[1:3]

@@ -2,6 +2,7 @@
 from minixnn import passes
 from minixnn.arrays import array_module
 from minixnn.heads import head_of
+from minixnn.network import expect_network
 
 
 def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None, workers=1):
@@ -13,6 +14,7 @@ def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None
 
     One output z is the logit of class 1, and 0 is that of class 0: z for class 1, -z for class 0.
     """
+    expect_network(net)
     if head_of(net) is not None:
         raise ValueError(f"the network ends in {net.layers[head_of(net)]!r}, and the contrast of two classes is one of "
                          "their logits; give contrast and the method minixnn.heads.logits(net) in the network's place")
@@ -42,6 +44,7 @@ def unit(net, x, index, *, relevance=True, batch_size=None, workers=1):
     To explain a neuron inside a network cut the network first: unit(Network(net.layers[:l]), x, (3, 4, 7)).
     With `relevance` the entry's value is the start, as LRP wants it; without it 1, as gradients do.
     """
+    expect_network(net)
     y = net.predict(x, batch_size, workers)
     index = (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
     start = y * 0
@@ -51,6 +54,7 @@ def unit(net, x, index, *, relevance=True, batch_size=None, workers=1):
 
 def channel(net, x, index, *, relevance=True, batch_size=None, workers=1):
     """The start at one channel of the output, everywhere in the image. Otherwise as `unit`."""
+    expect_network(net)
     y = net.predict(x, batch_size, workers)
     start = y * 0
     start[..., index] = y[..., index] if relevance else 1
@@ -65,6 +69,7 @@ def similarity(net, x, other, *, relevance=True, batch_size=None, workers=1):
     `other`: an image for each of x, or one (1, ...) for all. The outputs should be features >= 0, as behind a ReLU.
     Without `relevance` the derivatives m_k / |m|.
     """
+    expect_network(net)
     y, m = net.predict(x, batch_size, workers), net.predict(other, batch_size, workers)
     if m.ndim == 4:
         m = m.mean(axis=(1, 2), keepdims=True)

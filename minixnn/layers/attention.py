@@ -41,10 +41,12 @@ class Projections(Layer):
     def __init__(self, W_q: Array, W_k: Array, W_v: Array, W_o: Array, b_q: Array | None = None,
                  b_k: Array | None = None, b_v: Array | None = None, b_o: Array | None = None,
                  mask: Array | None = None, heads: int = 1, causal: bool = False) -> None:
-        expect_arrays(W_q, W_k, W_v, W_o, b_q, b_k, b_v, b_o, mask)
+        expect_arrays(b_q, b_k, b_v, b_o, mask, weights=[W_q, W_k, W_v, W_o])
         self.W_q, self.W_k, self.W_v, self.W_o = W_q, W_k, W_v, W_o
         self.b_q, self.b_k, self.b_v, self.b_o = b_q, b_k, b_v, b_o
         self.mask, self.heads, self.causal = mask, heads, causal
+        if not hasattr(heads, "__index__") or heads < 1:
+            raise ValueError(f"Attention got heads={heads!r}, expected a positive whole number")
         if W_q.shape != W_k.shape or W_q.shape[1] % heads or W_v.shape[1] % heads or W_o.shape[0] != W_v.shape[1]:
             raise ValueError(f"Attention got W_q {W_q.shape}, W_k {W_k.shape}, W_v {W_v.shape}, W_o {W_o.shape} and "
                              f"{heads} heads, expected W_q and W_k alike, as many rows of W_o as columns of W_v, and "

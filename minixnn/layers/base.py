@@ -16,7 +16,7 @@ Relevance rules that a user may choose are functions in `minixnn.rules`, not met
 Shapes in the comments: N images, H x W pixels, C channels in, O channels (or units) out, I units in.
 """
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -153,8 +153,10 @@ def expect_rank(layer: Layer, x: Array, rank: int, axes: str) -> None:
         raise ValueError(f"{layer!r} got {came}, expected {rank} axes {axes}")
 
 
-def expect_arrays(*arrays: Array | None) -> None:
-    """Refuse weights that are no arrays, lists for instance, in a sentence that says how to make them so."""
-    for array in arrays:
-        if array is not None:
-            array_module(array)
+def expect_arrays(*arrays: Array | None, weights: Iterable[Array] = ()) -> None:
+    """Refuse what is no array, a list for instance, in a sentence that says how to make it one.
+
+    arrays: may be None, as a bias may; weights: may not.
+    """
+    for array in (*weights, *(array for array in arrays if array is not None)):
+        array_module(array)

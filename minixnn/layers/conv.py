@@ -96,7 +96,7 @@ def check_kernel(layer: Layer, W: Array, b: Array | None, groups: int,
                  axes: str = "(kernel height, kernel width, channels in / groups, channels out)") -> None:
     """Refuse weights that make no convolution, in a sentence that says which shape was expected."""
     name, rank = type(layer).__name__, axes.count(",") + 1
-    expect_arrays(W, b)
+    expect_arrays(b, weights=[W])
     if W.ndim != rank:
         raise ValueError(f"{name} got weights of shape {W.shape}, expected {rank} axes {axes}")
     if 0 in W.shape:

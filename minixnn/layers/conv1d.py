@@ -23,7 +23,7 @@ class Conv1d(Affine):
 
     def __init__(self, W: Array, b: Array | None = None, stride: int = 1, padding: Any = "same", dilation: int = 1,
                  groups: int = 1) -> None:
-        expect_arrays(W, b)
+        expect_arrays(b, weights=[W])
         if W.ndim != 3:
             raise ValueError(f"Conv1d got weights of shape {W.shape}, expected 3 axes (steps, channels in / groups, "
                              "channels out)")
@@ -32,7 +32,7 @@ class Conv1d(Affine):
             before, after = (padding, padding) if hasattr(padding, "__index__") else padding
             padding = check_padding(((before, after), (0, 0)))[0]
         self.W, self.b, self.padding, self.groups = W, b, padding, groups
-        self.stride, self.dilation = (n if hasattr(n, "__index__") else n[0] for n in (stride, dilation))
+        self.stride, self.dilation = (n[0] if isinstance(n, tuple) and n else n for n in (stride, dilation))
         self.image_layer()                      # which refuses a wrong stride, padding or dilation
 
     @classmethod

@@ -29,7 +29,7 @@ class ConvTranspose2d(Affine):
     def __init__(self, W: Array, b: Array | None = None, stride: int | tuple[int, int] = 1, padding: Padding = 0,
                  output_padding: int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1,
                  groups: int = 1) -> None:
-        expect_arrays(W, b)
+        expect_arrays(b, weights=[W])
         check_kernel(self, W.swapaxes(2, 3) if W.ndim == 4 else W, None, groups,
                      "(kernel height, kernel width, channels in, channels out / groups)")
         if b is not None and b.shape != (W.shape[3] * groups,):

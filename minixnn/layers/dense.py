@@ -10,7 +10,7 @@ class Dense(Affine):
     """y = x @ W + b on the last axis.   x (N, ..., I), W (I, O), b (O,) or None, y (N, ..., O)"""
 
     def __init__(self, W: Array, b: Array | None = None) -> None:
-        expect_arrays(W, b)
+        expect_arrays(b, weights=[W])
         if W.ndim != 2:
             raise ValueError(f"Dense got weights of shape {W.shape}, expected 2 axes (inputs, outputs)")
         if 0 in W.shape:

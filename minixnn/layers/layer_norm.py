@@ -132,6 +132,8 @@ class GroupNorm(Normalization):
     def __init__(self, gamma: Array | None = None, beta: Array | None = None, groups: int = 1,
                  epsilon: float = 1e-5) -> None:
         expect_arrays(gamma, beta)
+        if not hasattr(groups, "__index__") or groups < 1:
+            raise ValueError(f"GroupNorm got groups={groups!r}, expected a positive whole number")
         self.gamma, self.beta, self.groups, self.epsilon = gamma, beta, groups, epsilon
 
     def settings(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class PositionEmbedding(Affine):
     """
 
     def __init__(self, b: Array) -> None:
-        expect_arrays(b)
+        expect_arrays(weights=[b])
         if b.ndim != 2:
             raise ValueError(f"PositionEmbedding got an array of shape {b.shape}, expected (tokens, channels)")
         self.W, self.b = np.float64(1), b
@@ -94,7 +94,7 @@ class ClassToken(Layer):
     rule, takes_rules = staticmethod(leave_token), False
 
     def __init__(self, token: Array) -> None:
-        expect_arrays(token)
+        expect_arrays(weights=[token])
         self.token = token
 
     def arrays(self) -> dict[str, Array]:

@@ -15,6 +15,7 @@ from minixnn.arrays import Array, like
 from minixnn.layers.base import Affine, expect_rank
 from minixnn.layers.windows import pair
 
+MOST_PIXELS = 2 ** 15            # on a side of what comes out
 MODES = ("nearest", "nearest-exact", "bilinear")
 
 
@@ -35,7 +36,7 @@ class Upsample(Affine):
         if align_corners and mode != "bilinear":
             raise ValueError(f"Upsample got align_corners with mode={mode!r}, expected it with 'bilinear' only")
         self.scale = None if scale is None else tuple(map(float, scale if np.ndim(scale) else (scale, scale)))
-        if self.scale is not None and not (len(self.scale) == 2 and min(self.scale) > 0):
+        if self.scale is not None and not (len(self.scale) == 2 and 0 < min(self.scale) <= max(self.scale) < np.inf):
             raise ValueError(f"Upsample got scale={scale!r}, expected a number above 0 or a pair of them")
         self.size = None if size is None else pair(size, "size")
         self.mode, self.align_corners = mode, align_corners
@@ -52,6 +53,9 @@ class Upsample(Affine):
         matrices = []
         for axis, n in enumerate(x.shape[1:3]):
             m = self.size[axis] if self.size else int(n * self.scale[axis])
+            if m > MOST_PIXELS:
+                raise ValueError(f"{self!r} got images of {x.shape[1]} x {x.shape[2]} pixels, would make {m} of {n}, "
+                                 f"expected at most {MOST_PIXELS} on a side")
             if m < 1:
                 raise ValueError(f"{self!r} got images of {x.shape[1]} x {x.shape[2]} pixels, of which nothing is left")
             even = self.mode == "nearest" and m in (n, 2 * n)               # torch takes the sizes then, not the scale

@@ -56,6 +56,9 @@ def translate(images, down, right, fill=0.0):
 
     A shift by 0.3 is 0.7 of the image plus 0.3 of the image moved by a whole pixel: bilinear interpolation.
     """
+    array_module(images)                        # refuses what is not an array
+    if not np.isfinite([down, right]).all():
+        raise ValueError(f"got a shift by {down} and {right} pixels, expected finite numbers")
     moved = 0
     for i, part in whole_shifts(down):
         for j, share in whole_shifts(right):

@@ -2,11 +2,12 @@
 import numpy as np
 
 from minixnn import passes
-from minixnn.arrays import to_numpy
+from minixnn.arrays import array_module, to_numpy
 from minixnn.batching import default_batch_size, is_list, on_host, parallel_map
 from minixnn.attribution.gradients import decided
 from minixnn.heads import logits
 from minixnn.layers.smooth import sigmoid
+from minixnn.network import expect_network
 from minixnn.progress import progress
 from minixnn.train import softmax
 
@@ -27,6 +28,8 @@ def map_images(f, net, images, target, batch_size, workers, what, quiet):
 
     With a progress bar. workers: see `batching.parallel_map`.
     """
+    expect_network(net)
+    array_module(images)                        # refuses what is not an array
     if images.ndim != 4 or len(images) == 0:
         raise ValueError(f"got images of shape {images.shape}, expected at least one, as (N, height, width, channels)")
     if is_list(target) and len(target) != len(images):

@@ -11,7 +11,7 @@ import numpy as np
 from minixnn.arrays import like, to_numpy
 from minixnn.layers import Affine, Block, Prepare
 from minixnn.metrics.measuring import map_images, method_of, quotient
-from minixnn.network import Network
+from minixnn.network import Network, expect_network
 
 
 class SanityCheck(NamedTuple):
@@ -34,6 +34,7 @@ def sanity_check(method, net, images, rng, target=None, cascading=True, forget=N
     if not hasattr(rng, "permutation"):
         raise ValueError(f"got rng={rng!r}, expected a numpy.random.Generator such as numpy.random.default_rng(0), "
                          "which draws the weights of the networks that have forgotten")
+    expect_network(net)
     explain = method_of(method)
     forget = reinitialized if forget is None else forget
     learnt = [l for l in reversed(range(len(net.layers))) if net.layers[l].arrays()

@@ -26,6 +26,7 @@ def selectivity(method, net, images, target=None, patch=4, steps=None, mode="ada
     """
     if mode not in ("adaptive", "static"):
         raise ValueError(f'got mode={mode!r}, expected "adaptive" (explain after each removal) or "static" (once)')
+    array_module(images)                        # refuses what is not an array
     stride, explain = patch if stride is None else stride, method_of(method)
     if not 1 <= stride <= patch <= min(images.shape[1:3]):
         raise ValueError(f"got patch={patch}, stride={stride} for images of shape {images.shape}, expected "

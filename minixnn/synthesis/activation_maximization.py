@@ -5,6 +5,7 @@ import numpy as np
 
 from minixnn import passes
 from minixnn.arrays import array_module, like, to_numpy
+from minixnn.network import expect_network
 from minixnn.progress import progress
 from minixnn.train import Adam, cosine, softmax
 
@@ -179,6 +180,7 @@ def list_of(target):
 
 def prepare(net, n, shape, start, fill):
     """The array to start from (n, ...), a copy that may be written to: `start`, or `fill` where the weights live."""
+    expect_network(net)
     if (shape is None) == (start is None):
         raise ValueError("got both shape and start, or neither; expected either the shape of one image, such as "
                          "(28, 28, 1), or the images to start from")
