@@ -312,7 +312,7 @@ def test_a_channel_of_maps_is_explained_wherever_it_is_active(there):
     ("a.png --model bad.npz", "bad.npz is not a network saved by minixnn"),
     ("a.png --model bad.onnx", "bad.onnx"), ("a.png --model net.pt", "interop.from_torch reads a torch module"),
     ("a.png --model grey.npz --labels nowhere.txt", "--labels nowhere.txt cannot be read: No such file"),
-    ("a.png", "the following arguments are required: --model"),
+    ("a.png", "got no --model, and a.png is no colour picture; give --model"),
     ("a.png --model grey.npz --warp", "unrecognized arguments: --warp"),
     ("empty --model grey.npz", "the folder empty has no pictures in it"),
 ])

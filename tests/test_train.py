@@ -220,7 +220,7 @@ def test_layers_without_parameters_below_the_first_weights_are_not_gone_through(
 
 
 def test_training_that_cannot_be_repeated_is_refused():
-    with pytest.raises(ValueError, match="no rng, expected a numpy.random.Generator"):
+    with pytest.raises(ValueError, match="rng=None, expected a numpy.random.Generator"):
         fit(small_net(), *data(10))
 
 
