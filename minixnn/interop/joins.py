@@ -59,6 +59,10 @@ def _of_places(b, node, place):
 
 def _together(b, node):
     """The places of all that a node reads, with the same axes in the same order; and how rows are ordered."""
+    constant = next((x for x in node.inputs if x not in b.places), None)
+    if constant is not None:
+        raise ValueError(f"joins what is computed from the images with a constant of shape {np.shape(constant.array)}, "
+                         "expected one number a channel, or an array of the same shape")
     places = [b.places[x] for x in node.inputs]
     if all(place.axes == places[0].axes for place in places) and all(_same(place.order, places[0].order)
                                                                      for place in places):

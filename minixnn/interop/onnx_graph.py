@@ -58,7 +58,7 @@ class _Walk:
         for number, entry in enumerate(entries):
             for name in _read_by(entry):
                 if name in self.weights and name not in self.values:
-                    self.values[name] = Constant(self.onnx.numpy_helper.to_array(self.weights[name]), name)
+                    self.values[name] = Constant(_array(self.onnx, self.weights[name], name), name)
             self.values.update(zip(entry.output, self.read(entry)))
             for name in forget[number] if forget else ():
                 self.values.pop(name, None)
@@ -117,8 +117,17 @@ class _Walk:
         helper = self.onnx.helper
         found = {each.name: helper.get_attribute_value(each) for each in entry.attribute}
         return {name: value.decode(errors="replace") if isinstance(value, bytes) else
-                self.onnx.numpy_helper.to_array(value) if isinstance(value, self.onnx.TensorProto) else value
+                _array(self.onnx, value, name) if isinstance(value, self.onnx.TensorProto) else value
                 for name, value in found.items()}
+
+
+def _array(onnx, tensor, name):
+    """The numbers of a constant of the file."""
+    try:
+        return onnx.numpy_helper.to_array(tensor)
+    except KeyError as error:
+        raise ValueError(f"the constant {name!r} has numbers of type {tensor.data_type}, which onnx does not know"
+                         ) from error
 
 
 def _value_of(settings):
