@@ -169,7 +169,7 @@ def test_the_tables_of_what_fits_are_what_is_tried_today():
     nets = fits.image_net(), fits.transformer(), fits.text_net()
     kinds = {type(layer).__name__ for net in nets for layer in every_layer(net.layers)}
     families = {"Affine", "Block", "Chain", "Elementwise", "Layer"}
-    assert kinds == set(layers.__all__) - families - {"OneHot", "Repeated"}, "a kind of layer that the page leaves out"
+    assert kinds == set(layers.__all__) - families - {"OneHot"}, "a kind of layer that the page leaves out"
 
 
 def test_the_walk_in_the_stepping_guide_is_what_pdb_prints_today():

@@ -60,6 +60,8 @@ class Builder:
                 self.places[node] = BUILDERS[node.op](self, node)
             except ValueError as error:
                 raise ValueError(f"{node.label}: {error}") from error
+            except (TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError) as error:
+                raise ValueError(f"{node.label}: its inputs make no sense together: {error!r}") from error
         last = self.output()
         return series_parallel.layers_of(self.steps[0], last, self.steps) or [ours.Identity()]
 

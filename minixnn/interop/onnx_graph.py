@@ -15,6 +15,9 @@ from minixnn.interop.reading import Reading
 from minixnn.interop.shapes import concrete
 
 
+MISTAKES = (TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError)
+
+
 class OnnxReading(Reading):
     """A node as the file has it. settings: its attributes by name; outputs: how many it has."""
 
@@ -74,6 +77,8 @@ class _Walk:
             reason = f"its output {unread!r} is read, expected the first, {entry.output[0]!r}, alone"
         except ValueError as error:
             found, reason = [], str(error)
+        except MISTAKES as error:               # what no well-formed node leads to
+            found, reason = [], f"its inputs or attributes make no sense: {error!r}"
         return found + [self.graph.unknown(reading.inputs, reading.label, reason) for _ in entry.output[len(found):]]
 
     def constants(self, reading, entry):

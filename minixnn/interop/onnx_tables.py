@@ -28,8 +28,8 @@ def _linear(r, outputs, name):
 def _classifier(r):
     """A label, which is refused where it is asked for, and a score for each class."""
     scores = _linear(r, len(r.settings["intercepts"]), "intercepts")
-    reason = "a label is no number to explain; name the output of the scores"
-    return [r.graph.unknown([scores], r.label, reason), scores]
+    label = r.graph.unknown([scores], r.label, "a label is no number to explain; name the output of the scores")
+    return [label, scores]
 
 
 def _normalizer(r):
