@@ -7,6 +7,8 @@ import numpy as np
 
 from minixnn import datasets
 from minixnn.layers import Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU
+from minixnn.models.vit import digits as nearby_digits
+from minixnn.models.vit import vit
 from minixnn.network import Network
 
 DATA = pathlib.Path(__file__).parents[1] / "data"
@@ -72,11 +74,12 @@ RECIPES = {
     "cnn": (cnn, digits, 18, 1e-3),
     "cluttered_gap": (cluttered_gap, scenes, 12, 2e-3),
     "cluttered_dense": (cluttered_dense, scenes, 10, 1e-3),
+    "vit": (vit, nearby_digits, 12, 2e-3),
 }
 # name: what goes on the network's card
 DIGITS, SCENES = ({"input_shape": (side, side, 1), "head": "Softmax"} for side in (28, 40))
 CARDS = {"dense": DIGITS, "dense_no_bias": DIGITS, "cnn": DIGITS, "cluttered_gap": SCENES, "cluttered_dense": SCENES,
-         "generator": {"input_shape": (100,)}}
+         "generator": {"input_shape": (100,)}, "vit": DIGITS}
 
 
 def train(name, seed=0, epochs=None):

@@ -1,0 +1,42 @@
+"""The vision transformer that comes with minixnn, after Dosovitskiy et al. 2021, small enough for digits."""
+import numpy as np
+
+from minixnn import datasets
+from minixnn.layers import (GELU, Attention, Conv2d, Dense, GlobalAvgPool, LayerNorm, PositionEmbedding, Residual,
+                            Tokens)
+from minixnn.network import Network
+
+
+def vit(rng, patch=7, width=64, heads=4, blocks=2, hidden=128):
+    """16 patches, two blocks of attention and a dense network, then the mean over the tokens.
+
+    Each patch of 7 x 7 pixels is seen with a margin of 2: neighbours overlap, so that a stroke on the border is cut
+    in neither.
+    """
+    tokens = (28 // patch) ** 2
+    return Network([Conv2d.random(patch + 4, 1, width, rng, stride=patch, padding=2), Tokens(),
+                    PositionEmbedding.random(tokens, width, rng),
+                    *[part for _ in range(blocks) for part in transformer_block(width, heads, hidden, rng)],
+                    norm(width), GlobalAvgPool(), Dense.random(width, 10, rng, init="glorot")])
+
+
+def transformer_block(width, heads, hidden, rng):
+    """Two sums, each of x and what a normalised x is made into: by attention, then token by token."""
+    return [Residual([norm(width), Attention.random(width, heads, rng)]),
+            Residual([norm(width), Dense.random(width, hidden, rng), GELU("tanh"),
+                      Dense.random(hidden, width, rng, init="glorot")])]
+
+
+def norm(width):
+    """A normalisation to train from."""
+    return LayerNorm(np.ones(width, np.float32), np.zeros(width, np.float32))
+
+
+def digits():
+    """Training digits, moved by up to one pixel each time they are seen; test digits."""
+    return datasets.mnist("train"), datasets.mnist("test"), nearby
+
+
+def nearby(batch, rng):
+    """The digits of a batch, each moved by up to one pixel."""
+    return datasets.shifted(batch, rng, reach=1)
