@@ -49,8 +49,8 @@ def shaped(shape, sizes):
     """The layers that reshape an array of one input's `shape` to `sizes`."""
     if shape == sizes:
         return []
-    if len(sizes) == 1:
-        return [ours.Flatten()]
+    if len(sizes) == 1 or (not sizes and set(shape) == {1}):               # one number an input stays a column, (N, 1)
+        return [ours.Flatten()] if len(shape) > 1 else []
     if None in sizes:
         raise unknown_order()
     return [ours.Unflatten(sizes) if len(shape) == 1 else ours.Reshape(sizes)]

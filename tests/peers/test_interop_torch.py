@@ -176,6 +176,22 @@ def test_a_subclass_is_read_by_the_forward_that_it_has():
     assert abs(net.forward(x) - module(torch.from_numpy(x)).detach().numpy()).max() < 1e-12
 
 
+@pytest.mark.parametrize("squeezed", [lambda y: y.squeeze(1), lambda y: y.view(-1), lambda y: y[:, 0]],
+                         ids=["squeeze", "view", "index"])
+def test_one_output_an_image_without_an_axis_is_a_column_here(squeezed):
+    class Scorer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.score = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+
+        def forward(self, x):
+            return squeezed(self.score(x))
+
+    module, x = Scorer().double(), np.random.default_rng(0).normal(size=(5, 4))
+    y = from_torch(module, input_shape=(4,)).forward(x)
+    assert y.shape == (5, 1) and abs(y[:, 0] - module(torch.from_numpy(x)).detach().numpy()).max() < 1e-12
+
+
 def test_minixnn_itself_does_not_import_torch():
     import subprocess
     import sys
