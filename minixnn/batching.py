@@ -7,18 +7,20 @@ import contextvars
 import math
 import os
 from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from minixnn import blas
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 
 ON_HOST = 20_000            # numbers in the images of one batch: 25 digits, or one photograph
 ON_DEVICE = 160 * ON_HOST   # a GPU is busy only with more: some thousand digits, or some twenty photographs
 
 
-def default_batch_size(x, batch_size=None):
+def default_batch_size(x: Array, batch_size: int | None = None) -> int:
     """How many of the images x (N, ...) to compute on together: `batch_size`, or for None what suits the machine."""
     if batch_size is None:
         return max(1, (ON_HOST if array_module(x) is np else ON_DEVICE) // max(1, math.prod(x.shape[1:])))
@@ -27,7 +29,7 @@ def default_batch_size(x, batch_size=None):
     return batch_size
 
 
-def map_batches(f, x, *aligned, batch_size=None, workers=1):
+def map_batches(f: Callable, x: Array, *aligned: Any, batch_size: int | None = None, workers: int = 1) -> Array:
     """f(x, *aligned) on `batch_size` images at a time, the parts put together. Result like f's, in x's dtype.
 
     x (N, ...). aligned: what belongs to the images and is cut with them: targets, starts, references. None, a
@@ -54,7 +56,7 @@ def map_batches(f, x, *aligned, batch_size=None, workers=1):
     return whole
 
 
-def parallel_map(f, *values, workers=1):
+def parallel_map(f: Callable, *values: Any, workers: int = 1) -> Iterator:
     """As map(f, *values), with `workers` calls at a time, each in a thread of its own. Results in order.
 
     workers: 1 for none but the caller's thread, -1 for as many threads as there are cores. BLAS shares large matrix
@@ -79,26 +81,26 @@ def parallel_map(f, *values, workers=1):
             pool.shutdown(cancel_futures=True)              # after an error some calls may wait still
 
 
-def count_workers(workers):
+def count_workers(workers: int) -> int:
     """`workers` as a number of threads: -1 stands for as many as there are cores."""
     if not isinstance(workers, (int, np.integer)) or (workers < 1 and workers != -1):
         raise ValueError(f"got workers={workers!r}, expected a positive whole number of threads, or -1 for all cores")
     return os.cpu_count() or 1 if workers == -1 else int(workers)
 
 
-def share_workers(x, batch_size, workers):
+def share_workers(x: Array, batch_size: int | None, workers: int) -> tuple[int, int]:
     """(workers for batches of images, workers within a batch): all for the batches, if there are several of them."""
     if not on_host(x):
         return 1, 1
     return (workers, 1) if len(x) > default_batch_size(x, batch_size) else (1, workers)
 
 
-def on_host(x):
+def on_host(x: Array) -> bool:
     """Whether x is a NumPy array. A GPU does its own sharing out; threads would only wait for each other there."""
     return array_module(x) is np
 
 
-def in_turns(count, x, batch_size):
+def in_turns(count: int, x: Array, batch_size: int | None) -> list[slice]:
     """Slices of range(count): how many of `count` changed copies of the images x fit into a batch at a time.
 
     A hundred images take one copy at a time; one image takes a hundred copies at once. Either way the network
@@ -108,7 +110,7 @@ def in_turns(count, x, batch_size):
     return [slice(k, min(k + at_once, count)) for k in range(0, count, at_once)]
 
 
-def copies(value, k, images):
+def copies(value: Any, k: int, images: int) -> Any:
     """`value`, aligned with `images` images, for k copies of them one after the other (k * images, ...).
 
     None, a number, and what is for all images alike stay as they are.
@@ -119,6 +121,6 @@ def copies(value, k, images):
     return array_module(value).concatenate([value] * k)
 
 
-def is_list(value):
+def is_list(value: Any) -> bool:
     """Whether `value` has entries to cut: a list or an array with axes; not None, a number, or a 0-d array."""
     return value is not None and getattr(value, "ndim", 1 if isinstance(value, (list, tuple)) else 0) > 0

@@ -8,22 +8,23 @@ import contextlib
 import ctypes
 import functools
 import os
+from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 
 SMALL = 1_000_000           # multiply-adds up to which OpenBLAS takes a product for a small one, see `product`
 AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")       # OpenBLAS's names for processors that have it
 
 
-def allowed():
+def allowed() -> bool:
     """Whether the process may be tuned: MINIXNN_TUNE=0 says no."""
     return os.environ.get("MINIXNN_TUNE") != "0"
 
 
 @functools.cache
-def openblas():
+def openblas() -> Any:
     """threadpoolctl's controller of the OpenBLAS that NumPy has loaded, or None where it cannot be asked."""
     try:
         from threadpoolctl import ThreadpoolController
@@ -34,26 +35,26 @@ def openblas():
 
 
 @functools.cache
-def multiplies_small_unpacked():
+def multiplies_small_unpacked() -> bool:
     """Whether this OpenBLAS multiplies small matrices as they lie: it does on processors with AVX-512."""
     blas = openblas() if allowed() else None
     return blas is not None and any(lib.architecture in AVX512 for lib in blas.lib_controllers)
 
 
-def blas_threads():
+def blas_threads() -> int:
     """Among how many threads BLAS shares a large matrix product. 1 where it is not OpenBLAS and cannot be asked."""
     libraries = [lib for lib in (openblas().lib_controllers if openblas() else [])
                  if lib.threading_layer == "pthreads"]      # OpenMP would not keep to one thread within others
     return libraries[0].num_threads if libraries else 1
 
 
-def one_blas_thread():
+def one_blas_thread() -> Any:
     """`with one_blas_thread():` inside, each matrix product is computed by the thread that asks for it."""
     return openblas().limit(limits=1) if openblas() else contextlib.nullcontext()
 
 
 @functools.cache
-def tune(most=2 ** 28):
+def tune(most: int = 2 ** 28) -> bool:
     """Ask the C library, once, to keep up to `most` bytes of freed memory for the next array. True if it does.
 
     Every layer makes arrays and frees them again, of the same sizes for each micro-batch. The C library on Linux gives
@@ -72,7 +73,7 @@ def tune(most=2 ** 28):
     return bool(mallopt(M_MMAP_THRESHOLD, 2 ** 25) and mallopt(M_TRIM_THRESHOLD, most))
 
 
-def product(a, b, out):
+def product(a: Array, b: Array, out: Array) -> Array:
     """out = a @ b, the product of the matrices a (M, K) and b (K, N). Returns `out` (M, N).
 
     OpenBLAS copies its matrices into another order before it multiplies ("packing"): with the few channels of small

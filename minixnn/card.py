@@ -8,8 +8,9 @@ It is saved with the network, and obeyed by `forward`, by the command line and b
 deviation are no part of it: they are the network's first layer, `layers.Prepare`.
 """
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 
 HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")
 SOURCES = ("photograph", "bytes")
@@ -50,11 +51,11 @@ class Card:
             if getattr(self, name) not in (None, *known):
                 raise ValueError(f"got {name}={getattr(self, name)!r}, expected one of {', '.join(known)}, or None")
 
-    def entries(self):
+    def entries(self) -> dict[str, Any]:
         """What is known, as plain values that JSON can hold; `Card(**entries)` is the card again."""
         return {name: value for name, value in asdict(self).items() if value not in (None, ())}
 
-    def check(self, x):
+    def check(self, x: Array) -> None:
         """Refuse a batch whose axes are not in the order that the network expects, where that can be told.
 
         Images of other sizes pass: a network of convolutions may take them, and another says what it needs.
@@ -74,11 +75,11 @@ class Card:
                              + advice(came, expected) + ". If the network takes other sizes, too, say so: "
                              "net.with_card(input_shape=(None, None, channels))" * (len(expected) == 3 and moved))
 
-    def label(self, k):
+    def label(self, k: int) -> str:
         """The name of output k; its number where it has no name."""
         return self.labels[k] if k < len(self.labels) else str(k)
 
-    def index(self, label):
+    def index(self, label: str) -> int:
         """The number of the output of this name. ValueError where there is none, or more than one."""
         found = [k for k, name in enumerate(self.labels) if name.casefold() == label.casefold()]
         if len(found) == 1:
@@ -91,7 +92,7 @@ class Card:
                          f"{', '.join(near)}" if self.labels else
                          f"got the label {label!r}, but the network has no labels; give the number of an output")
 
-    def text(self):
+    def text(self) -> list[str]:
         """A line for each thing that is known."""
         lines = []
         if self.input_shape is not None:
@@ -108,18 +109,18 @@ class Card:
         return lines
 
 
-def matches(came, expected):
+def matches(came: tuple, expected: tuple) -> bool:
     """Whether a shape is the expected one, of which sizes may be free."""
     return len(came) == len(expected) and all(n in (None, m) for m, n in zip(came, expected))
 
 
-def written(shape):
+def written(shape: tuple[int | None, ...]) -> str:
     """A shape in words: (any, any, 3)."""
     sizes = ["any" if n is None else str(n) for n in shape]
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
-def advice(came, expected):
+def advice(came: tuple, expected: tuple) -> str:
     """How to bring the axes into order, if that would help."""
     if matches((*came[1:], came[0]), expected):
         axes = (0, *range(2, len(came) + 1), 1)
@@ -127,7 +128,7 @@ def advice(came, expected):
     return "; height and width may have changed places" if matches((came[1], came[0], *came[2:]), expected) else ""
 
 
-def squash(head, y):
+def squash(head: str | None, y: Array) -> Array:
     """What the layer `head` makes of the logits y (N, outputs), or (N, H, W, outputs)."""
     xp = array_module(y)
     if head in ("Softmax", "LogSoftmax"):

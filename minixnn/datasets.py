@@ -8,10 +8,11 @@ import gzip
 import hashlib
 import pathlib
 import zlib
+from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import array_module, like
+from minixnn.arrays import Array, array_module, like
 
 DATA = pathlib.Path(__file__).parent / "data"
 PHOTOS = pathlib.Path(__file__).parents[1] / "lessons" / "data" / "photos"
@@ -29,7 +30,7 @@ FILES = {
 }
 
 
-def mnist(split):
+def mnist(split: str) -> tuple[Array, Array]:
     """The MNIST digits, LeCun et al. 1998: 60,000 in the split "train", 10,000 in the split "test".
 
     Returns images (N, 28, 28, 1), float32 in [0, 1], ink bright on a ground of zeros; and labels (N,), int64.
@@ -39,7 +40,8 @@ def mnist(split):
     return images[..., None] / np.float32(255), labels.astype(np.int64)
 
 
-def cluttered_mnist(n, seed, split="train", size=40, pieces=8, piece=8):
+def cluttered_mnist(n: int, seed: int, split: str = "train", size: int = 40, pieces: int = 8,
+                    piece: int = 8) -> tuple[Array, Array, Array]:
     """Digits at random places among pieces of other digits, after Mnih et al. 2014 (section 4.1).
 
     Each image is a ground of `size` x `size` zeros. One whole digit lies anywhere on it; `pieces` squares of
@@ -72,7 +74,7 @@ def cluttered_mnist(n, seed, split="train", size=40, pieces=8, piece=8):
     return canvas[..., None] / np.float32(255), labels[chosen].astype(np.int64), boxes
 
 
-def digit_pairs(n, seed, split="test", size=40, same=None):
+def digit_pairs(n: int, seed: int, split: str = "test", size: int = 40, same: bool | None = None) -> tuple[Array, ...]:
     """Two digits side by side in one image, each anywhere in its half. For Grad-CAM++ and for two targets at once.
 
     same=True: both of the same class, False: of different classes, None: whatever is drawn.
@@ -101,7 +103,7 @@ def digit_pairs(n, seed, split="test", size=40, same=None):
     return canvas[..., None] / np.float32(255), labels[np.stack([first, second], 1)].astype(np.int64), boxes
 
 
-def shifted(images, rng, reach=2):
+def shifted(images: Array, rng: np.random.Generator, reach: int = 2) -> Array:
     """Every image moved by its own whole number of pixels, up to `reach` each way, zeros filling in.
 
     images (N, H, W, C), NumPy or CuPy, any dtype; `rng` a numpy.random.Generator. Returns a new array like `images`.
@@ -123,7 +125,7 @@ def shifted(images, rng, reach=2):
                   like(images, columns[:, None, :])]
 
 
-def photo(name, size=None):
+def photo(name: str, size: int | None = None) -> Array:
     """A photograph, "chelsea" (a cat), "coffee", "astronaut" or "rocket": (H, W, 3) float32 in [0, 1], red first.
 
     448 x 448 pixels, or resampled to `size` x `size`. Part of a checkout only (lessons/data/photos), not of the
@@ -140,13 +142,13 @@ def photo(name, size=None):
         raise ValueError(f"got photo {name!r}, expected one of {', '.join(names)}")
     from PIL import Image
     with Image.open(PHOTOS / f"{name}.jpg") as image:
-        image = image.convert("RGB")
+        picture = image.convert("RGB")
         if size is not None:
-            image = image.resize((size, size), Image.Resampling.BICUBIC)
-        return np.asarray(image, np.float32) / np.float32(255)
+            picture = picture.resize((size, size), Image.Resampling.BICUBIC)
+        return np.asarray(picture, np.float32) / np.float32(255)
 
 
-def record(name):
+def record(name: str) -> dict[str, Any]:
     """Numbers that were measured once for a lesson, {name: array}; "selectivity" belongs to lesson 5.2.
 
     Part of a checkout only (lessons/data), like the photographs.

@@ -24,7 +24,7 @@ from minixnn.rules import composites, lrp as _lrp, reveal_cancel
 from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of
 
-Target: TypeAlias = int | Array | None          # None: the largest output of each image; an int; or one int an image
+Target: TypeAlias = Any         # None for the largest output of each image, an int for all, or an int for each image
 
 
 def gradient(net: Network, x: Array, target: Target = None, start: Array | None = None) -> list[Array]:

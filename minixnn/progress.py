@@ -1,9 +1,11 @@
 """A progress bar on one line of the terminal; silent where the output is a file."""
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
 
-def progress(items, what, quiet=False):
+def progress(items: Any, what: str, quiet: bool = False) -> Iterator:
     """Yield from the sequence `items`, drawing how many of them are done and how long the rest may take."""
     start, total, drawn = time.perf_counter(), len(items), 0.0
     show = not quiet and total > 1 and sys.stderr.isatty()

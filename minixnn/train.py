@@ -7,21 +7,25 @@
 `fit` changes the arrays of the layers in place. It is the only function here that does.
 """
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from minixnn import blas
-from minixnn.arrays import array_module, like, to_numpy
-from minixnn.network import check_input, expect_network
+from minixnn.arrays import Array, array_module, like, to_numpy
+from minixnn.network import Network, check_input, expect_network
 from minixnn.progress import progress
 
 
-def softmax(logits):
+def softmax(logits: Array) -> Array:
     """exp(z_k) / sum_k exp(z_k), row by row, shifted by the largest so that nothing overflows. (N, K) -> (N, K)"""
     p = array_module(logits).exp(logits - logits.max(axis=1, keepdims=True))
     return p / p.sum(axis=1, keepdims=True)
 
 
-def cross_entropy(logits, labels):
+def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
     """The mean of -log p(label) over the batch, and its gradient with respect to the logits (N, K).
 
     The gradient of softmax and logarithm together is p - one_hot(label), over N.
@@ -38,7 +42,7 @@ def cross_entropy(logits, labels):
     return loss, (softmax(logits) - truth) / len(logits)
 
 
-def check_labels(labels, images):
+def check_labels(labels: Array, images: Array) -> None:
     """Refuse what is not one whole number for each of so many images."""
     if getattr(labels, "shape", None) != (images,) or labels.dtype.kind not in "iu":
         came = f"an array of shape {labels.shape} and type {labels.dtype}" if hasattr(labels, "dtype") else type(labels)
@@ -48,11 +52,11 @@ def check_labels(labels, images):
 class SGD:
     """Steps against the gradient, with momentum: v = momentum v + g;  p = p - learning_rate v. Polyak 1964."""
 
-    def __init__(self, learning_rate=0.1, momentum=0.9, decay=0.0):
+    def __init__(self, learning_rate: float = 0.1, momentum: float = 0.9, decay: float = 0.0) -> None:
         self.learning_rate, self.momentum, self.decay = learning_rate, momentum, decay
         self.state = {}
 
-    def step(self, key, p, g):
+    def step(self, key: Any, p: Array, g: Array) -> None:
         """Move the parameter array `p` in place; `key` tells parameters apart."""
         v = self.state.get(key)
         v = g.copy() if v is None else self.momentum * v + g
@@ -63,12 +67,13 @@ class SGD:
 class Adam:
     """Adam, Kingma & Ba 2015, algorithm 1; with `decay` the decoupled weight decay of Loshchilov & Hutter 2019."""
 
-    def __init__(self, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
+    def __init__(self, learning_rate: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8,
+                 decay: float = 0.0) -> None:
         self.learning_rate, self.beta1, self.beta2 = learning_rate, beta1, beta2
         self.epsilon, self.decay = epsilon, decay
         self.state = {}
 
-    def step(self, key, p, g):
+    def step(self, key: Any, p: Array, g: Array) -> None:
         """Move the parameter array `p` in place; `key` tells parameters apart."""
         if key not in self.state:
             xp = array_module(p)
@@ -86,17 +91,17 @@ class Adam:
         p -= size * m / root
 
 
-def constant(share):
+def constant(share: float) -> float:
     """The learning rate stays as it is."""
     return 1.0
 
 
-def cosine(share):
+def cosine(share: float) -> float:
     """From 1 at the start of training (share 0) to 0 at its end. Loshchilov & Hutter 2017, eq. 5."""
     return 0.5 * (1 + math.cos(math.pi * share))
 
 
-def backpropagate(net, x, labels, rng):
+def backpropagate(net: Network, x: Array, labels: Array, rng: np.random.Generator) -> tuple[float, int, list]:
     """One batch forwards and backwards: loss, number of right answers, [{name: gradient}, ...] by layer."""
     layers, A = [], [x]
     for layer in net.layers:
@@ -114,7 +119,7 @@ def backpropagate(net, x, labels, rng):
     return loss, right, gradients
 
 
-def update(optimizer, net, gradients):
+def update(optimizer: SGD | Adam, net: Network, gradients: list[dict[str, Array]]) -> None:
     """One step of all parameters of `net`, in place. gradients: [{name: gradient} or None, ...] by layer."""
     for l, layer in enumerate(net.layers):
         arrays = layer.arrays()
@@ -123,8 +128,10 @@ def update(optimizer, net, gradients):
                 optimizer.step((l, name), arrays[name], g)
 
 
-def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size=100, schedule=cosine, augment=None,
-        validation=None, quiet=False):
+def fit(net: Network, images: Array, labels: Array | None = None, epochs: int = 5,
+        rng: np.random.Generator | None = None, optimizer: SGD | Adam | None = None, batch_size: int = 100,
+        schedule: Callable[[float], float] = cosine, augment: Callable | None = None,
+        validation: tuple[Array, Array] | None = None, quiet: bool = False) -> list[dict[str, Any]]:
     """Train `net` in place on softmax cross-entropy; returns a list with one dictionary an epoch.
 
     images (N, ...) and labels (N,); or a function epoch -> (images, labels) that makes new ones. rng: the
@@ -134,7 +141,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
     A saved network can be loaded and trained on. The shape of the images goes onto its card, if none stands there.
     """
     expect_network(net)
-    if not hasattr(rng, "permutation"):
+    if rng is None or not hasattr(rng, "permutation"):
         raise ValueError(f"got rng={rng!r}, expected a numpy.random.Generator such as numpy.random.default_rng(0): "
                          "training draws random numbers and is to be repeatable")
     blas.tune()
@@ -146,7 +153,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
         check_labels(y, len(x))
         if net.card.input_shape is None:
             net.card = replace(net.card, input_shape=x.shape[1:])
-        order, loss_sum, right_sum = rng.permutation(len(x)), 0, 0
+        order, loss_sum, right_sum = rng.permutation(len(x)), 0.0, 0
         steps = [order[n:n + batch_size] for n in range(0, len(x), batch_size)]
         for n, some in enumerate(progress(steps, f"epoch {epoch + 1}/{epochs}", quiet)):
             optimizer.learning_rate = full_rate * schedule((epoch + n / len(steps)) / epochs)
@@ -166,7 +173,7 @@ def fit(net, images, labels=None, epochs=5, rng=None, optimizer=None, batch_size
     return history
 
 
-def accuracy(net, images, labels, batch_size=None):
+def accuracy(net: Network, images: Array, labels: Array, batch_size: int | None = None) -> float:
     """The share of images whose largest output is their label."""
     found = to_numpy(net.predict(images, batch_size)).argmax(axis=1)
     return float((found == to_numpy(labels)).mean())

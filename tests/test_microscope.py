@@ -271,7 +271,7 @@ def test_a_rule_outside_its_domain_says_so_on_the_page(fresh):
 def test_the_source_shown_is_the_rule_of_this_engine(fresh):
     fresh.evaluate("rules.value = 'gamma'; rules.onchange({}); 0")
     shown = fresh.evaluate("document.querySelector('#source code').textContent")
-    assert shown.startswith("def gamma(layer, x") and shown.endswith("return x * c") and '"""' not in shown
+    assert shown.startswith("def gamma(layer") and shown.endswith("return x * c") and '"""' not in shown
     said = fresh.evaluate("document.querySelector('#source p').textContent")
     assert said.startswith("rules.lrp.gamma: LRP-gamma. Montavon et al. 2019")
 

@@ -10,6 +10,7 @@ target, an array of the output's shape. Images are explained `batch_size` at a t
 machine (`batching.default_batch_size`), and `workers` such batches at a time, one unless more are asked for; -1 is
 one for each core. To see the layers on the way call `minixnn.passes` instead.
 """
+from collections.abc import Callable
 from functools import partial
 
 from minixnn.attribution.cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam
@@ -28,7 +29,7 @@ __all__ = ["METHODS", "cam", "channel", "contrast", "deconvnet", "deep_taylor", 
            "smoothgrad", "unit"]
 
 # name: function (net, x, target) -> array like x. Pixels are taken to lie in [0, 1] where a method wants bounds.
-METHODS = {
+METHODS: dict[str, Callable] = {
     "gradient": gradient,
     "sensitivity": sensitivity,
     "saliency": saliency,

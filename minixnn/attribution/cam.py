@@ -8,14 +8,17 @@ channels, so that the result is like x (N, H, W, C). Without it the map is retur
 import numpy as np
 
 from minixnn import passes
-from minixnn.arrays import array_module, like, positive
+from minixnn.arrays import Array, array_module, like, positive
 from minixnn.batching import map_batches
 from minixnn.heads import at_logits
 from minixnn.layers import AdaptiveAvgPool2d, Dense, Dropout, Flatten, GlobalAvgPool, Identity
+from minixnn.layers.base import Layer
 from minixnn.network import Network
+from minixnn.passes import Target
 
 
-def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None, workers=1):
+def cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
+        start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
     """Class activation mapping. Zhou et al. 2016.
 
         R_ij = sum_k w_kc A_ijk          w_kc: from feature map k to the target c
@@ -41,7 +44,9 @@ def cam(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=
     return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
 
 
-def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, start=None, batch_size=None, workers=1):
+def grad_cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
+             rectify: bool = True, start: Array | None = None, batch_size: int | None = None,
+             workers: int = 1) -> Array:
     """Gradient-weighted class activation mapping. Selvaraju et al. 2017.
 
         R_ij = (sum_k a_k A_ijk)+        a_k = mean over ij of  g_ijk = dy_target / dA_ijk
@@ -59,7 +64,8 @@ def grad_cam(net, x, target=None, *, layer=None, resize=True, rectify=True, star
     return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
 
 
-def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=None, batch_size=None, workers=1):
+def grad_cam_plus_plus(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
+                       start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
     """Grad-CAM++. Chattopadhay et al. 2018.
 
         R_ij = (sum_k a_k A_ijk)+        a_k = sum over ij of  alpha_ijk g_ijk+
@@ -81,7 +87,8 @@ def grad_cam_plus_plus(net, x, target=None, *, layer=None, resize=True, start=No
     return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
 
 
-def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=None, workers=1):
+def guided_grad_cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None,
+                    start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
     """Guided backpropagation times Grad-CAM stretched to the image. Selvaraju et al. 2017."""
     net = at_logits(net, start)
     where = grad_cam(net, x, target, layer=layer, start=start, batch_size=batch_size, workers=workers)
@@ -91,7 +98,7 @@ def guided_grad_cam(net, x, target=None, *, layer=None, start=None, batch_size=N
     return where * map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
-def head(net, x, layer=None):
+def head(net: Network, x: Array, layer: int | None = None) -> int:
     """The index l of the feature maps A[l] to look at: `layer` if it fits, else the last with more than one pixel."""
     shapes = [a.shape for a in net.trace(x[:1])]
     images = [l for l, shape in enumerate(shapes) if len(shape) == 4 and l < len(net.layers)]
@@ -109,29 +116,29 @@ def head(net, x, layer=None):
     return max(extended) if layer is None else layer
 
 
-def averages_all(layer):
+def averages_all(layer: Layer) -> bool:
     """Whether a layer is the average over the whole image."""
     return isinstance(layer, GlobalAvgPool) or isinstance(layer, AdaptiveAvgPool2d) and layer.size == (1, 1)
 
 
-def split(net, x, l):
+def split(net: Network, x: Array, l: int) -> tuple:
     """The feature maps A[l] (N, h, w, K), and the network above them."""
     return Network(net.layers[:l]).forward(x) if l else x, Network(net.layers[l:])
 
 
-def mix(A, weights):
+def mix(A: Array, weights: Array) -> Array:
     """sum_k weights_k A_ijk, for each image. A (N, h, w, K), weights (N, K) -> (N, h, w)"""
     return (A @ weights[:, None, :, None])[..., 0]
 
 
-def shown(maps, x, resize):
+def shown(maps: Array, x: Array, resize: bool) -> Array:
     """Maps (N, h, w) as an array like x (N, H, W, C), or as they are if `resize` is False."""
     if not resize:
         return maps
     return array_module(x).repeat(bilinear(maps, x.shape[1:3])[..., None], x.shape[3], axis=3)
 
 
-def bilinear(maps, size):
+def bilinear(maps: Array, size: tuple[int, ...]) -> Array:
     """Maps (N, h, w) resized to (N, *size), bilinearly, corner pixels staying corner pixels.
 
     Each row of the result is a mixture of two rows of the map, and so each column: two matrix products.
@@ -140,7 +147,7 @@ def bilinear(maps, size):
     return rows @ maps @ columns.T                                          # (H, h) @ (N, h, w) @ (w, W)
 
 
-def mixture(n, m):
+def mixture(n: int, m: int) -> Array:
     """The weights (m, n) with which n numbers in a row are mixed to m, the first and last staying where they are."""
     place = np.linspace(0, n - 1, m)[:, None]               # where each new number lies among the old ones
     return np.maximum(0, 1 - abs(place - np.arange(n)))     # a tent of width 1 to either side

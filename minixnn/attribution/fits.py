@@ -7,12 +7,16 @@ on the first image. What is refused has a number in brackets, and its sentence s
 behind "yes" is that of a warning.
 """
 import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
-from minixnn.arrays import negative, positive
+from minixnn.arrays import Array, negative, positive
 from minixnn.layers import Affine, Attention, Product
+from minixnn.layers.base import Layer, Rule
 from minixnn.layers.layer_norm import Normalization
 from minixnn.layers.pool import Maximum
+from minixnn.network import Network
 from minixnn.rules import (attention, composites, deep_taylor, half_each, identity, lrp, reveal_cancel,
                            scale_held_fixed, signal_takes_all)
 from minixnn.rules.composites import name_of, rules_for
@@ -22,7 +26,7 @@ COMPOSITES = ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsi
               "epsilon_gamma_box", "attn_lrp", "cp_lrp", "deep_taylor")
 
 
-def fits(net, x):
+def fits(net: Network, x: Array) -> str:
     """Three tables, as text: layers and their rules, methods and composites, and the sentences of what is refused."""
     said = []
     layers = [("layer", "at", "own rule", "takes", "refuses", "DeepLIFT", "RevealCancel"),
@@ -32,7 +36,7 @@ def fits(net, x):
     return "\n".join([*aligned(layers), "", *aligned(methods), "", *sentences])
 
 
-def layer_rows(layers, A, said):
+def layer_rows(layers: Sequence[Layer], A: list[Array], said: list[str]) -> list[tuple]:
     """One line for each kind of layer and answer, with the places where it is found: 4.body.0 is inside of layer 4."""
     places = {}
     for place, layer, x in with_inputs(layers, A, ""):
@@ -40,7 +44,7 @@ def layer_rows(layers, A, said):
     return [(row[0], shortened(found), *row[1:]) for row, found in places.items()]
 
 
-def with_inputs(layers, A, place):
+def with_inputs(layers: Sequence[Layer], A: list[Array], place: str) -> Iterator[tuple[str, Layer, Array]]:
     """(place, layer, what enters it) for every layer, those inside blocks behind the block."""
     for l, (layer, x) in enumerate(zip(layers, A)):
         yield f"{place}{l}", layer, x
@@ -48,7 +52,7 @@ def with_inputs(layers, A, place):
             yield from with_inputs(chain.layers, chain.trace(x), f"{place}{l}.{name}.")
 
 
-def answers(layer, x, said):
+def answers(layer: Layer, x: Array, said: list[str]) -> tuple:
     """The cells of a layer's line, from trying everything on it."""
     y, x_ref, taken, refused = layer.forward(x), x * 0, [], {}
     for name, rule in candidates(layer, x).items():
@@ -67,12 +71,12 @@ def answers(layer, x, said):
             *("yes" if sentence is None else numbered(sentence, said) for sentence in (lift, cancel)))
 
 
-def in_short(names):
+def in_short(names: Sequence[str]) -> str:
     """The names of rules that are refused alike; many are all those that need weights."""
     return " ".join(names) if len(names) <= 3 else "the others"
 
 
-def candidates(layer, x):
+def candidates(layer: Layer, x: Array) -> dict[str, Rule]:
     """{name: rule} to try on a layer: other layers than these take no rule than their own."""
     named = {rule.__name__: rule for rule in composites.AFFINE_RULES}
     named["z_box"] = partial(deep_taylor.z_box, low=float(x.min()), high=float(x.max()))
@@ -87,16 +91,17 @@ def candidates(layer, x):
     return named if isinstance(layer, Affine) else {}
 
 
-def apply(rule, layer, x, y):
+def apply(rule: Rule, layer: Layer, x: Array, y: Array) -> None:
     rules_for([layer], [rule])[0](layer, x, y, y)
 
 
-def method_rows(net, x, said):
+def method_rows(net: Network, x: Array, said: list[str]) -> Iterator[tuple[str, str]]:
     """One line for each method and composite: yes, with the number of what it warns of, or that of its refusal."""
     from minixnn.attribution import METHODS
-    named = {f"composites.{name}": partial(METHODS["lrp_epsilon"], rules=getattr(composites, name))
-             for name in COMPOSITES}
-    for name, method in {**METHODS, **named}.items():
+    methods = dict(METHODS)
+    for name in COMPOSITES:
+        methods[f"composites.{name}"] = partial(METHODS["lrp_epsilon"], rules=getattr(composites, name))
+    for name, method in methods.items():
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             sentence = refusal(method, net, x)
@@ -106,7 +111,7 @@ def method_rows(net, x, said):
             yield name, " ".join(["yes", *dict.fromkeys(numbered(str(each.message), said) for each in warned)])
 
 
-def refusal(function, *arguments):
+def refusal(function: Callable, *arguments: Any) -> str | None:
     """The sentence with which a call is refused, or None."""
     try:
         function(*arguments)
@@ -115,20 +120,20 @@ def refusal(function, *arguments):
     return None
 
 
-def numbered(sentence, said):
+def numbered(sentence: str, said: list[str]) -> str:
     """The number of a sentence in the list `said`, to which it is added if it is new."""
     if sentence not in said:
         said.append(sentence)
     return f"[{said.index(sentence) + 1}]"
 
 
-def shortened(places, most=4):
+def shortened(places: Sequence[str], most: int = 4) -> str:
     """Some of the places, and how many more there are."""
     more = f" and {len(places) - most} more" if len(places) > most else ""
     return ", ".join(places[:most]) + more
 
 
-def aligned(rows):
+def aligned(rows: Iterable[tuple]) -> list[str]:
     """Lines of text, every column as wide as its widest cell."""
     rows = list(rows)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

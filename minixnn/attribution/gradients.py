@@ -4,16 +4,21 @@ Every function is f(net, x, target=None, *, batch_size=None, workers=1) -> array
 output of each image), an int, or one int an image. start: dL/dy in place of the target, an array of the output's shape
 (see `attribution.contrast`). Images are explained `batch_size` at a time (None: see `batching.default_batch_size`).
 """
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from minixnn import passes
-from minixnn.arrays import array_module, like, positive
+from minixnn.arrays import Array, array_module, like, positive
 from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
 from minixnn.heads import at_logits
 from minixnn.network import Network
+from minixnn.passes import Target
 
 
-def gradient(net, x, target=None, *, start=None, batch_size=None, workers=1):
+def gradient(net: Network, x: Array, target: Target = None, *, start: Array | None = None,
+             batch_size: int | None = None, workers: int = 1) -> Array:
     """dy_target / dx. Baehrens et al. 2010; Simonyan et al. 2014, section 3.
 
     What would raise or lower the output, not what made it.
@@ -25,12 +30,14 @@ def gradient(net, x, target=None, *, start=None, batch_size=None, workers=1):
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
-def sensitivity(net, x, target=None, *, start=None, batch_size=None, workers=1):
+def sensitivity(net: Network, x: Array, target: Target = None, *, start: Array | None = None,
+                batch_size: int | None = None, workers: int = 1) -> Array:
     """(dy_target / dx)^2. Montavon et al. 2018, section 4.1.   Its sum is the squared length of the gradient."""
     return gradient(net, x, target, start=start, batch_size=batch_size, workers=workers) ** 2
 
 
-def saliency(net, x, target=None, *, start=None, batch_size=None, workers=1):
+def saliency(net: Network, x: Array, target: Target = None, *, start: Array | None = None,
+             batch_size: int | None = None, workers: int = 1) -> Array:
     """|dy_target / dx|, the largest over the channels of a pixel. Simonyan et al. 2014, section 3.1.
 
     The one number of a pixel is repeated over its channels. Inputs without channels keep the absolute value.
@@ -41,7 +48,8 @@ def saliency(net, x, target=None, *, start=None, batch_size=None, workers=1):
     return array_module(x).repeat(R.max(axis=-1, keepdims=True), x.shape[-1], axis=-1)
 
 
-def gradient_times_input(net, x, target=None, *, start=None, batch_size=None, workers=1):
+def gradient_times_input(net: Network, x: Array, target: Target = None, *, start: Array | None = None,
+                         batch_size: int | None = None, workers: int = 1) -> Array:
     """x dy_target / dx. Shrikumar et al. 2016; simple Taylor decomposition in Montavon et al. 2018, section 4.2.
 
     Sums to the output where the network is homogeneous: ReLU, max pooling and no biases. Of tokens, whole numbers,
@@ -53,7 +61,8 @@ def gradient_times_input(net, x, target=None, *, start=None, batch_size=None, wo
     return x * gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
 
 
-def deconvnet(net, x, target=None, *, start=None, batch_size=None, workers=1):
+def deconvnet(net: Network, x: Array, target: Target = None, *, start: Array | None = None,
+              batch_size: int | None = None, workers: int = 1) -> Array:
     """The signal of the deconvolutional network. Zeiler & Fergus 2014, section 2.1."""
     net = at_logits(net, start)
 
@@ -62,7 +71,8 @@ def deconvnet(net, x, target=None, *, start=None, batch_size=None, workers=1):
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
-def guided_backprop(net, x, target=None, *, start=None, batch_size=None, workers=1):
+def guided_backprop(net: Network, x: Array, target: Target = None, *, start: Array | None = None,
+                    batch_size: int | None = None, workers: int = 1) -> Array:
     """The signal of guided backpropagation. Springenberg et al. 2015."""
     net = at_logits(net, start)
 
@@ -71,8 +81,9 @@ def guided_backprop(net, x, target=None, *, start=None, batch_size=None, workers
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
-def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="midpoint", return_error=False, *,
-                         start=None, batch_size=None, workers=1):
+def integrated_gradients(net: Network, x: Array, target: Target = None, baseline: Array | None = None, steps: int = 50,
+                         method: str = "midpoint", return_error: bool = False, *, start: Array | None = None,
+                         batch_size: int | None = None, workers: int = 1) -> Any:
     """Integrated gradients. Sundararajan et al. 2017.
 
         R = (x - baseline) * integral over t from 0 to 1 of  gradient(baseline + t (x - baseline))
@@ -119,7 +130,7 @@ def integrated_gradients(net, x, target=None, baseline=None, steps=50, method="m
     return R, R.reshape(len(x), -1).sum(axis=1) - ((y - y_baseline) * chosen).reshape(len(x), -1).sum(axis=1)
 
 
-def path(steps, method="midpoint"):
+def path(steps: int, method: str = "midpoint") -> tuple[Array, Array]:
     """Points t in [0, 1] and weights, which sum to 1, of the quadrature rule `method` with `steps` pieces.
 
     "midpoint": the middle of each piece; exact for gradients that change linearly. "left", "right": an end of
@@ -138,8 +149,9 @@ def path(steps, method="midpoint"):
     return (k + shifts[method]) / steps, weights
 
 
-def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, samples=50, kind="mean", *, start=None,
-               batch_size=None, workers=1):
+def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable = gradient,
+               rng: np.random.Generator | None = None, noise: float = 0.15, samples: int = 50, kind: str = "mean", *,
+               start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
     """SmoothGrad: a heatmap averaged over noisy copies of each image. Smilkov et al. 2017.
 
         R = mean over samples of  method(x + e),    e normal with deviation  noise * (largest - smallest pixel)
@@ -191,7 +203,8 @@ def smoothgrad(net, x, target=None, method=gradient, rng=None, noise=0.15, sampl
     return map_batches(of_batch, x, target, start, streams, batch_size=batch_size, workers=outer)
 
 
-def of_embeddings(method, net, x, target, baseline, *options, **named):
+def of_embeddings(method: Callable, net: Network, x: Array, target: Target, baseline: Array | None, *options: Any,
+                  **named: Any) -> Array:
     """A method of floating-point inputs for tokens x (N, T): applied behind the Embedding, summed over channels."""
     first, rest = net.layers[0], Network(net.layers[1:])
     if getattr(baseline, "ndim", 0):
@@ -200,11 +213,11 @@ def of_embeddings(method, net, x, target, baseline, *options, **named):
     return (R[0].sum(axis=-1), R[1]) if isinstance(R, tuple) else R.sum(axis=-1)
 
 
-def decided(net, x, target):
+def decided(net: Network, x: Array, target: Target) -> Any:
     """`target`, with None replaced by the largest output of each image: once, before the image is changed."""
     return net.forward(x).argmax(axis=1) if target is None else target
 
 
-def column(numbers, x):
+def column(numbers: Sequence[float], x: Array) -> Array:
     """Host numbers (k,) as an array (k, 1, ...) beside x, to be multiplied with copies of x (k, N, ...)."""
     return like(x, numbers.astype(x.dtype)).reshape(-1, *[1] * x.ndim)

@@ -1,14 +1,18 @@
 """Occlusion: what the output loses when a window of the image is covered."""
+from typing import Any
+
 from minixnn import passes
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 from minixnn.attribution.gradients import decided
 from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
 from minixnn.heads import at_logits
 from minixnn.layers.windows import pair
+from minixnn.network import Network
+from minixnn.passes import Target
 
 
-def occlusion(net, x, target=None, size=None, stride=None, value=0, *, start=None, batch_size=None,
-              workers=1):
+def occlusion(net: Network, x: Array, target: Target = None, size: Any = None, stride: Any = None, value: float = 0, *,
+              start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
     """By how much the output falls when a window of the image is covered. Zeiler & Fergus 2014, section 4.2.
 
         R_p = mean over the windows that hold pixel p of  y(x) - y(x with the window covered)

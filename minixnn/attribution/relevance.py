@@ -1,13 +1,17 @@
 """Heatmaps of relevance: LRP, deep Taylor, and DeepLIFT. Arguments as for all of `minixnn.attribution`."""
 from minixnn import passes
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 from minixnn.batching import map_batches
 from minixnn.heads import at_logits
+from minixnn.network import Network
+from minixnn.passes import Target
 from minixnn.rules import composites
 from minixnn.rules import lrp as _lrp
+from minixnn.rules.arguments import Rules
 
 
-def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=None, workers=1):
+def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsilon, *, start: Array | None = None,
+        batch_size: int | None = None, workers: int = 1) -> Array:
     """Layer-wise relevance propagation with one rule, a list of rules, or a composite: see `passes.lrp`."""
     net = at_logits(net, start)
     rules = composites.rules_for(net, rules)
@@ -17,7 +21,8 @@ def lrp(net, x, target=None, rules=_lrp.epsilon, *, start=None, batch_size=None,
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
-def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=None, workers=1):
+def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Array = 0, high: float | Array = 1, *,
+                start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
     """Deep Taylor decomposition, for pixels between low and high; with both None for any. Montavon et al. 2017.
 
     See `passes.deep_taylor`. The bounds are numbers, or arrays that broadcast to the images.
@@ -31,7 +36,8 @@ def deep_taylor(net, x, target=None, low=0, high=1, *, start=None, batch_size=No
     return map_batches(of_batch, x, target, start, low, high, batch_size=batch_size, workers=workers)
 
 
-def deeplift(net, x, target=None, x_ref=None, *, start=None, batch_size=None, workers=1):
+def deeplift(net: Network, x: Array, target: Target = None, x_ref: Array | None = None, *, start: Array | None = None,
+             batch_size: int | None = None, workers: int = 1) -> Array:
     """DeepLIFT with the rescale rule. Shrikumar et al. 2017. Sums to y(x) - y(x_ref).
 
     See `passes.deeplift`.
@@ -43,7 +49,8 @@ def deeplift(net, x, target=None, x_ref=None, *, start=None, batch_size=None, wo
     return _over_references(passes.deeplift, net, x, target, x_ref, start, batch_size, workers)
 
 
-def deeplift_reveal_cancel(net, x, target=None, x_ref=None, *, start=None, batch_size=None, workers=1):
+def deeplift_reveal_cancel(net: Network, x: Array, target: Target = None, x_ref: Array | None = None, *,
+                           start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
     """DeepLIFT with the RevealCancel rule. Shrikumar et al. 2017. Sums to y(x) - y(x_ref).
 
     See `passes.deeplift_reveal_cancel`. References as for `deeplift`.

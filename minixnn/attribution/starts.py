@@ -1,11 +1,15 @@
 """What a pass may start from in place of one target: arrays of the output's shape, for `start=`."""
+from typing import Any
+
 from minixnn import passes
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 from minixnn.heads import head_of
-from minixnn.network import expect_network
+from minixnn.network import Network, expect_network
+from minixnn.passes import Target
 
 
-def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None, workers=1):
+def contrast(net: Network, x: Array, target: Target = None, other: Target = None, *, relevance: bool = True,
+             batch_size: int | None = None, workers: int = 1) -> Array:
     """The start "output of `target` minus output of `other`": what speaks for one class *rather than* the other.
 
     Shape of the output (N, classes). other: an int or one int an image; None is the largest output besides the
@@ -29,7 +33,7 @@ def contrast(net, x, target=None, other=None, *, relevance=True, batch_size=None
     return y * start if relevance else start
 
 
-def sign_of_class(y, target, other):
+def sign_of_class(y: Array, target: Target, other: Target) -> Array:
     """1 where the target is class 1, -1 where it is class 0, for the logits y (N, 1) of one output."""
     xp = array_module(y)
     chosen = (y > 0) if target is None else passes.one_hot(xp.concatenate([-y, y], axis=1), target)[:, 1:] > 0
@@ -38,7 +42,8 @@ def sign_of_class(y, target, other):
     return xp.where(chosen, y * 0 + 1, y * 0 - 1)
 
 
-def unit(net, x, index, *, relevance=True, batch_size=None, workers=1):
+def unit(net: Network, x: Array, index: Any, *, relevance: bool = True, batch_size: int | None = None,
+         workers: int = 1) -> Array:
     """The start at one entry of the output: `index` is a number, or (row, column, channel) where it is images.
 
     To explain a neuron inside a network cut the network first: unit(Network(net.layers[:l]), x, (3, 4, 7)).
@@ -52,7 +57,8 @@ def unit(net, x, index, *, relevance=True, batch_size=None, workers=1):
     return start
 
 
-def channel(net, x, index, *, relevance=True, batch_size=None, workers=1):
+def channel(net: Network, x: Array, index: int, *, relevance: bool = True, batch_size: int | None = None,
+            workers: int = 1) -> Array:
     """The start at one channel of the output, everywhere in the image. Otherwise as `unit`."""
     expect_network(net)
     y = net.predict(x, batch_size, workers)
@@ -61,7 +67,8 @@ def channel(net, x, index, *, relevance=True, batch_size=None, workers=1):
     return start
 
 
-def similarity(net, x, other, *, relevance=True, batch_size=None, workers=1):
+def similarity(net: Network, x: Array, other: Array, *, relevance: bool = True, batch_size: int | None = None,
+               workers: int = 1) -> Array:
     """The start "what in x resembles another image": the scalar product of what the network makes of the two.
 
         start_k = y_k(x) m_k / |m|          m = y(other); of maps the mean over the image, wherever a thing is in it

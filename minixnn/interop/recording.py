@@ -132,7 +132,7 @@ class Recorded:
     def __or__(self, other): return self.binary(other, np.logical_or, "Or")
     def __xor__(self, other): return self.binary(other, np.logical_xor, "Xor")
     def __invert__(self): return self.graph.record(~self.recorded, "Not", self)
-    __rand__, __ror__, __hash__ = __and__, __or__, None
+    __rand__, __ror__, __hash__ = __and__, __or__, None             # type: ignore[assignment]
 
     # ------------------------------------------------------------------------------------------ shapes
     def length(self, shape):

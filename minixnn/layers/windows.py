@@ -3,7 +3,7 @@
 Convolution and pooling look at an image through windows of kh x kw pixels, `stride` pixels apart. This file
 holds the arithmetic both need, and none of theirs.
 """
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import index                      # a whole number, be it Python's or NumPy's; else TypeError
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Layer
 
 Pads: TypeAlias = tuple[tuple[int, int], ...]       # ((top, bottom), (left, right)), in pixels
-Padding: TypeAlias = int | str | Pads               # what users write: "valid", "same", or pixels
+Padding: TypeAlias = int | str | Sequence           # what users write: "valid", "same", or pixels
 MOST_PADDING = 4096             # pixels on a side; a file that asks for more would only fill the memory
 
 

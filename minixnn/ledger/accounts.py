@@ -10,11 +10,13 @@ rule returned. So it is a check of the rule: what was handed on and what was wit
 `ACCOUNTS` says which account belongs to which rule. A rule that is not in it works everywhere all the same; the
 ledger then calls what it withholds "unexplained".
 """
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
-from minixnn.arrays import array_module, negative, positive, stabilize
+from minixnn.arrays import Array, array_module, negative, positive, stabilize
 from minixnn.layers.axes import crop
-from minixnn.layers.base import carry_back, pass_on
+from minixnn.layers.base import Layer, carry_back, pass_on
 from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.chains import sum_to
 from minixnn.layers.embedding import sum_over_channels
@@ -28,18 +30,18 @@ from minixnn.rules import attention as attention_rules
 from minixnn.rules import deep_taylor, lrp
 
 
-def epsilon(layer, x, y, R, epsilon=1e-6):
+def epsilon(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
     """z_k = sum_j x_j w_jk + b_k"""
     return division(R, y, getattr(layer, "b", None), epsilon)           # max pooling has no b
 
 
-def gamma(layer, x, y, R, gamma=0.25):
+def gamma(layer: Layer, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Withheld:
     """z_k = sum_j x_j (w_jk + gamma w_jk+) + (b_k + gamma b_k+)"""
     b = None if layer.b is None else layer.b + gamma * positive(layer.b)
     return division(R, layer.with_weights(layer.W + gamma * positive(layer.W), b).forward(x), b)
 
 
-def gamma_signed(layer, x, y, R, gamma=0.25):
+def gamma_signed(layer: Layer, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Withheld:
     """z_k and b_k of the boosted positive part where sum_j x_j w_jk + b_k >= 0, of the negative part elsewhere."""
     W, b, where = layer.W, layer.b, array_module(x).where
     up = layer.with_weights(W + gamma * positive(W), None)
@@ -52,7 +54,7 @@ def gamma_signed(layer, x, y, R, gamma=0.25):
     return division(R, z if b is None else z + b, b)
 
 
-def alpha_beta(layer, x, y, R, alpha=2.0, beta=1.0):
+def alpha_beta(layer: Layer, x: Array, y: Array, R: Array, alpha: float = 2.0, beta: float = 1.0) -> Withheld:
     """Two divisions: alpha R_k by z_k+ = sum_j (x_j w_jk)+ + b_k+, and -beta R_k by z_k- = sum_j (x_j w_jk)- + b_k-.
 
     Where a side is empty its share is lost: alpha R_k with no z_jk+, and -beta R_k with no z_jk-. Losing
@@ -66,60 +68,60 @@ def alpha_beta(layer, x, y, R, alpha=2.0, beta=1.0):
     return Withheld(*(one + two for one, two in zip(*sides)))
 
 
-def flat(layer, x, y, R):
+def flat(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """z_k = the number of inputs that output k sees; 0 for a window that lies in the padding."""
     return division(R, layer.with_weights(layer.W * 0 + 1, None).forward(array_module(x).ones_like(x)))
 
 
-def proportional(layer, x, y, R):
+def proportional(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """z_k = sum_j x_j over the window"""
     pool = layer.summing() if hasattr(layer, "summing") else layer
     return division(R, pool.forward(x), pool.b)
 
 
-def w_square(layer, x, y, R):
+def w_square(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """z_k = sum_j w_jk^2"""
     return division(R, layer.with_weights(layer.W ** 2, None).forward(array_module(x).ones_like(x)))
 
 
-def z_plus(layer, x, y, R):
+def z_plus(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """z_k = sum_j x_j w_jk+"""
     return division(R, layer.with_weights(positive(layer.W), None).forward(x))
 
 
-def z_box(layer, x, y, R, low, high):
+def z_box(layer: Layer, x: Array, y: Array, R: Array, low: float | Array, high: float | Array) -> Withheld:
     """z_k = sum_j (x_j w_jk - l_j w_jk+ - h_j w_jk-)"""
     low, high = (x * 0 + low).astype(x.dtype), (x * 0 + high).astype(x.dtype)
     plain, up, down = (layer.with_weights(W, None) for W in (layer.W, positive(layer.W), negative(layer.W)))
     return division(R, plain.forward(x) - up.forward(low) - down.forward(high))
 
 
-def normalization(layer, x, y, R, epsilon=1e-6):
+def normalization(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
     """z_k = sum_j a_kj x_j + beta_k, with the scale in a"""
     return division(R, y, layer.beta, epsilon)
 
 
-def softmax(layer, x, y, R):
+def softmax(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """Of a softmax expanded at x:  R_k = (x_k - sum_i s_i x_i) R_k + what is left over, which has no input"""
     kept = array_module(x).where(array_module(x).isinf(x), 0, x)
     return Withheld(bias=R * (1 - kept + (y * kept).sum(axis=layer.axis, keepdims=True)))
 
 
-def log_softmax(layer, x, y, R, epsilon=1e-6):
+def log_softmax(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
     """l_k = (x_k - sum_i s_i x_i) + b_k"""
     kept = array_module(x).where(array_module(x).isinf(x), 0, x)
     linear = kept - (array_module(x).exp(y) * kept).sum(axis=layer.axis, keepdims=True)
     return division(R, y, y - linear, epsilon)
 
 
-def cropped(layer, x, y, R):
+def cropped(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """What came to the zeros around an input has nobody to go to."""
     inside = array_module(R).zeros_like(R)
     inside[layer.inside(x)] = R[layer.inside(x)]
     return Withheld(lost=R - inside)
 
 
-def class_token(layer, x, y, R):
+def class_token(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """What came to the token, which is no input"""
     return Withheld(bias=R[:, 0])
 
@@ -133,12 +135,12 @@ ACCOUNTS = {lrp.epsilon: epsilon, lrp.gamma: gamma, lrp.gamma_signed: gamma_sign
 PASSING_ON = (pass_on, carry_back, winner_takes_all, identity, sum_over_channels)       # they hand on all they get
 
 
-def nothing(layer, x, y, R):
+def nothing(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """Nothing is withheld."""
     return Withheld()
 
 
-def account_of(layer, rule, accounts=ACCOUNTS):
+def account_of(layer: Layer, rule: Any, accounts: Mapping[Any, Any] = ACCOUNTS) -> Callable | None:
     """The account of what `layer` withholds under `rule`; None for a rule that we do not know.
 
     functools.partial is looked through: partial(lrp.epsilon, epsilon=0.1) has the account `epsilon` with that knob.
@@ -154,22 +156,23 @@ def account_of(layer, rule, accounts=ACCOUNTS):
     return account and partial(account, *getattr(rule, "args", ()), **getattr(rule, "keywords", {}))
 
 
-def shares_of_sum(layer, y, R, traces, epsilon=1e-6):
+def shares_of_sum(layer: Layer, y: Array, R: Array, traces: list[list[Array]],
+                  epsilon: float = 1e-6) -> tuple[list[Array], Withheld]:
     """What each chain of a sum receives, and what the division withholds."""
     epsilon = epsilon if layer.epsilon is None else layer.epsilon
     s = R / stabilize(y, epsilon)
     return [A[-1] * s for A in traces], division(R, y, epsilon=epsilon)
 
 
-def shares_of_concat(layer, y, R, traces):
+def shares_of_concat(layer: Layer, y: Array, R: Array, traces: list[list[Array]]) -> tuple[list[Array], Withheld]:
     return layer.cut(R, traces), Withheld()
 
 
-def shares_of_signal(layer, y, R, traces):
+def shares_of_signal(layer: Layer, y: Array, R: Array, traces: list[list[Array]]) -> tuple[list[Array], Withheld]:
     return [sum_to(R, traces[0][-1].shape), *(A[-1] * 0 for A in traces[1:])], Withheld()
 
 
-def shares_of_factors(layer, y, R, traces):
+def shares_of_factors(layer: Layer, y: Array, R: Array, traces: list[list[Array]]) -> tuple[list[Array], Withheld]:
     return [sum_to(R / len(traces), A[-1].shape) for A in traces], Withheld()
 
 
@@ -177,7 +180,8 @@ SHARES = {by_contribution: shares_of_sum, cut: shares_of_concat, signal_takes_al
           half_each: shares_of_factors}
 
 
-def block(layer, x, y, R, rule, accounts=ACCOUNTS):
+def block(layer: Layer, x: Array, y: Array, R: Array, rule: Any,
+          accounts: Mapping[Any, Any] = ACCOUNTS) -> Withheld:
     """What the layers inside a block withhold, summed over each image (N,), and what the block's own rule withholds."""
     traces = [chain.trace(x) for chain in layer.chains]
     knobs = {name: value for name, value in rule.keywords.items() if name != "rules"}

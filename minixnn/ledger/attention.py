@@ -6,13 +6,13 @@
 The steps are the four projections, the two products and the softmax. As in every account, what is withheld comes from
 the formula of the rule and never from what the rule returned.
 """
-from minixnn.arrays import stabilize
-from minixnn.layers.attention import join_heads, split_heads
+from minixnn.arrays import Array, stabilize
+from minixnn.layers.attention import Attention, join_heads, split_heads
 from minixnn.ledger.withheld import Withheld, division, image_sums
 from minixnn.rules import lrp
 
 
-def attn_lrp_steps(layer, x, y, R, epsilon=1e-6):
+def attn_lrp_steps(layer: Attention, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> dict[str, Withheld]:
     """{step: Withheld} of `rules.attention.attn_lrp`, each in the shape of what comes out of the step."""
     Q, K, V, S, A, O = layer.steps(x)                                                                   # noqa: E741
     R_O = lrp.epsilon(layer.projection("o"), O, y, R, epsilon)
@@ -29,7 +29,7 @@ def attn_lrp_steps(layer, x, y, R, epsilon=1e-6):
             "product A V": division(R_O, 2 * O, None, epsilon), "output": division(R, y, layer.b_o, epsilon)}
 
 
-def cp_lrp_steps(layer, x, y, R, epsilon=1e-6):
+def cp_lrp_steps(layer: Attention, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> dict[str, Withheld]:
     """{step: Withheld} of `rules.attention.cp_lrp`."""
     Q, K, V, S, A, O = layer.steps(x)                                                                   # noqa: E741
     R_O = lrp.epsilon(layer.projection("o"), O, y, R, epsilon)
@@ -39,12 +39,12 @@ def cp_lrp_steps(layer, x, y, R, epsilon=1e-6):
             "product A V": division(R_O, O, None, epsilon), "output": division(R, y, layer.b_o, epsilon)}
 
 
-def of_projection(layer, name, z, R, epsilon):
+def of_projection(layer: Attention, name: str, z: Array, R: Array, epsilon: float) -> Withheld:
     """z_k = sum_j x_j w_jk + b_k of the queries, keys or values. z and R (N, H, T, d), what is withheld (N, T, H d)"""
     return division(join_heads(R), join_heads(z), getattr(layer, f"b_{name}"), epsilon)
 
 
-def by_head(layer, withheld):
+def by_head(layer: Attention, withheld: Array) -> Array:
     """One number for each image and head, (N, H), of an array of `attn_lrp_steps` or `cp_lrp_steps`.
 
     Those of the step "output" belong to no head, for the output projection mixes them all: not to be given here.
@@ -55,15 +55,15 @@ def by_head(layer, withheld):
     return parts.sum(axis=(2, 3))
 
 
-def attn_lrp(layer, x, y, R, epsilon=1e-6):
+def attn_lrp(layer: Attention, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
     """All steps together, summed over each image (N,)."""
     return total(attn_lrp_steps(layer, x, y, R, epsilon))
 
 
-def cp_lrp(layer, x, y, R, epsilon=1e-6):
+def cp_lrp(layer: Attention, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
     """All steps together, summed over each image (N,)."""
     return total(cp_lrp_steps(layer, x, y, R, epsilon))
 
 
-def total(steps):
+def total(steps: dict[str, Withheld]) -> Withheld:
     return Withheld(*(sum(image_sums(part) for part in parts) for parts in zip(*steps.values())))

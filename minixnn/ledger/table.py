@@ -1,4 +1,6 @@
 """A ledger as a table of text, for a terminal."""
+from typing import Any
+
 import numpy as np
 
 # (column of a row, heading in the table, name and colour in the figure)
@@ -10,7 +12,7 @@ PARTS = [("relevance_in", "handed on", "handed on", "#b5b5b5"),
          ("residual", "residual", "residual", "#000000")]
 
 
-def table(book):
+def table(book: Any) -> str:
     """The ledger as text: output first, pixels last, as relevance flows. In each line the first number is the sum
     of all that follow it. "unexplained" appears where a rule has no account."""
     parts = [(name, heading) for name, heading, *_ in PARTS if name != "unexplained" or any_of(book, name)]
@@ -31,12 +33,12 @@ def table(book):
     return "\n".join([texts[0].rstrip(), rule, *texts[1:len(book.rows) + 1], rule, *texts[len(book.rows) + 1:]])
 
 
-def number(value, places):
+def number(value: Any, places: int) -> str:
     """So many decimal places; nothing as 0, and what is too small for the places as a power of ten."""
     if value == 0:
         return "0"
     return f"{value:.{places}f}" if abs(value) >= 0.5 * 10 ** -places else f"{value:.0e}"
 
 
-def any_of(book, name):
+def any_of(book: Any, name: str) -> bool:
     return any(getattr(row, name) for row in book.rows)

@@ -1,17 +1,17 @@
 """What an account finds: relevance that went to a bias or to the stabiliser, or that was lost."""
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from minixnn.arrays import array_module, stabilize
+from minixnn.arrays import Array, array_module, stabilize
 
 
 class Withheld(NamedTuple):
     """What of the relevance R_k of each output is not handed on: arrays of R's shape, or 0 for "nothing at all"."""
-    bias: object = 0                # went to b_k, which is no input
-    stabilizer: object = 0          # went to the epsilon in the denominator
-    lost: object = 0                # there was nobody to hand it to; below zero: created
+    bias: Array = 0                 # went to b_k, which is no input
+    stabilizer: Array = 0           # went to the epsilon in the denominator
+    lost: Array = 0                 # there was nobody to hand it to; below zero: created
 
 
-def division(R, z, b=None, epsilon=0.0):
+def division(R: Array, z: Array, b: Array | None = None, epsilon: float = 0.0) -> Withheld:
     """For a rule that hands on  z_jk / (z_k + epsilon sgn z_k) R_k  where  z_k = sum_j z_jk + b_k.
 
         R_k  =  (sum_j z_jk  +  b_k  +  epsilon sgn z_k) s_k             s_k = R_k / (z_k + epsilon sgn z_k)
@@ -27,6 +27,6 @@ def division(R, z, b=None, epsilon=0.0):
                     lost=0 if epsilon else xp.where(xp.isinf(denominator), R, R * 0))
 
 
-def image_sums(part):
+def image_sums(part: Any) -> Array:
     """(N, ...) -> (N,); a number stays one."""
     return part.reshape(len(part), -1).sum(axis=1) if getattr(part, "ndim", 0) else part

@@ -1,10 +1,13 @@
 """Continuity: do nearly equal images have nearly equal heatmaps?"""
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 from minixnn.metrics.measuring import map_images, method_of, norm, output, quotient, total
+from minixnn.network import Network
+from minixnn.passes import Target
 
 NEARBY = [(0, k / 4) for k in (-4, -3, -2, -1, 1, 2, 3, 4)]      # to the left and right, by up to a pixel
 
@@ -16,8 +19,9 @@ class Continuity(NamedTuple):
     quadrants: np.ndarray       # (N, shifts, 2, 2) relevance in the upper and lower, left and right half
 
 
-def continuity(method, net, images, target=None, shifts=NEARBY, compare="original", normalize=False, fill=0.0,
-               batch_size=None, workers=1, quiet=False):
+def continuity(method: str | Callable, net: Network, images: Array, target: Target = None,
+               shifts: Sequence = NEARBY, compare: str = "original", normalize: bool = False, fill: float = 0.0,
+               batch_size: int | None = None, workers: int = 1, quiet: bool = False) -> Continuity:
     """How much faster than the image its heatmap changes. Montavon et al. 2018, section 7.1. Small is good.
 
         max over x' of  ||R(x) - R(x')||_1 / ||x - x'||_2              x' = x moved
@@ -51,7 +55,7 @@ def continuity(method, net, images, target=None, shifts=NEARBY, compare="origina
     return Continuity(ratios.max(axis=1), ratios, outputs, halves)
 
 
-def translate(images, down, right, fill=0.0):
+def translate(images: Array, down: float, right: float, fill: float = 0.0) -> Array:
     """Images (N, H, W, C) moved by any number of pixels, also by parts of one; `fill` moves in from outside.
 
     A shift by 0.3 is 0.7 of the image plus 0.3 of the image moved by a whole pixel: bilinear interpolation.
@@ -66,13 +70,13 @@ def translate(images, down, right, fill=0.0):
     return moved.astype(images.dtype, copy=False)
 
 
-def whole_shifts(shift):
+def whole_shifts(shift: float) -> tuple:
     """The two whole shifts around `shift`, and the share of each: 1.3 -> (1, 0.7), (2, 0.3)."""
     low = int(np.floor(shift))
     return (low, 1 - (float(shift) - low)), (low + 1, float(shift) - low)
 
 
-def shift_by(images, i, j, fill):
+def shift_by(images: Array, i: int, j: int, fill: float) -> Array:
     """Moved i pixels down and j to the right, whole numbers of either sign."""
     N, H, W, C = images.shape
     moved = array_module(images).full(images.shape, fill, dtype=images.dtype)
@@ -82,7 +86,7 @@ def shift_by(images, i, j, fill):
     return moved
 
 
-def quadrants(R):
+def quadrants(R: Array) -> Array:
     """(N, H, W, C) -> (N, 2, 2): the relevance in each quarter of the image; a middle row belongs to the lower half."""
     h, w = R.shape[1] // 2, R.shape[2] // 2
     return np.stack([np.stack([total(R[:, rows, columns]) for columns in (slice(0, w), slice(w, None))], axis=1)

@@ -1,10 +1,13 @@
 """Localisation: does a heatmap point at the object, where its place is known?"""
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from minixnn.arrays import array_module, like, positive, to_numpy
+from minixnn.arrays import Array, array_module, like, positive, to_numpy
 from minixnn.metrics.measuring import map_images, method_of, quotient, total
+from minixnn.network import Network
+from minixnn.passes import Target
 
 
 class Localization(NamedTuple):
@@ -12,7 +15,8 @@ class Localization(NamedTuple):
     hits: np.ndarray            # (N,) see pointing_game
 
 
-def localization(method, net, images, boxes, target=None, batch_size=None, workers=1, quiet=False):
+def localization(method: str | Callable, net: Network, images: Array, boxes: Array, target: Target = None,
+                 batch_size: int | None = None, workers: int = 1, quiet: bool = False) -> Localization:
     """Where heatmaps point, on images whose objects have known boxes, such as datasets.cluttered_mnist makes.
 
     boxes (N, 4) or (N, K, 4): top, left, bottom, right; bottom and right just outside. Large is good.
@@ -26,7 +30,7 @@ def localization(method, net, images, boxes, target=None, batch_size=None, worke
     return Localization(*map(np.concatenate, zip(*parts)))
 
 
-def inside_box(heatmaps, boxes):
+def inside_box(heatmaps: Array, boxes: Array) -> Array:
     """The share of the positive relevance that lies inside the box, (N,); 0 where there is none.
 
     heatmaps (N, H, W) or (N, H, W, C), whose channels are summed. boxes as for `localization`; of several boxes to
@@ -36,7 +40,7 @@ def inside_box(heatmaps, boxes):
     return quotient(total(R * mask(R, boxes)), total(R))
 
 
-def pointing_game(heatmaps, boxes):
+def pointing_game(heatmaps: Array, boxes: Array) -> Array:
     """1 where the most relevant pixel lies inside the box, else 0, (N,). Zhang et al. 2018, without a margin.
 
     Of several equally relevant pixels, the share inside: a map of zeros does not win by its corner.
@@ -46,11 +50,11 @@ def pointing_game(heatmaps, boxes):
     return total(best & mask(R, boxes)) / total(best)
 
 
-def one_channel(heatmaps):
+def one_channel(heatmaps: Array) -> Array:
     return heatmaps.sum(axis=3) if heatmaps.ndim == 4 else heatmaps
 
 
-def mask(R, boxes):
+def mask(R: Array, boxes: Array) -> Array:
     """(N, H, W), True inside any box of the image."""
     boxes, xp = to_numpy(boxes), array_module(R)
     if boxes.ndim not in (2, 3) or (len(boxes), boxes.shape[-1]) != (len(R), 4):

@@ -1,18 +1,21 @@
 """What the metrics share: which method, which images at a time, and numbers an image."""
+from collections.abc import Callable
+
 import numpy as np
 
 from minixnn import passes
-from minixnn.arrays import array_module, to_numpy
+from minixnn.arrays import Array, array_module, to_numpy
 from minixnn.batching import default_batch_size, is_list, on_host, parallel_map
 from minixnn.attribution.gradients import decided
 from minixnn.heads import logits
 from minixnn.layers.smooth import sigmoid
-from minixnn.network import expect_network
+from minixnn.network import Network, expect_network
+from minixnn.passes import Target
 from minixnn.progress import progress
 from minixnn.train import softmax
 
 
-def method_of(method):
+def method_of(method: str | Callable) -> Callable:
     """A function (net, x, target) -> array like x: `method` itself, or the one of that name in METHODS."""
     if callable(method):
         return method
@@ -23,7 +26,8 @@ def method_of(method):
     return METHODS[method]
 
 
-def map_images(f, net, images, target, batch_size, workers, what, quiet):
+def map_images(f: Callable, net: Network, images: Array, target: Target, batch_size: int | None, workers: int,
+               what: str, quiet: bool) -> list:
     """[f(batch, x, target), ...]: the slice of some images, the images, their targets; the target None is decided.
 
     With a progress bar. workers: see `batching.parallel_map`.
@@ -44,7 +48,7 @@ def map_images(f, net, images, target, batch_size, workers, what, quiet):
     return [next(results) for _ in progress(batches, what, quiet)]
 
 
-def output(net, x, target, probability=False):
+def output(net: Network, x: Array, target: Target, probability: bool = False) -> Array:
     """The output of each image's target, a logit, or its probability: (N,)"""
     y = logits(net).forward(x)
     if probability:                             # of a network with one output that of "yes"
@@ -52,22 +56,22 @@ def output(net, x, target, probability=False):
     return total(y * passes.one_hot(y, target))
 
 
-def total(R):
+def total(R: Array) -> Array:
     """The sum over each image: (N, ...) -> (N,)"""
     return to_numpy(R.reshape(len(R), -1).sum(axis=1, dtype="float64"))
 
 
-def norm(R, p):
+def norm(R: Array, p: int) -> Array:
     """||R||_1 or ||R||_2 of each image: (N, ...) -> (N,)"""
     return total(abs(R)) if p == 1 else total(R * R) ** 0.5
 
 
-def quotient(a, b):
+def quotient(a: Array, b: Array) -> Array:
     """a / b, and 0 where b is 0."""
     return a / np.where(b == 0, np.inf, b)
 
 
-def mean_and_error(values):
+def mean_and_error(values: Array) -> tuple[Array, Array]:
     """Mean over the images and its standard error: (N, ...) -> (...), (...). NaN is the error of a single image.
 
     The standard error is the standard deviation over the root of N: how far the mean of N other images may lie.

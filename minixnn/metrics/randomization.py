@@ -4,14 +4,16 @@ Adebayo et al. 2018, section 3. Layer by layer, from the output down, what the n
 random numbers; after each the image is explained anew and its heatmap compared with the first one. Importable
 from `minixnn.metrics`.
 """
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minixnn.arrays import like, to_numpy
+from minixnn.arrays import Array, like, to_numpy
 from minixnn.layers import Affine, Block, Prepare
 from minixnn.metrics.measuring import map_images, method_of, quotient
 from minixnn.network import Network, expect_network
+from minixnn.passes import Target
 
 
 class SanityCheck(NamedTuple):
@@ -20,8 +22,9 @@ class SanityCheck(NamedTuple):
     absolute: np.ndarray        # (layers, N) the same of the absolute values, which is what an eye compares
 
 
-def sanity_check(method, net, images, rng, target=None, cascading=True, forget=None, batch_size=None, workers=1,
-                 quiet=False):
+def sanity_check(method: str | Callable, net: Network, images: Array, rng: np.random.Generator, target: Target = None,
+                 cascading: bool = True, forget: Callable | None = None, batch_size: int | None = None,
+                 workers: int = 1, quiet: bool = False) -> SanityCheck:
     """Rank correlation of heatmaps before and after layers are randomised. Near 0 is good. Adebayo et al. 2018.
 
     images (N, H, W, C). rng: the numpy.random.Generator of the random weights. cascading: each layer on top of
@@ -54,11 +57,11 @@ def sanity_check(method, net, images, rng, target=None, cascading=True, forget=N
     return SanityCheck(learnt, signed, absolute)
 
 
-def unchanged(R):
+def unchanged(R: Array) -> Array:
     return R
 
 
-def reinitialized(layer, rng):
+def reinitialized(layer: Any, rng: np.random.Generator) -> Any:
     """The layer as if before training: normal weights as large as the old ones, biases zero.
 
     "As large" is the root mean square, so that activations keep their size. In a residual block every layer forgets.
@@ -73,13 +76,13 @@ def reinitialized(layer, rng):
     return layer.with_weights(W, None if layer.b is None else layer.b * 0)
 
 
-def shuffled(layer, rng):
+def shuffled(layer: Any, rng: np.random.Generator) -> Any:
     """The layer with the entries of each of its arrays in random order: the same numbers, in the wrong places."""
     return layer.map_arrays(lambda array: array.reshape(-1)[like(array, rng.permutation(array.size))]
                             .reshape(array.shape))
 
 
-def rank_correlation(one, other):
+def rank_correlation(one: Array, other: Array) -> Array:
     """Spearman's rank correlation of two heatmaps of each image, (N, ...) and (N, ...) -> (N,).
 
     The correlation of the ranks. 0 where a map has the same number everywhere, which ranks nothing.
@@ -89,7 +92,7 @@ def rank_correlation(one, other):
     return quotient(products[:, 0], (products[:, 1] * products[:, 2]) ** 0.5)
 
 
-def ranks(v):
+def ranks(v: Array) -> Array:
     """The rank of each entry less the mean of all ranks; equal entries share the mean of their places.
 
     In the sorted list an entry's equals lie from the place where it fits in on the left to that on the right.

@@ -1,11 +1,14 @@
 """Selectivity: does the output fall when what is relevant is removed?"""
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from minixnn.arrays import array_module, to_numpy
+from minixnn.arrays import Array, array_module, to_numpy
 from minixnn.layers import SumPool2d
 from minixnn.metrics.measuring import map_images, method_of, output
+from minixnn.network import Network
+from minixnn.passes import Target
 
 
 class Selectivity(NamedTuple):
@@ -14,8 +17,10 @@ class Selectivity(NamedTuple):
     corners: np.ndarray         # (N, steps, 2) the upper left pixel of each patch removed
 
 
-def selectivity(method, net, images, target=None, patch=4, steps=None, mode="adaptive", stride=None, value=0.0,
-                probability=False, batch_size=None, workers=1, quiet=False):
+def selectivity(method: str | Callable, net: Network, images: Array, target: Target = None, patch: int = 4,
+                steps: int | None = None, mode: str = "adaptive", stride: int | None = None, value: float = 0.0,
+                probability: bool = False, batch_size: int | None = None, workers: int = 1,
+                quiet: bool = False) -> Selectivity:
     """How fast the output falls as patches are removed, the most relevant first. Montavon et al. 2018, section 7.
 
     Also known as pixel flipping: Bach et al. 2015; Samek et al. 2017. A small area is good: what was called relevant
@@ -54,7 +59,7 @@ def selectivity(method, net, images, target=None, patch=4, steps=None, mode="ada
     return Selectivity((curves[:, :-1] + curves[:, 1:]).mean(axis=1) / 2, curves, corners)
 
 
-def most_relevant(R, present, patch, stride):
+def most_relevant(R: Array, present: Array, patch: int, stride: int) -> tuple[Array, Array]:
     """Top row and left column (n,) of the patch with the largest relevance in pixels that are still present.
 
     R and present (n, H, W, 1). A patch with no pixel left cannot be chosen. Of equals the first is.
@@ -67,7 +72,7 @@ def most_relevant(R, present, patch, stride):
     return best // sums.shape[2] * stride, best % sums.shape[2] * stride
 
 
-def square(x, top, left, patch):
+def square(x: Array, top: Array, left: Array, patch: int) -> Array:
     """(n, H, W, 1), True in the patch of each image: all patches at once, without a loop over the images."""
     xp = array_module(x)
     down, across = xp.arange(x.shape[1]) - top[:, None], xp.arange(x.shape[2]) - left[:, None]

@@ -8,6 +8,7 @@
 Test images are looked at once, after training; what was found is in data/models.json.
 """
 import json
+from typing import Any
 
 from minixnn.models import efficientnet, magika, vgg
 from minixnn.models.recipes import CARDS, DATA, RECIPES, RECORD, train
@@ -21,12 +22,12 @@ PUBLISHED = {"efficientnet_lite0": efficientnet.load, "magika": magika.load,
              "vgg16_features": vgg.features}
 
 
-def names():
+def names() -> list[str]:
     """What `load` knows: classifiers trained here and elsewhere, and the generator of digits."""
     return sorted([*RECIPES, "generator", *PUBLISHED])
 
 
-def load(name):
+def load(name: str) -> Network:
     """The trained network `name`, in float32, and what it expects, on its card. ValueError if there is none."""
     if name not in names():
         raise ValueError(f"got model {name!r}, expected one of {', '.join(names())}")
@@ -35,6 +36,6 @@ def load(name):
     return Network.load(DATA / f"{name}.npz").with_card(**CARDS[name])
 
 
-def record(name):
+def record(name: str) -> Any:
     """What is known of the shipped network: accuracy on the test images, seed, epochs."""
     return json.loads(RECORD.read_text())[name]

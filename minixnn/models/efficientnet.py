@@ -11,10 +11,13 @@ are kept in half precision. Batch normalisation is merged into the convolutions 
 rules see one affine layer where there is one affine map. Guillemot et al. 2020 (arXiv 2002.11018).
 """
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.layers import BatchNorm2d, Conv2d, Dense, GlobalAvgPool, ReLU6, Residual
+from minixnn.layers.base import Layer
 from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 
@@ -26,7 +29,7 @@ EPSILON = 1e-3                                  # of batch normalisation
 MEAN, STD = 127 / 255, 128 / 255                # (pixel - 127) / 128 for pixels from 0 to 255
 
 
-def load(folded=True):
+def load(folded: bool = True) -> Network:
     """The trained network: x (N, 224, 224, 3) in [0, 1] -> logits (N, 1000). folded=False keeps batch normalisation."""
     with np.load(DATA / "efficientnet_lite0.npz") as file:
         arrays = {name: file[name].astype(np.float32) for name in file.files}
@@ -45,7 +48,7 @@ def load(folded=True):
         mean=MEAN, std=STD, input_shape=(224, 224, 3), labels=labels, head="Softmax", source="photograph")
 
 
-def inverted_bottleneck(arrays, name, t, stride, channels):
+def inverted_bottleneck(arrays: Mapping[str, Array], name: str, t: int, stride: int, channels: int) -> list[Layer]:
     """1x1 convolution to t times the channels, depthwise convolution, 1x1 projection. Sandler et al. 2018."""
     wide = channels * t
     expand = [*unit(arrays, f"{name}._expand_conv", f"{name}._bn0"), ReLU6()] if t > 1 else []
@@ -53,7 +56,7 @@ def inverted_bottleneck(arrays, name, t, stride, channels):
             *unit(arrays, f"{name}._project_conv", f"{name}._bn2")]
 
 
-def unit(arrays, conv, norm, stride=1, groups=1):
+def unit(arrays: Mapping[str, Array], conv: str, norm: str, stride: int = 1, groups: int = 1) -> list[Layer]:
     """A convolution and its batch normalisation. Kernels are stored (O, C / groups, kh, kw), as in torch."""
     W = np.ascontiguousarray(arrays[f"{conv}.weight"].transpose(2, 3, 1, 0))                # (kh, kw, C / groups, O)
     return [Conv2d(W, stride=stride, groups=groups),

@@ -12,6 +12,7 @@ import pathlib
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.layers import GELU, Conv1d, Dense, Embedding, GlobalMaxPool, LayerNorm, Permute, Reshape
 from minixnn.network import Network
 
@@ -20,7 +21,7 @@ LENGTH, REACH = 1024, 4096                      # bytes taken from either end, a
 PADDING = 256                                   # the number that stands where there is no byte
 
 
-def load():
+def load() -> Network:
     """The trained network: x (N, 2048) whole numbers, see `tokens` -> logits (N, 214)."""
     with np.load(DATA / "magika.npz") as file:
         a = {name: file[name].astype(np.float32) for name in file.files}
@@ -39,7 +40,7 @@ def load():
                                      source="bytes")
 
 
-def tokens(data):
+def tokens(data: bytes) -> Array:
     """What the network sees of a file's bytes: (2048,) numbers from 0 to 255, and 256 where there is no byte.
 
     The first 1,024 bytes of the beginning without the white space that leads, then the last 1,024 of the end without
@@ -51,7 +52,7 @@ def tokens(data):
     return found
 
 
-def positions(data):
+def positions(data: bytes) -> Array:
     """Where in the file each of the 2,048 numbers comes from; -1 where there is no byte."""
     if not data:
         raise ValueError("got an empty file, expected at least one byte to tell its type by")

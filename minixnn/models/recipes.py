@@ -2,11 +2,13 @@
 import json
 import pathlib
 import time
+from typing import Any
 
 import numpy as np
 
 from minixnn import datasets
 from minixnn.layers import Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU
+from minixnn.layers.base import Layer
 from minixnn.models.vit import digits as nearby_digits
 from minixnn.models.vit import vit
 from minixnn.network import Network
@@ -15,7 +17,7 @@ DATA = pathlib.Path(__file__).parents[1] / "data"
 RECORD = DATA / "models.json"
 
 
-def dense(rng, bias=True):
+def dense(rng: np.random.Generator, bias: bool = True) -> Network:
     """784-512-100-10 for the 28 x 28 digits, all fully connected."""
     return Network([Flatten(), Dropout(0.2),
                     Dense.random(784, 512, rng, bias), ReLU(), Dropout(0.4),
@@ -23,44 +25,44 @@ def dense(rng, bias=True):
                     Dense.random(100, 10, rng, bias, init="glorot")])
 
 
-def dense_no_bias(rng):
+def dense_no_bias(rng: np.random.Generator) -> Network:
     """The same without biases: nothing can absorb relevance."""
     return dense(rng, bias=False)
 
 
-def cnn(rng):
+def cnn(rng: np.random.Generator) -> Network:
     """Three blocks of 3x3 convolution, ReLU and max pooling, then two dense layers. No biases."""
     return Network([*block(1, 32, rng, bias=False), *block(32, 64, rng, bias=False), *block(64, 128, rng, bias=False),
                     Flatten(), Dropout(0.3), Dense.random(4 * 4 * 128, 256, rng, bias=False), ReLU(), Dropout(0.5),
                     Dense.random(256, 10, rng, bias=False, init="glorot")])
 
 
-def cluttered_gap(rng):
+def cluttered_gap(rng: np.random.Generator) -> Network:
     """For 40 x 40 cluttered digits; ends in global average pooling and one linear layer, as CAM asks."""
     return Network([*block(1, 16, rng), *block(16, 32, rng),
                     Conv2d.random(3, 32, 64, rng), ReLU(), Conv2d.random(3, 64, 64, rng), ReLU(),
                     GlobalAvgPool(), Dense.random(64, 10, rng, init="glorot")])
 
 
-def cluttered_dense(rng):
+def cluttered_dense(rng: np.random.Generator) -> Network:
     """For 40 x 40 cluttered digits; ends in two dense layers, where CAM does not apply and Grad-CAM does."""
     return Network([*block(1, 16, rng), *block(16, 32, rng), *block(32, 64, rng),
                     Flatten(), Dropout(0.3), Dense.random(5 * 5 * 64, 128, rng), ReLU(), Dropout(0.5),
                     Dense.random(128, 10, rng, init="glorot")])
 
 
-def block(channels_in, channels_out, rng, bias=True):
+def block(channels_in: int, channels_out: int, rng: np.random.Generator, bias: bool = True) -> list[Layer]:
     """Convolution, ReLU, pooling to half the size (rounded up)."""
     return [Conv2d.random(3, channels_in, channels_out, rng, bias), ReLU(), MaxPool2d(2, padding="same")]
 
 
-def digits():
+def digits() -> tuple:
     """Training digits, moved by up to two pixels each time they are seen; test digits."""
     from minixnn.datasets import shifted
     return datasets.mnist("train"), datasets.mnist("test"), lambda batch, rng: shifted(batch, rng, reach=2)
 
 
-def scenes():
+def scenes() -> tuple:
     """60,000 new cluttered scenes an epoch from the training digits; 10,000 from the test digits."""
     def new(epoch):
         return datasets.cluttered_mnist(60_000, seed=1000 + epoch, split="train")[:2]
@@ -78,11 +80,12 @@ RECIPES = {
 }
 # name: what goes on the network's card
 DIGITS, SCENES = ({"input_shape": (side, side, 1), "head": "Softmax"} for side in (28, 40))
-CARDS = {"dense": DIGITS, "dense_no_bias": DIGITS, "cnn": DIGITS, "cluttered_gap": SCENES, "cluttered_dense": SCENES,
-         "generator": {"input_shape": (100,)}, "vit": DIGITS}
+CARDS: dict[str, dict[str, Any]] = {
+    "dense": DIGITS, "dense_no_bias": DIGITS, "cnn": DIGITS, "cluttered_gap": SCENES, "cluttered_dense": SCENES,
+    "generator": {"input_shape": (100,)}, "vit": DIGITS}
 
 
-def train(name, seed=0, epochs=None):
+def train(name: str, seed: int = 0, epochs: int | None = None) -> Network:
     """Train `name` by its recipe, save its weights (float16), and record its accuracy on the test images."""
     from minixnn.train import Adam, accuracy, fit
     if name == "generator":
@@ -101,7 +104,7 @@ def train(name, seed=0, epochs=None):
     return net
 
 
-def train_generator(seed=0, epochs=4):
+def train_generator(seed: int = 0, epochs: int = 4) -> Network:
     """Train the generator, save its weights, and record how many redrawn test digits "dense" still recognises."""
     from minixnn.synthesis import generator
     from minixnn.train import accuracy
@@ -115,7 +118,7 @@ def train_generator(seed=0, epochs=4):
     return net
 
 
-def note(name, accuracy, seed, epochs, test_images, seconds):
+def note(name: str, accuracy: float, seed: int, epochs: int, test_images: int, seconds: float) -> None:
     """Write the entry of a network in data/models.json."""
     known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     known[name] = {"accuracy": accuracy, "seed": seed, "epochs": epochs, "test_images": test_images}

@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 from minixnn.card import Card
 from minixnn.layers import Conv2d, MaxPool2d, ReLU
 from minixnn.network import Network
@@ -21,7 +21,7 @@ MEANS = np.array([103.939, 116.779, 123.68], np.float32)        # of blue, green
 LOW, HIGH = -MEANS, 255 - MEANS                 # between which every prepared pixel lies, for z_box
 
 
-def features():
+def features() -> Network:
     """The 13 convolutions with their ReLU and the five pools: (N, 224, 224, 3) -> (N, 7, 7, 512), any size will do.
 
     There is no classifier: its output are 512 feature maps. FileNotFoundError outside of a checkout.
@@ -39,14 +39,14 @@ def features():
     return Network(layers, Card((None, None, 3)))
 
 
-def for_pixels():
+def for_pixels() -> Network:
     """`features` for photographs in [0, 1], red first: with a first layer that prepares them, and no `vgg_input`."""
     first, *others = features().layers
     first = first.with_weights(np.ascontiguousarray(first.W[:, :, ::-1]), first.b)
     return Network([first, *others], Card((None, None, 3))).with_card(MEANS[::-1] / 255, 1 / 255)
 
 
-def layer_index(name):
+def layer_index(name: str) -> int:
     """The index l in `features` of a layer by its name in the literature: "conv5_3", "relu5_3" or "pool5".
 
     A[l + 1] is what it computes, R[l + 1] the relevance of that.
@@ -58,7 +58,7 @@ def layer_index(name):
     return names.index(name)
 
 
-def vgg_input(photo):
+def vgg_input(photo: Array) -> Array:
     """A photograph, red first, in [0, 1], as VGG-16 was trained: blue first, 0 to 255 less the `MEANS`, float32.
 
     (H, W, 3) gives a batch of one, (1, H, W, 3); (N, H, W, 3) gives as many. Prepared pixels lie between

@@ -1,11 +1,18 @@
 """Curves and bars, with their errors."""
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from minixnn.arrays import to_numpy
+from minixnn.arrays import Array, to_numpy
 from minixnn.plot.style import LINES, STYLE, pyplot, wrapped
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def curves(x, lines, xlabel="", ylabel="", title=None, xscale="linear", yscale="linear"):
+
+def curves(x: Array, lines: Mapping[str, Any], xlabel: str = "", ylabel: str = "", title: str | None = None,
+           xscale: str = "linear", yscale: str = "linear") -> "Figure":
     """Curves over the same `x`: {name: y} or {name: (mean, standard error)}, the latter with a band of one error.
 
     {panel: {name: ...}} draws panels side by side, with one range of y for all. A legend names the curves where a
@@ -33,7 +40,8 @@ def curves(x, lines, xlabel="", ylabel="", title=None, xscale="linear", yscale="
     return figure
 
 
-def bars(values, xlabel="", title=None, references=None):
+def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
+         references: Mapping[str, float] | None = None) -> "Figure":
     """Horizontal bars, the first on top: {name: value} or {name: (mean, standard error)}, the latter with its error.
 
     {series: {name: ...}} draws a bar for each series beside each name, and a legend. references: {label: value},

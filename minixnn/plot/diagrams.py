@@ -3,15 +3,23 @@
 The colours are those of `minixnn.plot`: red speaks for the output, blue against it, white is zero. One call makes
 one figure and returns it; end the script with `plot.show()`.
 """
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from minixnn.arrays import to_numpy
+from minixnn.arrays import Array, to_numpy
+from minixnn.network import Network
 from minixnn.plot.style import STYLE, pyplot, signed_colours, wrapped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RADIUS, APART, BELOW = 0.36, 2.6, 1.25          # of a neuron; between columns; between the neurons of a column
 
 
-def neurons(net, A, R=None, title=None, letter="R"):
+def neurons(net: Network, A: list[Array], R: list[Array] | None = None, title: str | None = None,
+            letter: str = "R") -> "Figure":
     """A small net of Dense and elementwise layers as circles and lines, for the first image of the batch.
 
     A: the activations, as `net.trace(x)` gives them, written into the circles. R: what a pass found beside them,
@@ -44,7 +52,8 @@ def neurons(net, A, R=None, title=None, letter="R"):
     return figure
 
 
-def plane(f, panels, span, title=None, labels=("$x_1$", "$x_2$"), levels=10, zero=None, points=()):
+def plane(f: Callable, panels: Any, span: Any, title: str | None = None, labels: tuple[str, str] = ("$x_1$", "$x_2$"),
+          levels: int = 10, zero: Any = None, points: Sequence = ()) -> "Figure":
     """Functions of two inputs: contours of `f` over a square, and arrows on it, one panel for each explanation.
 
     f: a function (n, 2) -> (n,). panels: {name: (where (n, 2), arrow (n, 2))}, the arrows in the units of the axes.
@@ -77,7 +86,8 @@ def plane(f, panels, span, title=None, labels=("$x_1$", "$x_2$"), levels=10, zer
     return figure
 
 
-def surfaces(panels, span, title=None, labels=("$x_1$", "$x_2$"), zlabel="$R_1$"):
+def surfaces(panels: Any, span: Any, title: str | None = None, labels: tuple[str, str] = ("$x_1$", "$x_2$"),
+             zlabel: str = "$R_1$") -> "Figure":
     """Functions of the plane as surfaces, side by side: where one jumps, its surface is torn.
 
     panels: {name: function (n, 2) -> (n,)}. span: (lowest, highest) value of both axes. Heights are coloured as
@@ -104,7 +114,7 @@ def surfaces(panels, span, title=None, labels=("$x_1$", "$x_2$"), zlabel="$R_1$"
     return figure
 
 
-def schematic(parts, arrows, title=None, losses=()):
+def schematic(parts: Sequence, arrows: Sequence, title: str | None = None, losses: Sequence = ()) -> "Figure":
     """Which network hands what to which: boxes and pictures, joined by arrows.
 
     parts: {key: (column, row, text)} for a box with a text in it, {key: (column, row, text, picture)} for a picture
@@ -127,7 +137,7 @@ def schematic(parts, arrows, title=None, losses=()):
     return figure
 
 
-def number(value):
+def number(value: float) -> str:
     """A number as short as a circle wants it, with a real minus: 3, -0.25, 1.33."""
     return f"{round(float(value), 2) + 0.0:g}".replace("-", "\N{MINUS SIGN}")
 

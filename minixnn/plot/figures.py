@@ -3,15 +3,23 @@
 No colour without its meaning: where maps share a scale the colour bar has its numbers, and a line of text at the
 bottom says where colours end if that is not the largest number of all.
 """
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from minixnn.arrays import to_numpy
+from minixnn.arrays import Array, to_numpy
 from minixnn.plot.style import STYLE, ink_colours, pyplot, signed_colours, wrapped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCALES = ("map", "method", "figure")
 
 
-def images(pictures, titles=None, title=None, columns=10, boxes=None, rows=None, limits=None):
+def images(pictures: Array | Sequence[Array], titles: Sequence[str] | None = None, title: str | None = None,
+           columns: int = 10, boxes: Array | Sequence | None = None, rows: Sequence[str] | None = None,
+           limits: tuple[float, float] | None = None) -> "Figure":
     """A grid of pictures, `columns` in a row, each with its own line of `titles`; `boxes` as in `overlay`.
 
     titles: one for each picture or, where there are fewer, for the first row alone. rows: a name for each row.
@@ -29,12 +37,14 @@ def images(pictures, titles=None, title=None, columns=10, boxes=None, rows=None,
         if rows is not None and n % columns == 0:
             _beside(ax, str(rows[n // columns]))
     if limits != (0, 1) and any(picture.ndim == 2 for picture in pictures):
-        _bar(figure, list(axes), *limits, ink_colours(*limits))
+        low, high = limits
+        _bar(figure, list(axes), low, high, ink_colours(low, high))
     return figure
 
 
-def heatmaps(maps, images=None, names=None, title=None, scale="map", quantile=1.0, outlines=False, boxes=None,
-             transpose=False):
+def heatmaps(maps: Mapping[str, Array], images: Array | Sequence[Array] | None = None,
+             names: Sequence[str] | None = None, title: str | None = None, scale: str = "map", quantile: float = 1.0,
+             outlines: bool = False, boxes: Array | Sequence | None = None, transpose: bool = False) -> "Figure":
     """Methods against images: one row per entry of `maps`, one column per image, the images themselves on top.
 
     maps: {method: relevances (N, ...)}; colour channels are summed. images: the N inputs, or None to leave them out.
@@ -70,8 +80,9 @@ def heatmaps(maps, images=None, names=None, title=None, scale="map", quantile=1.
     return figure
 
 
-def overlay(images, maps, titles=None, title=None, columns=5, quantile=1.0, boxes=None, scale="map",
-            found=None):
+def overlay(images: Array | Sequence[Array], maps: Array | Sequence[Array], titles: Sequence[str] | None = None,
+            title: str | None = None, columns: int = 5, quantile: float = 1.0, boxes: Array | Sequence | None = None,
+            scale: str = "map", found: Array | Sequence | None = None) -> "Figure":
     """Heatmaps drawn over their inputs: over the outline of ink, or over a pale grey copy of a photograph.
 
     A coarse map (CAM, say) is stretched to its input, pixel by pixel, without smoothing. boxes: for each picture one

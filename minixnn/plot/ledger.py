@@ -1,11 +1,17 @@
 """Where relevance went, as bars: the figure of a ledger."""
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from minixnn.ledger.table import PARTS
 from minixnn.plot.style import STYLE, pyplot, wrapped
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def ledger(book, title=None, every_layer=False):
+
+def ledger(book: Any, title: str | None = None, every_layer: bool = False) -> "Figure":
     """The ledger as a figure: a bar a layer, from the output at the top to the pixels at the bottom.
 
     A bar is cut into what the layer handed on and what it withheld; parts below zero, relevance created, lie left
@@ -40,7 +46,7 @@ def ledger(book, title=None, every_layer=False):
     return figure
 
 
-def called(rows, name, label):
+def called(rows: Sequence, name: str, label: str) -> Any:
     """The entry of the legend, which says what the part is on that side of zero where it is seen; none if unseen."""
     if not seen(rows, name):
         return None
@@ -52,7 +58,7 @@ def called(rows, name, label):
     return "lost" if name == "created_or_lost" and False not in signs else label
 
 
-def offsets(rows, name):
+def offsets(rows: Sequence, name: str) -> Any:
     """Where each row's part `name` begins: parts above zero pile up to the right, parts below zero to the left."""
     begin = []
     for row in rows:
@@ -65,6 +71,6 @@ def offsets(rows, name):
     return begin
 
 
-def seen(rows, name):
+def seen(rows: Sequence, name: str) -> Any:
     """Whether the part is long enough to be seen in any bar."""
     return any(abs(getattr(row, name)) > 1e-3 * row.moved for row in rows)

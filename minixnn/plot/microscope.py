@@ -9,12 +9,15 @@ import inspect
 import json
 import pathlib
 import re
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import to_numpy
+from minixnn.arrays import Array, to_numpy
 from minixnn.layers import MaxPool2d
+from minixnn.layers.base import Layer
 from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 from minixnn.rules import composites, deep_taylor, lrp
@@ -27,7 +30,7 @@ RULES = {"epsilon": lrp.epsilon, "gamma": lrp.gamma, "alpha_beta": lrp.alpha_bet
          "z_box": deep_taylor.z_box}
 
 
-def microscope(net, images, labels=None):
+def microscope(net: Network, images: Array, labels: Sequence[int] | Array | None = None) -> str:
     """The page, as text. Write it to a file, and open that in a browser.
 
     net: a Network, or a dictionary {name: Network} to choose from. images (N, H, W, 1): what can be chosen on the page
@@ -50,13 +53,13 @@ def microscope(net, images, labels=None):
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
 
 
-def script():
+def script() -> str:
     """The modules one after the other, as one: a page that is opened as a file may not import others."""
     text = "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in MODULES)
     return re.sub(r"^export ", "", re.sub(r"^import [^;]*;\n", "", text, flags=re.M), flags=re.M)
 
 
-def written(net, images, low, high):
+def written(net: Network, images: Array, low: Any, high: Any) -> Any:
     """A network as JSON can hold it: shape of an image, layers, and for each composite a rule a layer."""
     net = fold_batch_norm(net)
     A = net.trace(images[:1].astype(np.float32))
@@ -68,7 +71,7 @@ def written(net, images, low, high):
                            for name, rules in choices(net, low, high).items()}}
 
 
-def written_layer(l, layer, x):
+def written_layer(l: int, layer: Layer, x: Array) -> Any:
     """Kind, settings and weights of layer l, which gets x."""
     kind, settings = type(layer).__name__, layer.settings()
     beyond = any(settings.get(name, 1) not in (1, (1, 1)) for name in ("dilation", "groups"))
@@ -85,7 +88,7 @@ def written_layer(l, layer, x):
                for name, array in arrays.items()}}
 
 
-def choices(net, low, high):
+def choices(net: Network, low: Any, high: Any) -> Any:
     """What the menu of rules offers, the first to begin with: composites by their names, and one rule everywhere."""
     return {"epsilon_plus": composites.epsilon_plus, "epsilon_plus_flat": composites.epsilon_plus_flat,
             "epsilon_alpha2_beta1": composites.epsilon_alpha2_beta1,
@@ -98,7 +101,7 @@ def choices(net, low, high):
             "z_plus": deep_taylor.z_plus}
 
 
-def written_rule(layer, rule):
+def written_rule(layer: Layer, rule: Any) -> Any:
     """{"rule": "gamma", "knobs": {"gamma": 0.25}}; what the layer does by itself where no rule of `RULES` is given."""
     function = getattr(rule, "func", rule)
     name = getattr(function, "__name__", "")
@@ -107,13 +110,13 @@ def written_rule(layer, rule):
     return {"rule": name, "knobs": {**knobs(function), **getattr(rule, "keywords", {})}}
 
 
-def knobs(function):
+def knobs(function: Any) -> Any:
     """{"epsilon": 1e-06}: the arguments of a rule that have a default."""
     parameters = inspect.signature(function).parameters.values()
     return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
 
 
-def described(rule):
+def described(rule: Any) -> Any:
     """What the page tells of a rule: whose it is, and its source without the docstring."""
     code = inspect.getsource(rule)
     text = re.sub(r'\n    """.*?"""', "", code, count=1, flags=re.S)
@@ -121,6 +124,6 @@ def described(rule):
             "title": inspect.getdoc(rule).splitlines()[0], "source": text.rstrip()}
 
 
-def text_of(array):
+def text_of(array: Array) -> Any:
     """The bytes of an array, lowest byte first, as base64."""
     return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()

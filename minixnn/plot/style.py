@@ -4,6 +4,9 @@ import os
 import pathlib
 import sys
 import textwrap
+from typing import Any
+
+from minixnn.arrays import Array
 
 STYLE = {"font.size": 13, "axes.titlesize": 13, "figure.titlesize": 16, "axes.spines.top": False,
          "axes.spines.right": False, "legend.frameon": False, "savefig.dpi": 150}
@@ -14,7 +17,7 @@ SIGNED_STOPS = [(0, "#2f7fbc"), (.15, "#6aaed6"), (.3, "#b5d4e9"), (.43, "#e3eef
                 (.57, "#fbe3d4"), (.68, "#f4a582"), (.8, "#d6503e"), (.91, "#a50f20"), (1, "#5c0013")]
 
 
-def show():
+def show() -> Any:
     """End a script: its open figures appear on the screen or, where there is none, in the folder `figures`.
 
     Saved figures are called after the script and counted: figures/2_3_lrp_1.png. The folder lies beside `lessons`
@@ -42,7 +45,7 @@ def show():
 _saved: dict = {}             # script -> figures saved by this process, so that a second show() goes on counting
 
 
-def pyplot():
+def pyplot() -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -51,21 +54,21 @@ def pyplot():
     return plt
 
 
-def wrapped(title, width, size=STYLE["figure.titlesize"]):
+def wrapped(title: str | None, width: float, size: float = STYLE["figure.titlesize"]) -> str | None:
     """A title in as many lines as it needs in a figure `width` inches wide; None stays None."""
     most = int(width * 72 / (0.55 * size))                      # a letter is about half as wide as it is high
     return title and "\n".join(textwrap.fill(line, most) for line in title.split("\n"))
 
 
 @functools.cache
-def signed_colours():
+def signed_colours() -> Any:
     """The colour map of every heatmap: blue below zero, white at zero, red above. NaN is grey."""
     from matplotlib.colors import LinearSegmentedColormap
     return LinearSegmentedColormap.from_list("minixnn_signed", SIGNED_STOPS, N=513).with_extremes(bad="0.6")
 
 
 @functools.cache
-def ink_colours(low, high):
+def ink_colours(low: float | Array, high: float | Array) -> Any:
     """The colour map of pictures from `low` to `high`: 0 is white paper, `high` black ink, and below 0 is green.
 
     Red and blue are kept for relevance. A negative number is as strong a colour as its size asks for beside `high`.

@@ -1,11 +1,13 @@
 """Activation maximisation in pixel space, with an expert, and in code space: three loops, written out."""
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from minixnn import passes
-from minixnn.arrays import array_module, like, to_numpy
-from minixnn.network import expect_network
+from minixnn.arrays import Array, array_module, like, to_numpy
+from minixnn.network import Network, expect_network
 from minixnn.progress import progress
 from minixnn.train import Adam, cosine, softmax
 
@@ -26,7 +28,7 @@ class Prototype:
                          [f"{c:6d}  {p:9.4f}  {a:11.3f}  {b:10.3f}" for c, p, a, b in rows])
 
 
-def log_probability(y, wanted):
+def log_probability(y: Array, wanted: Array) -> tuple[Array, Array]:
     """Objective log p(c | x) = y_c - log sum_k exp(y_k), and its derivative by the outputs y (N, K).
 
     wanted (N, K) is 1 at the target of each image. -> (N,), (N, K)
@@ -37,7 +39,7 @@ def log_probability(y, wanted):
     return value, wanted - softmax(y)
 
 
-def logit(y, wanted):
+def logit(y: Array, wanted: Array) -> tuple[Array, Array]:
     """Objective y_c: the score before softmax, as Simonyan et al. 2014, section 2. It has no upper end.
 
     A probability can be raised by making the other classes less likely, a logit cannot.
@@ -45,8 +47,10 @@ def logit(y, wanted):
     return (y * wanted).sum(axis=1), wanted
 
 
-def activation_maximization(net, target, shape=None, start=None, penalty=0.01, towards=0.0, objective=log_probability,
-                            bounds=None, steps=300, learning_rate=0.05, quiet=True):
+def activation_maximization(net: Network, target: int | Sequence[int] | Array, shape: tuple[int, ...] | None = None,
+                            start: Array | None = None, penalty: float = 0.01, towards: Any = 0.0,
+                            objective: Callable = log_probability, bounds: tuple[float, float] | None = None,
+                            steps: int = 300, learning_rate: float = 0.05, quiet: bool = True) -> Prototype:
     """The image that maximises a class, kept small. Erhan et al. 2009; Montavon et al. 2018, section 3.1.
 
         x* = argmax_x  log p(c | x) - penalty ||x - towards||^2
@@ -74,8 +78,10 @@ def activation_maximization(net, target, shape=None, start=None, penalty=0.01, t
     return finished(net, x, target, wanted, cost)
 
 
-def with_expert(net, target, expert, shape=None, start=None, weight=1.0, objective=log_probability, bounds=None,
-                steps=300, learning_rate=0.02, quiet=True):
+def with_expert(net: Network, target: int | Sequence[int] | Array, expert: Any, shape: tuple[int, ...] | None = None,
+                start: Array | None = None, weight: float = 1.0, objective: Callable = log_probability,
+                bounds: tuple[float, float] | None = None, steps: int = 300, learning_rate: float = 0.02,
+                quiet: bool = True) -> Prototype:
     """The image that maximises a class and is likely at all. Montavon et al. 2018, section 3.2.
 
         x* = argmax_x  log p(c | x) + weight log p(x)
@@ -104,8 +110,10 @@ def with_expert(net, target, expert, shape=None, start=None, weight=1.0, objecti
     return finished(net, x, target, wanted, cost)
 
 
-def in_code_space(net, target, generator, start=None, penalty=0.3, towards=0.0, objective=logit, bounds=None,
-                  steps=200, learning_rate=0.1, quiet=True):
+def in_code_space(net: Network, target: int | Sequence[int] | Array, generator: Network, start: Array | None = None,
+                  penalty: float = 0.3, towards: Any = 0.0, objective: Callable = logit,
+                  bounds: tuple[float, float] | None = None, steps: int = 200, learning_rate: float = 0.1,
+                  quiet: bool = True) -> Prototype:
     """The code whose generated image maximises a class. Nguyen et al. 2016; Montavon et al. 2018, section 3.3.
 
         z* = argmax_z  logit_c(g(z)) - penalty ||z - towards||^2,      x* = g(z*)
@@ -117,7 +125,7 @@ def in_code_space(net, target, generator, start=None, penalty=0.3, towards=0.0, 
     and the search would end. Other arguments as for `activation_maximization`.
     """
     target = check_target(target)
-    if start is None and getattr(towards, "ndim", 0):
+    if start is None and np.ndim(towards):
         start = towards
     size = generator.layers[0].arrays()["W"].shape[:1] if start is None else None  # W (code,) or (code, units)
     z = prepare(generator, len(target), size, start, fill=0.0)
@@ -139,7 +147,7 @@ def in_code_space(net, target, generator, start=None, penalty=0.3, towards=0.0, 
     return finished(net, x, target, wanted, cost, z)
 
 
-def class_means(x, labels, classes=10):
+def class_means(x: Array, labels: Array, classes: int = 10) -> Array:
     """The mean of the images or codes x (N, ...) of each class -> (classes, ...): something to stay near."""
     labels = to_numpy(labels)
     empty = [c for c in range(classes) if not (labels == c).any()]
@@ -149,24 +157,25 @@ def class_means(x, labels, classes=10):
     return array_module(x).stack([x[like(x, labels == c)].mean(axis=0) for c in range(classes)])
 
 
-def square(x):
+def square(x: Array) -> Array:
     """||x||^2 of each image -> (N,)"""
     return (x * x).reshape(len(x), -1).sum(axis=1)
 
 
-def keep_inside(x, bounds):
+def keep_inside(x: Array, bounds: tuple[float, float] | None) -> None:
     """Put back, in place, what left the interval `bounds`; None lets it go where it likes."""
     if bounds is not None:
         x.clip(*bounds, out=x)
 
 
-def finished(net, x, target, wanted, cost, code=None):
+def finished(net: Network, x: Array, target: int | Sequence[int] | Array, wanted: Array, cost: list,
+             code: Array | None = None) -> Prototype:
     """The Prototype, with the probability that the network itself gives to its targets."""
     probability = (softmax(net.forward(x)) * wanted).sum(axis=1)
     return Prototype(x, like(x, target), probability, array_module(x).stack(cost), code)
 
 
-def check_target(target):
+def check_target(target: int | Sequence[int] | Array) -> Array:
     """One class or several as a host array (N,)."""
     target = np.atleast_1d(np.asarray(to_numpy(target) if hasattr(target, "dtype") else list_of(target)))
     if target.ndim != 1 or len(target) == 0 or target.dtype.kind not in "iu":
@@ -174,11 +183,11 @@ def check_target(target):
     return target
 
 
-def list_of(target):
+def list_of(target: int | Sequence[int] | Array) -> Any:
     return list(target) if hasattr(target, "__iter__") else target
 
 
-def prepare(net, n, shape, start, fill):
+def prepare(net: Network, n: int, shape: tuple[int, ...] | None, start: Array | None, fill: float) -> Array:
     """The array to start from (n, ...), a copy that may be written to: `start`, or `fill` where the weights live."""
     expect_network(net)
     if (shape is None) == (start is None):
@@ -195,7 +204,7 @@ def prepare(net, n, shape, start, fill):
     return array_module(start).broadcast_to(start, (n, *start.shape[1:])).copy()
 
 
-def near_best_centre(net, target, expert):
+def near_best_centre(net: Network, target: int | Sequence[int] | Array, expert: Any) -> Array:
     """For each target halfway between the mean of all the expert's centres and the best of them -> (N, ...)
 
     The best is the likeliest of those that `net` gives to the target with a probability above 0.9; if there is none,
@@ -213,7 +222,7 @@ def near_best_centre(net, target, expert):
     return 0.5 * (array_module(centres).stack(best) + centres.mean(axis=0))
 
 
-def check_towards(towards, x):
+def check_towards(towards: Any, x: Array) -> Array:
     """`towards` if it is a number or fits x (N, ...)."""
     shape = getattr(towards, "shape", ())
     if shape not in ((), x.shape, (1, *x.shape[1:])):
@@ -222,7 +231,7 @@ def check_towards(towards, x):
     return towards
 
 
-def check_search(steps, learning_rate, weight):
+def check_search(steps: int, learning_rate: float, weight: float) -> None:
     if steps < 1 or learning_rate <= 0 or weight < 0:
         raise ValueError(f"got steps={steps}, learning_rate={learning_rate} and a penalty or weight of {weight}, "
                          "expected at least one step, a positive learning_rate, and no negative weight")

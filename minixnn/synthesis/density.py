@@ -8,10 +8,13 @@ Any object with these two methods serves as an expert for `synthesis.with_expert
 """
 import copy
 import math
+from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from minixnn.arrays import array_module, to_numpy
+from minixnn.arrays import Array, array_module, to_numpy
 from minixnn.train import softmax
 
 
@@ -26,12 +29,14 @@ class GaussianMixture:
     mean (D,), U (D, d), log_pi (K,), m (K, d), P (K, d, d) with P_k P_k^T = inverse of S_k, v a number, D = H W C.
     """
 
-    def __init__(self, mean, U, log_pi, m, P, v, shape):
+    def __init__(self, mean: Array, U: Array, log_pi: Array, m: Array, P: Array, v: float,
+                 shape: tuple[int, ...]) -> None:
         self.mean, self.U, self.log_pi, self.m, self.P, self.v = mean, U, log_pi, m, P, v
         self.shape = tuple(shape)               # of one image
 
     @classmethod
-    def fit(cls, images, rng, directions=50, clusters=50, rounds=5, sample=10_000, smoothing=0.05):
+    def fit(cls, images: Array, rng: np.random.Generator, directions: int = 50, clusters: int = 50, rounds: int = 5,
+            sample: int = 10_000, smoothing: float = 0.05) -> "GaussianMixture":
         """Fit to images (N, ...) by expectation maximisation: who belongs where; then where is what.
 
         `sample` of the images are used, drawn by the Generator `rng`, so are the first means. smoothing: this share
@@ -58,7 +63,7 @@ class GaussianMixture:
                 P[k] = _whitener((share[:, k, None] * centred).T @ centred / count[k] + floor)
         return cls(mean, U, log_pi, m, P, v, images.shape[1:]).astype(np.float32)
 
-    def parts(self, x):
+    def parts(self, x: Array) -> tuple[Array, Array, Array]:
         """z (N, d), the rest (N, D) and log pi_k N(z; m_k, S_k) (N, K) of images x (N, ...)."""
         if x.shape[1:] != self.shape:
             raise ValueError(f"got images of shape {x.shape[1:]}, expected {self.shape}, as in the images that the "
@@ -67,7 +72,7 @@ class GaussianMixture:
         z = centred @ self.U
         return z, centred - z @ self.U.T, _log_gaussians(z, self.m, self.P) + self.log_pi
 
-    def log_density(self, x):
+    def log_density(self, x: Array) -> Array:
         """log p(x) of images x (N, ...), in nats -> (N,)"""
         xp = array_module(x)
         z, rest, logs = self.parts(x)
@@ -76,7 +81,7 @@ class GaussianMixture:
         others = rest.shape[1] - z.shape[1]
         return inside - 0.5 * (rest * rest).sum(axis=1) / self.v - 0.5 * others * math.log(2 * math.pi * self.v)
 
-    def gradient(self, x):
+    def gradient(self, x: Array) -> Array:
         """d log p(x) / dx.   -U sum_k r_k S_k^-1 (z - m_k) - rest / v,   r_k the share of cluster k in x."""
         z, rest, logs = self.parts(x)
         share = softmax(logs)                                                   # r (N, K)
@@ -85,22 +90,22 @@ class GaussianMixture:
             dz = dz - share[:, k, None] * ((z - self.m[k]) @ self.P[k] @ self.P[k].T)
         return (dz @ self.U.T - rest / self.v).reshape(x.shape)
 
-    def centres(self):
+    def centres(self) -> Array:
         """The means of the clusters, as images (K, ...)."""
         return (self.mean + self.m @ self.U.T).reshape(-1, *self.shape)
 
-    def map_arrays(self, f):
+    def map_arrays(self, f: Callable[[Array], Array]) -> "GaussianMixture":
         """A copy whose arrays are f(array)."""
         twin = copy.copy(self)
         for name in ("mean", "U", "log_pi", "m", "P"):
             setattr(twin, name, f(getattr(self, name)))
         return twin
 
-    def on(self, xp):
+    def on(self, xp: ModuleType) -> "GaussianMixture":
         """A copy that lives where the array module `xp` (numpy, cupy) keeps its arrays."""
         return self.map_arrays(lambda array: xp.asarray(to_numpy(array)))
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> "GaussianMixture":
         """A copy that computes in `dtype`."""
         return self.map_arrays(lambda array: array.astype(dtype))
 

@@ -12,10 +12,12 @@ for the digit, and a discriminator alone digits that have nothing to do with the
     adversarial  -log d(x')                 a discriminator d, trained meanwhile to tell drawn digits from real ones,
                                             takes it for real. Goodfellow et al. 2014
 """
+from typing import Any
+
 import numpy as np
 
 from minixnn import datasets
-from minixnn.arrays import array_module, like
+from minixnn.arrays import Array, array_module, like
 from minixnn.layers import ChannelScale, Dense, Dropout, Flatten, ReLU, Sigmoid, Unflatten
 from minixnn.network import Network
 from minixnn.progress import progress
@@ -26,25 +28,25 @@ CODE_LAYERS, FEATURE_LAYERS = 7, 4  # how many of its layers make up the encoder
 REAL, DRAWN = 1, 0                  # what the discriminator says
 
 
-def architecture(rng):
+def architecture(rng: np.random.Generator) -> Network:
     """The generator g as it is trained: from a hidden layer (N, 100) to images (N, 28, 28, 1) in [0, 1]."""
     return Network([Dense.random(100, 512, rng), ReLU(),
                     Dense.random(512, 784, rng, init="glorot"), Sigmoid(), Unflatten((28, 28, 1))])
 
 
-def new_discriminator(rng):
+def new_discriminator(rng: np.random.Generator) -> Network:
     """The discriminator d: from images to two outputs, DRAWN and REAL. Needed for training only."""
     return Network([Flatten(), Dense.random(784, 256, rng), ReLU(), Dropout(0.3),
                     Dense.random(256, 128, rng), ReLU(), Dropout(0.3),
                     Dense.random(128, 2, rng, init="glorot")])
 
 
-def hidden():
+def hidden() -> Network:
     """The classifier up to its last hidden layer: images (N, 28, 28, 1) -> (N, 100)."""
     return Network(Network.load(datasets.DATA / f"{CLASSIFIER}.npz").layers[:CODE_LAYERS])
 
 
-def encoder():
+def encoder() -> Network:
     """From images to codes that `models.load("generator")` turns back into images: (N, 28, 28, 1) -> (N, 100).
 
     Codes are the hidden layer, standardised: over the training digits each number has mean 0 and variance 1. So the
@@ -54,8 +56,10 @@ def encoder():
     return Network([*hidden().layers, ChannelScale(1 / scale.W, -scale.b / scale.W)])
 
 
-def fit(generator, discriminator, encoder, images, rng, epochs=4, learning_rate=1e-3, batch_size=100, image=1.0,
-        feature=1.0, adversarial=10.0, memory=0.998, quiet=False):
+def fit(generator: Network, discriminator: Network, encoder: Network, images: Array, rng: np.random.Generator,
+        epochs: int = 4, learning_rate: float = 1e-3, batch_size: int = 100, image: float = 1.0,
+        feature: float = 1.0, adversarial: float = 10.0, memory: float = 0.998,
+        quiet: bool = False) -> list[dict[str, Any]]:
     """Train `generator` and `discriminator`, in place and in turns, on images (N, 28, 28, 1).
 
     encoder: from images to what the generator starts from. image, feature, adversarial: weights of the three terms.
@@ -101,14 +105,14 @@ def fit(generator, discriminator, encoder, images, rng, epochs=4, learning_rate=
     return history
 
 
-def input_gradient(net, A, dy):
+def input_gradient(net: Network, A: list[Array], dy: Array) -> Array:
     """dL/dx from the activations A: what `passes.gradient` does, for a start that depends on the output."""
     for l in reversed(range(len(net.layers))):
         dy = net.layers[l].gradient(A[l], A[l + 1], dy)
     return dy
 
 
-def parameter_gradients(net, A, dy):
+def parameter_gradients(net: Network, A: list[Array], dy: Array) -> list:
     """[{name: gradient}, ...], the gradients of each layer's parameters, from the activations A."""
     gradients = [None] * len(net.layers)
     for l in reversed(range(len(net.layers))):
@@ -118,17 +122,17 @@ def parameter_gradients(net, A, dy):
     return gradients
 
 
-def parameters(net):
+def parameters(net: Network) -> list[Array]:
     """All parameter arrays of a network, in a list."""
     return [a for layer in net.layers for a in layer.arrays().values() if a is not None]
 
 
-def square(x):
+def square(x: Array) -> Array:
     """The mean over the batch of ||x||^2."""
     return (x * x).sum() / len(x)
 
 
-def train(seed=0, epochs=4, quiet=False):
+def train(seed: int = 0, epochs: int = 4, quiet: bool = False) -> Network:
     """The recipe of the shipped generator; run it with: python -m minixnn.models train generator"""
     rng = np.random.default_rng(seed)
     images, _ = datasets.mnist("train")
