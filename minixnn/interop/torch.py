@@ -11,6 +11,7 @@ from minixnn.interop.graph import Graph, Node
 from minixnn.interop.reading import Reading
 from minixnn.interop.torch_modules import MODULES
 from minixnn.interop.torch_trace import check, hooks_of, kind_of, trace
+from minixnn.interop.transformers import ENCODERS, from_encoder
 
 
 def from_torch(module, input_shape=None, output=None, layout=None, mean=None, std=None, labels=()):
@@ -33,6 +34,8 @@ def from_torch(module, input_shape=None, output=None, layout=None, mean=None, st
         raise ValueError(f"got input_shape={tuple(input_shape)}, expected the shape of one input without the batch, "
                          "as torch sees it: (channels, height, width), or (inputs,)")
     module = getattr(module, "_orig_mod", module)           # torch.compile
+    if kind_of(module) is None and type(module).__name__ in ENCODERS:
+        return from_encoder(module).with_card(mean, std, labels=labels)
     graph = Graph(input_shape, "the input", dtype=_dtype(module))
     leaves = list(_leaves(module, ""))
     if all(kind_of(leaf) for _, leaf in leaves) and not any(map(hooks_of, _modules(module))):

@@ -29,6 +29,8 @@ AROUND = {
     "timm": {"patches": "patch_embed.proj", "token": "cls_token", "places": "pos_embed", "blocks": r"blocks\.(\d+)\.",
              "norm": "norm", "head": "head"}}
 
+ENCODERS = ("MultiheadAttention", "TransformerEncoder", "TransformerEncoderLayer")
+
 
 def from_vit(state, heads=None, epsilon=1e-6):
     """A vision transformer (Dosovitskiy et al. 2021) from its weights: {name: array or tensor}.

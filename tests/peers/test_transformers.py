@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from minixnn import passes
-from minixnn.interop import transformers
+from minixnn.interop import from_torch, transformers
 from tests.peers import libraries
 
 torch = libraries.torch
@@ -55,6 +55,7 @@ def test_an_encoder_of_several_layers():
     layer = torch.nn.TransformerEncoderLayer(C, HEADS, 20, batch_first=True, norm_first=True)
     module = scrambled(torch.nn.TransformerEncoder(layer, 3, torch.nn.LayerNorm(C), enable_nested_tensor=False))
     agree(transformers.from_encoder(module), module, SEQUENCES)
+    agree(from_torch(module), module, SEQUENCES)
 
 
 def vit(naming):
