@@ -118,18 +118,18 @@ alpha1_beta0, rng = composites.alpha1_beta0, np.random.default_rng(0)
 shared = composites.by_kind(net, conv=alpha1_beta0, dense=alpha1_beta0, max_pool=lrp.proportional)
 methods = {"noise times ink": lambda net, x, target: rng.random(x.shape) * x, "sensitivity": "sensitivity",
            "simple Taylor": "gradient_times_input", "guided backprop": "guided_backprop", "LRP-gamma": "lrp_gamma",
-           "α1β0, winner takes all": "lrp_alpha1_beta0",
-           "α1β0, pools share": partial(attribution.lrp, rules=shared), "deep Taylor": pixelwise["deep Taylor"],
-           "the image itself": lambda net, x, target: x}
+           "LRP-alpha1-beta0": "lrp_alpha1_beta0",
+           "LRP-alpha1-beta0, pools share": partial(attribution.lrp, rules=shared),
+           "deep Taylor": pixelwise["deep Taylor"], "the image itself": lambda net, x, target: x}
 steps = 4.0 ** -np.arange(1, 5)
 digits = metrics.translate(images[:COUNT].astype(np.float64), 0, 0.3)       # away from whole pixels, which are kinks
 double = net.astype(np.float64), digits, labels[:COUNT]
 found = {}
-print(f"\n{COUNT} digits moved by          " + "".join(f"{f'1/{1 / h:.0f} pixel':>18}" for h in steps))
+print(f"\n{COUNT} digits moved by              " + "".join(f"{f'1/{1 / h:.0f} pixel':>18}" for h in steps))
 for name, method in methods.items():
     ratios = metrics.continuity(method, *double, steps, normalize=True, quiet=True).ratios
     found[name] = metrics.mean_and_error(ratios)
-    print(f"  {name:26}" + "".join(f"{f'{mean:.2f} +- {error:.2f}':>18}" for mean, error in zip(*found[name])))
+    print(f"  {name:30}" + "".join(f"{f'{mean:.2f} +- {error:.2f}':>18}" for mean, error in zip(*found[name])))
 plot.curves(steps, {name: found[name] for name in methods if name not in ("sensitivity", "guided backprop")},
             "step, pixels", "change of heatmap / change of image",
             "What jumps grows without end as steps shrink", "log", "log")
@@ -150,7 +150,7 @@ plot.curves(steps, {name: found[name] for name in methods if name not in ("sensi
 # 2. Smooth the gradient: give the measure ``METHODS["smoothgrad"]``. Does averaging over noise buy continuity?
 
 growth = {name: mean[-1] / mean[1] for name, (mean, _) in found.items()}        # from 1/16 to 1/256 of a pixel
-assert growth["simple Taylor"] > 2 and growth["α1β0, winner takes all"] > 1.4, "these jump"
-assert max(growth["deep Taylor"], growth["α1β0, pools share"]) < 1.1, "these do not"
+assert growth["simple Taylor"] > 2 and growth["LRP-alpha1-beta0"] > 1.4, "these jump"
+assert max(growth["deep Taylor"], growth["LRP-alpha1-beta0, pools share"]) < 1.1, "these do not"
 assert found["simple Taylor"][0][0] > 0.8 * found["noise times ink"][0][0], "one step hardly tells it from noise"
 plot.show()

@@ -66,7 +66,8 @@ def random_ink(net, x, target):
 controls = {"random": lambda net, x, target: rng.random(x.shape), "random ink": random_ink,
             "ink": lambda net, x, target: x}
 names = {"sensitivity": "sensitivity", "gradient": "gradient", "simple Taylor": "gradient_times_input",
-         "guided backprop": "guided_backprop", "LRP α1β0": "lrp_alpha1_beta0", "LRP ε-plus": "lrp_epsilon_plus",
+         "guided backprop": "guided_backprop", "LRP-alpha1-beta0": "lrp_alpha1_beta0",
+         "LRP-epsilon-plus": "lrp_epsilon_plus",
          "deep Taylor": "deep_taylor"}
 methods = {**controls, **{name: METHODS[key] for name, key in names.items()},        # deep Taylor's rules go on below 0
            "deep Taylor": partial(attribution.lrp, rules=composites.deep_taylor(net, low=0, high=1))}
@@ -136,7 +137,7 @@ print("\nsmallest mean area of ten digits, in 10,000 draws: " +
 # which a lesson cannot.
 
 fillings = {"zeros": 0.0, "noise": rng.random((28, 28, 1)).astype(np.float32), "black": 1.0}
-chosen = ("random", "random ink", "ink", "sensitivity", "simple Taylor", "LRP α1β0", "deep Taylor")
+chosen = ("random", "random ink", "ink", "sensitivity", "simple Taylor", "LRP-alpha1-beta0", "deep Taylor")
 by_filling = {filling: {} for filling in fillings}
 for name in chosen:
     for filling, value in fillings.items():
@@ -166,5 +167,5 @@ means = {name: area(curves).mean() for name, curves in falls.items()}
 assert means["random"] > 2 * means["random ink"] > 2 * means["deep Taylor"] > 2 * means["ink"], "ink beats deep Taylor"
 zeros, noise, black = ({name: mean for name, (mean, _) in found.items()} for found in by_filling.values())
 assert zeros["sensitivity"] > zeros["simple Taylor"] + 2 and noise["sensitivity"] < noise["simple Taylor"] + 0.5
-assert black["random"] + 2 < min(black[name] for name in ("ink", "simple Taylor", "LRP α1β0", "deep Taylor"))
+assert black["random"] + 2 < min(black[name] for name in ("ink", "simple Taylor", "LRP-alpha1-beta0", "deep Taylor"))
 plot.show()

@@ -92,8 +92,9 @@ print(f"of {book.total.relevance_out:.3f} at the output {book.total.relevance_in
 # ----------
 # Everywhere, or where it may be of use: a composite names a rule for every layer.
 
-choices = {"by size": by_size, "ε above, by size in convs": composites.by_kind(net, conv=by_size),
-           "ε above, α1β0 in convs": composites.epsilon_plus, "α1β0": composites.alpha1_beta0, "ε": lrp.epsilon}
+choices = {"by size": by_size, "epsilon above, by size in convs": composites.by_kind(net, conv=by_size),
+           "LRP-epsilon-plus": composites.epsilon_plus, "LRP-alpha1-beta0": composites.alpha1_beta0,
+           "LRP-epsilon": lrp.epsilon}
 maps = {name: passes.lrp(net, images[ten], labels[ten], rules)[0] for name, rules in choices.items()}
 plot.heatmaps(maps, images[ten], labels[ten], "Two ways to use a rule of our own, and three of the field's",
               quantile=0.998)
@@ -115,17 +116,17 @@ x, target = images[:COUNT], labels[:COUNT]
 record = datasets.record("selectivity")
 areas = {"random": metrics.selectivity(lambda net, x, target: rng.random(x.shape), net, x, target, steps=20,
                                        quiet=True).area}
-for name, key in (("ink", "ink"), ("α1β0", "lrp_alpha1_beta0"), ("ε above, α1β0 in convs", "lrp_epsilon_plus"),
-                  ("ε", "gradient_times_input")):
+for name, key in (("ink", "ink"), ("LRP-alpha1-beta0", "lrp_alpha1_beta0"), ("LRP-epsilon-plus", "lrp_epsilon_plus"),
+                  ("LRP-epsilon", "gradient_times_input")):
     areas[name] = area(record[key][:COUNT].astype(float))
-for name in ("by size", "ε above, by size in convs"):
+for name in ("by size", "epsilon above, by size in convs"):
     areas[name] = metrics.selectivity(lambda net, x, target, rules=choices[name]: explain(net, x, target, rules), net,
                                       x, target, steps=20, quiet=True).area
 order = ("random", "ink", *choices)
 print(f"\narea under the curve on {COUNT} digits, mean and standard error{'less ink':>18}")
 scores = {name: metrics.mean_and_error(areas[name]) for name in order}
 for name in order:
-    print("  {:28}{:9.2f} +- {:.2f}{:27.2f} +- {:.2f}".format(name, *scores[name], *metrics.mean_and_error(
+    print("  {:32}{:9.2f} +- {:.2f}{:27.2f} +- {:.2f}".format(name, *scores[name], *metrics.mean_and_error(
         areas[name] - areas["ink"])))
 plot.bars({name: scores[name] for name in choices}, "area under the curve of the output (smaller: more selective)",
           "A rule of our own against the field's, and against the image itself", {"ink": scores["ink"][0]})
@@ -138,7 +139,7 @@ other = {}
 for name, rules in choices.items():
     R, S = (passes.lrp(net, x, c, rules)[0] for c in (target, (target + 1) % 10))
     other[name] = metrics.mean_and_error([abs(np.corrcoef(r.ravel(), s.ravel())[0, 1]) for r, s in zip(R, S)])
-    print("  {:28}{:.3f} +- {:.3f}".format(name, *other[name]))
+    print("  {:32}{:.3f} +- {:.3f}".format(name, *other[name]))
 
 # %%
 # The verdict
@@ -155,6 +156,6 @@ for name, rules in choices.items():
 
 assert np.allclose(R_x, [[3, 4]]) and difference < 1e-12, "it is the rule that it says it is"
 assert abs(book.total.unexplained) < 1e-9 * book.total.moved, "the rule conserves on every layer"
-assert scores["by size"][0] > scores["ink"][0] > scores["ε"][0], "the new rule does not beat the image"
+assert scores["by size"][0] > scores["ink"][0] > scores["LRP-epsilon"][0], "the new rule does not beat the image"
 assert other["by size"][0] > 0.99, "and does not depend on the class"
 plot.show()

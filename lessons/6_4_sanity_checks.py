@@ -80,7 +80,7 @@ for seed in range(NETWORKS):
     chains.append(stages)
 
 methods = {"gradient": METHODS["gradient"], "gradient x input": METHODS["gradient_times_input"],
-           "LRP ε-plus": METHODS["lrp_epsilon_plus"], "LRP α1β0": METHODS["lrp_alpha1_beta0"],
+           "LRP-epsilon-plus": METHODS["lrp_epsilon_plus"], "LRP-alpha1-beta0": METHODS["lrp_alpha1_beta0"],
            "deep Taylor": partial(attribution.lrp, rules=composites.deep_taylor(net, low=0, high=1)),     # of any sign
            "deconvnet": METHODS["deconvnet"],
            "guided backprop": METHODS["guided_backprop"], "Grad-CAM": partial(attribution.grad_cam, layer=8),
@@ -124,7 +124,7 @@ plot.curves(range(len(learnt) + 1), {name: found["absolute, on ink", name] for n
 # ------------------
 # One digit, the network less and less trained from left to right. In the last column it knows nothing.
 
-chosen = [name for name in drawn if name != "LRP ε-plus"]
+chosen = [name for name in drawn if name != "LRP-epsilon-plus"]
 plot.heatmaps({name: pictures[name] for name in chosen}, np.repeat(x[:1], len(learnt) + 1, axis=0),
               ["trained", *(f"{n + 1} random" for n in range(len(learnt)))], "The same digit while the network forgets")
 
@@ -151,6 +151,6 @@ plot.heatmaps({name: pictures[name] for name in chosen}, np.repeat(x[:1], len(le
 last = {name: found["absolute, on ink", name][0][-1] for name in methods}
 assert abs(last["gradient x input"] - last["noise x input"]) < 0.1, "gradient x input is at chance, which is not 0"
 assert found["absolute, on ink", "guided backprop"][0][1] > 0.9 and last["guided backprop"] < 0.6, "it does change"
-assert last["LRP α1β0"] > 0.8 and other_class["LRP α1β0"] > 0.9, "alpha1-beta0 hardly depends on what lies above"
+assert last["LRP-alpha1-beta0"] > 0.8 and other_class["LRP-alpha1-beta0"] > 0.9, "it hardly depends on what lies above"
 assert abs(found["absolute, on ink", "noise"][0][1:]).max() < 0.1, "noise passes the test"
 plot.show()

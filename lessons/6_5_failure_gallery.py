@@ -64,14 +64,14 @@ twin, shifted = Network(layers), x + m
 print(f"\nlargest difference of the twins' outputs {abs(twin.forward(shifted) - dense.forward(x)).max():.0e}")
 moved = partial(attribution.integrated_gradients, baseline=np.broadcast_to(m, x.shape))
 pairs = {"gradient": 2 * [METHODS["gradient"]], "gradient x input": 2 * [METHODS["gradient_times_input"]],
-         "LRP α1β0": 2 * [METHODS["lrp_alpha1_beta0"]], "IG from zero": 2 * [METHODS["integrated_gradients"]],
+         "LRP-alpha1-beta0": 2 * [METHODS["lrp_alpha1_beta0"]], "IG from zero": 2 * [METHODS["integrated_gradients"]],
          "IG from a shifted zero": [METHODS["integrated_gradients"], moved]}
 maps, same = {}, {}
 for name, (method, of_twin) in pairs.items():
     R, S = method(dense, x, target), of_twin(twin, shifted, target)
     same[name] = metrics.mean_and_error([np.corrcoef(r.ravel(), s.ravel())[0, 1] for r, s in zip(R, S)])
     print("  {:23} correlation of the twins' maps {:.2f} +- {:.2f}".format(name, *same[name]))
-    if name in ("gradient", "LRP α1β0"):
+    if name in ("gradient", "LRP-alpha1-beta0"):
         maps[name], maps[f"{name}, twin"] = R[ten], S[ten]
 plot.heatmaps(maps, x[ten], title="Two networks that compute the same", quantile=0.998)
 
@@ -97,11 +97,11 @@ p, g = [train.softmax(net.predict(x)) for net in both], [passes.gradient(net, x,
 print(f"\nlargest change of a probability {abs(p[1] - p[0]).max():.0e}, of the gradient of a difference of two scores "
       f"{abs(g[1] - g[0]).max():.0e}\nshare of |R| on the X, whose area is {cross.mean():.2f}")
 maps, on_cross = {}, {}
-for name, key in (("|gradient|", "gradient"), ("LRP ε", "lrp_epsilon"), ("LRP α1β0", "lrp_alpha1_beta0")):
+for name, key in (("|gradient|", "gradient"), ("LRP-epsilon", "lrp_epsilon"), ("LRP-alpha1-beta0", "lrp_alpha1_beta0")):
     R, S = (METHODS[key](net, x, target) for net in both)
     on_cross[name] = [metrics.mean_and_error(abs(r)[:, cross].sum(axis=(1, 2)) / abs(r).sum(axis=(1, 2, 3)))
                       for r in (R, S)]
-    print("  {:10} honest {:.2f} +- {:.2f}   forged {:.2f} +- {:.2f}".format(name, *np.ravel(on_cross[name])))
+    print("  {:16} honest {:.2f} +- {:.2f}   forged {:.2f} +- {:.2f}".format(name, *np.ravel(on_cross[name])))
     maps[name], maps[f"{name}, forged"] = (abs(r[ten]) if name == "|gradient|" else r[ten] for r in (R, S))
 plot.heatmaps(maps, x[ten], title="Two networks with equal probabilities for every image", quantile=0.998)
 
@@ -122,7 +122,7 @@ tagged[square] = np.maximum(tagged[square], (classes == 8)[:, None, None, None])
 eights = clean.copy()
 eights[square] = 1
 nets, share, score = {}, {}, {}
-methods = {"guided backprop": "guided_backprop", "LRP α1β0": "lrp_alpha1_beta0", "gradient": "gradient",
+methods = {"guided backprop": "guided_backprop", "LRP-alpha1-beta0": "lrp_alpha1_beta0", "gradient": "gradient",
            "occlusion": "occlusion", "gradient x input": "gradient_times_input",
            "integrated gradients": "integrated_gradients"}
 for name, pictures in (("trained with squares", tagged), ("trained without", digits)):
@@ -155,7 +155,8 @@ plot.bars(share, "share of the positive relevance on the square",
 first, *_, last = cancel.values()
 assert first[0] > 1.5 * last[0], "epsilon ends the cancellation"
 assert same["gradient"][0] > 0.999 > 0.5 > same["IG from zero"][0] and same["IG from a shifted zero"][0] > 0.999
-assert abs(p[1] - p[0]).max() < 1e-9 and on_cross["LRP α1β0"][1][0] > on_cross["LRP α1β0"][0][0] + 0.3, "it lies"
+honest, lied = on_cross["LRP-alpha1-beta0"]
+assert abs(p[1] - p[0]).max() < 1e-9 and lied[0] > honest[0] + 0.3, "it lies"
 assert score["trained with squares"][1] < 0.1 * score["trained with squares"][0], "it needs the square"
 assert share["trained with squares"]["guided backprop"][0] < 0.3 < share["trained with squares"]["gradient x input"][0]
 plot.show()

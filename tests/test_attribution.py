@@ -40,6 +40,13 @@ def test_methods_names_every_method():
     assert sorted(METHODS) == sorted(NAMES)
 
 
+def test_every_method_has_one_name_to_be_read():
+    read = attribution.NAMES
+    assert sorted(read) == sorted(METHODS) and len(set(read.values())) == len(METHODS), read
+    assert not [name for name in read.values() if "_" in name]
+    assert read["lrp_epsilon"] == "LRP-epsilon" and read["lrp_0"] == "LRP-0" and read["deep_taylor"] == "deep Taylor"
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)

@@ -100,7 +100,8 @@ class Methods(SphinxDirective):
             for name, function in methods().items():
                 told, inner = describe(function), describe(getattr(passes, name, function))
                 libraries = dict.fromkeys(agreed.get(f"attribution.{name}", []) + agreed.get(f"passes.{name}", []))
-                rows.append([[link(function, name), "", code(function)], [escape(told["name"])],
+                rows.append([[attribution.NAMES.get(name, "LRP"), "", link(function, name), "", code(function)],
+                             [escape(told["name"])],
                              [escape(told["source"] or inner["source"])], [", ".join(libraries) or "none"],
                              [lesson(EXPLAINED_IN[name], every)]])
             header = ["Method", "What it is", "Source", "Agrees with", "Lesson"]

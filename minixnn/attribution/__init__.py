@@ -23,10 +23,10 @@ from minixnn.attribution.starts import channel, contrast, similarity, unit
 from minixnn.rules import composites
 from minixnn.rules import lrp as _lrp
 
-__all__ = ["METHODS", "cam", "channel", "contrast", "deconvnet", "deep_taylor", "deeplift", "deeplift_reveal_cancel",
-           "fits", "grad_cam", "grad_cam_plus_plus", "gradient", "gradient_times_input", "guided_backprop",
-           "guided_grad_cam", "integrated_gradients", "lrp", "occlusion", "saliency", "sensitivity", "similarity",
-           "smoothgrad", "unit"]
+__all__ = ["METHODS", "NAMES", "cam", "channel", "contrast", "deconvnet", "deep_taylor", "deeplift",
+           "deeplift_reveal_cancel", "fits", "grad_cam", "grad_cam_plus_plus", "gradient", "gradient_times_input",
+           "guided_backprop", "guided_grad_cam", "integrated_gradients", "lrp", "occlusion", "saliency", "sensitivity",
+           "similarity", "smoothgrad", "unit"]
 
 # name: function (net, x, target) -> array like x. Pixels are taken to lie in [0, 1] where a method wants bounds.
 METHODS: dict[str, Callable] = {
@@ -57,4 +57,16 @@ METHODS: dict[str, Callable] = {
     "grad_cam": grad_cam,
     "grad_cam_plus_plus": grad_cam_plus_plus,
     "guided_grad_cam": guided_grad_cam,
+}
+
+# How people read a method: in prose, figures and tables. The keys of METHODS are what one types.
+NAMES = {
+    "gradient_times_input": "gradient x input", "smoothgrad": "SmoothGrad", "deconvnet": "deconvolution",
+    "guided_backprop": "guided backpropagation", "attn_lrp": "AttnLRP", "cp_lrp": "CP-LRP", "deeplift": "DeepLIFT",
+    "deeplift_reveal_cancel": "DeepLIFT with RevealCancel", "cam": "CAM", "grad_cam": "Grad-CAM",
+    "grad_cam_plus_plus": "Grad-CAM++", "guided_grad_cam": "guided Grad-CAM",
+    **{key: key.replace("lrp", "LRP").replace("_", "-") for key in METHODS if key.startswith("lrp_")},
+    **{key: key.replace("_", " ") for key in ("gradient", "sensitivity", "saliency", "integrated_gradients",
+                                              "occlusion")},
+    "deep_taylor": "deep Taylor",
 }

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 
+from minixnn.attribution import NAMES
 from minixnn.card import squash
 from minixnn.cli import results, tables, text
 from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, sentence
@@ -221,7 +222,7 @@ def can_draw():
 def draw(run, picture, R, said):
     """PNG files of the heatmap alone and of the heatmap over the picture."""
     from minixnn.cli import drawing
-    title = f"{run.asked.method}: {said['what'] if run.net.card.labels else 'output ' + said['what']}"
+    title = f"{NAMES[run.asked.method]}: {said['what'] if run.net.card.labels else 'output ' + said['what']}"
     words = ("red speaks for it", "blue against it") if run.explanation.relevance else ("red is above 0", "blue below")
     caption = ", ".join(words if R.min() < 0 else words[:1]) + f"; colours end at {drawing.ends_at(R)}"
     for name, image in zip(FIGURES, (drawing.heatmap(R, title, caption),

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 
+from minixnn.attribution import NAMES
 from minixnn.cli import drawing, results
 from minixnn.models import magika
 
@@ -27,7 +28,7 @@ def write(run, picture, R, said):
     if run.figures:
         title = f"{picture.path.name}: {said['saw']}"
         results.save_text(results.result(run.asked.out, picture.path, PAGE),
-                          page(title, f"{run.asked.method}, {said['explained']}", lines, limit))
+                          page(title, f"{NAMES[run.asked.method]}, {said['explained']}", lines, limit))
     if run.asked.color == "always" or run.asked.color == "auto" and can_colour():
         print(terminal(lines, limit))
 
