@@ -107,7 +107,8 @@ def small_network(r):
                        kinds.Residual([kinds.Tanh()]), kinds.Concat([[], [kinds.ReLU()]]), kinds.Upsample(2)))
     layers = [kinds.Conv2d.random(3, 2, 4, rng), kinds.ReLU(), middle, kinds.Flatten()]
     width = Network(layers).forward(x).shape[1]
-    net = Network([*layers, kinds.Dense.random(width, 3, rng)]).with_card(input_shape=(6, 7, 2), labels=["a", "b", "c"])
+    net = Network([*layers, kinds.Dense.random(width, 3, rng)])
+    net = net.with_card(input_shape=(6, 7, 2), labels=["a", "b", "c"], head="Softmax")
     return (net.with_card(0.5, 0.25) if r.random() < 0.3 else net), x
 
 

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from minixnn import Network
 from tests import fuzz
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -41,6 +42,27 @@ def test_a_case_that_does_not_end_is_reported(monkeypatch):
     monkeypatch.setattr(fuzz, "CASES", {"endless": endless})
     monkeypatch.setattr(fuzz, "SECONDS", 0.1)
     assert "took more than 0.1 s" in fuzz.attempt("endless", 0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_changed_is_read_where_nothing_is_changed(tmp_path):
+    """Else every change would be refused for a reason that has nothing to do with it."""
+    import onnx
+
+    from minixnn.interop import from_onnx
+    onnx.save(fuzz.onnx_model(), tmp_path / "net.onnx")
+    with pytest.warns(UserWarning, match="Softmax at the end .* is left out"):
+        fuzz.use(from_onnx(str(tmp_path / "net.onnx")))
+    for seed in range(20):
+        fuzz.use(Network.load(fuzz.saved_network(random.Random(seed), tmp_path)))
+        net, x = fuzz.small_network(random.Random(seed))
+    refused = []
+    for function, arguments in fuzz.public_calls(net, x):
+        try:
+            function(**arguments)
+        except ValueError as error:
+            refused.append(str(error))
+    assert len(refused) == 1 and refused[0].startswith("cam needs a network that ends in GlobalAvgPool"), refused
 
 
 def test_changes_do_change():

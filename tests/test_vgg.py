@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from minixnn import Dense, Network, attribution, datasets, models, passes
+from minixnn.cli.expected import open_model
 from minixnn.models import vgg
 from minixnn.layers import Conv2d, Flatten, MaxPool2d, ReLU
 
@@ -115,3 +116,11 @@ def test_a_gradient_from_similarity_is_the_derivative_of_the_scalar_product():
     g = passes.gradient(net, x, start=attribution.similarity(net, x, other, relevance=False))[0]
     slope = ((net.forward(x + e * v) - net.forward(x - e * v)) * m).sum() / (2 * e)
     assert (g * v).sum() == pytest.approx(slope, rel=1e-6)
+
+
+def test_vgg_for_pixels_is_vgg_on_prepared_pixels():
+    """The command line explains photographs by it: pixels in [0, 1], red first."""
+    photo = np.random.default_rng(0).random((1, 32, 40, 3), dtype=np.float32)
+    found, expected = vgg.for_pixels().forward(photo), models.load("vgg16_features").forward(models.vgg_input(photo))
+    assert abs(found - expected).max() < 1e-4 * abs(expected).max()
+    assert repr(open_model("vgg16_features").layers[0]).startswith("Prepare")

@@ -76,11 +76,16 @@ def cut_square(picture, notes):
 def decode(path):
     """(array, notes): what is in a .npy file as it is; a picture as (H, W) or (H, W, 3), 8 or 16 bits or floats."""
     path = pathlib.Path(path)
+    expect_file(path)
+    return (load(path), []) if path.suffix.lower() == ".npy" else decode_picture(path)
+
+
+def expect_file(path):
+    """Refuse what is not there, and what may never end, as a device or a pipe."""
     if not path.exists():
         raise FileNotFoundError("there is no such file")
     if not path.is_file():
         raise ValueError("is no file that could be read")
-    return (load(path), []) if path.suffix.lower() == ".npy" else decode_picture(path)
 
 
 def load(path):

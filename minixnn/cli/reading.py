@@ -68,6 +68,7 @@ class Reader:
     def opened(self, path):
         row, shape, invert = self.expected.row, self.expected.picture, self.asked.invert
         if self.bytes:
+            images.expect_file(path)
             data = path.read_bytes()
             return Picture(path, magika.tokens(data), "", data)
         if tables.is_table(path):

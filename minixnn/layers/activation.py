@@ -52,7 +52,7 @@ class PReLU(Elementwise):
     """
 
     def __init__(self, a: Array) -> None:
-        expect_arrays(a)
+        expect_arrays(weights=[a])
         if a.ndim != 1:
             raise ValueError(f"PReLU got slopes of shape {a.shape}, expected (channels,), or (1,) for one to all")
         self.a = a
