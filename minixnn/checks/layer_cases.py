@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from minixnn.checks.properties import raised
 from minixnn.checks.rule_cases import same
 from minixnn.layers.chains import Block
 from minixnn.rules import lrp
@@ -11,6 +12,7 @@ from minixnn.rules.composites import rules_for
 
 STEP = 1e-5                     # of a difference quotient, in float64
 COUNT = 24                      # along how many inputs, and at how many outputs, a derivative is compared
+MANY = 4096                     # from how many on only two random directions are taken
 OPTIONAL = ("deconvnet", "guided_backprop", "deeplift", "parameter_gradients", "rule")
 
 
@@ -39,7 +41,7 @@ class LayerCase:
         return self.x.dtype.kind in "iu"
 
 
-def prepare(raised, drawn):
+def prepare(drawn):
     """The LayerCase: every method asked once, on copies, so that what it writes into is seen."""
     layer, x, x_ref, dy = drawn
     mine, given, found, changed = copy.deepcopy(layer), {"x": x.copy(), "x_ref": x_ref.copy(), "dy": dy.copy()}, {}, []
@@ -115,20 +117,26 @@ def with_array(layer, name, value):
 
 
 def directions(size):
-    """Unit vectors along all entries, or along some and in three random directions where there are many. (D, size)"""
+    """Unit vectors along all entries; along some, and random directions, where there are many. (D, size)"""
     if size <= COUNT:
         return np.eye(size)
-    some = np.linspace(0, size - 1, COUNT - 3).round().astype(int)
-    return np.concatenate([np.eye(size)[some], np.random.default_rng(0).normal(size=(3, size))])
+    rng = np.random.default_rng(0)
+    if size > MANY:
+        return rng.normal(size=(2, size))
+    V = np.zeros((COUNT, size))
+    V[range(COUNT - 3), np.linspace(0, size - 1, COUNT - 3).round().astype(int)] = 1
+    V[COUNT - 3:] = rng.normal(size=(3, size))
+    return V
 
 
-def quotients(f, p, signals):
-    """(central, off, V): difference quotients of signals . f at p along directions V, (signals, D), and how far the
-    quotients forwards and backwards lie apart: at a kink they differ, and there is no derivative."""
-    V = directions(p.size)
-    steps = STEP * V.reshape(len(V), *p.shape)
-    values = np.stack([f(p + step) for step in steps] + [f(p)] + [f(p - step) for step in steps])
-    values = values.reshape(len(values), -1) @ signals.reshape(len(signals), -1).T          # (2 D + 1, signals)
-    up, here, down = values[:len(V)], values[len(V)], values[len(V) + 1:]
-    forwards, backwards = (up - here) / STEP, (here - down) / STEP
-    return ((up - down) / (2 * STEP)).T, abs(forwards - backwards).T, V
+def quotients(f, p, signals, kinks=True):
+    """(central, apart, V): difference quotients of signals . f at p along the directions V, (signals, D), and how far
+    those forwards and backwards lie apart: at a kink they differ, and there is no derivative.
+
+    Among many entries some lie near a kink of f, if it has any; a shorter step passes fewer of them.
+    """
+    V, signals = directions(p.size), signals.reshape(len(signals), -1)
+    step = 1e-2 * STEP * (float(abs(p).mean()) or 1) if kinks and p.size > MANY else STEP
+    up, down = (np.stack([signals @ f(p + h * v.reshape(p.shape)).reshape(-1) for v in V]) for h in (step, -step))
+    here = signals @ f(p).reshape(-1)
+    return ((up - down) / (2 * step)).T, abs(up - 2 * here + down).T / step, V

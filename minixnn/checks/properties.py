@@ -4,6 +4,8 @@ A property is one sentence that must hold, with its formula. It is a function of
 relevance and so on) and answers with an `Observation`: how far the two sides of its formula lie apart. A report
 keeps the largest distance of each property over all cases. Hypothesis is not needed here.
 """
+import sys
+import traceback
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,6 +113,31 @@ class CheckFailed(AssertionError):
         self.broken = [property, *(name for name in report.broken if name != property)]
         self.expected = getattr(observation, "expected", None)
         self.came = getattr(observation, "came", None)
+
+
+def ask(property, case):
+    """The Observation of a property, or None where it says nothing. What raises is as far off as can be."""
+    if not case.usable and not getattr(property.test, "first", False):
+        return None
+    try:
+        with np.errstate(all="ignore"):         # a division by zero shows in the numbers; it needs no warning
+            return property.test(case)
+    except Exception as error:
+        return Observation(np.inf, note=raised(error))
+
+
+def first(test):
+    """Mark a test that says whether a case can be used at all."""
+    test.first = True
+    return test
+
+
+def raised(error):
+    """An exception as a sentence, with the line of the user's code where it came from."""
+    frames = traceback.extract_tb(error.__traceback__ or sys.exc_info()[2])
+    theirs = [frame for frame in frames if "minixnn" not in frame.filename.replace("\\", "/").split("/")] or frames
+    where = f" in {theirs[-1].name}, line {theirs[-1].lineno}: {theirs[-1].line}" if theirs else ""
+    return f"It raised {type(error).__name__}: {error}{where}"
 
 
 def short(number):

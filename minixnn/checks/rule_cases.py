@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minixnn.checks.properties import raised
 from minixnn.layers import Affine, Dense
 
 OUTPUTS = 16                    # of how many outputs the shares are asked; more are picked evenly
@@ -39,7 +40,7 @@ class RuleCase:
         return self.weights is not None
 
 
-def prepare(rule, layer, x, R, raised):
+def prepare(rule, layer, x, R):
     """The RuleCase: the rule asked once for R, on copies, and once for every output by itself."""
     y = layer.forward(x)
     begun = RuleCase(rule, layer, x, R, y)

@@ -3,10 +3,9 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from minixnn.checks import rule_properties as of
 from minixnn.checks import search, strategies
-from minixnn.checks.properties import Property
 from minixnn.checks.rule_cases import prepare
+from minixnn.checks.rule_properties import properties_of_rule
 from minixnn.checks.worked_rules import explain_rule
 from minixnn.rules.composites import check_arguments, name_of
 
@@ -28,7 +27,7 @@ def check_rule(rule, domain="any", conserves="always", definition=None, layers=N
     low, high = bounds(domain)
     if conserves not in CLAIMS:
         raise ValueError(f"got conserves={conserves!r}, expected one of {', '.join(map(repr, CLAIMS))}")
-    properties = properties_of_rule(domain, conserves, definition, layers is None, device)
+    properties = properties_of_rule((low, high), conserves, definition, layers is None, device)
     check_arguments(rule)
     kinds = strategies.affine_kinds() if layers is None else [layers]
     return search.check(f"the rule {name_of(rule)}", properties, [rule_cases(kind, low, high) for kind in kinds],
@@ -56,106 +55,4 @@ def rule_cases(draw, layers, low, high):
 
 
 def prepared(rule, drawn):
-    return prepare(rule, *drawn, search.raised)
-
-
-def properties_of_rule(domain, conserves, definition, every_kind, device):
-    """The list, the most telling first: of several that fail, the first is reported."""
-    low, high = bounds(domain)
-    claim = {"claim": conserves, "domain": (low, high)}
-    found = [ANSWERS, SHAPE, PURITY, TYPE, FINITE, REPEATS, IMAGES, SCALES, ADDS, FIELD]
-    found += [with_test(SIGNS, of.signs)] if domain == "any" else []
-    found += [with_test(BIAS, partial(of.bias_is_an_input, domain=(low, high)))] if conserves == "without bias" else []
-    if conserves != "never":
-        found += [with_test(CONSERVES, partial(of.conserves, **claim)),
-                  with_test(STABILIZER, partial(of.stabilizer, **claim))]
-    found += [ORDER, LAYERS] if every_kind else [ORDER]
-    found += [with_test(DEFINITION, partial(of.definition, formula=definition))] if definition else []
-    return [*found, LEDGER, *([DEVICE] if device else [])]
-
-
-def with_test(property, test):
-    return Property(property.name, property.formula, property.why, property.cause, test, property.limit)
-
-
-ANSWERS = Property(
-    "answers", "f(layer, x, y, R) returns on every affine layer",
-    "A rule that uses only layer.forward, layer.gradient and layer.with_weights works on every affine layer.",
-    "it asks for something that only some layers have, such as a matrix W with two axes", of.answers)
-SHAPE = Property(
-    "shape", "f(x, R) has the shape of x",
-    "Each input receives one number.",
-    "a sum over the wrong axis, or a return that was forgotten", of.shape)
-PURITY = Property(
-    "purity", "layer, x, y and R are the same before and after",
-    "The pass and the next rule use these arrays again.",
-    "an operation in place, such as R *= ... or x[x < 0] = 0; work on a copy", of.purity)
-TYPE = Property(
-    "type", "float32 in, float32 out; float64 in, float64 out",
-    "A float64 array in between doubles memory and time; a float32 one loses nine digits.",
-    "an array made without dtype, such as numpy.zeros(shape), or numpy.array of a number", of.dtype)
-FINITE = Property(
-    "finite", "no NaN, no infinity",
-    "Relevance is a number. Where nothing adds up to z, z is 0 and R / z is not a number.",
-    "a division without stabiliser; minixnn.arrays.stabilize(z) turns 0 into a denominator that hands nothing back",
-    of.finite)
-REPEATS = Property(
-    "repeats", "f(x, R) = f(x, R)",
-    "The same layer, input and relevance have one explanation.",
-    "random numbers, or something remembered from the call before", of.repeats, 1e-12)
-IMAGES = Property(
-    "images apart", "f([x, x'], [R, R']) = [f(x, R), f(x', R')]",
-    "The explanation of an image must not depend on what else is in the batch.",
-    "a sum, mean or maximum over all axes, the first included", of.images_apart)
-SCALES = Property(
-    "scales with R", "f(x, a R) = a f(x, R)",
-    "Relevance that is twice as large is shared out alike, and negative relevance as well.",
-    "a part of R is cut off or squared, as in positive(R), abs(R), or a threshold", of.scales)
-ADDS = Property(
-    "adds over outputs", "f(x, R' + R'') = f(x, R') + f(x, R'')",
-    "Each output shares out its own relevance, whatever the others have.",
-    "R is normalised over all outputs, by its sum or its maximum", of.adds)
-FIELD = Property(
-    "receptive field", "R_j = 0 where no output with relevance is connected to input j",
-    "An output can hand relevance only to what it was computed from.",
-    "relevance is spread over the whole image, or padding is treated as input", of.receptive_field)
-SIGNS = Property(
-    "signs of inputs", "f(-x) with weights -W = f(x) with weights W",
-    "Which direction of an input counts as plus is a convention. Each product x_j w_jk stays the same.",
-    "the sign of a weight is looked at where that of the product is meant: W+ or W- on inputs of both signs. Split "
-    "x too, or give domain='nonnegative'", None)
-BIAS = Property(
-    "bias is an input", "f with bias b_k = f with one input more, of value 1 and weight b_k",
-    "z_k = sum_j x_j w_jk + 1 b_k: what a bias absorbs is what an input would receive in its place.",
-    "the bias is missing in the denominator, counted twice, or added whole where its positive or negative part is "
-    "meant", None)
-CONSERVES = Property(
-    "conserves", "sum_j R_j = R_k for each output k by itself",
-    "This was claimed. Asked where x_j w_jk has both signs and their sum is not near 0, so that no denominator is 0, "
-    "and with large weights, so that a stabiliser has no effect.",
-    "a factor that the numerator has and the denominator has not, or a bias that absorbs although "
-    "conserves='always' was claimed", None, 1e-6)
-STABILIZER = Property(
-    "stabiliser", "0 <= sum_j R_j / R_k <= 1",
-    "A stabiliser makes the size of a denominator larger, so that it withholds relevance and never creates any.",
-    "epsilon is added without the sign of z: z + epsilon is smaller than z in size where z is below zero", None)
-ORDER = Property(
-    "order of units", "f of inputs and outputs in another order = f, in that order",
-    "Numbers of units and channels are names; nothing is computed from them.",
-    "an index that is fixed, such as R[:, 0], or a transposed array", of.order)
-LAYERS = Property(
-    "every layer", "f_k on any affine layer = f on the dense layer of what output k sees",
-    "A convolution, a pool and a scaling are dense layers with many zeros; a padded pixel is no input.",
-    "padding or absent connections are counted, or the axes of images are treated as those of vectors", of.every_layer)
-DEFINITION = Property(
-    "definition", "f_k(x)_j = definition(x, w, b_k, R_k)_j",
-    "The formula of the paper, output by output.",
-    "the code computes another formula; compare the columns above term by term", None)
-LEDGER = Property(
-    "ledger", "sum_k R_k = sum_j R_j + bias + stabiliser + lost",
-    "The account of this rule computes what is withheld from the formula alone; with it every number must add up.",
-    "rule and account differ; compare the denominator of both", of.ledger)
-DEVICE = Property(
-    "device", "f on arrays of a GPU = f on NumPy's arrays",
-    "An array knows where it lives, and what is computed from it lives there too.",
-    "a function of numpy called by name; write xp = array_module(x) and xp.maximum(x, 0)", of.device)
+    return prepare(rule, *drawn)

@@ -1,12 +1,10 @@
 """The search: ask every property of every case that Hypothesis draws, then shrink a case in which one fails."""
-import sys
 import time
-import traceback
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
-from minixnn.checks.properties import CheckFailed, Observation, Report, Row
+from minixnn.checks.properties import CheckFailed, Report, Row, ask
 from minixnn.checks.shrinking import simplified
 
 SEARCHING = 6.0                 # seconds of the processor after which the cases so far have to do
@@ -85,32 +83,7 @@ def size(drawn):
     return numbers.size, np.count_nonzero(numbers)
 
 
-def ask(property, case):
-    """The Observation of a property, or None where it says nothing. What raises is as far off as can be."""
-    if not case.usable and not getattr(property.test, "first", False):
-        return None
-    try:
-        with np.errstate(all="ignore"):         # a division by zero shows in the numbers; it needs no warning
-            return property.test(case)
-    except Exception as error:
-        return Observation(np.inf, note=raised(error))
-
-
-def first(test):
-    """Mark a test that says whether a case can be used at all."""
-    test.first = True
-    return test
-
-
 def quiet(examples, phases):
     return settings(max_examples=examples, phases=phases, database=None, deadline=None, print_blob=False,
                     derandomize=False, report_multiple_bugs=False, verbosity=Verbosity.quiet,
                     suppress_health_check=list(HealthCheck))
-
-
-def raised(error):
-    """An exception as a sentence, with the line of the user's code where it came from."""
-    frames = traceback.extract_tb(error.__traceback__ or sys.exc_info()[2])
-    theirs = [frame for frame in frames if "minixnn" not in frame.filename.replace("\\", "/").split("/")] or frames
-    where = f" in {theirs[-1].name}, line {theirs[-1].lineno}: {theirs[-1].line}" if theirs else ""
-    return f"It raised {type(error).__name__}: {error}{where}"

@@ -1,0 +1,242 @@
+"""What must hold of a layer: its properties, in the order in which a failure is reported.
+
+Each test takes a `LayerCase` and returns an Observation, or None where the property says nothing.
+"""
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from minixnn.arrays import negative, positive, to_numpy
+from minixnn.checks import standin
+from minixnn.checks.layer_cases import STEP, as_type, ask_all, directions, quotients, with_array
+from minixnn.checks.properties import Observation, compare, first, is_so
+from minixnn.checks.rule_cases import one_output_each
+from minixnn.checks.worked_layers import walked
+from minixnn.layers import Affine, Layer
+
+LARGE = 100                     # by which inputs up to 3 are multiplied, to see what overflows
+
+
+@first
+def answers(case):
+    return is_so(not case.error, case.error)
+
+
+@first
+def purity(case):
+    return None if case.error else is_so(not case.changed, f"Changed was {case.changed}.")
+
+
+@first
+def shape(case):
+    if case.error or case.changed:
+        return None
+    for name, array in case.answers.items():
+        wanted = case.x.shape
+        if name == "forward":
+            wanted = (1, *getattr(array, "shape", (1,))[1:])
+        elif name.startswith("dL/d"):
+            wanted = case.layer.arrays()[name[4:]].shape
+        if getattr(array, "shape", None) != wanted:
+            came = f"an array of shape {array.shape}" if hasattr(array, "shape") else repr(array)
+            return is_so(False, f"{name} returned {came}, expected shape {wanted}.")
+    return is_so(True, "")
+
+
+def dtype(case):
+    for kind in ("float32", "float64"):
+        x, x_ref = (a if case.whole_numbers else a.astype(kind) for a in (case.x, case.x_ref))
+        found = ask_all(case, as_type(case.layer, kind), x, x_ref, case.dy.astype(kind))
+        for name, array in found.items():
+            if array.dtype != kind:
+                return is_so(False, f"{name} makes {array.dtype} of {kind}. If the layer's weights are not {kind} "
+                             "after net.astype, arrays() does not name them all.")
+    return is_so(True, "")
+
+
+def finite(case):
+    for name, array in case.answers.items():
+        if not np.isfinite(array).all():
+            return Observation(np.inf, "finite numbers", array, f"So says {name}.")
+    return Observation(0.0)
+
+
+def repeats(case):
+    return each(case, ask_all(case, case.layer, case.x, case.x_ref, case.dy), case.answers, "{} was asked twice.")
+
+
+def each(case, came, expected, note, **more):
+    """The Observation of the method whose two answers lie furthest apart."""
+    found = [compare(expected[name], came[name], note.format(name), **more) for name in expected if name in came]
+    return max(found, key=lambda observation: observation.off, default=None)
+
+
+def images_apart(case):
+    both = np.concatenate([case.x, case.x_ref]), np.concatenate([case.x_ref, case.x])
+    came = ask_all(case, case.layer, *both, np.concatenate([case.dy, case.dy]))
+    alone = ask_all(case, case.layer, case.x, case.x_ref, case.dy), ask_all(
+        case, case.layer, case.x_ref, case.x, case.dy)
+    expected = {name: alone[0][name] + alone[1][name] if name.startswith("dL/d") else
+                np.concatenate([one[name] for one in alone]) for name in case.answers}
+    return each(case, came, expected, "{} of x and x_ref, one by one and as a batch.")
+
+
+def definition(case, formula):
+    return compare(formula(case.x), case.y, "Expected is definition(x), came is forward(x).")
+
+
+def affine(case):
+    """f(x - 2 x') - f(0) = (f(x) - f(0)) - 2 (f(x') - f(0))"""
+    if not isinstance(case.layer, Affine):
+        return None
+    zero, f = case.layer.forward(case.x * 0), case.layer.forward
+    expected = (case.y - zero) - 2 * (f(case.x_ref) - zero)
+    return compare(expected, f(case.x - 2 * case.x_ref) - zero, "", 1.0)
+
+
+def derivative(case):
+    """gradient = the difference quotient of forward, entry by entry, away from kinks"""
+    if case.whole_numbers:
+        return None
+    signals = directions(case.y.size)
+    central, apart, V = quotients(case.layer.forward, case.x, signals)
+    batch = np.repeat(case.x, len(signals), axis=0)
+    y = case.layer.forward(batch)
+    came = case.layer.gradient(batch, y, signals.reshape(y.shape)).reshape(len(signals), -1) @ V.T
+    found = furthest(case, central, apart, came, "dy{k} / dx{j}: expected is the difference quotient of forward, came "
+                     "is what gradient says.")
+    return found and replace(found, steps=two_steps(case, *found.columns.get("entry", (None, None))))
+
+
+def two_steps(case, k, j):
+    """The lines of arithmetic of one difference quotient."""
+    if k is None:
+        return ()
+    step = STEP * np.eye(case.x.size)[j].reshape(case.x.shape)
+    up, down = (case.layer.forward(case.x + sign * step).reshape(-1)[k] for sign in (1, -1))
+    return walked(index_in(case.x, j), index_in(case.y, k), STEP, up, down)
+
+
+def furthest(case, central, apart, came, note):
+    """The entry in which derivative and difference quotient lie furthest apart; kinks are left out."""
+    size = np.maximum(1, np.maximum(abs(central), abs(came)))
+    smooth = apart <= 1e-3 * size
+    if not smooth.any():
+        return None
+    off = np.nan_to_num(np.where(smooth, abs(came - central) / size, 0), nan=np.inf)
+    k, d = np.unravel_index(off.argmax(), off.shape)
+    few = central.shape == (case.y.size, case.x.size)
+    names = {"k": index_in(case.y, k), "j": index_in(case.x, d)} if few else {"k": "", "j": ""}
+    return Observation(float(off[k, d]), float(np.round(central[k, d], 9)), float(came[k, d]), note.format(**names),
+                       output=int(k) if few else None, columns={"entry": (k, d)} if few else {})
+
+
+def index_in(array, n):
+    """The place of entry n in one image, as text: [0, 2]."""
+    return str(list(map(int, np.unravel_index(int(n), array.shape[1:]))) if array.ndim > 1 else [])
+
+
+def adjoint(case):
+    """<f(x) - f(0), dy> = <x, gradient(dy)>"""
+    if not isinstance(case.layer, Affine):
+        return None
+    left = ((case.y - case.layer.forward(case.x * 0)) * case.dy).sum()
+    right = (case.x * case.answers["gradient"]).sum()
+    return compare(left, right, "Expected is <W x, dy>, came is <x, gradient(dy)>.", 1.0)
+
+
+def weights(case):
+    """with_weights(V, c) is V.x + c: linear in V, and c = None means no bias"""
+    layer = case.layer
+    if not isinstance(layer, Affine):
+        return None
+    W, b, zero = layer.W, layer.b, layer.forward(case.x * 0)
+    linear = case.y - zero
+    tries = [(case.y, [(W, b)], "with_weights(W, b)"), (linear, [(W, None)], "with_weights(W, None)"),
+             (-2 * linear, [(-2 * W, None)], "with_weights(-2 W, None)"),
+             (linear, [(positive(W), None), (negative(W), None)], "with_weights(W+, None) and (W-, None) together")]
+    found = [compare(expected, sum(layer.with_weights(*pair).forward(case.x) for pair in pairs), f"forward of {name}.",
+                     1.0) for expected, pairs, name in tries]
+    found.append(compare(case.y, layer.forward(case.x), "The layer itself, after with_weights was called.", 1.0))
+    return max(found, key=lambda observation: observation.off)
+
+
+def parameter_gradients(case):
+    """parameter_gradients(x, dy)[p] = the difference quotient of <forward(x), dy> in p"""
+    found = []
+    for name in (name[4:] for name in case.answers if name.startswith("dL/d")):
+        def f(p):
+            return with_array(case.layer, name, p).forward(case.x)
+        central, apart, V = quotients(f, case.layer.arrays()[name], case.dy, kinks=False)
+        came = (V @ case.answers[f"dL/d{name}"].reshape(-1))[None]
+        found.append(furthest(case, central, apart, came, f"dL/d{name}, one of its entries: expected is the difference "
+                              "quotient of <forward(x), dy>, came is what parameter_gradients says."))
+    return max(filter(None, found), key=lambda observation: observation.off, default=None)
+
+
+def sums_to_difference(case):
+    """sum_j m_j (x_j - x_ref_j) = y_k - y_ref_k, m being the multipliers of output k alone"""
+    if "deeplift" not in case.answers:
+        return None
+    outputs = tuple(range(min(case.y.size, 16)))
+    batch, y, signals = one_output_each(case.layer, case.x, outputs)
+    refs = np.repeat(case.x_ref, len(outputs), axis=0)
+    y_ref = case.layer.forward(refs)
+    m = case.layer.deeplift(batch, y, refs, y_ref, signals)
+    came = (m * (batch.astype(m.dtype) - refs)).reshape(len(outputs), -1).sum(axis=1)
+    expected = ((y - y_ref) * signals).reshape(len(outputs), -1).sum(axis=1)
+    k = int(abs(came - expected).argmax())
+    return compare(expected[k], came[k], f"Output {index_in(case.y, k)} changes from x_ref to x by what is expected; "
+                   "the contributions sum to what came.", 1.0, output=k)
+
+
+def backward_signals(case):
+    """deconvnet = guided_backprop = gradient, for an affine layer"""
+    if not isinstance(case.layer, Affine):
+        return None
+    return each(case, {name: case.answers[name] for name in ("deconvnet", "guided_backprop")},
+                dict.fromkeys(("deconvnet", "guided_backprop"), case.answers["gradient"]), "{} and gradient.")
+
+
+def own_rule(case):
+    """rule(-2 R) = -2 rule(R)"""
+    if "rule" not in case.answers:
+        return None
+    came = ask_all(case, case.layer, case.x, case.x_ref, -2 * case.dy)["rule"]
+    return compare(-2 * case.answers["rule"], came, "Expected is -2 rule(R), came is rule(-2 R).")
+
+
+def overflow(case):
+    """float32 is finite wherever float64 is, and not larger than float32 can be"""
+    if case.whole_numbers:
+        return None
+    x = LARGE * case.x
+    sharp, plain = case.layer.forward(x), as_type(case.layer, "float32").forward(x.astype("float32"))
+    bad = np.isfinite(sharp) & (abs(sharp) < np.finfo("float32").max) & ~np.isfinite(plain)
+    return is_so(not bad.any(), f"At {LARGE} x float32 gives {plain[bad][:1]} where float64 gives {sharp[bad][:1]}.")
+
+
+def rebuilt(case):
+    """type(layer)(**arrays(), **settings()) = the layer, also after its settings were written as JSON"""
+    layer, kind = case.layer, type(case.layer)
+    if not hasattr(layer, "settings") or not hasattr(layer, "arrays"):
+        return None
+    try:
+        again = kind(**layer.arrays(), **json.loads(json.dumps(layer.settings())))
+    except TypeError as error:
+        if kind.settings is Layer.settings:
+            return None                         # a class that says nothing of its settings is not meant for files
+        return is_so(False, f"It cannot be made again from arrays() and settings(): {error}.")
+    again = as_type(again, case.answers["gradient"].dtype)
+    return compare(case.y, again.forward(case.x), "forward of the layer, and of the one that was saved and loaded.")
+
+
+def device(case):
+    """every method on arrays of a GPU = the same on NumPy's"""
+    layer = case.layer.map_arrays(standin.asarray) if hasattr(case.layer, "map_arrays") else case.layer
+    found = ask_all(case, layer, *map(standin.asarray, (case.x, case.x_ref, case.dy)))
+    for name, array in found.items():
+        if not isinstance(array, standin.ndarray):
+            return is_so(False, f"{name} makes {type(array).__name__}, on the host, of arrays on the device.")
+    return each(case, {name: to_numpy(a) for name, a in found.items()}, case.answers, "{} there and on NumPy.")

@@ -1,0 +1,130 @@
+"""What must hold of a whole network: each test takes a `NetworkCase` and returns an Observation, or None.
+
+A test that cannot be made says why: it returns a sentence.
+"""
+import pathlib
+import tempfile
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from minixnn import passes
+from minixnn.arrays import to_numpy
+from minixnn.attribution import integrated_gradients
+from minixnn.checks import standin
+from minixnn.checks.properties import Observation, compare
+from minixnn.ledger import ledger as keep_ledger
+from minixnn.network import Network
+
+STEPS = 50                      # of the path of integrated gradients, or fewer where one step takes long
+SECONDS = 10
+
+
+@dataclass(frozen=True)
+class NetworkCase:
+    """A network as it is, the same in float64, and the images for both."""
+    net: object
+    sharp: object
+    x: np.ndarray
+    a: np.ndarray               # x in float64, or the tokens as they are
+    target: object = None
+    expected: object = None
+    usable = True
+
+    def score(self, x, target):
+        """The output that is explained, one number an image."""
+        y = self.sharp.forward(x)
+        return y[range(len(y)), target]
+
+    def targets(self):
+        """The class of each image that is explained; None where the output has no classes."""
+        y = self.sharp.forward(self.a)
+        if y.ndim != 2:
+            return None
+        return y.argmax(axis=1) if self.target is None else np.broadcast_to(self.target, len(y))
+
+    @property
+    def has_numbers(self):
+        return self.a.dtype.kind == "f"
+
+
+def outputs(case):
+    if case.expected is None:
+        return "no outputs were given to compare with"
+    return compare(case.expected, case.net.forward(case.x), "Expected are the outputs that were given.")
+
+
+def images_apart(case):
+    if len(case.a) < 2:
+        return "there is one image only"
+    alone = np.concatenate([case.sharp.forward(case.a[n:n + 1]) for n in range(len(case.a))])
+    return compare(alone, case.sharp.forward(case.a), "The images one by one, and as a batch.")
+
+
+def precision(case):
+    if not case.has_numbers:
+        return compare(case.sharp.forward(case.a), case.sharp.astype(np.float32).forward(case.a), "")
+    came = case.sharp.astype(np.float32).forward(case.a.astype(np.float32))
+    return compare(case.sharp.forward(case.a), came, "Expected is float64, came is float32.")
+
+
+def ledger(case, rules):
+    if case.targets() is None:
+        return "the output has no classes to start from"
+    book = keep_ledger(case.sharp, case.a, case.targets(), rules, quiet=True)
+    total = book.total
+    row = max(book.rows, key=lambda row: abs(row.residual) / (row.moved or 1))
+    if any(row.unexplained for row in book.rows):
+        return "a rule of these has no account"
+    return Observation(book.largest_residual, 0.0, row.residual, f"Layer {row.l} lost this on the way, of "
+                       f"{total.relevance_out:.6g} that started.")
+
+
+def path_integral(case):
+    """sum_i R_i = y(x) - y(0), as far as an integral by so many steps can tell"""
+    targets = case.targets()
+    if targets is None or not case.has_numbers:
+        return "there is no path from 0 to whole numbers, or no class"
+    begun = time.perf_counter()
+    change = case.score(case.a, targets) - case.score(case.a * 0, targets)
+    steps = max(10, min(STEPS, int(SECONDS / (time.perf_counter() - begun) / 2)))          # a step takes about as long
+    R = integrated_gradients(case.sharp, case.a, targets, steps=steps).reshape(len(case.a), -1)
+    return furthest(change, R, f"with {steps} steps")
+
+
+def sums_to_difference(case):
+    """sum_i C_i = y(x) - y(0)"""
+    targets = case.targets()
+    if targets is None:
+        return "the output has no classes to start from"
+    try:
+        C = passes.deeplift(case.sharp, case.a, case.a[:1] * 0, targets)[0].reshape(len(case.a), -1)
+    except NotImplementedError as error:
+        return str(error)
+    return furthest(case.score(case.a, targets) - case.score(case.a * 0, targets), C, "by DeepLIFT")
+
+
+def furthest(change, R, how):
+    """The image whose contributions miss the change of its output by most, as a share of their size."""
+    off = abs(R.sum(axis=1) - change) / np.maximum(abs(R).sum(axis=1), 1e-300)
+    n = int(np.nan_to_num(off, nan=np.inf).argmax())
+    return Observation(float(np.nan_to_num(off, nan=np.inf)[n]), float(change[n]), float(R[n].sum()),
+                       f"Image {n}: the output changes from 0 to x by what is expected, the contributions {how} sum to "
+                       "what came.")
+
+
+def saved(case):
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "net.npz"
+            case.net.save(path)
+            again = Network.load(path)
+    except ValueError as error:
+        return str(error)
+    return compare(case.net.forward(case.x), again.forward(case.x), "The network, and the one that was loaded.")
+
+
+def device(case):
+    came = case.sharp.on(standin).forward(standin.asarray(case.a))
+    return compare(case.sharp.forward(case.a), to_numpy(came), "Expected is NumPy's answer.")

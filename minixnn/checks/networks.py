@@ -1,0 +1,125 @@
+"""check_network: every layer of a network at the activations that images make, and what the whole must add up to."""
+import numpy as np
+
+from minixnn.arrays import to_numpy
+from minixnn.checks import network_tests as of
+from minixnn.checks.layer_cases import prepare
+from minixnn.checks.layer_properties import properties_of_layer
+from minixnn.checks.network_properties import properties_of_network
+from minixnn.checks.properties import CheckFailed, Row, ask, short, table
+from minixnn.checks.worked import paragraph, two
+from minixnn.progress import progress
+from minixnn.rules import composites, lrp
+
+IMAGES = 4                      # so many are looked at; more take longer and find little
+SHOWN = ("derivative", "adjoint", "parameter gradients", "DeepLIFT", "images apart")        # columns of the table
+RULES = (lrp.epsilon, composites.epsilon_plus)
+
+
+class NetworkReport:
+    """`layers`: [(place, layer, rows), ...], blocks followed by what is inside; `whole`: rows of the whole network."""
+
+    def __init__(self, layers, whole, images):
+        self.layers, self.whole, self.images = layers, whole, images
+
+    @property
+    def broken(self):
+        """What does not hold: (place, property), the layers first; the place of the whole network is ""."""
+        rows = [(place, row) for place, _, rows in self.layers for row in rows] + [("", row) for row in self.whole]
+        return [(place, row.property.name) for place, row in rows if row.broken]
+
+    def __str__(self):
+        lines = [(" l  layer", *SHOWN, "other properties")]
+        for place, layer, rows in self.layers:
+            named = {row.property.name: row for row in rows}
+            others = [row for row in rows if row.property.name not in SHOWN and row.cases]
+            bad = [row.property.name for row in others if row.broken]
+            lines.append((f"{place:>2}  {layer!r}", *(cell(named.get(name)) for name in SHOWN),
+                          f"NO: {', '.join(bad)}" if bad else f"{len(others)} hold"))
+        whole = [("the whole network", "holds", "distance", "must be below")]
+        for row in self.whole:
+            whole.append((row.property.name, "NO" if row.broken else "yes" if row.cases else "-",
+                          short(row.largest) if row.cases else "", short(row.property.limit) if row.cases else row.note))
+        return "\n".join([f"{len(self.layers)} layers at the activations of {self.images} images: the largest distance "
+                          "between both sides of each formula", *table(lines), "", *table(whole)])
+
+
+def cell(row):
+    """The largest distance of a property in one layer, marked where it is too large."""
+    return "" if row is None or not row.cases else f"{short(row.largest)}{' NO' if row.broken else ''}"
+
+
+def check_network(net, x, target=None, rules=None, expected=None, device=False, quiet=True):
+    """Ask the properties of every layer where images x lead, and of the network; return a report or raise CheckFailed.
+
+    rules: what the ledger is kept for, as for `passes.lrp`; None for lrp.epsilon and then composites.epsilon_plus.
+    expected: the outputs for x of whatever the network was made from, to be compared. device: whether it must run on
+    arrays of a GPU, too. The first four images are used. quiet=False shows how far it has come.
+    """
+    x = to_numpy(x)[:IMAGES]
+    expected = None if expected is None else to_numpy(expected)[:IMAGES]
+    sharp = net.astype(np.float64)
+    a = x.astype(np.float64) if x.dtype.kind == "f" else x
+    A, A_ref = sharp.trace(a), sharp.trace(a * 0)
+    layers = [entry for l in progress(range(len(sharp.layers)), "layers checked", quiet)
+              for entry in rows_of(sharp.layers[l], A[l], A_ref[l], str(l), device)]
+    case = of.NetworkCase(net, sharp, x, a, target, expected)
+    whole = [row_of(p, case) for p in properties_of_network(RULES if rules is None else (rules,), device)]
+    report = NetworkReport([entry[:3] for entry in layers], [row for row, _ in whole], len(x))
+    if report.broken:
+        found = [(f"layer {place}, {layer!r},", row, note) for place, layer, rows, notes in layers
+                 for row, note in zip(rows, notes)] + [("the network", *pair) for pair in whole]
+        raise CheckFailed(explain(report, [each for each in found if each[1].broken]), first_name(report), report)
+    return report
+
+
+def first_name(report):
+    return report.broken[0][1]
+
+
+def rows_of(layer, x, x_ref, place, device):
+    """[(place, layer, rows, observations)] of a layer and of all layers inside."""
+    y = layer.forward(x)
+    dy = np.random.default_rng(0).normal(size=(1, *y.shape[1:])).astype(y.dtype)
+    apart = off_the_kinks(x[:1]) if x.dtype.kind == "f" else x[:1]
+    case = prepare((layer, apart, x_ref[:1], dy))
+    rows, notes = zip(*[row_of(p, case) for p in properties_of_layer(device=device)])
+    found = [(place, layer, rows, notes)]
+    for name, chain in zip(getattr(layer, "branches", {}), getattr(layer, "chains", ())):
+        A, A_ref = chain.trace(x), chain.trace(x_ref)
+        for l, inside in enumerate(chain.layers):
+            found += rows_of(inside, A[l], A_ref[l], f"{place}.{name}.{l}", device)
+    return found
+
+
+def off_the_kinks(x):
+    """x with a little added to every entry, another each: behind a ReLU many are 0 and equal, where nothing has a
+    derivative. What is added is positive, for layers that take no other numbers."""
+    size = float(abs(x).mean()) or 1.0
+    return x + 0.1 * size * np.random.default_rng(1).random(x.shape)
+
+
+def row_of(property, case):
+    """(row, observation): one property asked once."""
+    row, observation = Row(property), ask(property, case)
+    if isinstance(observation, str):
+        row.note, observation = observation, None           # why it could not be asked
+    if observation is not None:
+        row.add(observation)
+    return row, observation
+
+
+def explain(report, found):
+    """The message: the first property that fails, both sides of its formula, and the table of everything."""
+    subject, row, observation = found[0]
+    parts = [f'{subject} fails "{row.property.name}".', f"    {row.property.formula}", paragraph(row.property.why)]
+    parts += [paragraph(observation.note)] if observation.note else []
+    sides = [observation.expected, observation.came]
+    if all(np.ndim(side) == 0 and not isinstance(side, (str, type(None))) for side in sides):
+        parts.append("\n".join(f"    {name:8}  {value}" for name, value in zip(("expected", "came"), two(*sides))))
+    elif all(isinstance(side, np.ndarray) and side.shape == sides[0].shape for side in sides):
+        worst = np.unravel_index(np.nan_to_num(abs(sides[0] - sides[1]), nan=np.inf).argmax(), sides[0].shape)
+        shown = two(float(sides[0][worst]), float(sides[1][worst]))
+        parts.append(f"Furthest apart, at {list(map(int, worst))}:\n\n    expected  {shown[0]}\n    came      {shown[1]}")
+    parts.append(paragraph(f"Look for this: {row.property.cause}."))
+    return "\n\n".join([*parts, str(report)])

@@ -1,0 +1,270 @@
+"""What must hold of a relevance rule f: its properties, in the order in which a failure is reported.
+
+Each test takes a `RuleCase` and returns an Observation, or None where the property says nothing. f(x, R) is short for
+the rule's answer on the layer with weights W and bias b; f_k is its answer where output k alone has relevance, 1.
+docs/checks.md has the list for readers.
+"""
+from dataclasses import replace
+
+import numpy as np
+
+from minixnn.arrays import to_numpy
+from minixnn.checks import standin
+from minixnn.checks.properties import Observation, compare, first, is_so
+from minixnn.checks.rule_cases import ask, neuron, one_output_each, shares
+from minixnn.layers import Affine, ChannelScale, Conv2d, Dense
+from minixnn.ledger.accounts import account_of
+from minixnn.ledger.ledger import balance
+
+HUGE = 1e8                      # weights this much larger leave every share as it was and a stabiliser without effect
+
+
+@first
+def answers(case):
+    return is_so(not case.error, case.error)
+
+
+@first
+def purity(case):
+    return None if case.error else is_so(not case.changed, f"The rule wrote into {case.changed}.")
+
+
+@first
+def shape(case):
+    if case.error or case.changed:
+        return None
+    came = f"an array of shape {case.R_x.shape}" if hasattr(case.R_x, "shape") else repr(case.R_x)
+    return is_so(case.usable, f"It returned {came}, expected {case.x.shape}, the shape of x.")
+
+
+def dtype(case):
+    for kind in ("float32", "float64"):
+        layer = case.layer.map_arrays(lambda a: a.astype(kind))
+        came = ask(case.rule, layer, case.x.astype(kind), case.R.astype(kind)).dtype
+        if came != kind:
+            return is_so(False, f"Of x and R in {kind} it made relevance in {came}.")
+    return is_so(True, "")
+
+
+def finite(case):
+    good = np.isfinite(case.shares).all(axis=1)
+    if good.all() and np.isfinite(case.R_x).all():
+        return Observation(0.0)
+    if good.all():
+        return Observation(np.inf, "finite numbers", case.R_x)
+    row = int(np.argmin(good))
+    return Observation(np.inf, "finite numbers", case.shares[row], output=case.outputs[row])
+
+
+def repeats(case):
+    return compare(case.R_x, ask(case.rule, case.layer, case.x, case.R), "The same call was made twice.")
+
+
+def images_apart(case):
+    other, R = case.x.reshape(-1)[::-1].reshape(case.x.shape), case.R.reshape(-1)[::-1].reshape(case.R.shape)
+    alone = [ask(case.rule, case.layer, x, r) for x, r in ((case.x, case.R), (other, R))]
+    both = ask(case.rule, case.layer, np.concatenate([case.x, other]), np.concatenate([case.R, R]))
+    return compare(np.concatenate(alone), both, "Two images were given one by one, then as a batch; the second is the "
+                   "first with its numbers in reversed order.")
+
+
+def scales(case):
+    return compare(-2 * case.R_x, ask(case.rule, case.layer, case.x, -2 * case.R), "Expected is -2 f(x, R), came is "
+                   "f(x, -2 R).")
+
+
+def adds(case):
+    if case.R.size < 2:
+        return None
+    mask = (np.arange(case.R.size) % 2 == 0).reshape(case.R.shape)
+    parts = [ask(case.rule, case.layer, case.x, case.R * some) for some in (mask, ~mask)]
+    return compare(sum(parts), case.R_x, "Expected is f(x, R') + f(x, R''), where R' is R at outputs 1, 3, 5, ... and "
+                   "R'' at the others; came is f(x, R' + R'').")
+
+
+def receptive_field(case):
+    if not case.affine or case.seen.all():
+        return None
+    stray = np.where(case.seen, 0, case.shares)
+    row = int(abs(stray).max(axis=1).argmax())
+    return compare(np.where(case.seen[row], case.shares[row], 0), case.shares[row], output=case.outputs[row])
+
+
+def is_regular(case, x, domain):
+    """For each output: does it sum up contributions of both signs to something not near zero?
+
+    Then no denominator in use is 0: neither their sum nor the sum of the positive, of the negative ones or of sizes.
+    """
+    low, high = domain
+    z = x.reshape(1, -1) * case.weights
+    regular = (z > 0).any(axis=1) & (z < 0).any(axis=1) & (abs(z.sum(axis=1)) >= 1 / 16)
+    if high is not None:                        # and a pixel inside the box, for rules that measure from its corners
+        inside = (case.weights != 0) & (x.reshape(1, -1) > low) & (x.reshape(1, -1) < high)
+        regular &= inside.any(axis=1)
+    return regular
+
+
+def jittered(x, domain):
+    """x moved a little, each entry by another share: a denominator that was 0 by accident is no longer."""
+    low, high = domain
+    center = 0 if high is None else (low + high) / 2
+    return x + (center - x) * (1 + np.arange(x.size).reshape(x.shape)) / (64 * x.size)
+
+
+def handed_back(case, x, factor=1.0, bias=True):
+    """sum_j f_k(x)_j for each output, its weights multiplied by `factor`; and the size of what was summed."""
+    b = getattr(case.layer, "b", None)
+    layer = case.layer if factor == 1 and (bias or b is None) else case.layer.with_weights(
+        factor * case.layer.W, factor * b if bias and b is not None else None)
+    found = shares(case.rule, layer, x, case.outputs)
+    return found.sum(axis=1), np.maximum(1, abs(found).sum(axis=1))
+
+
+def worst(off, sums, case, note, expected=1):
+    row = int(off.argmax())
+    return Observation(float(off[row]), expected, float(sums[row]), note, output=case.outputs[row])
+
+
+def conserves(case, claim, domain):
+    """sum_j f_k = 1, where no denominator is 0, and with weights so large that a stabiliser does not count."""
+    if not case.affine:                         # other layers may lose all of an output, such as a window of zeros
+        sums = case.shares.sum(axis=1)
+        return worst(np.minimum(abs(sums - 1), abs(sums)), sums, case, "")
+    bias = claim == "always"
+    regular = is_regular(case, case.x, domain)
+    if not regular.any():
+        return None
+    sums, sizes = handed_back(case, case.x, HUGE, bias)
+    off = np.where(regular, abs(sums - 1) / sizes, 0)
+    if off.max() > 1e-6:                        # does it stay so once no denominator can be 0 by accident?
+        x = jittered(case.x, domain)
+        still, sizes = handed_back(case, x, HUGE, bias)
+        off = np.where(is_regular(case, x, domain), np.minimum(off, abs(still - 1) / sizes), 0)
+    off = np.nan_to_num(off, nan=np.inf)
+    plain, _ = handed_back(case, case.x, 1.0, bias)
+    without = "" if bias or getattr(case.layer, "b", None) is None else " The bias was taken away for this."
+    return worst(off, plain, case, f"Output {{k}} had 1 to hand back; {{came}} arrived at the inputs.{without}")
+
+
+def stabilizer(case, claim, domain):
+    """0 <= sum_j f_k <= 1: what a stabiliser withholds it keeps."""
+    if not case.affine:
+        return None
+    regular, bias = is_regular(case, case.x, domain), claim == "always"
+    if not regular.any():
+        return None
+    sums, sizes = handed_back(case, case.x, 1.0, bias)
+    far, _ = handed_back(case, case.x, HUGE, bias)
+    keeps = abs(far - 1) < 1e-6                 # else it does not conserve at all, which `conserves` says
+    off = np.where(regular & keeps, np.maximum(sums - 1, -sums).clip(0) / sizes, 0)
+    return worst(off, sums, case, "Output {k} had 1 to hand back; more arrived, or less than nothing. With weights a "
+                 "hundred million times larger, 1 arrives: what is added to the denominator makes it smaller.",
+                 "between 0 and 1")
+
+
+def bias_is_an_input(case, domain):
+    """f_k with bias b_k  =  f_k without, where x and w have one entry more: 1 and b_k."""
+    low, high = domain
+    biased = np.flatnonzero(case.bias * case.seen.any(axis=1))[:3] if case.affine else []
+    if (high is not None and high < 1) or (low is not None and low > 1):
+        return None                             # an input of 1 is not in the domain
+    found = []
+    for row in biased:
+        layer, x = neuron(case, row)
+        longer = Dense(np.concatenate([layer.W, layer.b[:, None]]), None)
+        one = np.ones((1, 1))
+        expected = ask(case.rule, longer, np.concatenate([x, one], axis=1), one)[0, :-1]
+        found.append(compare(expected, ask(case.rule, layer, x, one)[0], "Expected is what the inputs receive where "
+                             "the bias is written as one input more, of value 1 and weight b_k.",
+                             output=case.outputs[row]))
+    return max(found, key=offset, default=None)
+
+
+def offset(observation):
+    return observation.off
+
+
+def signs(case):
+    """f(-x) with -W  =  f(x) with W"""
+    if not isinstance(case.layer, Affine):
+        return None
+    turned = case.layer.with_weights(-case.layer.W, getattr(case.layer, "b", None))
+    batch, y, signal = one_output_each(case.layer, case.x, case.outputs)
+    came = np.asarray(ask(case.rule, turned, -batch, signal, y)).reshape(case.shares.shape)
+    found = per_output(case, case.shares, came, "Expected is f(x) with W, came is f(-x) with -W.")
+    row = case.outputs.index(found.output)
+    return replace(found, columns={"-x_j": -case.x.reshape(-1), "-w_jk": -case.weights[row]})
+
+
+def order(case):
+    """f of units in another order  =  f in that order"""
+    layer = case.layer
+    if type(layer) is Dense:
+        turned = layer.with_weights(layer.W[::-1, ::-1], reverse(layer.b))
+    elif type(layer) is Conv2d and layer.W.shape[2] == case.x.shape[-1]:
+        turned = layer.with_weights(layer.W[:, :, ::-1, ::-1], reverse(layer.b))
+    elif type(layer) is ChannelScale:
+        turned = layer.with_weights(layer.W[::-1], reverse(layer.b))
+    elif isinstance(layer, Affine) and layer.W.ndim == 0:
+        turned = layer                          # pools treat all channels alike
+    else:
+        return None
+    came = ask(case.rule, turned, case.x[..., ::-1], case.R[..., ::-1])
+    return compare(case.R_x[..., ::-1], came, "All units or channels were put in reversed order, with their weights.")
+
+
+def reverse(b):
+    return None if b is None else b[::-1]
+
+
+def every_layer(case):
+    """f_k on any affine layer  =  f on a dense layer of one output, made of the inputs that output k sees"""
+    if not case.affine or (type(case.layer) is Dense and case.x.ndim == 2):
+        return None
+    found, one = [], np.ones((1, 1))
+    for row in sorted({0, len(case.outputs) // 2, len(case.outputs) - 1}):
+        if case.seen[row].any():
+            layer, x = neuron(case, row)
+            found.append(compare(ask(case.rule, layer, x, one)[0], case.shares[row, case.seen[row]], "Expected is "
+                                 "what the same rule answers on a Dense layer made of these weights.",
+                                 output=case.outputs[row]))
+    return max(found, key=offset, default=None)
+
+
+def definition(case, formula):
+    """f_k  =  definition(x, w, b_k, 1), with the x and w of the inputs that output k sees"""
+    if not case.affine:
+        return None
+    expected, x = np.zeros_like(case.shares), case.x.reshape(-1)
+    for row, seen in enumerate(case.seen):
+        if seen.any():
+            expected[row, seen] = formula(x[seen], case.weights[row, seen], float(case.bias[row]), 1.0)
+    known = np.isfinite(expected).all(axis=1)   # a formula that divides by zero here says nothing
+    return per_output(case, expected[known], case.shares[known], "", np.flatnonzero(known))
+
+
+def per_output(case, expected, came, note, rows=None):
+    """The Observation of the output whose shares are furthest from what was expected, each relative to its size."""
+    rows = range(len(expected)) if rows is None else rows
+    return max((compare(e, c, note, 1.0, output=case.outputs[row]) for row, e, c in zip(rows, expected, came)),
+               key=offset, default=None)
+
+
+def ledger(case):
+    """sum_k R_k - sum_j R_j - bias - stabiliser - lost = 0"""
+    account = account_of(case.layer, case.rule)
+    if account is None:
+        return None
+    row = balance(0, case.layer, case.x, case.y, case.R, case.R_x, case.rule, account)
+    return Observation(float((abs(row.residual) / np.maximum(row.moved, 1e-300)).max()), 0, float(row.residual[0]),
+                       "Expected is no residual: the relevance that arrives, less what the account says is withheld.")
+
+
+def device(case):
+    """f on the stand-in for a device  =  f on NumPy's arrays"""
+    layer = case.layer.map_arrays(standin.asarray)
+    x, R = standin.asarray(case.x), standin.asarray(case.R)
+    came = case.rule(layer, x, layer.forward(x), R)
+    if not isinstance(came, standin.ndarray):
+        return is_so(False, f"Of arrays on the device it made {type(came).__name__}, on the host.")
+    return compare(case.R_x, to_numpy(came), "Expected is NumPy's answer.")
