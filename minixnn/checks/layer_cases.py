@@ -117,26 +117,27 @@ def with_array(layer, name, value):
 
 
 def directions(size):
-    """Unit vectors along all entries; along some, and random directions, where there are many. (D, size)"""
-    if size <= COUNT:
-        return np.eye(size)
-    rng = np.random.default_rng(0)
+    """Unit vectors along all entries, or along some where there are many, or two random ones. (D, size)"""
     if size > MANY:
-        return rng.normal(size=(2, size))
-    V = np.zeros((COUNT, size))
-    V[range(COUNT - 3), np.linspace(0, size - 1, COUNT - 3).round().astype(int)] = 1
-    V[COUNT - 3:] = rng.normal(size=(3, size))
+        return np.random.default_rng(0).normal(size=(2, size))
+    V = np.zeros((min(size, COUNT), size))
+    V[range(len(V)), np.linspace(0, size - 1, len(V)).round().astype(int)] = 1
     return V
 
 
-def quotients(f, p, signals, kinks=True):
-    """(central, apart, V): difference quotients of signals . f at p along the directions V, (signals, D), and how far
-    those forwards and backwards lie apart: at a kink they differ, and there is no derivative.
+def quotients(values, p, kinks=True):
+    """(slopes, smooth, V): the difference quotients (D, K) at p of K outputs along D directions, and where they count.
 
-    Among many entries some lie near a kink of f, if it has any; a shorter step passes fewer of them.
+    values(points) gives the outputs at a batch of points like p, as (points, K). Of a smooth function forwards and
+    backwards quotients differ by half as much once the step is half as long; at a kink they go on differing, and
+    there is no derivative. Among many entries some lie near a kink, if there are any; a shorter step passes fewer.
     """
-    V, signals = directions(p.size), signals.reshape(len(signals), -1)
-    step = 1e-2 * STEP * (float(abs(p).mean()) or 1) if kinks and p.size > MANY else STEP
-    up, down = (np.stack([signals @ f(p + h * v.reshape(p.shape)).reshape(-1) for v in V]) for h in (step, -step))
-    here = signals @ f(p).reshape(-1)
-    return ((up - down) / (2 * step)).T, abs(up - 2 * here + down).T / step, V
+    V = directions(p.size)
+    h = 1e-2 * STEP * (float(abs(p).mean()) or 1) if kinks and p.size > MANY else STEP
+    steps = V.reshape(len(V), *p.shape)
+    here = values(p[None])
+    up, down, up_half, down_half = (values(p + c * steps) for c in (h, -h, h / 2, -h / 2))
+    apart, apart_half = abs(up - 2 * here + down) / h, abs(up_half - 2 * here + down_half) / (h / 2)
+    size = np.maximum(abs(up - down) / (2 * h), 1e-2)
+    smooth = (apart <= 1e-6 * size) | (abs(apart_half - apart / 2) < 0.1 * apart)
+    return np.where(smooth, (up_half - down_half) / h, 0), smooth, V

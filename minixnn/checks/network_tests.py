@@ -14,6 +14,7 @@ from minixnn.arrays import to_numpy
 from minixnn.attribution import integrated_gradients
 from minixnn.checks import standin
 from minixnn.checks.properties import Observation, compare
+from minixnn.heads import logits
 from minixnn.ledger import ledger as keep_ledger
 from minixnn.network import Network
 
@@ -32,21 +33,26 @@ class NetworkCase:
     expected: object = None
     usable = True
 
-    def score(self, x, target):
-        """The output that is explained, one number an image."""
-        y = self.sharp.forward(x)
-        return y[range(len(y)), target]
-
-    def targets(self):
-        """The class of each image that is explained; None where the output has no classes."""
-        y = self.sharp.forward(self.a)
-        if y.ndim != 2:
-            return None
-        return y.argmax(axis=1) if self.target is None else np.broadcast_to(self.target, len(y))
+    @property
+    def explained(self):
+        """The network whose outputs methods explain: logits, where it ends in a layer that only squashes."""
+        return logits(self.sharp)
 
     @property
     def has_numbers(self):
         return self.a.dtype.kind == "f"
+
+    def score(self, x, target):
+        """The output that is explained, one number an image."""
+        y = self.explained.forward(x)
+        return y[range(len(y)), target]
+
+    def targets(self):
+        """The class of each image that is explained; None where the output has no classes."""
+        y = self.explained.forward(self.a)
+        if y.ndim != 2:
+            return None
+        return y.argmax(axis=1) if self.target is None else np.broadcast_to(self.target, len(y))
 
 
 def outputs(case):
@@ -72,7 +78,7 @@ def precision(case):
 def ledger(case, rules):
     if case.targets() is None:
         return "the output has no classes to start from"
-    book = keep_ledger(case.sharp, case.a, case.targets(), rules, quiet=True)
+    book = keep_ledger(case.explained, case.a, case.targets(), rules, quiet=True)
     total = book.total
     row = max(book.rows, key=lambda row: abs(row.residual) / (row.moved or 1))
     if any(row.unexplained for row in book.rows):
@@ -89,7 +95,7 @@ def path_integral(case):
     begun = time.perf_counter()
     change = case.score(case.a, targets) - case.score(case.a * 0, targets)
     steps = max(10, min(STEPS, int(SECONDS / (time.perf_counter() - begun) / 2)))          # a step takes about as long
-    R = integrated_gradients(case.sharp, case.a, targets, steps=steps).reshape(len(case.a), -1)
+    R = integrated_gradients(case.explained, case.a, targets, steps=steps).reshape(len(case.a), -1)
     return furthest(change, R, f"with {steps} steps")
 
 
@@ -99,7 +105,7 @@ def sums_to_difference(case):
     if targets is None:
         return "the output has no classes to start from"
     try:
-        C = passes.deeplift(case.sharp, case.a, case.a[:1] * 0, targets)[0].reshape(len(case.a), -1)
+        C = passes.deeplift(case.explained, case.a, case.a[:1] * 0, targets)[0].reshape(len(case.a), -1)
     except NotImplementedError as error:
         return str(error)
     return furthest(case.score(case.a, targets) - case.score(case.a * 0, targets), C, "by DeepLIFT")

@@ -38,8 +38,8 @@ class NetworkReport:
                           f"NO: {', '.join(bad)}" if bad else f"{len(others)} hold"))
         whole = [("the whole network", "holds", "distance", "must be below")]
         for row in self.whole:
-            whole.append((row.property.name, "NO" if row.broken else "yes" if row.cases else "-",
-                          short(row.largest) if row.cases else "", short(row.property.limit) if row.cases else row.note))
+            numbers = (short(row.largest), short(row.property.limit)) if row.cases else ("", row.note)
+            whole.append((row.property.name, "NO" if row.broken else "yes" if row.cases else "-", *numbers))
         return "\n".join([f"{len(self.layers)} layers at the activations of {self.images} images: the largest distance "
                           "between both sides of each formula", *table(lines), "", *table(whole)])
 
@@ -120,6 +120,7 @@ def explain(report, found):
     elif all(isinstance(side, np.ndarray) and side.shape == sides[0].shape for side in sides):
         worst = np.unravel_index(np.nan_to_num(abs(sides[0] - sides[1]), nan=np.inf).argmax(), sides[0].shape)
         shown = two(float(sides[0][worst]), float(sides[1][worst]))
-        parts.append(f"Furthest apart, at {list(map(int, worst))}:\n\n    expected  {shown[0]}\n    came      {shown[1]}")
+        parts.append(f"Furthest apart, at {list(map(int, worst))}:\n\n"
+                     f"    expected  {shown[0]}\n    came      {shown[1]}")
     parts.append(paragraph(f"Look for this: {row.property.cause}."))
     return "\n\n".join([*parts, str(report)])

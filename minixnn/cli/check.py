@@ -1,40 +1,58 @@
-"""`minixnn check`: is a network computed, differentiated and explained as it should be, in every layer?"""
+"""`minixnn check net.onnx [pictures]`: is a network computed and differentiated as it should be, in every layer?"""
 import sys
 
 import numpy as np
 
-from minixnn.checks.networks import IMAGES, check_network
-from minixnn.checks.properties import CheckFailed
-from minixnn.layers import Dense
+from minixnn.cli import images
+from minixnn.cli.expected import expected, open_model
+
+IMAGES = 4                  # checked at a time
 
 
-def run(net, x, rules=None, target=None, path=None):
-    """Print the table of `check_network`; 1 where something does not hold, else 0. path: the file it came from."""
-    expected, note = outputs_of(path, x) if str(path).endswith(".onnx") else (None, "")
+def add_to(commands):
+    """The subcommand."""
+    what = "are all layers, gradients and sums of a network right?"
+    command = commands.add_parser("check", help=what, description=f"{what} Prints a table; status 1 where one is not.")
+    command.add_argument("model", help="a shipped network, or a .npz or .onnx file, which is also compared with "
+                         "onnxruntime where that is installed")
+    command.add_argument("images", nargs="*", metavar="IMAGE", help="pictures, or a folder of them; default: noise")
+    command.add_argument("--target", type=int, help="class to explain; default: the largest output")
+    command.add_argument("--size", metavar="HxW", help="size of the pictures; default: as the network asks")
+    command.add_argument("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
+    command.set_defaults(run=run)
+
+
+def run(asked):
+    """Print the table of `check_network`; 1 where something does not hold, else 0."""
+    from minixnn.checks import CheckFailed, check_network           # which need hypothesis, as no other command does
+    net = open_model(asked.model)
+    x = inputs(net, asked)
+    outputs, note = outputs_of(asked.model, x) if asked.model.endswith(".onnx") else (None, "")
+    if note:
+        print(f"minixnn: {note}", file=sys.stderr)
     try:
-        print(check_network(net, x, target, rules, expected, quiet=False))
+        print(check_network(net, x, asked.target, None, outputs, quiet=False))
     except CheckFailed as failure:
         print(failure)
         return 1
-    finally:
-        if note:
-            print(f"minixnn: {note}", file=sys.stderr)
     return 0
 
 
-def noise(net, shape):
-    """Images of random pixels, for want of pictures. shape: (height, width, channels), as the network asks."""
+def inputs(net, asked):
+    """The pictures that were given, as many as are checked at a time; else noise of the shape that the net expects."""
+    known = expected(net, asked.size)
+    height, width, channels = known.picture
+    if asked.images:
+        found = [images.read(path, (height, width, channels), asked.invert)[0]
+                 for path in images.find(asked.images)[:IMAGES]]
+        if len({picture.shape for picture in found}) != 1:
+            raise ValueError("the pictures are of several sizes; give --size")
+        return np.stack(found)
+    shape = (known.row,) if known.row else (height, width, channels or 1)
     if None in shape:
-        raise ValueError(f"the network takes images of any size, and {shape[2]} channels; give pictures or --size, "
+        raise ValueError(f"the network takes images of any size, of {shape[-1]} channels; give pictures or --size, "
                          "such as --size 64x64")
     return np.random.default_rng(0).random((IMAGES, *shape), dtype=np.float32)
-
-
-def vectors(net):
-    """Random inputs of a network that begins with a dense layer; None where it does not."""
-    if not isinstance(net.layers[0], Dense):
-        return None
-    return np.random.default_rng(0).normal(size=(IMAGES, net.layers[0].W.shape[0])).astype(np.float32)
 
 
 def outputs_of(path, x):

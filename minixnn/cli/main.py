@@ -8,6 +8,7 @@
     minixnn explain table.csv --model net.npz --target yes --versus no -o out
     minixnn ledger five.png --model dense --rule epsilon --set epsilon=0.1
     minixnn microscope -o microscope.html
+    minixnn check net.onnx photos/
     minixnn methods
     minixnn models
 
@@ -22,6 +23,7 @@ import warnings
 
 import minixnn
 from minixnn import datasets, models, plot
+from minixnn.cli import check
 from minixnn.cli.errors import CannotGoOn, sentence
 from minixnn.cli.explain import explain
 from minixnn.cli.expected import open_model
@@ -85,6 +87,7 @@ def parser():
                          "several times; default: cnn and dense")
     command.add_argument("-o", "--out", type=pathlib.Path, default=pathlib.Path("microscope.html"),
                          help="the file to write")
+    check.add_to(commands)
     for name, run, what in (("methods", show_methods, "the names that --method takes"),
                             ("models", show_models, "the networks that come along")):
         commands.add_parser(name, help=what).set_defaults(run=run)
