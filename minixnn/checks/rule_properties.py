@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 from minixnn.checks import rule_tests as of
+from minixnn.checks.conservation import conserves as conserves_relevance
+from minixnn.checks.conservation import stabilizer
 from minixnn.checks.properties import Property
 
 
@@ -17,8 +19,8 @@ def properties_of_rule(domain, conserves, definition, every_kind, device):
     found += [replace(SIGNS, test=of.signs)] if domain == (None, None) else []
     found += [replace(BIAS, test=partial(of.bias_is_an_input, domain=domain))] if conserves == "without bias" else []
     if conserves != "never":
-        found += [replace(CONSERVES, test=partial(of.conserves, **claim)),
-                  replace(STABILIZER, test=partial(of.stabilizer, **claim))]
+        found += [replace(CONSERVES, test=partial(conserves_relevance, **claim)),
+                  replace(STABILIZER, test=partial(stabilizer, **claim))]
     found += [ORDER, LAYERS] if every_kind else [ORDER]
     found += [replace(DEFINITION, test=partial(of.definition, formula=definition))] if definition else []
     return [*found, LEDGER, *([DEVICE] if device else [])]

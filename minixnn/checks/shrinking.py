@@ -45,9 +45,7 @@ def candidates(drawn):
         yield layer, x[:1], *(array[:1] for array in rest)
     for name in ("W", "b"):                     # any numbers are weights; a variance, for instance, is another matter
         for array in plainer(vars(layer).get(name)):
-            plain = copy.copy(layer)
-            setattr(plain, name, array)
-            yield plain, x, *rest
+            yield changed(layer, name, array), x, *rest
     for n, array in enumerate((x, *rest)):
         for plain in plainer(array):
             yield layer, *(plain if i == n else other for i, other in enumerate((x, *rest)))
@@ -67,19 +65,19 @@ def refit(smaller, smaller_x, layer, x, array):
 def smaller_layers(layer, x):
     """(layer, x) with a unit, a channel, a part of the kernel or a row of pixels less."""
     W, b = getattr(layer, "W", None), getattr(layer, "b", None)
-    if type(layer) in (Dense, Conv2d):
+    if type(layer) in (Dense, Conv2d) and getattr(layer, "groups", 1) == 1:
         for k in reversed(range(W.shape[-1] if W.shape[-1] > 1 else 0)):
             yield layer.with_weights(np.delete(W, k, -1), None if b is None else np.delete(b, k)), x
         for j in reversed(range(W.shape[-2] if x.shape[-1] == W.shape[-2] > 1 else 0)):
             yield layer.with_weights(np.delete(W, j, -2), b), np.delete(x, j, -1)
-        for axis in range(W.ndim - 2):          # of a kernel
+    if type(layer) is Conv2d:
+        for axis in (0, 1):                     # of the kernel
             if W.shape[axis] > 1:
                 yield layer.with_weights(np.delete(W, -1, axis), b), x
                 yield layer.with_weights(np.delete(W, 0, axis), b), x
-    if type(layer) is Conv2d and layer.stride != (1, 1):
-        yield Conv2d(W, b, 1, layer.padding), x
-    if type(layer) is Conv2d and layer.padding != "same":
-        yield Conv2d(W, b, layer.stride, "same"), x
+        for name, plain in (("stride", (1, 1)), ("dilation", (1, 1)), ("padding", "same")):
+            if getattr(layer, name) != plain:
+                yield changed(layer, name, plain), x
     if type(layer) is ChannelScale and len(W) > 1:
         yield layer.with_weights(W[1:], None if b is None else b[1:]), x[..., 1:]
     if b is not None and type(layer) in (Dense, Conv2d, ChannelScale):
@@ -89,6 +87,12 @@ def smaller_layers(layer, x):
             yield layer, np.delete(x, -1, axis)
     if type(layer) is Dense and x.ndim > 2:
         yield layer, x[:, 0]
+
+
+def changed(layer, name, value):
+    layer = copy.copy(layer)
+    setattr(layer, name, value)
+    return layer
 
 
 def plainer(array):

@@ -64,39 +64,71 @@ def dense_layers(draw, inputs=None, outputs=None, sequences=True):
 
 
 @st.composite
-def along(draw, pooling, strides=3, sizes=4):
-    """(pixels, window, stride, padding) along one side; padding is "valid", "same" or (before, after)."""
-    k, s = draw(st.integers(1, sizes)), draw(st.integers(1, strides))
+def along(draw, pooling, strides=3, sizes=4, dilations=1):
+    """(pixels, window, stride, padding, dilation) along one side; padding is "valid", "same" or (before, after)."""
+    k, s, d = draw(st.integers(1, sizes)), draw(st.integers(1, strides)), draw(st.integers(1, dilations))
+    span = (k - 1) * d + 1
     most = k - 1 if pooling else k + 1          # a pool's window must hold a real pixel
     padding = draw(st.one_of(st.sampled_from(["valid", "same"]), st.tuples(st.integers(0, most), st.integers(0, most))))
-    least = k if padding == "valid" else 1 if padding == "same" else max(1, k - sum(padding))
-    return draw(st.integers(least, max(least, 5))), k, s, padding
+    least = span if padding == "valid" else 1 if padding == "same" else max(1, span - sum(padding))
+    return draw(st.integers(least, max(least, 5))), k, s, padding, d
 
 
 @st.composite
-def windows(draw, pooling, sizes=4):
-    """(H, W), kernel, stride, padding: the two sides are drawn apart, but for the words "same" and "valid"."""
-    (H, kh, sh, p), (W, kw, sw, q) = draw(along(pooling, sizes=sizes)), draw(along(pooling, sizes=sizes))
+def windows(draw, pooling, sizes=4, dilations=1):
+    """(H, W), kernel, stride, padding, dilation: both sides are drawn apart, but for the words "same" and "valid"."""
+    side = along(pooling, sizes=sizes, dilations=dilations)
+    (H, kh, sh, p, dh), (W, kw, sw, q, dw) = draw(side), draw(side)
     if isinstance(p, str) or isinstance(q, str):
         p = q = p if isinstance(p, str) else q
-        H, W = (max(H, kh), max(W, kw)) if p == "valid" else (H, W)
-        return (H, W), (kh, kw), (sh, sw), p
-    return (H, W), (kh, kw), (sh, sw), (p, q)
+        H, W = (max(H, (kh - 1) * dh + 1), max(W, (kw - 1) * dw + 1)) if p == "valid" else (H, W)
+        return (H, W), (kh, kw), (sh, sw), p, (dh, dw)
+    return (H, W), (kh, kw), (sh, sw), (p, q), (dh, dw)
 
 
 @st.composite
-def convolutions(draw):
-    """Conv2d of few channels and of many (more than 4): the code has a way for each."""
-    image, kernel, stride, padding = draw(windows(pooling=False))
-    C, O = draw(st.sampled_from([1, 2, 5])), draw(st.integers(1, 3))
-    return kinds.Conv2d(draw(arrays((*kernel, C, O))), draw(biases(O)), stride, padding), (*image, C)
+def convolutions(draw, spread=True):
+    """Conv2d of few channels and of many (more than 4): the code has a way for each. spread: also dilated, grouped."""
+    image, kernel, stride, padding, dilation = draw(windows(pooling=False, dilations=2 if spread else 1))
+    groups = draw(st.sampled_from([1, 1, 2, 3])) if spread else 1
+    C, O = (draw(st.sampled_from([1, 2, 5])), draw(st.integers(1, 3))) if groups == 1 else (
+        groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2)))
+    W = draw(arrays((*kernel, C // groups, O)))
+    return kinds.Conv2d(W, draw(biases(O)), stride, padding, dilation, groups), (*image, C)
+
+
+@st.composite
+def sequence_convolutions(draw):
+    """Conv1d."""
+    T, k, stride, padding, dilation = draw(along(pooling=False, dilations=2))
+    groups, share, outputs = draw(st.sampled_from([1, 1, 2])), draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    W = draw(arrays((k, share, groups * outputs)))
+    return (kinds.Conv1d(W, draw(biases(groups * outputs)), stride, padding, dilation, groups), (T, groups * share))
+
+
+@st.composite
+def transposed_convolutions(draw):
+    """ConvTranspose2d, whose output holds one pixel at least."""
+    (H, kh, sh, p, dh), (W, kw, sw, q, dw) = (draw(along(pooling=True, sizes=3, dilations=2)) for _ in range(2))
+    padding = tuple((0, 0) if isinstance(side, str) else side for side in (p, q))
+    groups, share, outputs = draw(st.sampled_from([1, 1, 2])), draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    weights, b = draw(arrays((kh, kw, groups * share, outputs))), draw(biases(groups * outputs))
+    more = draw(st.integers(0, 1)), draw(st.integers(0, 1))
+    return (kinds.ConvTranspose2d(weights, b, (sh, sw), padding, more, (dh, dw), groups), (H, W, groups * share))
+
+
+@st.composite
+def upsamplings(draw):
+    """Upsample to the nearest pixel: each output sees one input."""
+    image, factor = (draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 2))), draw(st.integers(1, 3))
+    return kinds.Upsample(factor, mode=draw(st.sampled_from(["nearest", "nearest-exact"]))), image
 
 
 @st.composite
 def average_pools(draw):
     """AvgPool2d, counting its padding or not, and SumPool2d. A mean of 3 or 9 numbers would leave the grid."""
     kind = draw(st.sampled_from([kinds.AvgPool2d, kinds.SumPool2d]))
-    image, size, stride, padding = draw(windows(pooling=True, sizes=2 if kind is kinds.AvgPool2d else 3))
+    image, size, stride, padding, _ = draw(windows(pooling=True, sizes=2 if kind is kinds.AvgPool2d else 3))
     count = {"count_padding": draw(st.booleans())} if kind is kinds.AvgPool2d else {}
     return kind(size, stride, padding, **count), (*image, draw(st.integers(1, 2)))
 
@@ -122,7 +154,8 @@ def channel_scales(draw):
 
 def affine_kinds():
     """A strategy for each kind of affine layer, the simplest first."""
-    return [dense_layers(), convolutions(), channel_scales(), st.one_of(average_pools(), global_pools())]
+    return [dense_layers(), convolutions(), st.one_of(channel_scales(), sequence_convolutions()),
+            st.one_of(average_pools(), global_pools(), transposed_convolutions(), upsamplings())]
 
 
 def affine_layers():
@@ -135,7 +168,7 @@ def affine_layers():
 @st.composite
 def max_pools(draw):
     """MaxPool2d whose windows overlap, fit or leave gaps."""
-    image, size, stride, padding = draw(windows(pooling=True))
+    image, size, stride, padding, _ = draw(windows(pooling=True))
     return kinds.MaxPool2d(size, stride, padding), (*image, draw(st.integers(1, 2)))
 
 
