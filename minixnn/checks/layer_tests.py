@@ -66,9 +66,10 @@ def repeats(case):
     return each(case, ask_all(case, case.layer, case.x, case.x_ref, case.dy), case.answers, "{} was asked twice.")
 
 
-def each(case, came, expected, note, **more):
-    """The Observation of the method whose two answers lie furthest apart."""
-    found = [compare(expected[name], came[name], note.format(name), **more) for name in expected if name in came]
+def each(case, came, expected, note):
+    """The Observation of the method whose two answers lie furthest apart, beside which rounding is small."""
+    scale = float(max(abs(case.x).max(), abs(case.dy).max()))
+    found = [compare(expected[name], came[name], note.format(name), scale) for name in expected if name in came]
     return max(found, key=lambda observation: observation.off, default=None)
 
 
@@ -211,7 +212,8 @@ def own_rule(case):
     if "rule" not in case.answers:
         return None
     came = ask_all(case, case.layer, case.x, case.x_ref, -2 * case.dy)["rule"]
-    return compare(-2 * case.answers["rule"], came, "Expected is -2 rule(R), came is rule(-2 R).")
+    return compare(-2 * case.answers["rule"], came, "Expected is -2 rule(R), came is rule(-2 R).",
+                   float(abs(case.dy).max()))
 
 
 def overflow(case):

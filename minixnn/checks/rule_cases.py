@@ -39,6 +39,12 @@ class RuleCase:
     def affine(self):
         return self.weights is not None
 
+    @property
+    def scale(self):
+        """How large relevance is before it is summed over outputs: what is left of a sum may be rounding alone."""
+        sizes = abs(self.shares[np.isfinite(self.shares)])
+        return float(abs(self.R).max() * sizes.max(initial=0))
+
 
 def prepare(rule, layer, x, R):
     """The RuleCase: the rule asked once for R, on copies, and once for every output by itself."""

@@ -16,6 +16,7 @@ from minixnn.layers import Affine, ChannelScale, Conv2d, Dense
 from minixnn.ledger.accounts import account_of
 from minixnn.ledger.ledger import balance
 
+
 @first
 def answers(case):
     return is_so(not case.error, case.error)
@@ -54,7 +55,7 @@ def finite(case):
 
 
 def repeats(case):
-    return compare(case.R_x, ask(case.rule, case.layer, case.x, case.R), "The same call was made twice.")
+    return compare(case.R_x, ask(case.rule, case.layer, case.x, case.R), "The same call was made twice.", case.scale)
 
 
 def images_apart(case):
@@ -62,12 +63,12 @@ def images_apart(case):
     alone = [ask(case.rule, case.layer, x, r) for x, r in ((case.x, case.R), (other, R))]
     both = ask(case.rule, case.layer, np.concatenate([case.x, other]), np.concatenate([case.R, R]))
     return compare(np.concatenate(alone), both, "Two images were given one by one, then as a batch; the second is the "
-                   "first with its numbers in reversed order.")
+                   "first with its numbers in reversed order.", case.scale)
 
 
 def scales(case):
     return compare(-2 * case.R_x, ask(case.rule, case.layer, case.x, -2 * case.R), "Expected is -2 f(x, R), came is "
-                   "f(x, -2 R).")
+                   "f(x, -2 R).", case.scale)
 
 
 def adds(case):
@@ -76,7 +77,7 @@ def adds(case):
     mask = (np.arange(case.R.size) % 2 == 0).reshape(case.R.shape)
     parts = [ask(case.rule, case.layer, case.x, case.R * some) for some in (mask, ~mask)]
     return compare(sum(parts), case.R_x, "Expected is f(x, R') + f(x, R''), where R' is R at outputs 1, 3, 5, ... and "
-                   "R'' at the others; came is f(x, R' + R'').")
+                   "R'' at the others; came is f(x, R' + R'').", case.scale)
 
 
 def receptive_field(case):
@@ -135,7 +136,8 @@ def order(case):
     else:
         return None
     came = ask(case.rule, turned, case.x[..., ::-1], case.R[..., ::-1])
-    return compare(case.R_x[..., ::-1], came, "All units or channels were put in reversed order, with their weights.")
+    return compare(case.R_x[..., ::-1], came, "All units or channels were put in reversed order, with their weights.",
+                   case.scale)
 
 
 def reverse(b):
@@ -192,4 +194,4 @@ def device(case):
     came = case.rule(layer, x, layer.forward(x), R)
     if not isinstance(came, standin.ndarray):
         return is_so(False, f"Of arrays on the device it made {type(came).__name__}, on the host.")
-    return compare(case.R_x, to_numpy(came), "Expected is NumPy's answer.")
+    return compare(case.R_x, to_numpy(came), "Expected is NumPy's answer.", case.scale)
