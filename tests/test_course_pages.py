@@ -125,3 +125,10 @@ def test_every_lesson_has_a_question_and_every_way_has_lessons():
     assert len(set(asked)) == len(asked) and all(len(question) < 130 for question in asked), asked
     for name, _, numbers in course.PATHS:
         assert len(course.found(numbers, LESSONS)) >= 4, name
+
+
+def test_the_site_shows_every_chapter_once():
+    page = (ROOT / "docs" / "course.rst").read_text(encoding="utf-8")
+    titles = [f"{number} {chapter}" for number, chapter in course.CHAPTERS.items()]
+    assert re.findall(r"^(\d .+)$", page, re.M) == titles and "minigallery" not in page
+    assert re.findall(r"^\.\. cards:: (\d)$", page, re.M) == [str(number) for number in course.CHAPTERS]
