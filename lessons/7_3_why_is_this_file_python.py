@@ -1,0 +1,166 @@
+r"""
+7.3 Why is this file Python?
+============================
+
+**You will see** which bytes make a network take a file for Python; how relevance passes a window that slides over a
+file, two normalisations and a GELU; whether the most relevant bytes are the ones that matter; and a file that fools it.
+
+**Before this:** 2.3 (LRP), 5.2 (deletion), 6.1 (the ledger).
+
+**Papers:** Fratantonio et al. 2024, *Magika: AI-powered content-type detection* (the network); Ali et al. 2022, *XAI
+for Transformers* (normalisation under LRP); Samek et al. 2017 (deletion).
+"""
+import pathlib
+import re
+
+import numpy as np
+
+import minixnn
+from minixnn import attribution, ledger, models, passes, plot
+from minixnn.metrics.measuring import mean_and_error
+from minixnn.models import magika
+from minixnn.rules import lrp
+
+# %%
+# From bytes to a type
+# --------------------
+# The network sees 1,024 bytes from either end of a file, and the number 256 where there is no byte. Each becomes a row
+# of a matrix. A window of five groups of four bytes slides over 508 places; 512 filters keep their maximum only. The
+# type is the likeliest label; the thresholds by which Magika itself may answer "unknown" are not applied.
+
+net = models.load("magika")
+folder = pathlib.Path(minixnn.__file__).parent
+data = (folder / "progress.py").read_bytes()
+x = magika.tokens(data)[None]                               # (1, 2048) whole numbers
+p, python = net.probabilities(x)[0], net.card.index("python")
+print(", ".join(f"{net.card.label(int(k))} {p[k]:.1%}" for k in p.argsort()[::-1][:3]))
+for l, layer in enumerate(net.layers):
+    print(f"{l:3} {layer!r}")
+
+# %%
+# Down to the bytes
+# -----------------
+# LRP-epsilon for what is affine. The others bring their rules: GELU passes on, the maximum gives all to its winner, a
+# normalisation holds its scale fixed, :math:`y = (x - \mu) / \sigma` with :math:`\sigma` a constant. What its shift
+# adds is a bias.
+
+R = passes.lrp(net, x, python, lrp.epsilon)                                         # <- STEP INTO
+print(ledger.audit(net, x, R, lrp.epsilon))
+
+# %%
+# Biases and shifts keep 12 % on the way, and 88 % reach the bytes: little against the photographs of lesson 7.2, for
+# there are five layers with biases and no ReLU behind them. The last normalisation in a few lines:
+
+l = 9
+A, norm = net.trace(x), net.layers[l]
+centred = A[l] - A[l].mean(axis=-1, keepdims=True)
+sigma = (centred ** 2).mean(axis=-1, keepdims=True) ** 0.5
+s = R[l + 1] / A[l + 1]                                     # relevance per unit of y
+c = s * norm.gamma / sigma                                  # back through scale and the constant sigma
+c = c - c.mean(axis=-1, keepdims=True)                      # and through x - mean
+print("by hand and by the package, largest difference:", f"{abs(A[l] * c - R[l]).max():.1e}")
+
+# %%
+# Words
+# -----
+# A byte alone says little; the relevance of a word is that of its bytes.
+
+relevance = np.zeros(len(data))
+places = magika.positions(data)
+np.add.at(relevance, places[places >= 0], R[0][0][places >= 0])
+
+
+def words(data, relevance):
+    """[(word, its relevance), ...] of all words, signs and stretches of white space."""
+    return [(m.group().decode("utf-8", "replace"), float(relevance[m.start():m.end()].sum()))
+            for m in re.finditer(rb"\w+|\s+|[^\w\s]", data)]
+
+
+of_word = {}
+for word, r in words(data, relevance):
+    word = word.replace("\n", "\N{RETURN SYMBOL}").replace(" ", "\N{OPEN BOX}")
+    of_word[word] = of_word.get(word, 0) + r
+strongest = sorted(of_word, key=lambda word: -of_word[word])
+plot.bars({word: of_word[word] for word in strongest[:12] + strongest[-4:]}, "relevance of all places of a word",
+          "What makes progress.py Python? (the 12 most for it, the 4 most against)")
+
+# %%
+# Quotes come first, of which docstrings are made, then a line end with eight spaces behind it, which is how Python
+# indents, and ``perf_counter``, a name of its library. Names of variables, ``done`` and ``total``, speak against it.
+#
+# Do these bytes matter?
+# ----------------------
+# Thirty files of minixnn. The most relevant bytes are overwritten by line ends, and the logit is read again. Beside
+# them a random order, and an order that knows nothing of the network: signs first, since programs are full of them.
+
+files = sorted(folder.rglob("*.py"), key=lambda path: path.stat().st_size)[-30:]
+many = np.stack([magika.tokens(path.read_bytes()) for path in files])
+rng = np.random.default_rng(0)
+letter = (many >= 97) & (many <= 122) | (many == 32)
+order = {"LRP-epsilon": passes.lrp(net, many, python, lrp.epsilon)[0],
+         "gradient x input": attribution.gradient(net, many, python),
+         "signs first": ~letter + rng.random(many.shape) / 2, "random": rng.random(many.shape)}
+counts, curves, still = [0, 16, 64, 128, 256, 512], {}, {}
+for name, score in order.items():
+    ranked = np.where(many == magika.PADDING, -np.inf, score).argsort(axis=1)[:, ::-1]
+    logits, kinds = [], []
+    for count in counts:
+        z = many.copy()
+        np.put_along_axis(z, ranked[:, :count], ord("\n"), axis=1)
+        y = net.predict(z)
+        logits.append(y[:, python])
+        kinds.append(y.argmax(axis=1) == python)
+    curves[name] = mean_and_error(np.array(logits).T)
+    still[name] = np.mean(kinds, axis=1)
+plot.curves(counts, curves, "bytes overwritten by line ends", "logit of python",
+            "Do the bytes matter that a method calls relevant? (30 files, standard error)")
+print("\nstill called python after so many bytes ", *(f"{count:6}" for count in counts))
+for name, share in still.items():
+    print(f"  {name:36}", *(f"{value:6.0%}" for value in share))
+
+# %%
+# They matter. With 128 of 2,048 bytes gone by LRP's order half of the files are Python no more, by gradient x input
+# 7 %, by the order of signs and by a random one none; at random even 512 bytes change no answer. Only with 512 does
+# "signs first" (3 % left) overtake LRP (13 %): it has then deleted the whole grammar.
+#
+# A file that fools it
+# --------------------
+# A Python program of two lines, with a text in front that quotes a program in C. It is still Python, and runs. The
+# control has a text of the same length, in English.
+
+program = "for n in range(10):\n    print(n * n)\n"
+quoted = '#include <stdio.h>\n#include <stdlib.h>\n\nint main(int argc, char **argv) {\n    return 0;\n}\n'
+sentence = "The squares of the first ten numbers, one a line, from the smallest to the largest.\n"
+english = (2 * sentence)[:len(quoted) - 1] + "\n"
+cases = {"the program": program, "after English": f'"""\n{english}"""\n{program}',
+         "after C": f'"""\n{quoted}"""\n{program}'}
+print()
+for name, text in cases.items():
+    compile(text, name, "exec")
+    q = net.probabilities(magika.tokens(text.encode())[None])[0]
+    print(f"{name:14}", ", ".join(f"{net.card.label(int(k))} {q[k]:.1%}" for k in q.argsort()[::-1][:2]))
+fooled = cases["after C"].encode()
+x = magika.tokens(fooled)[None]
+start = attribution.contrast(net, x, net.card.index("c"), python)
+relevance, places = np.zeros(len(fooled)), magika.positions(fooled)
+np.add.at(relevance, places[places >= 0], passes.lrp(net, x, rules=lrp.epsilon, start=start)[0][0][places >= 0])
+lines, at = {}, 0
+for number, line in enumerate(cases["after C"].splitlines(), 1):
+    lines[f"{line}  {number}"] = float(relevance[at:at + len(line) + 1].sum())
+    at += len(line) + 1
+plot.bars(lines, "relevance: C rather than Python", "Why is this Python program taken for C?")
+
+# %%
+# A text in front makes the short program *more* Python if it is English (54.6 % to 99.7 %), and C if it quotes C
+# (87.3 %). The lines of C speak for C, those of Python against it, as far as they can: the maximum over places counts
+# the best place of each filter, and not that the quotes make the C a text. Nothing in this network counts quotes.
+#
+# Try this
+# --------
+# 1. Your own file: ``minixnn explain script.py --model magika -o out`` colours its text.
+# 2. Quote the C behind the program rather than in front of it.
+
+assert abs(A[l] * c - R[l]).max() < 1e-3, "the rule of a normalisation, by hand"
+assert still["LRP-epsilon"][3] < 0.7 < 0.9 < still["random"][3]
+assert net.card.label(int(q.argmax())) == "c"
+plot.show()
