@@ -125,7 +125,7 @@ def notebook(stem, every):
     title, docstring, text = every[stem]
     needs = ("# This notebook needs minixnn and its drawing:  pip install \"minixnn[lessons]\"\n"
              "%matplotlib inline")
-    if re.search(r"datasets\.(photo|record)\(|vgg16_features", text):
+    if re.search(r"datasets\.(photo|record)\(", text):
         needs = needs.replace("\n", "\n# and the data in lessons/data: start it in a checkout of the repository.\n", 1)
     made, first = [], markdown.cells(text)[0]
     for kind, source in [("markdown", links(markdown.markdown(first.prose, True))), ("code", needs),

@@ -35,7 +35,7 @@ def test_a_shipped_network_is_as_good_as_recorded_and_better_than_the_bar(name, 
 
 def test_every_name_has_weights_and_no_weights_lack_a_name():
     on_disk = {path.stem for path in models.DATA.glob("*.npz")}
-    assert set(BARS) <= set(models.names()) and on_disk | {"vgg16_features"} == set(models.names())
+    assert set(BARS) <= set(models.names()) and on_disk == set(models.names())
 
 
 def test_all_weights_together_are_below_fifteen_megabytes():

@@ -10,9 +10,11 @@
 channels last for minixnn. It may be left out where nothing depends on it.
 """
 from minixnn.interop.checkpoints import from_checkpoint, imagenet_input
+from minixnn.interop.keras_names import vgg_input
 from minixnn.interop.onnx import from_onnx
 from minixnn.interop.onnx_writer import to_onnx
 from minixnn.interop.torch import from_torch
 from minixnn.interop.torch_writer import to_torch
 
-__all__ = ["from_checkpoint", "from_onnx", "from_torch", "imagenet_input", "to_onnx", "to_torch"]
+__all__ = ["from_checkpoint", "from_onnx", "from_torch", "imagenet_input", "to_onnx", "to_torch",
+           "vgg_input"]

@@ -120,7 +120,7 @@ def from_checkpoint(weights, architecture):
     The last layer may have any number of classes. Images of any size do, as in torch: at 224 x 224 the adaptive
     pool of VGG and AlexNet changes nothing. Weights are copied, as float32.
 
-    Torch's weights expect `imagenet_input(photo)`, those of Keras `models.vgg_input(photo)`. Fold batch normalisation
+    Torch's weights expect `imagenet_input(photo)`, those of Keras `interop.vgg_input(photo)`. Fold batch normalisation
     before you explain: fold_batch_norm(net).
 
     ValueError by name, for arrays that are missing, left over, of another shape, or not finite.

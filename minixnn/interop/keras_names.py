@@ -11,6 +11,9 @@ import re
 
 import numpy as np
 
+from minixnn.arrays import array_module
+
+MEANS = np.array([103.939, 116.779, 123.68], np.float32)        # of blue, green and red over VGG's training images
 LAYER = re.compile(r"(?:^|/)(block\d+_conv\d+|fc\d+|predictions|(?:conv2d|dense)(?:_\d+)?)(?=[/_]|$)")
 KIND = re.compile(r"[/_](kernel|W|0|bias|b|1)(?:_1)?(?::0)?$")
 WEIGHTS = ("kernel", "W", "0")
@@ -57,3 +60,20 @@ def _blocks(convolutions):
         block, n = (block + 1, 1) if last is not None and number - last == 3 else (block, n + 1)
         names[f"block{block}_conv{n}"], last = place.name, number
     return names
+
+
+def vgg_input(photo):
+    """A photograph, red first, in [0, 1], as VGG's weights of Keras expect it: blue first, 0 to 255 less the `MEANS`.
+
+    (H, W, 3) gives a batch of one, (1, H, W, 3); (N, H, W, 3) gives as many. float32. Prepared pixels lie between
+    -MEANS and 255 - MEANS, which are the bounds for z_box. Simonyan & Zisserman 2015 (arXiv 1409.1556).
+    """
+    xp = array_module(photo)
+    if photo.ndim not in (3, 4) or photo.shape[-1] != 3 or photo.dtype.kind != "f":
+        raise ValueError(f"got an array of shape {photo.shape} and type {photo.dtype}, expected colour pictures "
+                         "(height, width, 3) or (N, height, width, 3) of floating-point numbers in [0, 1], red first")
+    if not bool((photo.min() >= 0) & (photo.max() <= 1)):
+        raise ValueError(f"got pixels from {photo.min()} to {photo.max()}, expected 0 to 1; divide by 255 if that is "
+                         "white")
+    x = photo[..., ::-1].astype("float32") * 255 - xp.asarray(MEANS)
+    return x[None] if x.ndim == 3 else x

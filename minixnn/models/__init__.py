@@ -10,16 +10,14 @@ Test images are looked at once, after training; what was found is in data/models
 import json
 from typing import Any
 
-from minixnn.models import efficientnet, magika, vgg
+from minixnn.models import efficientnet, magika
 from minixnn.models.recipes import CARDS, DATA, RECIPES, RECORD, train
-from minixnn.models.vgg import vgg_input
 from minixnn.network import Network
 
-__all__ = ["RECIPES", "load", "names", "record", "train", "vgg_input"]
+__all__ = ["RECIPES", "load", "names", "record", "train"]
 
 # name: function that loads it. Trained by others; their files say by whom, and under which terms.
-PUBLISHED = {"efficientnet_lite0": efficientnet.load, "magika": magika.load,
-             "vgg16_features": vgg.features}
+PUBLISHED = {"efficientnet_lite0": efficientnet.load, "magika": magika.load}
 
 
 def names() -> list[str]:
@@ -39,3 +37,11 @@ def load(name: str) -> Network:
 def record(name: str) -> Any:
     """What is known of the shipped network: accuracy on the test images, seed, epochs."""
     return json.loads(RECORD.read_text())[name]
+
+
+def __getattr__(name):
+    """`models.vgg_input`, as older programs call it; it is in `interop`, which not every program needs."""
+    if name == "vgg_input":
+        from minixnn.interop import vgg_input
+        return vgg_input
+    raise AttributeError(f"module 'minixnn.models' has no attribute {name!r}")
