@@ -44,6 +44,7 @@ QUESTIONS = {
     "6_5": "How can an explanation mislead?",
     "7_1": "Why does a network that people use say Egyptian cat?",
     "7_2": "Why does hardly anything of a logit arrive at the pixels of a deep network?",
+    "7_3": "Which bytes make a network take a file for Python?",
     "7_4": "How is relevance handed back through attention?",
     "7_5": "Where does a transformer look, and does that explain what it decides?",
 }
