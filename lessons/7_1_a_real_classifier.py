@@ -184,8 +184,8 @@ for name, (mean, error) in result.items():
 
 # %%
 # The order of beauty is not the order of use. On average over the four photographs the noisy "epsilon share" leaves
-# 0.58 of the logit (0.30 +- 0.11 less than a random order), the composite by depth 0.67, gamma 0.72. The clearest map,
-# epsilon_plus_flat, leaves 0.81, which its error of 0.07 hardly tells from random (0.89); edges that know nothing of
+# 0.58 of the logit (0.30 +- 0.12 less than a random order), the composite by depth 0.67, gamma 0.72. The clearest map,
+# epsilon_plus_flat, leaves 0.81, which its error of 0.06 hardly tells from random (0.88); edges that know nothing of
 # the network leave 0.76. A map that lets nothing speak against marks what is striking, be it for or against. Four
 # photographs are few: only the large gaps count.
 #

@@ -6,7 +6,7 @@ with the names that its state dicts have. Weights are random.
 import numpy as np
 import pytest
 
-from minixnn import Network, datasets, models, passes
+from minixnn import passes
 from minixnn.interop import checkpoints, from_checkpoint
 from minixnn.interop import to_torch as to_torch_module
 from minixnn.layers import BatchNorm2d
