@@ -156,7 +156,7 @@ plot.heatmaps(drawn, two, labels[:2], transpose=True, quantile=0.995,
               title="Does a map change when the network has learnt nothing?")
 
 # %%
-# It does: no eye and no rim is left, under epsilon_plus_flat either, which lesson 6.4 has reason to doubt.
+# It does. By depth nothing is left; under epsilon_plus_flat, which lesson 6.4 doubts, pale outlines of eye and spoon.
 #
 # Control 2: deletion
 # -------------------
