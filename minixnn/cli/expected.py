@@ -14,9 +14,7 @@ from minixnn.network import Network
 
 def open_model(name, mean=None, std=None, labels=None):
     """The network of a --model, with the preparation and the labels that were given."""
-    if name == "vgg16_features":
-        net = models.vgg.for_pixels()                           # which prepares them itself
-    elif name in models.names():
+    if name in models.names():
         net = models.load(name)
     elif name.endswith(".onnx"):
         from minixnn import interop
