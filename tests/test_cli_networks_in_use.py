@@ -61,7 +61,7 @@ def test_a_script_is_told_to_be_python_and_its_text_is_coloured(tmp_path, capsys
     said = capsys.readouterr().out
     assert "thresholds" in said and "python 9" in said and "\x1b[" in said and "48;2;" in said
     page = (tmp_path / "o" / "script.py_relevance.html").read_text(encoding="utf-8")
-    assert "&lt;" in page and ">é</span>" in page and "lrp_epsilon" in page and "<script" not in page
+    assert "&lt;" in page and ">é</span>" in page and "LRP-epsilon" in page and "<script" not in page
     found = json.loads((tmp_path / "o" / "script.py_relevance.json").read_text())["found"]
     assert found["what"] == "python"
     assert main(call) == 0 and "\x1b[" not in capsys.readouterr().out, "no colours where there is no terminal"
