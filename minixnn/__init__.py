@@ -8,12 +8,18 @@
     R = passes.lrp(net, images[:8], rules=lrp.epsilon)      # R[0] are the heatmaps
 """
 import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Flatten,
                             GlobalAvgPool, MaxPool2d, Prepare, Product, ReLU, Residual, Sigmoid, Softplus, Sum,
                             SumPool2d, Tanh, Unflatten)
 from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
+
+if TYPE_CHECKING:               # editors and checkers see the submodules; __getattr__ imports them when asked
+    from minixnn import (arrays, attribution, datasets, heads, interop, layers, ledger, metrics, models,    # noqa: F401
+                         network, passes, plot, rules, synthesis, train)                                    # noqa: F401
 
 __version__ = "0.2.0"
 SUBMODULES = ["arrays", "attribution", "datasets", "heads", "interop", "layers", "ledger", "metrics", "models",
@@ -25,7 +31,7 @@ __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Concat", "Conv2d", 
            "Sum", "SumPool2d", "Tanh", "Unflatten", "fold_batch_norm", *SUBMODULES]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> ModuleType:
     """Import a submodule when it is first asked for, so that `import minixnn` costs no more than numpy."""
     if name in SUBMODULES or name in FORMER:
         return importlib.import_module(f"minixnn.{FORMER.get(name, name)}")

@@ -10,11 +10,12 @@ layer as it is. Every array must be there in its shape, and none may be left ove
 import os
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minixnn import layers as ours
+from minixnn.arrays import Array
 from minixnn.interop import layout
 from minixnn.interop.keras_names import are_from_keras, from_keras
 from minixnn.interop.safetensors import read_safetensors
@@ -52,7 +53,7 @@ class Block(NamedTuple):
     shortcut: list
 
 
-def vgg(convolutions, norm=False, hidden=4096):
+def vgg(convolutions: Any, norm: bool = False, hidden: int = 4096) -> Any:
     """Simonyan & Zisserman 2015. convolutions: channels of each, block by block, a pool behind every block."""
     plan, channels, n = [], 3, 0
     for block in convolutions:
@@ -66,7 +67,7 @@ def vgg(convolutions, norm=False, hidden=4096):
                    Full("classifier.3", hidden, hidden), ours.ReLU(), ours.Dropout(), Full("classifier.6", hidden)]
 
 
-def alexnet():
+def alexnet() -> Any:
     """Krizhevsky 2014 (arXiv 1404.5997), the variant on one device, as torchvision has it."""
     return [Conv("features.0", 3, 64, 11, 4, 2), ours.ReLU(), ours.MaxPool2d(3, 2),
             Conv("features.3", 64, 192, 5, padding=2), ours.ReLU(), ours.MaxPool2d(3, 2),
@@ -77,7 +78,7 @@ def alexnet():
             Full("classifier.4", 4096, 4096), ours.ReLU(), Full("classifier.6", 4096)]
 
 
-def resnet(blocks, bottleneck=False):
+def resnet(blocks: Any, bottleneck: bool = False) -> Any:
     """He et al. 2016 (arXiv 1512.03385). blocks: how many in each of the four groups.
 
     In a bottleneck the 3 x 3 convolution takes the stride, as torchvision has it; in the paper the first one does.
@@ -112,7 +113,7 @@ ARCHITECTURES = {
     **{f"vgg{depth}_bn": vgg(channels, norm=True) for depth, channels in VGG.items()}}
 
 
-def from_checkpoint(weights, architecture):
+def from_checkpoint(weights: Any, architecture: Any) -> Network:
     """The Network of a public `architecture` (a name in `ARCHITECTURES`) with these `weights`.
 
     weights       a safetensors file, or arrays by name: a torch state dict, or for VGG without batch normalisation
@@ -143,7 +144,7 @@ def from_checkpoint(weights, architecture):
     return Network(_build(plan, arrays, keras))
 
 
-def imagenet_input(photo):
+def imagenet_input(photo: Array) -> Array:
     """A photograph, red first, in [0, 1], as torchvision's classifiers were trained: (photo - mean) / deviation.
 
     (H, W, 3) gives a batch of one, (1, H, W, 3); (N, H, W, 3) gives as many. float32.

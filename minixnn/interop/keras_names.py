@@ -8,10 +8,11 @@ Keras keeps kernels as (kh, kw, C, O) and dense weights as (I, O). Their axes ar
 there is one table of shapes; nothing is copied for it.
 """
 import re
+from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import array_module
+from minixnn.arrays import Array, array_module
 
 MEANS = np.array([103.939, 116.779, 123.68], np.float32)        # of blue, green and red over VGG's training images
 LAYER = re.compile(r"(?:^|/)(block\d+_conv\d+|fc\d+|predictions|(?:conv2d|dense)(?:_\d+)?)(?=[/_]|$)")
@@ -19,12 +20,12 @@ KIND = re.compile(r"[/_](kernel|W|0|bias|b|1)(?:_1)?(?::0)?$")
 WEIGHTS = ("kernel", "W", "0")
 
 
-def are_from_keras(arrays):
+def are_from_keras(arrays: dict[str, Array]) -> bool:
     """Whether one of the names is Keras's for a layer of VGG."""
     return any(LAYER.search(path) for path in arrays)
 
 
-def from_keras(arrays, places):
+def from_keras(arrays: dict[str, Array], places: Any) -> dict[str, Array]:
     """The arrays under torch's names and in its order of axes.
 
     places: the layers with weights of a VGG, in order, each with its name in torch.

@@ -3,12 +3,17 @@
     ValueError: node 'conv3' (Conv): auto_pad='SOME' is not supported
 """
 import warnings
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
 
 from minixnn.interop.build import build
 from minixnn.interop.onnx_graph import read_graph
+from minixnn.network import Network
 
 
-def from_onnx(path, input_shape=None, output=None, layout=None, mean=None, std=None, labels=()):
+def from_onnx(path: str | PathLike, input_shape: tuple[int, ...] | None = None, output: Any = None,
+              layout: str | None = None, mean: Any = None, std: Any = None, labels: Sequence[str] = ()) -> Network:
     """The Network that computes what the graph in the ONNX file `path` computes, in inference.
 
     input_shape   of one input, as the graph sees it, (C, H, W) as a rule; needed where the file leaves it open and

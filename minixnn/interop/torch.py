@@ -3,6 +3,8 @@
     ValueError: layer4.0: padding_mode='reflect' is not supported
 """
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +14,11 @@ from minixnn.interop.reading import Reading
 from minixnn.interop.torch_modules import MODULES
 from minixnn.interop.torch_trace import check, hooks_of, kind_of, trace
 from minixnn.interop.transformers import ENCODERS, from_encoder
+from minixnn.network import Network
 
 
-def from_torch(module, input_shape=None, output=None, layout=None, mean=None, std=None, labels=()):
+def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: Any = None, layout: str | None = None,
+               mean: Any = None, std: Any = None, labels: Sequence[str] = ()) -> Network:
     """The Network that computes what the torch `module` computes in `eval()` mode.
 
     module        nn.Module that torch.fx can trace: its forward calls modules, functions and methods, and does not

@@ -1,10 +1,13 @@
 """A Network becomes a torch `nn.Sequential`: the way back from `minixnn.interop.torch`."""
+from typing import Any
+
 from minixnn.interop import layout
 from minixnn.interop.torch_blocks import chain
 from minixnn.interop.torch_parts import Parts
+from minixnn.network import Network
 
 
-def to_torch(net, input_shape=None):
+def to_torch(net: Network, input_shape: tuple[int, ...] | None = None) -> Any:
     """The nn.Sequential, in `eval()` mode, that computes what `net` computes, in the precision of its arrays.
 
     input_shape   (H, W, C) of one input, as `net` sees it, where its card does not say; needed where padding depends on

@@ -1,4 +1,5 @@
 """A part of a graph that stands in more than one chain of a network. The importer writes it; see `interop`."""
+from minixnn.arrays import Array
 from minixnn.layers.base import Elementwise, Layer
 from minixnn.layers.blocks import Concat
 from minixnn.layers.chains import every_layer
@@ -15,15 +16,15 @@ class Repeated(Concat):
     """
     fewest = 1
 
-    def deconvnet(self, x, y, dy):
+    def deconvnet(self, x: Array, y: Array, dy: Array) -> Array:
         self.refuse("the deconvolutional network")
         return super().deconvnet(x, y, dy)
 
-    def guided_backprop(self, x, y, dy):
+    def guided_backprop(self, x: Array, y: Array, dy: Array) -> Array:
         self.refuse("guided backpropagation")
         return super().guided_backprop(x, y, dy)
 
-    def refuse(self, method):
+    def refuse(self, method: str) -> None:
         """Say so where a rectifier lies inside: a layer whose way back is not its gradient."""
         for layer in every_layer(self.chains[0].layers):
             if isinstance(layer, Elementwise) and type(layer).deconvnet is not Layer.deconvnet:

@@ -2,12 +2,15 @@
 import numpy as np
 
 from minixnn import datasets
+from minixnn.arrays import Array
 from minixnn.layers import (GELU, Attention, Conv2d, Dense, GlobalAvgPool, LayerNorm, PositionEmbedding, Residual,
                             Tokens)
+from minixnn.layers.base import Layer
 from minixnn.network import Network
 
 
-def vit(rng, patch=7, width=64, heads=4, blocks=2, hidden=128):
+def vit(rng: np.random.Generator, patch: int = 7, width: int = 64, heads: int = 4, blocks: int = 2,
+        hidden: int = 128) -> Network:
     """16 patches, two blocks of attention and a dense network, then the mean over the tokens.
 
     Each patch of 7 x 7 pixels is seen with a margin of 2: neighbours overlap, so that a stroke on the border is cut
@@ -20,23 +23,23 @@ def vit(rng, patch=7, width=64, heads=4, blocks=2, hidden=128):
                     norm(width), GlobalAvgPool(), Dense.random(width, 10, rng, init="glorot")])
 
 
-def transformer_block(width, heads, hidden, rng):
+def transformer_block(width: int, heads: int, hidden: int, rng: np.random.Generator) -> list[Layer]:
     """Two sums, each of x and what a normalised x is made into: by attention, then token by token."""
     return [Residual([norm(width), Attention.random(width, heads, rng)]),
             Residual([norm(width), Dense.random(width, hidden, rng), GELU("tanh"),
                       Dense.random(hidden, width, rng, init="glorot")])]
 
 
-def norm(width):
+def norm(width: int) -> LayerNorm:
     """A normalisation to train from."""
     return LayerNorm(np.ones(width, np.float32), np.zeros(width, np.float32))
 
 
-def digits():
+def digits() -> tuple:
     """Training digits, moved by up to one pixel each time they are seen; test digits."""
     return datasets.mnist("train"), datasets.mnist("test"), nearby
 
 
-def nearby(batch, rng):
+def nearby(batch: Array, rng: np.random.Generator) -> Array:
     """The digits of a batch, each moved by up to one pixel."""
     return datasets.shifted(batch, rng, reach=1)
