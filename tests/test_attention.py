@@ -192,7 +192,7 @@ def test_a_transformer_balances_in_the_ledger(rules):
 
 
 @pytest.mark.parametrize("rules", [composites.attn_lrp, composites.cp_lrp])
-def test_what_each_head_withholds_is_what_the_block_withholds_less_its_normalisation(rules):
+def test_what_the_heads_withhold_is_the_blocks_less_its_normalisation(rules):
     net = transformer()
     book, found = ledger.ledger(net, X, rules=rules, quiet=True), ledger.heads(net, X, rules=rules)
     assert set(found) == {"4.body.1", "6.body.1"}

@@ -50,7 +50,7 @@ def test_every_method_has_one_name_to_be_read():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_method_explains_one_image_and_a_hundred_in_the_images_shape_and_type(name, dtype, channels):
+def test_every_method_gives_heatmaps_of_the_images_shape_and_type(name, dtype, channels):
     net, rng = gap_network(channels).astype(dtype), np.random.default_rng(1)
     x, target = rng.random((100, 8, 8, channels)).astype(dtype), rng.integers(3, size=100)
     before = x.copy()
@@ -117,7 +117,7 @@ def test_targets_and_batches_that_do_not_fit_are_refused_in_a_sentence(name):
             METHODS[name](net, x, batch_size=batch_size)
 
 
-def test_a_network_in_double_precision_explains_single_precision_images_in_single_precision():
+def test_heatmaps_have_the_precision_of_the_images_not_of_the_network():
     x = np.random.default_rng(0).random((3, 8, 8, 1)).astype("float32")
     for name in NAMES:
         for batch_size in (2, 3):                           # in several parts, and in one

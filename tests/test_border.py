@@ -160,7 +160,7 @@ def test_a_network_is_given_the_size_it_expects(there):
     assert models.load("cluttered_gap").forward((seven / np.float32(255))[None, ..., None]).argmax() != 7
 
 
-def test_the_card_of_a_saved_network_wins_over_the_picture_and_an_option_over_the_card(there):
+def test_the_card_wins_over_the_picture_and_an_option_over_the_card(there):
     photo_net(input_shape=(6, 7, 3)).save("net.npz")
     Image.fromarray(COLOUR).save("a.png")
     assert "resized from 8 x 8 to 6 x 7" in explained("a.png", "--model", "net.npz")
@@ -471,7 +471,7 @@ def test_resume_goes_on_only_with_results_of_the_same_call(there):
     assert "p1.png has changed" in say(*call, "--resume")[2]
 
 
-def test_resume_wants_the_figures_that_are_asked_for_and_refuses_what_has_no_record(there):
+def test_resume_wants_the_figures_asked_for_and_refuses_without_a_record(there):
     Image.fromarray(GREY).save("a.png")
     call = ["explain", "a.png", "--model", "grey.npz", "-o", "out"]
     assert say(*call, "--no-figures")[0] == 0

@@ -46,7 +46,7 @@ def test_cam_is_the_papers_sum(drawn):
 
 
 @given(gap_networks, st.integers(1, 3))
-def test_on_a_head_of_global_average_pooling_grad_cam_is_cam_over_the_number_of_pixels(drawn, images):
+def test_behind_global_average_pooling_grad_cam_is_cam_over_the_pixels(drawn, images):
     net, rng, shape = drawn
     x, target = rng.normal(size=(images, *shape)), rng.integers(3, size=images)
     R = attribution.cam(net, x, target, resize=False)
@@ -98,7 +98,7 @@ def test_grad_cam_plus_plus_is_the_papers_sum(drawn):
 
 
 @pytest.mark.filterwarnings("error")
-def test_grad_cam_plus_plus_survives_gradients_whose_square_underflows_and_denominators_of_zero():
+def test_grad_cam_plus_plus_survives_underflow_and_denominators_of_zero():
     x = np.array([1., 3, 0, 2], "float32").reshape(1, 2, 2, 1)
     tiny = Network([ReLU(), GlobalAvgPool(), Dense(np.array([[4e-30]], "float32"))])    # g = 1e-30, g^2 = 0 in float32
     R = attribution.grad_cam_plus_plus(tiny, x, 0, layer=1, resize=False)

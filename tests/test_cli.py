@@ -126,7 +126,7 @@ def test_the_size_of_pictures_is_read_from_the_card_unless_it_is_given():
     assert expected(Network([Dense(np.ones((7, 2)))])) == ((None, None, None), 7)
 
 
-def test_an_array_of_images_is_explained_piece_by_piece_and_equals_all_at_once(tmp_path):
+def test_an_array_of_images_explained_in_pieces_equals_all_at_once(tmp_path):
     net, x = models.load("dense"), datasets.mnist("test")[0][:130]
     found = explain_to(tmp_path / "R.npy", net, x, "lrp_epsilon", batch_size=40, quiet=True)
     assert np.allclose(found, attribution.lrp(net, x), atol=1e-5)
@@ -166,7 +166,7 @@ def test_a_part_of_another_run_is_not_gone_on_with(tmp_path):
         explain_to(tmp_path / "R.npy", net, x, "gradient", quiet=True)
 
 
-def test_a_part_made_of_other_images_is_not_gone_on_with_even_if_the_first_is_the_same(tmp_path):
+def test_a_part_made_of_other_images_is_not_resumed(tmp_path):
     net, x, calls = models.load("dense"), datasets.mnist("test")[0][:60].copy(), []
 
     def method(net, x, target):

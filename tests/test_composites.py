@@ -46,7 +46,7 @@ def test_a_composite_gives_each_kind_of_layer_its_rule(name):
 @pytest.mark.parametrize("name, first", [("epsilon_plus", EPSILON), ("epsilon_plus_flat", "flat"),
                                          ("epsilon_alpha2_beta1_flat", "flat"), ("epsilon_gamma_box", BOX),
                                          ("deep_taylor", "w_square")])
-def test_the_rule_for_the_pixels_goes_to_the_first_layer_with_weights_also_if_it_is_dense(name, first):
+def test_the_rule_for_the_pixels_goes_to_the_first_layer_with_weights(name, first):
     found = [name_of(rule) for rule in getattr(composites, name)(DENSE)]
     assert found == ["", first, "", "z_plus" if name == "deep_taylor" else EPSILON]
 

@@ -100,7 +100,7 @@ def test_cluttered_images_have_the_promised_shapes_and_dtypes():
     assert boxes.shape == (30, 4) and boxes.dtype == np.int64
 
 
-def test_without_clutter_the_box_holds_a_test_digit_of_that_label_and_nothing_lies_outside():
+def test_without_clutter_the_box_holds_the_digit_and_nothing_is_outside():
     digits, digit_labels = datasets.mnist("test")
     ink = {cut(digit[..., 0], bounds(digit)).tobytes(): label for digit, label in zip(digits, digit_labels)}
     images, labels, boxes = datasets.cluttered_mnist(200, seed=2, split="test", pieces=0)

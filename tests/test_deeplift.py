@@ -40,7 +40,7 @@ def test_contributions_sum_to_the_difference_at_every_layer(deeplift, drawn, ima
 
 @pytest.mark.parametrize("deeplift", PASSES)
 @given(strategies.max_pools(dtype="float64"), st.integers(1, 2))
-def test_max_pooling_sums_to_the_difference_where_windows_overlap_and_numbers_tie(deeplift, case, depth):
+def test_max_pooling_sums_to_the_difference_with_overlaps_and_ties(deeplift, case, depth):
     pool, x, rng = case
     x_ref = strategies.grid(rng, x.shape, x.dtype)
     net = Network([pool, Flatten()])
@@ -124,7 +124,7 @@ def test_reveal_cancel_is_the_papers_formula(seed, inputs, hidden):
 
 
 @given(strategies.seeds, st.integers(1, 6), st.integers(1, 5))
-def test_reveal_cancel_is_rescale_where_the_contributions_to_each_neuron_share_a_sign(seed, inputs, hidden):
+def test_reveal_cancel_is_rescale_where_contributions_share_a_sign(seed, inputs, hidden):
     rng = np.random.default_rng(seed)
     x, x_ref = rng.normal(size=(2, 1, inputs))
     signs = rng.choice([-1, 1], size=hidden)                # the neurons may differ among each other
@@ -135,7 +135,7 @@ def test_reveal_cancel_is_rescale_where_the_contributions_to_each_neuron_share_a
 
 
 @given(small_networks.conv_networks(), st.booleans())
-def test_reveal_cancel_is_rescale_on_images_through_pools_where_everything_rises_or_everything_falls(drawn, rises):
+def test_reveal_cancel_is_rescale_through_pools_where_all_rises_or_falls(drawn, rises):
     net, rng, shape = drawn
     for layer in net.layers[:-1]:                           # positive weights everywhere but at the output
         if hasattr(layer, "W") and np.ndim(layer.W):

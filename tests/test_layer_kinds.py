@@ -138,7 +138,7 @@ def test_gradient_times_input_of_a_normalisation_is_nothing_and_its_rules_are_no
     assert relevance(layer, x, R, identity).tolist() == R.tolist()
 
 
-def test_a_normalisation_takes_the_users_stabiliser_and_refuses_rules_for_affine_layers():
+def test_a_normalisation_takes_a_stabiliser_and_refuses_affine_rules():
     net = Network([LayerNorm(), Dense(np.eye(3)), Residual([LayerNorm(), Dense(np.eye(3))])])
     rules = composites.rules_for(net, partial(lrp.epsilon, epsilon=0.25))
     assert rules[0].func is scale_held_fixed and rules[0].keywords == {"epsilon": 0.25}
@@ -254,7 +254,7 @@ def test_heatmaps_of_tokens_are_no_whole_numbers():
 
 # --- composites ----------------------------------------------------------------------------------------------------
 
-def test_gamma_goes_where_inputs_and_outputs_are_not_negative_and_gamma_signed_elsewhere():
+def test_gamma_goes_where_nothing_is_negative_and_gamma_signed_elsewhere():
     W = np.random.default_rng(0).normal(size=(3, 3, 4, 4))
     conv, wide = Conv2d(W), Conv2d(np.tile(W, (1, 1, 2, 1)))
     net = Network([conv, ReLU(), conv, ReLU(), conv, layers.GELU(), conv, layers.ReLU6(), layers.MaxPool2d(2), conv,

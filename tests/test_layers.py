@@ -76,7 +76,7 @@ def test_a_convolution_goes_back_the_same_way_be_the_image_large_or_its_kernel(i
 
 
 @given(strategies.max_pools())
-def test_max_pooling_takes_the_largest_of_each_window_and_returns_to_the_first_of_equals(xp, case):
+def test_max_pooling_returns_to_the_first_of_equals_in_each_window(xp, case):
     layer, x, rng = case
     expected = oracles.max_pool(layer, x)
     ours, x_ours = on(xp, layer, x)

@@ -229,7 +229,7 @@ def halving(layer, x, y, R):
     return lrp.epsilon(layer, x, y, R, epsilon=0) / 2
 
 
-def test_what_an_unknown_rule_withholds_is_unexplained_and_the_rest_of_the_table_stays():
+def test_what_an_unknown_rule_withholds_is_unexplained():
     rng = np.random.default_rng(1)
     net, x = small_net(rng, biased=False), images(rng)
     book = ledger(net, x, rules=halving, quiet=True)

@@ -72,7 +72,7 @@ def test_one_lesson_alone_speaks_and_figures_go_where_asked(lessons, tmp_path, c
     assert names(tmp_path / "there") == ["2_3_lrp_1.png", "2_3_lrp_2.png", "index.html"]
 
 
-def test_figures_that_a_lesson_no_longer_draws_disappear_and_those_of_others_stay(lessons):
+def test_figures_no_longer_drawn_disappear_and_those_of_others_stay(lessons):
     runner.main(["2", "3"], lessons)
     (lessons / "2_3_lrp.py").write_text(GOOD.format(figures=1))
     runner.main(["2_3"], lessons)
@@ -91,7 +91,7 @@ def test_a_name_without_a_lesson_and_a_folder_without_lessons_are_errors(lessons
     assert runner.main([], tmp_path / "empty") == 2
 
 
-def test_the_page_is_opened_when_asked_and_its_place_told_where_there_is_no_browser(lessons, monkeypatch, capfd):
+def test_the_page_is_opened_or_its_place_told_without_a_browser(lessons, monkeypatch, capfd):
     opened = []
     monkeypatch.setattr(runner.webbrowser, "open", lambda address: opened.append(address))
     assert runner.main(["3_1", "--open"], lessons) == 0

@@ -55,7 +55,7 @@ def others():
 X = np.random.default_rng(1).normal(size=(5, 8, 9, 2)).astype("float32")
 
 
-def test_forward_is_the_last_entry_of_the_trace_and_each_entry_follows_from_the_one_before():
+def test_each_entry_of_the_trace_follows_from_the_one_before():
     net = every_layer()
     A = net.trace(X)
     assert len(A) == len(net.layers) + 1 and A[0] is X

@@ -189,7 +189,7 @@ def test_an_average_that_is_not_flattened_stays_an_image_of_one_pixel(path):
     compare(path, images(2, 3, 5, 4))
 
 
-def test_batch_normalisation_between_flatten_and_the_dense_layer_is_put_in_our_order(path):
+def test_batch_norm_between_flatten_and_dense_is_put_in_our_order(path):
     arrays = weights(s=12, t=12, m=12, A=(12, 2))
     arrays["v"] = RNG.uniform(0.5, 2, 12).astype("f")
     saved(path, [node("Flatten", "x", "a"), node("BatchNormalization", "a s t m v", "b", momentum=0.8),
@@ -298,7 +298,7 @@ def test_a_batch_size_in_another_place_of_the_target_is_refused(path):
     assert "(Reshape): turns (N, 4, 6, 6) into (20014, 72), expected one row for each image, (N, 144)" in said
 
 
-def test_the_first_node_in_the_way_is_named_and_a_node_without_a_name_by_its_output(path):
+def test_the_first_node_in_the_way_is_named_if_need_be_by_its_output(path):
     nodes = [node("Relu", "x", "a"), onnx.helper.make_node("Det", ["a"], ["b"]), node("Selu", "b", "y")]
     assert refused(path, nodes, {}, SQUARE).startswith("node 'b' (Det): Det is not supported")
 

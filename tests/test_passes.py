@@ -196,7 +196,7 @@ def deeplift_net(rng, activation):
 
 @settings(max_examples=30)
 @given(strategies.seeds, st.sampled_from([ReLU(), Sigmoid(), Tanh(), Softplus()]))
-def test_deeplift_contributions_sum_to_the_difference_of_the_outputs_at_every_layer(seed, activation):
+def test_deeplift_sums_to_the_difference_of_outputs_at_every_layer(seed, activation):
     rng = np.random.default_rng(seed)
     net, x, x_ref = deeplift_net(rng, activation), images(rng, 2), images(rng, 2)
     difference = (net.forward(x) - net.forward(x_ref))[:, 1]

@@ -307,7 +307,7 @@ def test_a_lesson_saves_its_figures_beside_the_lessons_and_counts_on(tmp_path):
     assert names(tmp_path / "figures") == ["2_3_lrp_1.png", "2_3_lrp_2.png", "2_3_lrp_3.png"]
 
 
-def test_another_script_saves_in_the_working_directory_and_the_environment_decides_first(tmp_path):
+def test_another_script_saves_where_the_environment_says_or_where_it_runs(tmp_path):
     run(tmp_path / "mine" / "own.py", SCRIPT)
     assert len(names(tmp_path / "figures")) == 3
     output = run(tmp_path / "mine" / "own.py", SCRIPT, MINIXNN_FIGURES=str(tmp_path / "there"))

@@ -102,7 +102,7 @@ def test_lrp_0_started_at_the_output_is_gradient_times_input(case):
 
 
 @given(strategies.cases(dtype="float64", least=0))
-def test_gamma_of_zero_is_lrp_0_and_signed_gamma_agrees_where_outputs_are_not_negative(case):
+def test_gamma_of_zero_is_lrp_0_and_signed_gamma_agrees_with_gamma(case):
     layer, x, rng = case
     z = layer.forward(x)
     R = strategies.grid(rng, z.shape, x.dtype)
@@ -193,7 +193,7 @@ def test_a_shifted_image_has_a_shifted_explanation(seed):
 
 
 @given(strategies.max_pools(dtype="float64"))
-def test_proportional_max_pooling_is_average_pooling_and_both_are_the_share_of_the_sum(case):
+def test_proportional_max_pooling_and_average_pooling_share_the_sum(case):
     layer, x, rng = case
     R = strategies.grid(rng, layer.forward(x).shape, x.dtype)
     came = relevance(layer, x, R, lrp.proportional)

@@ -30,13 +30,13 @@ def compare_sums(case, least):
     assert theirs > least, "captum now sums to the difference: compare it as an equal"
 
 
-def test_contributions_through_an_activation_before_a_max_pool_sum_to_the_difference_here_and_not_there():
+def test_contributions_through_an_activation_and_a_pool_sum_only_here():
     case = networks.case("max pool", 5)
     assert not captum_side.faithful(case)
     compare_sums(case, least=0.1)
 
 
-def test_contributions_through_overlapping_windows_sum_to_the_difference_here_and_not_there():
+def test_contributions_through_overlapping_windows_sum_only_here():
     seed = next(seed for seed in range(50) if overlapping(networks.case("max pool alone", seed)))
     compare_sums(networks.case("max pool alone", seed), least=0.01)
 

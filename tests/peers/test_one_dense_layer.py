@@ -169,7 +169,7 @@ def rescale_network():
     return Network([layers.Dense(W.T, b), layers.ReLU(), layers.Dense(np.array([[1.0], [-2.0]]), np.array([0.25]))])
 
 
-def test_rescale_contributions_are_the_ones_on_which_captum_shap_and_deeplift_agree():
+def test_rescale_is_what_captum_shap_and_deeplift_agree_on():
     x_ref = np.array([[0, 0.5, -1]])
     contributions = passes.deeplift(rescale_network(), x[None], x_ref)[0][0]
     assert np.allclose(contributions, [1.829192547, -3.139751553, .810559006], atol=1e-9, rtol=0), contributions
