@@ -99,8 +99,13 @@ def test_resume_leaves_out_what_is_done(digit, tmp_path, capsys):
 
 def test_pictures_of_one_name_do_not_overwrite_each_other(digit, tmp_path, capsys):
     Image.open(digit[1]).save(tmp_path / "seven.jpg")
-    assert main(["explain", str(tmp_path), "--model", "dense", "-o", str(tmp_path / "o")]) == 2
-    assert "would overwrite each other" in capsys.readouterr().err
+    call = ["explain", str(tmp_path), "--model", "dense", "-o", str(tmp_path / "o"), "--no-figures"]
+    assert main(call) == 0
+    assert {"seven.png_relevance.npy", "seven.jpg_relevance.npy"} < set(os.listdir(tmp_path / "o"))
+    (tmp_path / "other").mkdir()
+    Image.open(digit[1]).save(tmp_path / "other" / "seven.png")
+    assert main([call[0], str(tmp_path / "other"), *call[1:]]) == 2
+    assert "several called seven.png would overwrite each other" in capsys.readouterr().err
 
 
 def test_the_lists_name_every_method_and_model(capsys):

@@ -29,13 +29,10 @@ def explain(asked):
     if given is None:
         print(f"network: {asked.model}, as no --model was given; method: {asked.method}")
     files = run.find()
-    same = sorted({str(path) for path in files if [results.called(p) for p in files].count(results.called(path)) > 1})
-    if same:
-        raise ValueError("results are called after the pictures, and these would overwrite each other: "
-                         f"{', '.join(same)}; explain them into different folders")
+    run.names = results.Names(asked.out, files)
     results.prepare_folder(asked.out)
     if asked.resume:
-        left = results.not_done(files, asked.out, run.made_by, run.figures)
+        left = results.not_done(files, run.names, run.made_by, run.figures)
         if len(left) < len(files):
             print(f"{len(files) - len(left)} have results already")
         files = left
@@ -130,17 +127,17 @@ class Run(Reader):
             self.refuse(rows.path, self.net, rows.x.shape[1:], error)
             return
         if tables.is_table(rows.path):
-            results.save_table(results.result(self.asked.out, rows.path, "relevance.csv"), R, rows.names)
+            results.save_table(self.names(rows.path, "relevance.csv"), R, rows.names)
         self.save(rows.path, R, {"rows": len(R)})
         for n in range(min(len(R), LINES)):
             said = self.found(y, n)
             print(f"{rows.path}, row {n}: {said['saw']}, {said['explained']}, relevance sums to "
                   f"{float(R[n].sum()):.3f}, most of it: {tables.strongest(R[n], rows.names)}")
-        print(f"{len(R)} rows explained: {results.result(self.asked.out, rows.path, 'relevance.npy')}", flush=True)
+        print(f"{len(R)} rows explained: {self.names(rows.path, 'relevance.npy')}", flush=True)
 
     def array(self, item):
         """Explain the images of one .npy file, piece by piece into another."""
-        path, net, asked = results.result(self.asked.out, item.path, "relevance.npy"), self.of_pictures, self.asked
+        path, net, asked = self.names(item.path, "relevance.npy"), self.of_pictures, self.asked
         try:
             self.outputs(net, item.batch[:1])
             with results.cannot_write(path):
@@ -180,11 +177,11 @@ class Run(Reader):
         return words
 
     def save(self, path, R, said):
-        results.save(results.result(self.asked.out, path, "relevance.npy"), R)
+        results.save(self.names(path, "relevance.npy"), R)
         self.record(path, said)
 
     def record(self, path, said):
-        results.save_record(results.result(self.asked.out, path, "relevance.json"),
+        results.save_record(self.names(path, "relevance.json"),
                             {"made_by": self.made_by, "input": results.digest_of_file(path), "found": said})
         self.done += 1
 
@@ -227,4 +224,4 @@ def draw(run, picture, R, said):
     caption = ", ".join(words if R.min() < 0 else words[:1]) + f"; colours end at {drawing.ends_at(R)}"
     for name, image in zip(FIGURES, (drawing.heatmap(R, title, caption),
                                      drawing.overlay(picture.x, R, title, caption))):
-        results.save_image(results.result(run.asked.out, picture.path, name), image)
+        results.save_image(run.names(picture.path, name), image)

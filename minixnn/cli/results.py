@@ -5,6 +5,7 @@
 
 The record comes last: if it is there, all is. --resume compares records and never takes over what another call made.
 """
+import collections
 import contextlib
 import hashlib
 import json
@@ -18,13 +19,28 @@ from minixnn.cli.errors import CannotGoOn, sentence
 from minixnn.cli.images import PICTURES
 
 
-def result(folder, path, what):
-    """The file that holds `what` of the picture `path`: out/five_heatmap.png"""
-    return folder / f"{called(path)}_{what}"
+class Names:
+    """names(path, what): the file that holds `what` of the picture `path`, such as out/five_heatmap.png.
+
+    The ending of a picture or a table goes, unless several of the files would then be called alike.
+    """
+
+    def __init__(self, folder, files):
+        self.folder, short = folder, collections.Counter(called(path) for path in files)
+        self.whole = {name for name, count in short.items() if count > 1}
+        places = collections.Counter(self(path, "") for path in files)
+        same = sorted({path.name for path in files if places[self(path, "")] > 1})
+        if same:
+            raise ValueError(f"results are called after the files, and those of several called {', '.join(same)} would "
+                             "overwrite each other; explain them into different folders")
+
+    def __call__(self, path, what):
+        name = called(path)
+        return self.folder / f"{path.name if name in self.whole else name}_{what}"
 
 
 def called(path):
-    """What results are called after: the name, without the ending of a picture or a table."""
+    """The name without the ending of a picture or a table."""
     return path.stem if path.suffix.lower() in PICTURES + tables.TABLES else path.name
 
 
@@ -88,23 +104,23 @@ def digest_of_file(path):
     return found.hexdigest()[:16]
 
 
-def not_done(files, folder, made_by, figures):
+def not_done(files, names, made_by, figures):
     """Those of `files` that have no result yet. CannotGoOn where a result is there that another call made.
 
     made_by: what makes results now; figures: endings of the pictures that belong to a picture's result.
     """
     left = []
     for path in files:
-        if not result(folder, path, "relevance.npy").exists():
+        if not names(path, "relevance.npy").exists():
             left.append(path)
             continue
-        there = result(folder, path, "relevance.json")
+        there = names(path, "relevance.json")
         different = differences(there, made_by, path)
         if different:
-            raise CannotGoOn(f"{result(folder, path, 'relevance.npy')} was made otherwise: {different}. Give another "
+            raise CannotGoOn(f"{names(path, 'relevance.npy')} was made otherwise: {different}. Give another "
                              "folder, or leave out --resume to explain all again")
         drawn = path.suffix.lower() != ".npy" and not tables.is_table(path)
-        if drawn and not all(result(folder, path, what).exists() for what in figures):
+        if drawn and not all(names(path, what).exists() for what in figures):
             left.append(path)
     return left
 

@@ -27,7 +27,7 @@ def write(run, picture, R, said):
     lines, limit = coloured(picture.data, R)
     if run.figures:
         title = f"{picture.path.name}: {said['saw']}"
-        results.save_text(results.result(run.asked.out, picture.path, PAGE),
+        results.save_text(run.names(picture.path, PAGE),
                           page(title, f"{NAMES[run.asked.method]}, {said['explained']}", lines, limit))
     if run.asked.color == "always" or run.asked.color == "auto" and can_colour():
         print(terminal(lines, limit))
