@@ -27,3 +27,21 @@ def relevance(layer, x, R, rule=None):
 def apply(rule, layer, x, R, *knobs, **named):
     """The rule as it is, at an input x."""
     return rule(layer, x, layer.forward(x), R, *knobs, **named)
+
+
+def on(xp, layer, *arrays):
+    """The layer and the arrays moved to the array module `xp`."""
+    return layer.map_arrays(xp.asarray), *(xp.asarray(a) for a in arrays)
+
+
+def host(a):
+    return a.get() if hasattr(a, "get") else a
+
+
+def assert_same(came, expected, what=""):
+    """Equal up to the rounding of came's dtype, measured against the largest number expected; and its shape."""
+    came = host(came)
+    assert came.shape == expected.shape, f"{what}: shape {came.shape}, expected {expected.shape}"
+    room = (1e-5 if came.dtype == "float32" else 1e-12) * max(1.0, abs(expected).max())
+    off = abs(came - expected)
+    assert off.max() <= room, f"{what}: came {came.flat[off.argmax()]}, expected {expected.flat[off.argmax()]}"

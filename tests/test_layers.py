@@ -5,30 +5,12 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-from helpers import deconvnet, deeplift, gradient, guided_backprop, relevance
+from helpers import assert_same, deconvnet, deeplift, gradient, guided_backprop, on, relevance
 
 from minixnn import Network, attribution, passes
 from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
                             Layer, MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, conv)
 from minixnn.rules import pass_on
-
-
-def on(xp, layer, *arrays):
-    """The layer and the arrays moved to the array module `xp`."""
-    return layer.map_arrays(xp.asarray), *(xp.asarray(a) for a in arrays)
-
-
-def host(a):
-    return a.get() if hasattr(a, "get") else a
-
-
-def assert_same(came, expected, what=""):
-    """Equal up to the rounding of came's dtype, measured against the largest number expected; and its shape."""
-    came = host(came)
-    assert came.shape == expected.shape, f"{what}: shape {came.shape}, expected {expected.shape}"
-    room = (1e-5 if came.dtype == "float32" else 1e-12) * max(1.0, abs(expected).max())
-    off = abs(came - expected)
-    assert off.max() <= room, f"{what}: came {came.flat[off.argmax()]}, expected {expected.flat[off.argmax()]}"
 
 
 @given(strategies.cases())

@@ -59,7 +59,7 @@ def test_rules_for_inputs_above_zero_balance_on_every_affine_layer(case, rule):
 
 @given(case=strategies.max_pools(dtype="float64"),
        rule=st.sampled_from([None, lrp.proportional, lrp.epsilon, partial(lrp.epsilon, epsilon=0)]))
-def test_max_pooling_balances_whoever_wins(case, rule):
+def test_max_pooling_balances_whichever_pixel_wins(case, rule):
     layer, x, rng = case
     assert_adds_up(row_of(layer, x, grid(rng, layer.forward(x).shape, "float64"), rule))
 
@@ -311,7 +311,7 @@ def test_a_pass_that_has_been_run_can_be_audited():
         audit(net, x, R[:-1], composites.deep_taylor(net, 0, 1))
 
 
-def test_the_table_adds_up_for_whoever_reads_it():
+def test_the_printed_table_adds_up():
     rng = np.random.default_rng(5)
     net, x = small_net(rng), images(rng)
     text = str(ledger(net, x, rules=composites.epsilon_alpha2_beta1, quiet=True))

@@ -50,7 +50,7 @@ def blocks(net):
     return [layer for layer in every_layer(net.layers) if isinstance(layer, Residual)]
 
 
-# --- one neuron, by head ---------------------------------------------------------------------------------------------
+# --- one neuron, by hand ---------------------------------------------------------------------------------------------
 
 def test_either_branch_receives_by_its_share_of_the_sum():
     """y = 2 x + x and y = -3 x + x: of R = 6 the body gets 4, the shortcut 2; of R = 4 the body 6, the shortcut -2."""

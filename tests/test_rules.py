@@ -7,8 +7,7 @@ import pytest
 import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_layers import assert_same, host, on
-from helpers import apply, gradient, relevance
+from helpers import apply, assert_same, gradient, host, on, relevance
 
 from minixnn.arrays import positive, stabilize
 from minixnn.layers import AvgPool2d, Conv2d, Dense, GlobalAvgPool, MaxPool2d, SumPool2d

@@ -50,7 +50,7 @@ class Node:
         self.become(op, inputs, **settings)
 
     def become(self, op, inputs, **settings):
-        """Another operation that computes the same: whoever reads this node need not know."""
+        """Another operation that computes the same: what reads this node need not change."""
         self.op, self.inputs, self.settings = op, list(inputs), settings
 
     def __getattr__(self, name):

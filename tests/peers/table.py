@@ -2,7 +2,7 @@
 
 Goes through everything that the tests compare, measures, and writes what it found: for each method and library the
 largest absolute and relative difference, over how many random networks, with what settings and versions. The page
-is the program's; whoever wants another number changes the program.
+is the program's; to change a number, change the program.
 """
 import dataclasses
 import inspect
