@@ -181,12 +181,15 @@ def _pad(b, node):
 
 
 def _expand(b, node):
-    """Images of one pixel, repeated."""
-    x, shape = node.inputs[0], node.shape
-    if len(shape) != 4 or x.shape[:2] != shape[:2] or x.shape[2:] != (1, 1):
-        raise ValueError(f"repeats {layouts.written(x.shape)} to {layouts.written(shape)}, expected images of one "
-                         "pixel")
-    return b.put(b.images(x), [ours.Upsample(size=layouts.known_sizes(shape[2:]))], node)
+    """Images of one pixel, or of one channel, repeated."""
+    x, shape, layers = node.inputs[0], node.shape, []
+    if len(shape) != 4 or x.shape[0] != shape[0] or any(m not in (1, n) for m, n in zip(x.shape[2:], shape[2:])):
+        raise ValueError(f"repeats {layouts.written(x.shape)} to {layouts.written(shape)}, expected images")
+    if x.shape[2:] != shape[2:]:
+        layers.append(ours.Upsample(size=layouts.known_sizes(shape[2:])))
+    if x.shape[1] != shape[1]:
+        layers.append(ours.Dense(np.ones((1, *layouts.known_sizes(shape[1:2])), b.graph.dtype)))
+    return b.put(b.images(x), layers, node)
 
 
 def _upsample(b, node):

@@ -116,7 +116,7 @@ class _Writer:
         worst = max(self.times, key=lambda step: (self.times[step] - 1) * (step.work + 1))
         raise ValueError(f"{worst.label}: lies on several ways that part and join again inside one another, so that "
                          "the graph is no series of blocks; written as one it would be computed "
-                         + (f"{self.times[worst]} times and the work would grow by {100 * more / once:.0f} %, expected "
+                         + (f"{self.times[worst]} times and the work would grow by {100 * more / once:.1f} %, expected "
                             f"{100 * MOST:.0f} % at most" if self.left > 0 and once else "a great many times"))
 
     def write(self, last, first, outer=1):

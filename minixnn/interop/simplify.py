@@ -3,6 +3,7 @@ import numpy as np
 
 from minixnn import layers as ours
 from minixnn.interop.graph import Constant, Node
+from minixnn.interop.shapes import shape_of
 
 WINDOWS = {"conv": 0, "avg_pool": 0, "max_pool": -np.inf}       # the value that each pads with
 HEADS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
@@ -43,11 +44,13 @@ def _merge_pad(node):
 
 def _without_expand(node):
     """What was repeated to fit is repeated anyway where it is added or multiplied."""
-    if node.op in ("add", "sub", "mul"):
-        for place, each in enumerate(node.inputs):
-            others = [other.shape for n, other in enumerate(node.inputs) if n != place]
-            if isinstance(each, Node) and each.op == "expand" and others == [node.shape]:
-                node.inputs[place] = each.inputs[0]
+    if node.op not in ("add", "sub", "mul"):
+        return
+    for place, each in enumerate(node.inputs):
+        if isinstance(each, Node) and each.op == "expand":
+            node.inputs[place] = each.inputs[0]
+            if shape_of(node) != node.shape:                # nothing else makes it so large
+                node.inputs[place] = each
 
 
 def _as_scale(node):

@@ -50,6 +50,14 @@ def _reduce(op):
     return read
 
 
+def _largest(r, dim=None, keepdim=False):
+    """torch.max: with a dim the values, and the places that they come from; of two arrays the larger one each."""
+    if isinstance(dim, (Node, Constant)):
+        return r.add("maximum", [r.x, dim])
+    y = _reduce("max")(r, dim, keepdim)
+    return y if dim is None else [y, r.graph.unknown([y], r.label, "a place is no number to explain")]
+
+
 def _linear(r, weight, bias=None):
     return r.add("dense", W=weights(weight).T, b=weights(bias))
 
@@ -158,7 +166,7 @@ FUNCTIONS = {
     **{f"adaptive_avg_pool{n}d": _mean_of_pixels for n in (1, 2)},
     **{f"adaptive_max_pool{n}d": lambda r, size, n=n, return_indices=False: modules.adaptive_max_pool(
         r, n, size, return_indices) for n in (1, 2)},
-    "mean": _reduce("mean"), "sum": _reduce("sum"), "amax": _reduce("max"), "var": _variance,
+    "mean": _reduce("mean"), "sum": _reduce("sum"), "amax": _reduce("max"), "max": _largest, "var": _variance,
     **MOVES,
     **dict.fromkeys(("contiguous", "clone", "detach", "float", "double", "to", "type_as", "identity"), _nothing)}
 INPLACE = ("relu", "add", "mul", "sub", "div", "sigmoid", "tanh", "clamp", "hardswish", "hardsigmoid", "silu",
