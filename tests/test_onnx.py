@@ -216,7 +216,7 @@ def test_the_softmax_at_the_end_is_left_out_and_said_to_be(path, kind):
     saved(path, [node("MatMul", "x A", "a"), node(kind, "a", "b", axis=1), node("Identity", "b", "y")],
           weights(A=(3, 4)), ["N", 3])
     x = images(5, 3)
-    with pytest.warns(UserWarning, match=f"the {kind} at the end of .* is left out: explained is the logit"):
+    with pytest.warns(UserWarning, match=f"the {kind} at the end of .* is left out: the outputs are the logits"):
         net = from_onnx(path)
     logits = net.forward(x)
     found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

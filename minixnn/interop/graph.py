@@ -50,7 +50,7 @@ class Node:
         self.become(op, inputs, **settings)
 
     def become(self, op, inputs, **settings):
-        """Another operation that computes the same: what reads this node need not change."""
+        """Turn into another operation that computes the same. The nodes that read this one stay as they are."""
         self.op, self.inputs, self.settings = op, list(inputs), settings
 
     def __getattr__(self, name):
@@ -116,7 +116,7 @@ class Graph:
             node.shape = shape_of(node) if node.shape is None else node.shape
 
     def users(self):
-        """{node: the nodes that read it}, each once for every time."""
+        """{node: the nodes that read it}, one entry for each time they read it."""
         found = {node: [] for node in self.nodes}
         for node in self.nodes:
             for read in node.reads:

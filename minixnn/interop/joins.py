@@ -89,7 +89,7 @@ def _sum(b, node):
 
 
 def _product(b, node):
-    """The signal comes first, behind it what says how much of it passes: see `blocks.Product`."""
+    """The signal is the first factor and the gates follow: see `blocks.Product`."""
     places = _together(b, node)
     order = sorted(range(len(places)), key=lambda n: _is_gate(node.inputs[n], node.shape))
     return _joined(b, "product", [places[n] for n in order], node)
@@ -160,7 +160,7 @@ def _reshape(b, node):
 
 
 def _transpose(b, node):
-    """Nothing moves: the file's axes are called otherwise from here on."""
+    """Our array stays as it is; only the record of the file's axes changes."""
     place = b.places[node.inputs[0]]
     if place.order is not None:
         raise ValueError("transposes a flattened image")

@@ -102,7 +102,7 @@ def _adaptive(b, node):
 
 
 def _reduce(b, node):
-    """The mean, sum or maximum over some axes: over all but the last of ours, once these come first."""
+    """The mean, sum or maximum over some axes. They are moved to the front, the others become the last axis."""
     x = node.inputs[0]
     place, rank = b.places[x], len(x.shape)
     axes = {axis % rank for axis in (range(1, rank) if node.axes is None else node.axes)}

@@ -22,14 +22,14 @@ def from_onnx(path: str | PathLike, input_shape: tuple[int, ...] | None = None, 
     layout        "channels first" or "channels last": where the input has its channels, if the graph does not tell
     mean, std, labels      for the network's card, as in `Network.with_card`
 
-    Read are, from opset 11 on, graphs of convolutions, dense layers, pools, norms, activations and what joins and moves
-    them. A Softmax, Sigmoid or Tanh at the end is left out: explained is the logit, the number that enters it.
+    It reads graphs of convolutions, dense layers, pools, norms, activations, joins and reshapes, from opset 11 on. A
+    Softmax, Sigmoid or Tanh at the end is left out: the outputs are the logits that enter it.
 
     Images enter the Network channel-last: net.forward(x.transpose(0, 2, 3, 1)). Raises ValueError, naming the
     node, for what a Network cannot represent. Needs the onnx package: pip install minixnn[onnx].
     """
     net = build(read_graph(path, input_shape, output), layout)
     if net.card.head is not None:
-        warnings.warn(f"the {net.card.head} at the end of {path} is left out: explained is the logit, the number that "
-                      "enters it", stacklevel=2)
+        warnings.warn(f"the {net.card.head} at the end of {path} is left out: the outputs are the logits that "
+                      "enter it", stacklevel=2)
     return net.with_card(mean, std, labels=labels)

@@ -20,7 +20,7 @@ def _images(write):
 
 
 def _kept(write):
-    """A writer of an elementwise layer: with the channels first if x is at hand so. Nothing is turned for it."""
+    """A writer of an elementwise layer, which takes x with the channels first where x exists so."""
     def around(w, layer, x, shape):
         if x in w.first and len(shape) > 1:
             return w.channels_last(write(w, layer, w.first[x], shape), len(shape) + 1)

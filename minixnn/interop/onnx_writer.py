@@ -80,7 +80,7 @@ class OnnxWriter:
         return np.asarray(value, self.dtype)
 
     def channels_first(self, x, rank=4):
-        """The tensor x (N, H, W, C) as (N, C, H, W); one that came from there is not turned twice."""
+        """The tensor x (N, H, W, C) as (N, C, H, W); nothing is transposed twice."""
         if x not in self.first:
             y = self.node("Transpose", x, perm=[0, rank - 1, *range(1, rank - 1)])
             self.first[x], self.last[y] = y, x

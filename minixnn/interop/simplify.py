@@ -43,7 +43,7 @@ def _merge_pad(node):
 
 
 def _without_expand(node):
-    """What was repeated to fit is repeated anyway where it is added or multiplied."""
+    """An addition or a product repeats what is too small by itself, so that no expand is needed before it."""
     if node.op not in ("add", "sub", "mul"):
         return
     for place, each in enumerate(node.inputs):

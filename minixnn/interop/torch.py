@@ -28,8 +28,8 @@ def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: 
     layout        "channels first" or "channels last": where the input has its channels, if the module does not tell
     mean, std, labels      for the network's card, as in `Network.with_card`
 
-    A Softmax, Sigmoid or Tanh at the end is left out: explained is the logit, the number that enters it. Weights are
-    copied, in the precision they have, as the module's hooks (weight_norm, pruning) make them now.
+    A Softmax, Sigmoid or Tanh at the end is left out: the outputs are the logits that enter it. Weights are copied, in
+    the precision they have, as the module's hooks (weight_norm, pruning) make them now.
 
     Images enter the Network channel-last: net.forward(x.transpose(0, 2, 3, 1)). Raises ValueError, naming the module,
     for what a Network cannot represent, and where the result does not compute what the module computes.
@@ -57,7 +57,7 @@ def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: 
         import torch
         check(torch, module, net, graph.input.shape[1:], output)
     if net.card.head is not None:
-        warnings.warn(f"the {net.card.head} at the end is left out: explained is the logit, the number that enters it",
+        warnings.warn(f"the {net.card.head} at the end is left out: the outputs are the logits that enter it",
                       stacklevel=2)
     return net.with_card(mean, std, labels=labels)
 
