@@ -263,7 +263,7 @@ def test_labels_can_be_given_in_a_file(there):
     assert "explained bird" in explained("a.png", "--model", "photo.npz", "--labels", "labels.txt", "--target", "bird")
 
 
-def test_a_single_logit_stands_for_two_classes_where_a_sigmoid_was_left_out(there):
+def test_a_single_logit_stands_for_two_classes_behind_a_sigmoid(there):
     net = row_net(1, head="Sigmoid", labels=["no", "yes"])
     net.save("net.npz")
     rows = RNG.normal(size=(6, 4)).astype("f4")
@@ -327,7 +327,7 @@ def test_a_wrong_call_is_answered_in_a_sentence_with_status_2(there, words, what
 
 # --- options ---------------------------------------------------------------------------------------------------------
 
-def test_every_method_and_rule_says_what_it_is_and_takes_the_options_it_lists():
+def test_every_method_says_what_it_is_and_takes_the_options_it_lists():
     texts = [described(name) for name in METHODS]
     assert len(set(texts)) == len(texts), "no two methods say the same"
     for known in (METHODS, RULES):
