@@ -18,11 +18,11 @@ from minixnn.layers.norm import fold_batch_norm
 from minixnn.network import Network
 
 if TYPE_CHECKING:               # editors and checkers see the submodules; __getattr__ imports them when asked
-    from minixnn import (arrays, attribution, datasets, heads, interop, layers, ledger, metrics, models,    # noqa: F401
-                         network, passes, plot, rules, synthesis, train)                                    # noqa: F401
+    from minixnn import (arrays, attribution, checks, datasets, heads, interop, layers, ledger, metrics,    # noqa: F401
+                         models, network, passes, plot, rules, synthesis, train)                            # noqa: F401
 
 __version__ = "0.2.0"
-SUBMODULES = ["arrays", "attribution", "datasets", "heads", "interop", "layers", "ledger", "metrics", "models",
+SUBMODULES = ["arrays", "attribution", "checks", "datasets", "heads", "interop", "layers", "ledger", "metrics", "models",
               "network", "passes", "plot", "rules", "synthesis", "train"]
 FORMER = {"backend": "arrays", "density": "synthesis.density", "diagrams": "plot.diagrams",
           "generator": "synthesis.generator"}                   # from minixnn import diagrams, as older programs do

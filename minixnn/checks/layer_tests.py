@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from minixnn.arrays import negative, positive, to_numpy
-from minixnn.checks import standin
+from minixnn.arrays import array_module, negative, positive, to_numpy
 from minixnn.checks.layer_cases import COUNT, MANY, STEP, as_type, ask_all, directions, quotients, with_array
 from minixnn.checks.properties import Observation, compare, first, is_so
 from minixnn.checks.rule_cases import one_output_each
@@ -241,11 +240,11 @@ def rebuilt(case):
     return compare(case.y, again.forward(case.x), "forward of the layer, and of the one that was saved and loaded.")
 
 
-def device(case):
-    """every method on arrays of a GPU = the same on NumPy's"""
-    layer = case.layer.map_arrays(standin.asarray) if hasattr(case.layer, "map_arrays") else case.layer
-    found = ask_all(case, layer, *map(standin.asarray, (case.x, case.x_ref, case.dy)))
+def device(case, module):
+    """every method on arrays of `module` = the same on NumPy's"""
+    layer = case.layer.map_arrays(module.asarray) if hasattr(case.layer, "map_arrays") else case.layer
+    found = ask_all(case, layer, *map(module.asarray, (case.x, case.x_ref, case.dy)))
     for name, array in found.items():
-        if not isinstance(array, standin.ndarray):
+        if array_module(array) is not module:
             return is_so(False, f"{name} makes {type(array).__name__}, on the host, of arrays on the device.")
     return each(case, {name: to_numpy(a) for name, a in found.items()}, case.answers, "{} there and on NumPy.")

@@ -22,7 +22,7 @@ def check_layer(layer, inputs=None, domain="any", definition=None, device=True, 
     inputs: the shape of one input, such as (5, 5, 3); or an example batch, whose shape and kind of numbers are taken;
     or a strategy of batches with one input. Without it a shape is found that the layer takes. domain: "any",
     "nonnegative" or a pair (low, high), for layers that do not take all numbers. definition: a function x -> y that
-    forward must agree with. device: whether it must run on arrays of a GPU.
+    forward must agree with. device: True for arrays on the stand-in for a GPU, too, or an array module such as cupy.
     """
     cases = layer_cases(drawn_layers(layer), inputs, bounds(domain))
     return search.check(f"the layer {name_of(layer)}", properties_of_layer(definition, device), [cases], prepare,
@@ -94,8 +94,9 @@ def found_shape(layer):
     for shape in [*((n,) for n in sizes), *((4, n) for n in sizes), *((5, 5, n) for n in (*reversed(sizes), 1, 2)),
                   (12,), (2, 12)]:
         try:
-            if layer.forward(np.linspace(-1, 1, int(np.prod(shape))).reshape(1, *shape)) is not None:
-                return shape
+            with np.errstate(all="ignore"):
+                layer.forward(np.linspace(-1, 1, int(np.prod(shape))).reshape(1, *shape))
+            return shape
         except Exception:
             continue
     raise ValueError(f"{layer!r} takes none of the usual inputs; give inputs=, the shape of one, such as (5, 5, 3), or "

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from minixnn.checks import rule_tests as of
+from minixnn.checks import standin
 from minixnn.checks.conservation import conserves as conserves_relevance
 from minixnn.checks.conservation import stabilizer
 from minixnn.checks.properties import Property
@@ -23,7 +24,12 @@ def properties_of_rule(domain, conserves, definition, every_kind, device):
                   replace(STABILIZER, test=partial(stabilizer, **claim))]
     found += [ORDER, LAYERS] if every_kind else [ORDER]
     found += [replace(DEFINITION, test=partial(of.definition, formula=definition))] if definition else []
-    return [*found, LEDGER, *([DEVICE] if device else [])]
+    return [*found, LEDGER, *([on_device(DEVICE, of.device, device)] if device else [])]
+
+
+def on_device(property, test, device):
+    """The property DEVICE for the stand-in (True), or for an array module such as cupy."""
+    return replace(property, test=partial(test, module=standin if device is True else device))
 
 
 ANSWERS = Property(
@@ -106,4 +112,4 @@ LEDGER = Property(
 DEVICE = Property(
     "device", "f on arrays of a GPU = f on NumPy's arrays",
     "An array knows where it lives, and what is computed from it lives there too.",
-    "a function of numpy called by name; write xp = array_module(x) and xp.maximum(x, 0)", of.device)
+    "a function of numpy called by name; write xp = array_module(x) and xp.maximum(x, 0)")

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from minixnn.arrays import to_numpy
-from minixnn.checks import standin
+from minixnn.arrays import array_module, to_numpy
 from minixnn.checks.properties import Observation, compare, first, is_so
 from minixnn.checks.rule_cases import ask, neuron, one_output_each
 from minixnn.layers import Affine, ChannelScale, Conv2d, Dense
@@ -187,11 +186,11 @@ def ledger(case):
                        "Expected is no residual: the relevance that arrives, less what the account says is withheld.")
 
 
-def device(case):
-    """f on the stand-in for a device  =  f on NumPy's arrays"""
-    layer = case.layer.map_arrays(standin.asarray)
-    x, R = standin.asarray(case.x), standin.asarray(case.R)
+def device(case, module):
+    """f on arrays of `module`  =  f on NumPy's arrays"""
+    layer = case.layer.map_arrays(module.asarray)
+    x, R = module.asarray(case.x), module.asarray(case.R)
     came = case.rule(layer, x, layer.forward(x), R)
-    if not isinstance(came, standin.ndarray):
+    if not hasattr(came, "dtype") or array_module(came) is not module:
         return is_so(False, f"Of arrays on the device it made {type(came).__name__}, on the host.")
     return compare(case.R_x, to_numpy(came), "Expected is NumPy's answer.", case.scale)

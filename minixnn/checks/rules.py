@@ -21,8 +21,9 @@ def check_rule(rule, domain="any", conserves="always", definition=None, layers=N
     (a bias absorbs its share) or "never", where no denominator is 0 and up to a stabiliser. definition: the formula
     for one output, a function (x, w, b, R) -> shares, such as those in `checks.definitions`.
 
-    layers: a strategy of pairs (layer, input shape), in place of affine layers of every kind. device: whether it must
-    also run on arrays of a GPU. examples: how many cases of each kind are drawn. seed: another number, other cases.
+    layers: a strategy of pairs (layer, input shape), in place of affine layers of every kind. device: True for arrays
+    on the stand-in for a GPU, too, or an array module such as cupy. examples: how many cases of each kind are drawn.
+    seed: another number, other cases.
     """
     low, high = bounds(domain)
     if conserves not in CLAIMS:

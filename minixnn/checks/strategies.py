@@ -21,6 +21,9 @@ from minixnn.network import Network
 
 GRID = (0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 0.25, -0.25, 1.5, -1.5, 0.75, -0.75, 0)      # simple ones first; 0 twice
 PENCIL = 16                                     # so many numbers are drawn one by one
+KINDS = (kinds.Dense, kinds.Conv2d, kinds.Conv1d, kinds.ConvTranspose2d, kinds.Upsample, kinds.AvgPool2d,
+         kinds.SumPool2d, kinds.GlobalAvgPool, kinds.AdaptiveAvgPool2d, kinds.ChannelScale, kinds.BatchNorm2d,
+         kinds.MaxPool2d, kinds.ReLU, kinds.Sigmoid, kinds.Tanh, kinds.Softplus)            # which are drawn here
 seeds = st.integers(0, 2 ** 32 - 1)
 
 

@@ -1,0 +1,57 @@
+"""Mistakes planted in rules, layers and imports: is each caught, by the property that names it?
+
+    python -m tests.planted
+
+prints a table, one line a mistake, and ends with status 1 where one escapes or is called by another name.
+"""
+import sys
+import time
+
+from minixnn.checks import CheckFailed, check_layer, check_network, check_rule
+from tests import planted_imports, planted_layers, planted_rules
+
+EXAMPLES = 15                   # of each kind; a check draws more by default
+
+
+def rule_caught(rule, claims):
+    """The CheckFailed that a rule meets, or None."""
+    try:
+        check_rule(rule, examples=EXAMPLES, **claims)
+    except CheckFailed as failure:
+        return failure
+
+
+def layer_caught(layer, shape):
+    try:
+        check_layer(layer, shape, examples=EXAMPLES)
+    except CheckFailed as failure:
+        return failure
+
+
+def import_caught(mistake):
+    try:
+        check_network(planted_imports.imported(mistake), planted_imports.X, expected=planted_imports.EXPECTED)
+    except CheckFailed as failure:
+        return failure
+
+
+def main():
+    status = 0
+    lines = [(f"rule    {rule.__name__}", rule_caught, (rule, claims), wanted)
+             for rule, claims, wanted in planted_rules.PLANTED]
+    lines += [(f"layer   {type(layer).__name__}", layer_caught, (layer, shape), wanted)
+              for layer, shape, wanted in planted_layers.PLANTED]
+    lines += [(f"import  {mistake}", import_caught, (mistake,), "outputs") for mistake in planted_imports.PLANTED]
+    for name, catch, given, wanted in lines:
+        begun = time.perf_counter()
+        failure = catch(*given)
+        found = failure.property if failure else "NOTHING"
+        status = status or found != wanted
+        print(f"{name:48} {found:20} {'' if found == wanted else f'expected {wanted}':30} "
+              f"{time.perf_counter() - begun:5.1f} s")
+    print(f"{len(lines)} mistakes")
+    return int(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
