@@ -22,8 +22,8 @@ if TYPE_CHECKING:               # editors and checkers see the submodules; __get
                          models, network, passes, plot, rules, synthesis, train)                            # noqa: F401
 
 __version__ = "0.2.0"
-SUBMODULES = ["arrays", "attribution", "checks", "datasets", "heads", "interop", "layers", "ledger", "metrics", "models",
-              "network", "passes", "plot", "rules", "synthesis", "train"]
+SUBMODULES = ["arrays", "attribution", "checks", "datasets", "heads", "interop", "layers", "ledger", "metrics",
+              "models", "network", "passes", "plot", "rules", "synthesis", "train"]
 FORMER = {"backend": "arrays", "density": "synthesis.density", "diagrams": "plot.diagrams",
           "generator": "synthesis.generator"}                   # from minixnn import diagrams, as older programs do
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Concat", "Conv2d", "Dense", "Dropout", "Flatten",

@@ -76,6 +76,7 @@ MADE = {                                        # of a Generator: blocks, and wh
     "Concat": (lambda rng: Concat([[conv(rng, 2, 3), ReLU()], [], [conv(rng, 2, 1)]]), (4, 3, 2)),
     "Product": (lambda rng: Product([[dense(rng, 3, 4)], [dense(rng, 3, 4), Sigmoid()]]), (3,)),
     "a block in a block": (lambda rng: Residual([Concat([[dense(rng, 3, 1)], [dense(rng, 3, 2), ReLU()]])]), (3,)),
+    "Repeated": (lambda rng: layers.Repeated([[dense(rng, 3, 2), Tanh()]]), (3,)),
     "BatchNorm2d": (lambda rng: norm(rng, 3), (2, 3, 3)), "Flatten": (lambda rng: Flatten(), (2, 3, 2)),
     "Unflatten": (lambda rng: Unflatten((2, 3)), (6,)), "Dropout": (lambda rng: Dropout(0.5), (3, 2)),
     "Prepare": (lambda rng: Prepare(rng.normal(size=3), rng.random(3) + 0.5), (2, 2, 3)),

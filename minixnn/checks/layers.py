@@ -1,19 +1,28 @@
 """check_layer: does a layer keep what layers promise to passes, rules, training and files?"""
 import inspect
+from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
+from minixnn.arrays import Array
 from minixnn.checks import search, strategies
 from minixnn.checks.layer_cases import as_type, prepare
 from minixnn.checks.layer_properties import properties_of_layer
+from minixnn.checks.properties import Report
 from minixnn.checks.rules import bounds
 from minixnn.checks.worked_layers import described, explain_layer
+from minixnn.layers import Layer
 from minixnn.network import check_methods
 
 
-def check_layer(layer, inputs=None, domain="any", definition=None, device=True, examples=60, seed=0):
+def check_layer(layer: Layer | Callable | SearchStrategy,
+                inputs: Array | tuple[int, ...] | SearchStrategy | None = None,
+                domain: str | tuple[float, float] = "any", definition: Callable | None = None,
+                device: bool | ModuleType = True, examples: int = 60, seed: int = 0) -> Report:
     """Ask the properties of a layer, and return a report; CheckFailed where one does not hold.
 
     layer: a layer; a class or function that makes one, called without arguments or with a numpy Generator; or a

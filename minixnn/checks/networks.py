@@ -1,13 +1,16 @@
 """check_network: every layer of a network at the activations that images make, and what the whole must add up to."""
+from typing import Any
+
 import numpy as np
 
-from minixnn.arrays import to_numpy
+from minixnn.arrays import Array, to_numpy
 from minixnn.checks import network_tests as of
 from minixnn.checks.layer_cases import prepare
 from minixnn.checks.layer_properties import properties_of_layer
 from minixnn.checks.network_properties import properties_of_network
 from minixnn.checks.properties import CheckFailed, Row, ask, short, table
 from minixnn.checks.worked import paragraph, two
+from minixnn.network import Network
 from minixnn.progress import progress
 from minixnn.rules import composites, lrp
 
@@ -49,7 +52,8 @@ def cell(row):
     return "" if row is None or not row.cases else f"{short(row.largest)}{' NO' if row.broken else ''}"
 
 
-def check_network(net, x, target=None, rules=None, expected=None, device=False, quiet=True):
+def check_network(net: Network, x: Array, target: Any = None, rules: Any = None, expected: Array | None = None,
+                  device: bool = False, quiet: bool = True) -> NetworkReport:
     """Ask the properties of every layer where images x lead, and of the network; return a report or raise CheckFailed.
 
     rules: what the ledger is kept for, as for `passes.lrp`; None for lrp.epsilon and then composites.epsilon_plus.

@@ -1,9 +1,13 @@
 """check_rule: is a function (layer, x, y, R) -> R a relevance rule, on every kind of layer and number?"""
+from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from minixnn.checks import search, strategies
+from minixnn.checks.properties import Report
 from minixnn.checks.rule_cases import prepare
 from minixnn.checks.rule_properties import properties_of_rule
 from minixnn.checks.worked_rules import explain_rule
@@ -12,8 +16,9 @@ from minixnn.rules.composites import check_arguments, name_of
 CLAIMS = ("always", "without bias", "never")
 
 
-def check_rule(rule, domain="any", conserves="always", definition=None, layers=None, device=False, examples=50,
-               seed=0):
+def check_rule(rule: Callable, domain: str | tuple[float, float] = "any", conserves: str = "always",
+               definition: Callable | None = None, layers: SearchStrategy | None = None,
+               device: bool | ModuleType = False, examples: int = 50, seed: int = 0) -> Report:
     """Ask the properties of a relevance rule, and return a report; CheckFailed where one does not hold.
 
     rule: a function (layer, x, y, R) -> relevance of x. domain: the inputs it is for, "any", "nonnegative" or a pair

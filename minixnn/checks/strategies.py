@@ -113,7 +113,8 @@ def sequence_convolutions(draw):
 def transposed_convolutions(draw):
     """ConvTranspose2d, whose output holds one pixel at least."""
     (H, kh, sh, p, dh), (W, kw, sw, q, dw) = (draw(along(pooling=True, sizes=3, dilations=2)) for _ in range(2))
-    padding = tuple((0, 0) if isinstance(side, str) else side for side in (p, q))
+    padding = tuple((0, 0) if isinstance(side, str) else side if sum(side) <= (k - 1) * d else (side[0], 0)
+                    for side, k, d in ((p, kh, dh), (q, kw, dw)))
     groups, share, outputs = draw(st.sampled_from([1, 1, 2])), draw(st.integers(1, 2)), draw(st.integers(1, 2))
     weights, b = draw(arrays((kh, kw, groups * share, outputs))), draw(biases(groups * outputs))
     more = draw(st.integers(0, 1)), draw(st.integers(0, 1))
