@@ -48,7 +48,7 @@ def test_it_stands_for_one_layer_for_all_in_a_list_and_in_a_composite():
     def my_composite(net):
         return composites.by_kind(net, conv=mine, dense=zero)
     composed = passes.lrp(net, x, 1, my_composite)
-    by_hand = passes.lrp(net, x, 1, [mine, None, None, lrp.epsilon, None, zero, None, zero])
+    by_hand = passes.lrp(net, x, 1, [mine, None, None, zero, None, zero, None, zero])
     np.testing.assert_array_equal(everywhere[0], listed[0])
     np.testing.assert_array_equal(composed[0], by_hand[0])
     np.testing.assert_allclose(everywhere[0].sum(axis=(1, 2, 3)), everywhere[-1].sum(axis=1), rtol=1e-9)

@@ -39,7 +39,7 @@ CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose2d)
 def by_kind(net: Any, conv: Rule, dense: Rule = lrp.epsilon, first: Rule | None = None,
             max_pool: Rule | None = None, signed: Rule | None = None, nonnegative: bool = False,
             others: Any = ()) -> list:
-    """The rule `conv` for convolutions, `dense` for dense layers, `lrp.epsilon` for other affine layers.
+    """The rule `conv` for convolutions, `dense` for dense layers, `lrp.epsilon` as there for other affine layers.
 
     `first`, if given, takes the place of the rule of the first convolution or dense layer; `signed` that of `conv`
     where inputs may be negative, or outputs that no ReLU cuts off (`signs.py`; nonnegative: the network's own inputs
