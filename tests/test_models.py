@@ -117,5 +117,6 @@ def test_importing_minixnn_costs_little_more_than_numpy(tmp_path):
     assert not packages, f"import minixnn imports {packages}"
     # The best of three: the first compiles, and other programs may hold up the machine.
     base = min(sum(imported("import numpy", tmp_path).values()) for _ in range(3))
-    cost = min(sum(own for name, own in imported("import minixnn", tmp_path).items() if name in extra) for _ in range(3))
+    cost = min(sum(own for name, own in imported("import minixnn", tmp_path).items() if name in extra)
+               for _ in range(3))
     assert cost < 2 * base, f"{cost / 1000:.0f} ms on top of numpy's {base / 1000:.0f} ms"
