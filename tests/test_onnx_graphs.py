@@ -157,16 +157,41 @@ def test_a_part_that_two_branches_share_is_written_into_both(path):  # noqa: F81
     assert np.array_equal(Network.load(path.with_suffix(".npz")).forward(x), net.forward(x))
 
 
-def test_what_would_be_repeated_too_often_is_refused_by_the_node_behind_it(path):  # noqa: F811
-    """Three resolutions that exchange their maps, as in HRNet."""
-    nodes, a, b = [("Conv", "x W", "a0"), ("Conv", "x W", "b0")], "a0", "b0"
+def test_what_would_be_repeated_too_often_goes_on_side_by_side(path):  # noqa: F811
+    """Two resolutions that exchange their maps seven times, as in HRNet."""
+    nodes, a, b = [("Conv", "x W", "a0"), ("Conv", "x W", "e0"), ("MaxPool", "e0", "b0", {
+        "kernel_shape": [2, 2], "strides": [2, 2]})], "a0", "b0"
     for n in range(1, 8):
+        nodes += [("Conv", f"{a} V", f"c{n}"), ("Conv", f"{b} V", f"d{n}"), ("Relu", f"c{n}", f"e{n}"),
+                  ("Resize", f"{b} none scales", f"u{n}", {"coordinate_transformation_mode": "asymmetric",
+                                                           "nearest_mode": "floor"}),
+                  ("MaxPool", f"{a}", f"p{n}", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+                  ("Add", f"e{n} u{n}", f"a{n}"), ("Add", f"d{n} p{n}", f"b{n}")]
+        a, b = f"a{n}", f"b{n}"
+    nodes += [("ReduceMean", a, "g", {"axes": [2, 3], "keepdims": 0}), ("ReduceMean", b, "h", {
+        "axes": [2, 3], "keepdims": 0}), ("Concat", "g h", "y", {"axis": 1})]
+    arrays = {**weights(W=(2, 3, 1, 1), V=(2, 2, 1, 1), none=(0,)), "scales": np.array([1, 1, 2, 2], "f")}
+    saved(path, made(nodes), arrays, ["N", *X[1:]])
+    compare(path, images(*X))
+    net, x = from_onnx(path).astype("float64"), RNG.normal(size=(2, 8, 8, 3))
+    assert "Repeated" not in net.describe() and "Unflatten" in net.describe()
+    way = RNG.normal(size=x.shape)
+    step = (net.forward(x + 1e-6 * way) - net.forward(x - 1e-6 * way))[:, 1] / 2e-6
+    assert np.allclose((passes.gradient(net, x, 1)[0] * way).sum(axis=(1, 2, 3)), step, rtol=1e-5)
+    difference = (net.forward(x) - net.forward(x * 0))[:, 1]
+    assert np.allclose(passes.deeplift(net, x, x * 0, 1)[0].sum(axis=(1, 2, 3)), difference)
+    assert np.isfinite(passes.guided_backprop(net, x, 1)[0]).all()
+
+
+def test_a_row_of_values_of_unknown_size_is_refused_by_the_node_that_needs_it(path):  # noqa: F811
+    nodes, a, b = [("Conv", "x W", "a0"), ("Relu", "x", "r"), ("Conv", "r W", "b0")], "a0", "b0"
+    for n in range(1, 6):
         nodes += [("Conv", f"{a} V", f"c{n}"), ("Conv", f"{b} V", f"d{n}"), ("Add", f"c{n} {b}", f"a{n}"),
                   ("Add", f"d{n} {a}", f"b{n}")]
         a, b = f"a{n}", f"b{n}"
     said = refused(path, made([*nodes, ("Concat", f"{a} {b}", "y", {"axis": 1})]),
-                   weights(W=(2, 3, 1, 1), V=(2, 2, 1, 1)), ["N", *X[1:]])
-    assert said.startswith("node 'my ") and "lies on several ways that part and join again" in said, said
+                   weights(W=(2, 3, 1, 1), V=(2, 2, 1, 1)), ["N", 3, "H", "W"])
+    assert said.startswith("the input 'x': is needed in several branches that are no blocks, and its size is not known")
 
 
 def test_images_of_tensorflow_keep_their_order_of_axes(path):  # noqa: F811

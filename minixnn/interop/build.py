@@ -44,6 +44,7 @@ class Builder:
         self.graph, self.users = graph, graph.users()
         first = Step(None, [], graph.input.label)
         self.steps, self.places = [first], {graph.input: Place(first, input_axes(graph, self.users, layout))}
+        self.note_shape(graph.input, self.places[graph.input])
 
     def card(self, head):
         """What is known of the input and of the head."""
@@ -57,13 +58,19 @@ class Builder:
         """The list of layers from the input to the output."""
         for node in self.graph.nodes[1:]:
             try:
-                self.places[node] = BUILDERS[node.op](self, node)
+                place = self.places[node] = BUILDERS[node.op](self, node)
+                self.note_shape(node, place)
             except ValueError as error:
                 raise ValueError(f"{node.label}: {error}") from error
             except (TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError) as error:
                 raise ValueError(f"{node.label}: its inputs make no sense together: {error!r}") from error
         last = self.output()
         return series_parallel.layers_of(self.steps[0], last, self.steps) or [ours.Identity()]
+
+    def note_shape(self, node, place):
+        """Keep the shape of one output with the step that computes it, for `packing.py`."""
+        if node.shape is not None and place.step.shape is None:
+            place.step.shape = tuple(node.shape[axis] for axis in place.axes[1:]) or (1,)
 
     def output(self):
         """The step of the output, in the order in which its user expects it."""

@@ -85,6 +85,8 @@ def _sum(b, node):
         x, place = node.inputs[1], places[1]
         C = layouts.known_sizes([x.shape[place.axes[-1]]])[0]
         places = [places[0], b.put(place, [ours.ChannelScale(np.full(C, -1, b.graph.dtype))], node)]
+    if any(x.shape != node.shape for x in node.inputs):     # a sum repeats nothing by itself
+        places = [b.put(place, _spread(b, x.shape, node.shape), node) for x, place in zip(node.inputs, places)]
     return _joined(b, "sum", places, node)
 
 
@@ -181,15 +183,22 @@ def _pad(b, node):
 
 
 def _expand(b, node):
-    """Images of one pixel, or of one channel, repeated."""
-    x, shape, layers = node.inputs[0], node.shape, []
-    if len(shape) != 4 or x.shape[0] != shape[0] or any(m not in (1, n) for m, n in zip(x.shape[2:], shape[2:])):
-        raise ValueError(f"repeats {layouts.written(x.shape)} to {layouts.written(shape)}, expected images")
-    if x.shape[2:] != shape[2:]:
-        layers.append(ours.Upsample(size=layouts.known_sizes(shape[2:])))
-    if x.shape[1] != shape[1]:
-        layers.append(ours.Dense(np.ones((1, *layouts.known_sizes(shape[1:2])), b.graph.dtype)))
-    return b.put(b.images(x), layers, node)
+    x = node.inputs[0]
+    return b.put(b.images(x), _spread(b, x.shape, node.shape), node)
+
+
+def _spread(b, shape, target):
+    """The layers that repeat channel-last images of one pixel, or of one channel."""
+    if shape == target:
+        return []
+    if len(target) != 4 or shape[0] != target[0] or any(m not in (1, n) for m, n in zip(shape, target)):
+        raise ValueError(f"repeats {layouts.written(shape)} to {layouts.written(target)}, expected images")
+    layers = []
+    if shape[2:] != target[2:]:
+        layers.append(ours.Upsample(size=layouts.known_sizes(target[2:])))
+    if shape[1] != target[1]:
+        layers.append(ours.Dense(np.ones((1, *layouts.known_sizes(target[1:2])), b.graph.dtype)))
+    return layers
 
 
 def _upsample(b, node):

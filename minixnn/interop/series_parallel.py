@@ -5,10 +5,12 @@ its dominator, becomes one block; what lies inside each branch is written in the
 that is series-parallel. In any other, some step lies in two branches of one join and is written into both. Gradient,
 relevance and DeepLIFT are linear in what comes from above, so that the two copies add up to the one: nothing changes
 but the work, and that may grow by `MOST` of what it was. The deconvolutional network and guided backpropagation rectify
-signals at a ReLU, so they do not add up, and a `Repeated` part refuses them.
+signals at a ReLU, so they do not add up, and a `Repeated` part refuses them. Where the work would grow by more,
+`packing.py` lets the branches go on side by side.
 """
 from minixnn import layers as ours
 from minixnn.interop.graph import dominators, nearest
+from minixnn.interop.packing import packed
 
 MOST = 0.5              # of the multiplications of a network may be added by writing steps more than once
 BLOCKS = {"sum": "Sum", "concat": "Concat", "product": "Product"}
@@ -17,8 +19,10 @@ BLOCKS = {"sum": "Sum", "concat": "Concat", "product": "Product"}
 class Step:
     """layer: of ours, or None where `join` is "sum", "concat" or "product". work: multiplications for one input."""
 
-    def __init__(self, layer, inputs, label, work=0, join=None):
+    def __init__(self, layer, inputs, label, work=0, join=None, shape=None):
         self.layer, self.inputs, self.label, self.work, self.join = layer, list(inputs), label, work, join
+        self.shape = shape                                  # of one input's output, where known
+        self.part, self.parts = None, ()                    # see packing.py: (row, place) of a part, parts of a row
 
     def __repr__(self):
         return f"<{self.join or self.layer!r} {self.label}>"
@@ -29,7 +33,13 @@ def layers_of(first, last, steps):
     steps = _regrouped(_needed(steps, last))
     writer = _Writer(steps)
     writer.count(last, first)
-    writer.check()
+    if not writer.fits():
+        more = packed(Step, steps)
+        while more is not None:
+            steps = _needed(more, last)
+            more = packed(Step, steps)
+        writer = _Writer(steps)
+        writer.count(last, first)
     return writer.write(last, first)
 
 
@@ -107,17 +117,11 @@ class _Writer:
                 else:
                     step = step.inputs[0]
 
-    def check(self):
-        """Refuse a graph whose repeated steps cost too much, by the step that is behind it."""
+    def fits(self):
+        """Whether what is written more than once costs little."""
         once = sum(step.work for step in self.steps)
         more = sum((times - 1) * step.work for step, times in self.times.items() if times > 1)
-        if self.left > 0 and more <= MOST * once:
-            return
-        worst = max(self.times, key=lambda step: (self.times[step] - 1) * (step.work + 1))
-        raise ValueError(f"{worst.label}: lies on several ways that part and join again inside one another, so that "
-                         "the graph is no series of blocks; written as one it would be computed "
-                         + (f"{self.times[worst]} times and the work would grow by {100 * more / once:.1f} %, expected "
-                            f"{100 * MOST:.0f} % at most" if self.left > 0 and once else "a great many times"))
+        return self.left > 0 and more <= MOST * once
 
     def write(self, last, first, outer=1):
         """The layers from `first`, without it, to `last`, inside a block that is itself written `outer` times."""

@@ -25,8 +25,8 @@ NAMED = ("vgg11", "bn_vgg11", "nin_cifar10", "alexnet", "resnet18", "resnet50", 
          "squeezenet_v1_1", "densenet121", "densenet40_k12_cifar10", "inceptionv3", "mobilenet_w1", "mobilenetv2_w1",
          "mobilenetv3_small_w1", "efficientnet_b0", "darknet_tiny", "fdmobilenet_w1", "shufflenet_g1_w1",
          "shufflenetv2_w1")
-OTHERS = ("zfnet", "bninception", "preresnet18", "seresnet10", "regnety002", "peleenet", "vovnet27s", "dla34",
-          "ghostnet", "xception")
+OTHERS = ("bninception", "preresnet18", "seresnet10", "regnety002", "peleenet", "vovnet27s", "dla34", "ghostnet",
+          "dpn68", "hrnet_w18_small_v1")
 BOUNDS = {"float32": 1e-4, "float64": 1e-9, "gradient, float32": 0.05, "gradient, float64": 1e-9, "ONNX": 1e-4}
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "architectures.md"
 COLUMNS = ("float32", "float64", "gradient, float32", "gradient, float64", "ONNX")
@@ -115,7 +115,15 @@ def row(name):
         found["ONNX"] = by_onnx(module, folder)
         saved = same_after_saving(net.astype("float32"), picture(module, "float32")[0], folder)
     return {"name": name, "parameters": parameters, "layers": sum(1 for _ in every_layer(net.layers)),
-            "repeated": "Repeated" in net.describe(), "seconds": seconds, "saved": saved, **found}
+            "mark": mark(net), "seconds": seconds, "saved": saved, **found}
+
+
+def mark(net):
+    """What a graph that is no series of blocks was made into: (r) for repeated parts, (s) for values side by side."""
+    kinds = [type(layer).__name__ for layer in every_layer(net.layers)]
+    rows = any(type(layer).__name__ == "Concat" and all(type(chain.layers[-1]).__name__ in ("Flatten", "ChannelSelect")
+               for chain in layer.chains if chain.layers) for layer in net.layers)
+    return " (r)" if "Repeated" in kinds else " (s)" if rows and "Unflatten" in kinds else ""
 
 
 def wrong(found):
@@ -138,15 +146,15 @@ gradients of the largest output; in float32 the gradient's is a norm, since roun
 
 
 TAIL = """
-`layers` counts those inside blocks. (r): the graph is no series of blocks; what several branches share is written into
-each of them.
+`layers` counts those inside blocks. Where a graph is no series of blocks, (r) what several branches share is written
+into each of them, or (s) what several branches need goes on side by side ([networks from elsewhere](networks.md)).
 
 Bounds: {bounds}. {verdict}
 """
 
 
 def line(found):
-    cells = [f"`{found['name']}`" + (" (r)" if found["repeated"] else ""), f"{found['parameters'] / 1e6:.1f} M",
+    cells = [f"`{found['name']}`{found['mark']}", f"{found['parameters'] / 1e6:.1f} M",
              str(found["layers"]), f"{found['seconds']:.1f} s"]
     cells += [f"{found[what]:.0e}" for what in COLUMNS]
     return f"| {' | '.join(cells)} | {'equal' if found['saved'] else 'DIFFERENT'} |"
