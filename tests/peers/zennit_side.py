@@ -57,7 +57,8 @@ def first_and_rest(first, rest):
 
 
 def our_deep_taylor(**bounds):
-    return lambda case: passes.deep_taylor(case.net, case.x, case.target, **bounds)
+    """The rules of deep Taylor, run from outputs below zero, too, where the pass itself leaves nothing."""
+    return lambda case: passes.lrp(case.net, case.x, case.target, composites.deep_taylor(case.net, **bounds))
 
 
 def winner_takes_all(**bounds):
@@ -80,8 +81,13 @@ def logit(case):
 
 
 def ours(rule):
-    """R with `rule` at layers with weights, LRP-epsilon at pools and batch normalisation."""
-    return lambda case: passes.lrp(case.net, case.x, case.target, rules=composites.by_kind(case.net, rule, dense=rule))
+    """R with `rule` at layers with weights, LRP-epsilon with 1e-6 at pools and batch normalisation."""
+    def explain(case):
+        weighted = (layers.Conv2d, layers.Dense)
+        return passes.lrp(case.net, case.x, case.target, [
+            rule if isinstance(layer, weighted) else lrp.epsilon if isinstance(layer, layers.Affine) else None
+            for layer in case.net.layers])
+    return explain
 
 
 def our_composite(composite, **knobs):
