@@ -317,6 +317,8 @@ def test_a_channel_of_maps_is_explained_wherever_it_is_active(there):
     ("empty --model grey.npz", "the folder empty has no pictures in it"),
 ])
 def test_a_wrong_call_is_answered_in_a_sentence_with_status_2(there, words, what):
+    if "bad.onnx" in words:
+        pytest.importorskip("onnx", reason="onnx is not installed")
     Image.fromarray(GREY).save("a.png")
     os.mkdir("empty")
     for name in ("bad.npz", "bad.onnx", "net.pt"):

@@ -3,8 +3,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from conftest import CUPY
 from layer_examples import EXAMPLES, TOKENS
+from record_cupy import installed_cupy
 
 from minixnn import Network, datasets, layers, models
 from minixnn.checks import check_layer, check_network, check_rule, definitions, standin, strategies
@@ -13,6 +13,7 @@ from minixnn.layers import (BatchNorm2d, Concat, Conv2d, Dense, Dropout, Flatten
 from minixnn.rules import composites, lrp
 from minixnn.rules import deep_taylor as dt
 
+CUPY, _ = installed_cupy()
 DEVICES = {"standin": standin, **({"cupy": CUPY} if CUPY else {})}
 ABSORBING, POSITIVE = {"conserves": "without bias"}, {"domain": "nonnegative"}
 RULES = {
