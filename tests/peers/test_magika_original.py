@@ -9,7 +9,7 @@ from minixnn.models import magika
 original = pytest.importorskip("magika", reason="magika is not installed")
 ROOT = pathlib.Path(__file__).parents[2]
 LEFT_OUT = {".git", ".venv", ".venv-peers", ".venv-docs", "__pycache__", "_build", "figures", ".hypothesis",
-            ".pytest_cache"}
+            ".pytest_cache", ".mypy_cache", "minixnn.egg-info", "build", "dist"}
 
 
 def files():
@@ -25,5 +25,7 @@ def test_every_file_of_the_repository_gets_the_type_of_the_original():
         data = path.read_bytes()
         p = net.probabilities(magika.tokens(data)[None])[0]
         expected = theirs.identify_bytes(data)
+        if str(expected.dl.label) == "undefined":               # a few bytes: the package does not ask its network
+            continue
         assert net.card.label(int(p.argmax())) == str(expected.dl.label), path
         assert p.max() == pytest.approx(expected.score, abs=5e-3), path
