@@ -162,7 +162,7 @@ def correlate(x: Array, W: Array, stride: tuple[int, ...], size: tuple[int, ...]
     flat = W.reshape(-1, O)                                                 # (kh kw C, O)
     y = xp.empty((len(x), *size, O), dtype=xp.result_type(x, W))
     if W.shape[:2] == stride == (1, 1) and x.flags.c_contiguous:            # a dense layer for every pixel: no windows
-        product(x.reshape(-1, len(flat)), flat, out=y.reshape(-1, O))
+        xp.matmul(x.reshape(-1, len(flat)), flat, out=y.reshape(-1, O))
         return y
     for images, rows, columns in column_chunks(x, W.shape[:2], stride, size, dilation):
         product(columns, flat, out=y[images, rows].reshape(-1, O))          # the convolution; `out` is a view of y
@@ -174,13 +174,15 @@ def scatter(dy: Array, W: Array, stride: tuple[int, ...], shape: tuple[int, ...]
     """The transpose of `correlate`: dy (N, Ho, Wo, O) -> dx of the `shape` (N, H, W, C), without the padding."""
     (kh, kw, C, O), xp, ((top, bottom), (left, right)) = W.shape, array_module(dy), pads
     if groups == shape[3] > 1:
-        dx = padded_zeros(dy, W, shape, pads)
-        depthwise.scatter(dy, W, stride, dx, dilation)
-        return dx[:, top:top + shape[1], left:left + shape[2]]
+        return depthwise.scatter(dy, W, stride, shape, pads, dilation)
     if groups > 1:
         parts = [scatter(dy_g, W_g, stride, (*shape[:3], C), pads, dilation)
                  for dy_g, W_g in zip(cut(dy, groups), cut(W, groups))]
         return xp.concatenate(parts, axis=3)
+    if (kh, kw) == stride == (1, 1) and pads == ((0, 0), (0, 0)):           # a dense layer for every pixel
+        dx = xp.empty(shape, dtype=xp.result_type(dy, W))
+        xp.matmul(dy.reshape(-1, O), W.reshape(C, O).T, out=dx.reshape(-1, C))
+        return dx
     down, across = (n - 1 for n in span((kh, kw), dilation))
     covers = dy.shape[1:3] == (shape[1] + sum(pads[0]) - down, shape[2] + sum(pads[1]) - across)
     if stride == (1, 1) and covers and C > 4 and dy.size >= 2 * O * O:

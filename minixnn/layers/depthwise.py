@@ -1,79 +1,110 @@
 """The depthwise convolution: every channel has a kernel of its own, and sees no other channel.
 
-    y[n, h, w, c] = sum over i, j of  x[n, h s + i d, w s + j d, c] W[i, j, 0, c]            s stride, d dilation
+    y[n, h, w, c m] = sum over i, j of  x[n, h s + i d, w s + j d, c] W[i, j, c, m]          s stride, d dilation
 
-Rows of windows, as `conv.py` makes them, would be nearly all copying here: each number is multiplied once. So the whole
-image is shifted by (i, j), multiplied by the one number that each channel has there, and added. A few output rows are
-done at a time, so that what is added to stays in the cache.
+Rows of windows, as `conv.py` makes them, would be nearly all copying here: each number is multiplied once. NumPy's
+`einsum` computes the sum above as it stands, on a view of the windows for which nothing is copied. CuPy's would copy
+them; on a device the whole image is shifted by (i, j), multiplied by the one number that each channel has, and added.
 
-With m outputs a channel, W is (kh, kw, 1, C m), and outputs c m to c m + m - 1 belong to channel c.
-Images x are padded already, y is what they become; see `conv.correlate` and `conv.scatter`, which call these functions.
+With m outputs a channel, W is (kh, kw, 1, C m), and outputs c m to c m + m - 1 belong to channel c. The functions are
+called by those of the same name in `conv.py`.
 """
-from collections.abc import Iterator
-
 import numpy as np
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.windows import offsets
+from minixnn.layers.windows import Pads, offsets, pad
 
-BLOCK_BYTES = 2 ** 18           # output numbers worked on at a time on the host: two such blocks stay in the cache
+FEW_CHANNELS = 128              # so few that `einsum` spends more time on going from pixel to pixel than on adding
 
 
 def correlate(x: Array, W: Array, stride: tuple[int, ...], size: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
-    """x (N, Hp, Wp, C), W (kh, kw, 1, C m) -> y (N, Ho, Wo, C m)"""
-    xp, m = array_module(x), W.shape[3] // x.shape[3]
-    y = xp.empty((len(x), *size, W.shape[3]), dtype=xp.result_type(x, W))
-    for k in range(m):
-        shift_and_add(x, W[:, :, 0, k::m], y[..., k::m], stride, dilation)
-    return y
+    """Padded images x (N, Hp, Wp, C), W (kh, kw, 1, C m) -> y (N, Ho, Wo, C m)"""
+    xp, (N, _, _, C), (kh, kw) = array_module(x), x.shape, W.shape[:2]
+    W = W.reshape(kh, kw, C, -1)                                            # (kh, kw, C, m)
+    y = (xp.empty if xp is np else xp.zeros)((N, *size, C, W.shape[3]), dtype=xp.result_type(x, W))
+    if xp is np:
+        sum_over_windows("nhwijc,ijcm->nhwcm", x, W, stride, dilation, y)
+    else:
+        for n, index in enumerate(offsets((kh, kw), stride, size, dilation)):
+            y += x[index][..., None] * W[n // kw, n % kw]
+    return y.reshape(N, *size, -1)
 
 
-def shift_and_add(x: Array, W: Array, y: Array, stride: tuple[int, ...], dilation: tuple[int, ...]) -> None:
-    """y = the convolution of each channel of x with its own kernel. W (kh, kw, C), y (N, Ho, Wo, C)"""
-    (kh, kw, _), xp = W.shape, array_module(x)
-    for image, target in blocks(x, y, stride[0]):
-        shifted = xp.empty(target.shape, dtype=y.dtype)
-        for n, index in enumerate(offsets((kh, kw), stride, target.shape[1:3], dilation)):
-            if n == 0:
-                target[...] = image[index] * W[0, 0]
-            else:
-                target += xp.multiply(image[index], W[n // kw, n % kw], out=shifted)        # the convolution
+def scatter(dy: Array, W: Array, stride: tuple[int, ...], shape: tuple[int, ...], pads: Pads,
+            dilation: tuple[int, ...]) -> Array:
+    """The transpose of `correlate`: dy (N, Ho, Wo, C m) -> dx of the `shape` (N, H, W, C), without the padding."""
+    xp, size, (N, H, Wd, C), ((top, bottom), (left, right)) = array_module(dy), dy.shape[1:3], shape, pads
+    (kh, kw), dtype = W.shape[:2], xp.result_type(dy, W)
+    W, dy = W.reshape(kh, kw, C, -1), dy.reshape(N, *size, C, -1)           # (kh, kw, C, m), (N, Ho, Wo, C, m)
+    if xp is np and (max(stride) == 1 or max(dilation) == 1):
+        dx = (np.empty if stride[0] <= kh and stride[1] <= kw else np.zeros)(shape, dtype=dtype)
+        scatter_by_windows(dy, W, stride, dx, pads, dilation)
+        return dx
+    dx = xp.zeros((N, H + top + bottom, Wd + left + right, C), dtype=dtype)
+    for n, index in enumerate(offsets((kh, kw), stride, size, dilation)):
+        dx[index] += (dy * W[n // kw, n % kw]).sum(axis=-1)
+    return dx[:, top:top + H, left:left + Wd]
 
 
-def scatter(dy: Array, W: Array, stride: tuple[int, ...], dx: Array, dilation: tuple[int, ...]) -> None:
-    """The transpose of `correlate`: what each output hands back is added to dx (N, Hp, Wp, C), zeros at first."""
-    (kh, kw, _, O), xp = W.shape, array_module(dy)
-    m = O // dx.shape[3]
-    for k in range(m):
-        for image, signal in blocks(dx, dy[..., k::m], stride[0]):
-            handed = xp.empty(signal.shape, dtype=dx.dtype)
-            for n, index in enumerate(offsets((kh, kw), stride, signal.shape[1:3], dilation)):
-                image[index] += xp.multiply(signal, W[n // kw, n % kw, 0, k::m], out=handed)
+def scatter_by_windows(dy: Array, W: Array, stride: tuple[int, ...], dx: Array, pads: Pads,
+                       dilation: tuple[int, ...]) -> None:
+    """`scatter` as a convolution of dy: what input pixel p receives is a sum over a window of outputs.
+
+    With stride s it meets every s-th weight of the kernel, from weight (p + top) mod s on, in turned order; all pixels
+    that begin at the same weight are computed together. dx (N, H, W, C) is written to.
+    """
+    for a in range(min(stride[0], W.shape[0])):
+        for b in range(min(stride[1], W.shape[1])):
+            met = W[a::stride[0], b::stride[1]][::-1, ::-1]                 # the weights that these pixels meet
+            frame, where = [], [slice(None)]
+            for axis, first in enumerate((a, b)):
+                s, before, reach = stride[axis], pads[axis][0], (met.shape[axis] - 1) * dilation[axis]
+                p = (first - before) % s                                    # the first such pixel,
+                top = (p + before) // s                                     # and the last output that sees it
+                pixels = len(range(p, dx.shape[1 + axis], s))
+                frame.append((reach - top, top + pixels - dy.shape[1 + axis]))
+                where.append(slice(p, None, s))
+            N, Ho, Wo, C, m = dy.shape
+            framed = pad(dy.reshape(N, Ho, Wo, C * m), tuple(frame))
+            framed = framed.reshape(*framed.shape[:3], C, m)
+            sum_over_windows("nhwijcm,ijcm->nhwc", framed, met, (1, 1), dilation, dx[tuple(where)])
 
 
 def weight_gradient(x: Array, dy: Array, kernel: tuple[int, ...], stride: tuple[int, ...],
                     dilation: tuple[int, ...]) -> Array:
-    """dL/dW (kh, kw, 1, C m): each number of a kernel was multiplied by one shifted image."""
-    xp, m = array_module(x), dy.shape[3] // x.shape[3]
-    dW = xp.empty((*kernel, 1, dy.shape[3]), dtype=xp.result_type(x, dy))
-    for k in range(m):
-        for n, index in enumerate(offsets(kernel, stride, dy.shape[1:3], dilation)):
-            dW[n // kernel[1], n % kernel[1], 0, k::m] = (x[index] * dy[..., k::m]).sum(axis=(0, 1, 2))
-    return dW
+    """dL/dW (kh, kw, 1, C m): each number of a kernel was multiplied by one shifted image. x is padded."""
+    xp, (N, _, _, C), (kh, kw), size = array_module(x), x.shape, kernel, dy.shape[1:3]
+    dy = dy.reshape(N, *size, C, -1)                                        # (N, Ho, Wo, C, m)
+    dW = xp.empty((kh, kw, C, dy.shape[4]), dtype=xp.result_type(x, dy))
+    if xp is np:
+        np.einsum("nhwijc,nhwcm->ijcm", windows(x, kernel, stride, size, dilation), dy, out=dW)
+    else:
+        for n, index in enumerate(offsets(kernel, stride, size, dilation)):
+            dW[n // kw, n % kw] = (x[index][..., None] * dy).sum(axis=(0, 1, 2))
+    return dW.reshape(kh, kw, 1, -1)
 
 
-def blocks(x: Array, y: Array, stride: int) -> Iterator[tuple[Array, Array]]:
-    """Yield (x from the first row that counts, some rows of y), a few output rows of one image or several at a time.
+def sum_over_windows(equation: str, x: Array, W: Array, stride: tuple[int, ...], dilation: tuple[int, ...],
+                     y: Array) -> None:
+    """y (N, Ho, Wo, C or C, m) = the sums of `equation` over the windows of x (N, Hp, Wp, C or C, m). W (kh, kw, C, m)
 
-    On a device all images and rows at once: there a call costs more than the memory it touches.
+    Few channels: the pixels of a row follow each other without a gap, so a whole row is treated as one pixel of Wo C
+    channels, whose weights are the kernel's, Wo times.
     """
-    if array_module(x) is not np:
-        yield x, y
-        return
-    N, Ho, Wo, C = y.shape
-    rows = max(1, BLOCK_BYTES // (Wo * C * y.itemsize))
-    images = max(1, rows // Ho)
-    for first in range(0, N, images):
-        some = slice(first, first + images)
-        for top in range(0, Ho, rows):
-            yield x[some, top * stride:], y[some, top:top + rows]
+    seen = windows(x, W.shape[:2], stride, y.shape[1:3], dilation)
+    (N, Ho, Wo, C), rest = y.shape[:4], seen.strides[5:]
+    if C < FEW_CHANNELS and stride[1] == 1 and y.flags.c_contiguous:
+        n, h, _, i, j = seen.strides[:5]
+        seen = np.lib.stride_tricks.as_strided(seen, (N, Ho, 1, *W.shape[:2], Wo * C, *seen.shape[6:]),
+                                               (n, h, 0, i, j, *rest), writeable=False)
+        W, y = np.tile(W, (1, 1, Wo, 1)), y.reshape(N, Ho, 1, Wo * C, *y.shape[4:])
+    np.einsum(equation, seen, W, out=y)
+
+
+def windows(x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], size: tuple[int, ...],
+            dilation: tuple[int, ...]) -> Array:
+    """(N, Ho, Wo, kh, kw, C, ...): every window of the padded images x (N, Hp, Wp, C, ...), as a view."""
+    n, h, w, *rest = x.strides
+    return np.lib.stride_tricks.as_strided(
+        x, (len(x), *size, *kernel, *x.shape[3:]),
+        (n, h * stride[0], w * stride[1], h * dilation[0], w * dilation[1], *rest), writeable=False)

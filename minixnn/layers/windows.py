@@ -80,10 +80,12 @@ def pad(x: Array, pads: Pads, value: float = 0) -> Array:
     if (top, bottom, left, right) == (0, 0, 0, 0):
         return x
     N, H, W, C = x.shape
-    xp, shape = array_module(x), (N, H + top + bottom, W + left + right, C)
-    framed = xp.full(shape, value, dtype=x.dtype) if value else xp.zeros(shape, dtype=x.dtype)
+    framed = array_module(x).empty((N, H + top + bottom, W + left + right, C), dtype=x.dtype)
     inside = x[:, max(-top, 0):H - max(-bottom, 0), max(-left, 0):W - max(-right, 0)]
-    framed[:, max(top, 0):max(top, 0) + inside.shape[1], max(left, 0):max(left, 0) + inside.shape[2]] = inside
+    rows, columns = (slice(max(before, 0), max(before, 0) + n) for before, n in zip((top, left), inside.shape[1:3]))
+    framed[:, rows, columns] = inside
+    framed[:, :rows.start] = framed[:, rows.stop:] = value                          # above and below
+    framed[:, rows, :columns.start] = framed[:, rows, columns.stop:] = value        # left and right
     return framed
 
 
