@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 
-from tests.benchmarks.contenders import CONTENDERS, FLOOR, UNPADDED, floor
+from tests.benchmarks.contenders import CONTENDERS, FLOOR, PHOTOGRAPH, UNPADDED, floor
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 EXPLAIN = ["epsilon", "z+", "alpha2-beta1", "gradient"]
@@ -34,11 +34,11 @@ SINGLE = ["convolution 3x3 32 to 64, forward", "convolution 3x3 32 to 64, gradie
 def plan(quick):
     """[(work, batch, repeats)]: more repeats of what is short."""
     if quick:
-        return [(FLOOR, 1, 7)] + [(work, batch, 7) for work in EXPLAIN for batch in (1, 100)]
+        return [(FLOOR, 1, 7)] + [(work, batch, 7) for work in EXPLAIN for batch in (1, 100)] + [(PHOTOGRAPH, 1, 7)]
     works = [(FLOOR, 1, 15)]
     works += [(work, batch, repeats) for work in EXPLAIN for batch, repeats in ((1, 21), (100, 11))]
     works += [(work, 1000, 7) for work in EXPLAIN[:3]] + [(work, batch, 7) for work in MANY for batch in (1, 10)]
-    works += [("training, 20 steps", 100, 7), ("VGG-16 epsilon_plus_flat", 1, 7)]
+    works += [("training, 20 steps", 100, 7), (PHOTOGRAPH, 1, 15), ("VGG-16 epsilon_plus_flat", 1, 7)]
     works += [(work + UNPADDED, 100, 7) for work in EXPLAIN[:3]]
     return works + [(work, 100, 15) for work in SINGLE]
 
@@ -79,7 +79,7 @@ def race(works, threads, environment):
                     absent[name] = answer["absent"]
                 else:
                     times.setdefault(name, []).append(answer["seconds"])
-        medians = {name: statistics.median(some) for name, some in times.items()}
+        medians = {name: statistics.median(measured) for name, measured in times.items()}
         if work == FLOOR:                                   # what BLAS can do, in multiply-adds a second
             peak = 2000 ** 3 / medians["minixnn"]
             print(f"floor: {peak / 1e9:.0f} billion multiply-adds a second")

@@ -17,6 +17,7 @@ from functools import cache, partial
 import numpy as np
 
 FLOOR, UNPADDED = "matrix product of 2000 x 2000", ", no padding"
+PHOTOGRAPH = "EfficientNet-Lite0 epsilon_plus_flat"
 PASSES = {"gradient": 2, "epsilon": 2, "z+": 3, "alpha2-beta1": 5}     # sums over all connections: see `floor`
 LASTS = 0.05        # seconds that a measurement takes at least: what is shorter is done several times
 
@@ -41,6 +42,9 @@ def minixnn(work, batch, workers=1):
         from tests.benchmarks.gpu import vgg16
         net, x = vgg16(rng), rng.random((batch, 224, 224, 3), dtype="float32")
         return lambda: attribution.lrp(net, x, 0, composites.epsilon_plus_flat, workers=workers)
+    if work == PHOTOGRAPH:
+        net, x = photograph(batch)
+        return lambda: attribution.lrp(net, x, 285, composites.epsilon_plus_flat, workers=workers)
     if work.startswith(("convolution", "max pooling")):
         layer = MaxPool2d(2) if "max" in work else Conv2d.random(3, 32, 64, rng, bias=False)
         x = rng.standard_normal((batch, 28, 28, 32), dtype="float32")
@@ -62,6 +66,12 @@ def minixnn(work, batch, workers=1):
     return {"gradient": lambda: attribution.gradient(net, x, 0, workers=workers),
             "integrated gradients, 50": lambda: attribution.integrated_gradients(net, x, 0, steps=50, workers=workers),
             "SmoothGrad, 50": lambda: attribution.smoothgrad(net, x, 0, samples=50, workers=workers)}[work]
+
+
+def photograph(batch):
+    """The classifier of photographs that ships, with its weights, and a cat, so many times."""
+    from minixnn import datasets, models
+    return models.load("efficientnet_lite0"), np.repeat(datasets.photo("chelsea", 224)[None], batch, axis=0)
 
 
 @cache                                          # every table asks again, and VGG-16 takes seconds to build
@@ -205,6 +215,12 @@ def zennit(work, batch, whole=False):
         start = th.eye(1000)[[0] * batch]
         attributor = Gradient(net, composite)
         return lambda: attributor(x, start)
+    if work == PHOTOGRAPH:
+        from tests.peers import efficientnet
+        net, x = photograph(batch)
+        prepared = th.from_numpy(net.layers[0].forward(x).transpose(0, 3, 1, 2).copy())
+        attributor, start = Gradient(efficientnet.build(net), EpsilonPlusFlat()), th.eye(1000)[[285] * batch]
+        return lambda: attributor(prepared, start)
     rule = {"epsilon": Epsilon, "z+": ZPlus, "alpha2-beta1": partial(AlphaBeta, 2, 1)}.get(work)
     if rule:
         composite = LayerMapComposite([(Activation, Pass()), (Convolution, rule()), (Linear, rule())])
