@@ -6,10 +6,9 @@
 Each contender runs in its own process. All of them do a piece of work in turns, one repeat each, so that what else the
 machine does hits them alike; the ratio is that of their medians. What is short is done until 0.05 s have passed, and
 divided. With one thread it is the processor's time that is counted, with several the clock's, and before each repeat is
-a pause. Every table is made with one thread for all and again with all cores; where OPENBLAS_CORETYPE pins NumPy to the
-kernels of an older processor, once more without it, since a user's machine has no such pin. A library that is not
-installed, or has no such method, is left out by name; the LRP toolbox takes part if LRP_TOOLBOX names the folder
-`python` of a checkout.
+a pause. Every table is made with one thread for all and again with all cores; on a processor with AVX-512 also with
+all libraries held to AVX2, which is what most processors have. A library that is not installed, or has no such method,
+is left out by name; the LRP toolbox takes part if LRP_TOOLBOX names the folder `python` of a checkout.
 """
 import argparse
 import datetime
@@ -27,6 +26,9 @@ from tests.benchmarks.contenders import CONTENDERS, FLOOR, PHOTOGRAPH, UNPADDED,
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 EXPLAIN = ["epsilon", "z+", "alpha2-beta1", "gradient"]
 MANY = ["integrated gradients, 50", "SmoothGrad, 50"]
+# NumPy, its BLAS, torch and what torch multiplies with, each told in its own way to leave AVX-512 alone
+AVX2 = {"OPENBLAS_CORETYPE": "Haswell", "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR AVX512_SKX",
+        "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 SINGLE = ["convolution 3x3 32 to 64, forward", "convolution 3x3 32 to 64, gradient",
           "convolution 3x3 32 to 64, weights", "max pooling 2x2, forward", "max pooling 2x2, gradient"]
 
@@ -160,6 +162,26 @@ def kernels(environment):
     return found.stdout.strip() or "unknown (threadpoolctl is not installed)"
 
 
+def flags():
+    """(name of the processor, its instruction sets) as Linux tells them; elsewhere the name of the architecture."""
+    try:
+        first = pathlib.Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()         # of several cores
+        told = {name.strip(): value.strip() for name, value in (line.split(":", 1) for line in first)}
+        return told["model name"], told["flags"].split()
+    except (OSError, KeyError, ValueError):
+        return platform.processor() or platform.machine(), []
+
+
+def has_avx512():
+    return "avx512f" in flags()[1]
+
+
+def processor():
+    """Its name, and whether it has AVX-512."""
+    name, known = flags()
+    return name + (" with AVX-512" if "avx512f" in known else " with AVX2" if "avx2" in known else "")
+
+
 def versions():
     """Versions of what takes part, as {name: version or "absent"}."""
     from importlib import metadata
@@ -205,16 +227,15 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few lines, printed only")
     asked = parser.parse_args()
-    pin, cores = os.environ.get("OPENBLAS_CORETYPE"), os.cpu_count()
-    free = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
-    settings = [(1, dict(os.environ), f"pinned to {pin}" if pin else "")]
-    if pin:
-        settings.append((1, free, "pin removed"))
+    cores, here = os.cpu_count(), dict(os.environ)
+    settings = [(1, here, "")]
     if not asked.quick and cores > 1:
-        settings.append((cores, free, ""))
-    record = {"date": datetime.date.today().isoformat(), "machine": f"{platform.machine()}, {cores} cores",
-              "versions": versions(), "tables": [], "memory": {} if asked.quick else memory(free),
-              "profile": {} if asked.quick else profile(free)}
+        settings.append((cores, here, ""))
+    if has_avx512() and "OPENBLAS_CORETYPE" not in here:
+        settings.append((1, {**here, **AVX2}, "all libraries held to AVX2"))
+    record = {"date": datetime.date.today().isoformat(), "machine": f"{processor()}, {cores} cores",
+              "versions": versions(), "tables": [], "memory": {} if asked.quick else memory(here),
+              "profile": {} if asked.quick else profile(here)}
     for threads, environment, note in settings:
         print(f"\n{threads} thread(s), BLAS kernels: {kernels(environment)} {note}\n{HEAD}", flush=True)
         record["tables"].append({"threads": threads, "kernels": kernels(environment), "pin": note,
