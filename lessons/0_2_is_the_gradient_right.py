@@ -12,6 +12,8 @@ test catches a mistake that no eye would find, and where a gradient is only a co
 import numpy as np
 
 from minixnn import Conv2d, Dense, Network, ReLU, Tanh, datasets, models, passes, plot
+from minixnn.checks import CheckFailed, check_layer
+from minixnn.layers import Elementwise
 
 # %%
 # The test
@@ -156,6 +158,34 @@ left, right = (conv.forward(x) * y).sum(), (x * conv.gradient(x, conv.forward(x)
 print(f"\nadjoint identity of a convolution: {left:.12f} and {right:.12f}")
 
 # %%
+# A layer of your own
+# -------------------
+# ``check_layer`` asks all of this of any layer, on inputs that it draws, and keeps away from kinks. Here is a smooth
+# relative of the ReLU, :math:`f(x) = x / (1 + |x|)` with :math:`f'(x) = 1 / (1 + |x|)^2`, once right and once with the
+# derivative computed from the output.
+
+
+class Softsign(Elementwise):
+    def forward(self, x):
+        return x / (1 + abs(x))
+
+    def derivative(self, x, y):
+        return 1 / (1 + abs(x)) ** 2
+
+
+class SoftsignOfY(Softsign):
+    def derivative(self, x, y):
+        return 1 / (1 + abs(y)) ** 2
+
+
+print(f"\n{check_layer(Softsign())}\n")
+try:
+    found = check_layer(SoftsignOfY())
+except CheckFailed as failure:
+    found = failure.property
+    print(str(failure).partition("To step through it")[0].rstrip())
+
+# %%
 # Try this
 # --------
 # 1. Do the test in float32. How large must the threshold become, and which mistake slips through?
@@ -164,4 +194,5 @@ print(f"\nadjoint identity of a convolution: {left:.12f} and {right:.12f}")
 assert caught.pop("the right pass") == 0 and min(caught.values()) > 0, "the right pass passes, the wrong are caught"
 assert zero.mean() > 0.4 and abs(up[zero]).mean() > 0.5, "where the pass says 0 the network changes all the same"
 assert abs(left - right) < 1e-10
+assert found == "derivative", "the derivative at the wrong place is found, by its name"
 plot.show()

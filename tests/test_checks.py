@@ -13,7 +13,7 @@ from minixnn.checks import CheckFailed, check_layer, check_network, check_rule, 
 from minixnn.cli import main
 from minixnn.layers import Conv2d, Dense, Elementwise, Layer, ReLU, Softplus, Tanh
 from minixnn.rules import lrp
-from tests import planted, planted_imports, planted_layers, planted_rules
+from tests import false_alarms, planted, planted_imports, planted_layers, planted_rules
 
 
 def ends_in_a_pencil_case(failure):
@@ -87,6 +87,26 @@ def test_the_code_in_the_message_runs_and_gives_what_came(failure):
     found = {"np": np, "Dense": Dense, "forgetful": forgetful}
     exec("\n".join(code[:-1]), found)
     assert eval(code[-1], found).sum() == pytest.approx(failure.came)
+
+
+class Bent(Elementwise):
+    """f(x) = 4 x |x|: smooth enough for a derivative everywhere, but its second derivative jumps at 0."""
+
+    def forward(self, x):
+        return 4 * x * abs(x)
+
+    def derivative(self, x, y):
+        return 8 * abs(x)
+
+
+def test_a_jump_of_the_second_derivative_is_no_mistake():
+    assert "derivative" in check_layer(Bent()).held
+
+
+def test_a_few_searches_with_other_seeds_raise_no_alarm(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["false_alarms", "--seeds", "3", "--only", "Hard"])
+    assert false_alarms.main() == 0
+    assert "3 searches of 2 subjects" in capsys.readouterr().out
 
 
 def test_a_report_is_a_table_of_properties():

@@ -15,6 +15,7 @@ import pytest
 
 from minixnn import Dense, Network, attribution, layers, passes
 from minixnn.arrays import stabilize
+from minixnn.checks import check_layer, check_network, check_rule, definitions
 from minixnn.layers.chains import every_layer
 from minixnn.rules import deep_taylor, lrp
 
@@ -24,7 +25,8 @@ if not (DOCS / "conf.py").exists():
     pytest.skip("docs/ is not here: this is no checkout", allow_module_level=True)
 sys.path[:0] = [str(DOCS / "_ext"), str(DOCS)]
 
-import docstrings  # noqa: E402  (it and the next lie in the folders named above)
+import checks  # noqa: E402  (it and the next lie in the folders named above)
+import docstrings  # noqa: E402
 import fits  # noqa: E402
 import lesson_table  # noqa: E402
 import notation  # noqa: E402
@@ -170,6 +172,18 @@ def test_the_tables_of_what_fits_are_what_is_tried_today():
     kinds = {type(layer).__name__ for net in nets for layer in every_layer(net.layers)}
     families = {"Affine", "Block", "Chain", "Elementwise", "Layer"}
     assert kinds == set(layers.__all__) - families - {"OneHot"}, "a kind of layer that the page leaves out"
+
+
+def test_the_page_of_checks_lists_the_properties_that_are_asked():
+    assert checks.written() == checks.PAGE.read_text(encoding="utf-8"), "run python docs/checks.py"
+    asked = {"rule": check_rule(lrp.epsilon, conserves="without bias", definition=definitions.epsilon, device=True,
+                                examples=1).rows,
+             "layer": check_layer(Dense(np.eye(2)), definition=lambda x: x, examples=1).rows,
+             "network": check_network(Network([Dense(np.eye(2))]), np.ones((2, 2)), device=True).whole}
+    for kind, rows in asked.items():
+        named = {property.name for property in checks.listed(kind)}
+        assert {row.property.name.partition(",")[0] for row in rows} == named
+        assert set(checks.MAY_FAIL[kind]) <= named
 
 
 def test_the_walk_in_the_stepping_guide_is_what_pdb_prints_today():

@@ -131,6 +131,8 @@ def quotients(values, p, kinks=True):
     values(points) gives the outputs at a batch of points like p, as (points, K). Of a smooth function forwards and
     backwards quotients differ by half as much once the step is half as long; at a kink they go on differing, and
     there is no derivative. Among many entries some lie near a kink, if there are any; a shorter step passes fewer.
+    Where only the second derivative jumps, as that of x / (1 + |x|) at 0, the error of a quotient is proportional to
+    the step: twice the quotient of half the step, less that of the whole, has none.
     """
     V = directions(p.size)
     h = 1e-2 * STEP * (float(abs(p).mean()) or 1) if kinks and p.size > MANY else STEP
@@ -140,4 +142,5 @@ def quotients(values, p, kinks=True):
     apart, apart_half = abs(up - 2 * here + down) / h, abs(up_half - 2 * here + down_half) / (h / 2)
     size = np.maximum(abs(up - down) / (2 * h), 1e-2)
     smooth = (apart <= 1e-6 * size) | (abs(apart_half - apart / 2) < 0.1 * apart)
-    return np.where(smooth, (up_half - down_half) / h, 0), smooth, V
+    slopes = 2 * (up_half - down_half) / h - (up - down) / (2 * h)
+    return np.where(smooth, slopes, 0), smooth, V
