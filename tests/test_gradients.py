@@ -1,6 +1,7 @@
-"""Is every gradient the derivative of the forward computation?
+"""Is every gradient the derivative of the forward computation, in training and in whole networks?
 
-Central differences (f(x + h v) - f(x - h v)) / 2h along random directions v, in float64, away from kinks: at a
+`checks.check_layer` asks it of single layers (test_built_in.py). Here it is asked by
+central differences (f(x + h v) - f(x - h v)) / 2h along random directions v, in float64, away from kinks: at a
 kink (ReLU at 0, a tie in max pooling) there is no derivative to compare with.
 """
 import numpy as np
@@ -29,65 +30,6 @@ def assert_derivative(f, x, gradient, rng, what=""):
         v = rng.normal(size=x.shape)
         came, expected = float((gradient * v).sum()), float(derivative(f, x, v))
         assert came == pytest.approx(expected, rel=1e-5, abs=1e-6), f"{what}: came {came}, expected {expected}"
-
-
-def distinct(rng, shape):
-    """Numbers of both signs, no two closer than 0.01, none closer to 0."""
-    n = int(np.prod(shape))
-    return (rng.permutation(n) - n // 2 + 0.5).reshape(shape) * 0.02
-
-
-@given(strategies.cases(dtype="float64"))
-def test_an_affine_layer_and_its_gradient_are_adjoint(case):
-    """<A x, y> = <x, A' y>"""
-    layer, x, rng = case
-    linear = layer.forward(x) - layer.forward(0 * x)
-    y = rng.normal(size=linear.shape)
-    left, right = (linear * y).sum(), (x * gradient(layer, x, y)).sum()
-    assert left == pytest.approx(right, rel=1e-10, abs=1e-10), f"{layer!r}: {left} and {right}"
-
-
-@given(strategies.cases(dtype="float64"))
-def test_the_gradient_of_an_affine_layer_is_its_derivative(case):
-    layer, x, rng = case
-    y = rng.normal(size=layer.forward(x).shape)
-    assert_derivative(lambda x: (layer.forward(x) * y).sum(), x, gradient(layer, x, y), rng, repr(layer))
-
-
-@given(strategies.max_pools(dtype="float64"))
-def test_the_gradient_of_max_pooling_is_its_derivative(case):
-    layer, x, rng = case
-    x = distinct(rng, x.shape)
-    y = rng.normal(size=layer.forward(x).shape)
-    assert_derivative(lambda x: (layer.forward(x) * y).sum(), x, gradient(layer, x, y), rng, repr(layer))
-
-
-@given(st.sampled_from([ReLU(), Sigmoid(), Tanh(), Softplus(), Flatten(), Dropout(0.5)]),
-       st.lists(st.integers(1, 4), min_size=2, max_size=4), strategies.seeds)
-def test_the_gradient_of_what_has_no_weights_is_its_derivative(layer, shape, seed):
-    rng = np.random.default_rng(seed)
-    x = distinct(rng, shape)
-    y = rng.normal(size=layer.forward(x).shape)
-    assert_derivative(lambda x: (layer.forward(x) * y).sum(), x, gradient(layer, x, y), rng, repr(layer))
-
-
-@given(strategies.cases(kinds=(strategies.dense, strategies.conv, strategies.batch_norm), dtype="float64"))
-def test_parameter_gradients_are_derivatives(case):
-    layer, x, rng = case
-    y = rng.normal(size=layer.forward(x).shape)
-    gradients = layer.parameter_gradients(x, y)
-    learnt = {"gamma", "beta"} if isinstance(layer, BatchNorm2d) else {"W", "b"}
-    assert set(gradients) == learnt
-    for name, g in gradients.items():
-        if layer.arrays()[name] is None:
-            assert g is None
-            continue
-
-        def f(p):
-            return (type(layer)(**{**layer.arrays(), name: p}, **layer.settings()).forward(x) * y).sum()
-
-        assert g.shape == layer.arrays()[name].shape
-        assert_derivative(f, layer.arrays()[name], g, rng, f"{layer!r}, {name}")
 
 
 @given(strategies.seeds, st.integers(2, 5), st.integers(1, 3))
