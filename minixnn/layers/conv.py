@@ -161,8 +161,8 @@ def correlate(x: Array, W: Array, stride: tuple[int, ...], size: tuple[int, ...]
         return xp.concatenate(parts, axis=3)
     flat = W.reshape(-1, O)                                                 # (kh kw C, O)
     y = xp.empty((len(x), *size, O), dtype=xp.result_type(x, W))
-    if W.shape[:2] == stride == (1, 1) and x.flags.c_contiguous:            # a dense layer for every pixel: no windows
-        xp.matmul(x.reshape(-1, len(flat)), flat, out=y.reshape(-1, O))
+    if W.shape[:2] == stride == (1, 1) and x.shape[1:3] == tuple(size) and x.flags.c_contiguous:        # no windows:
+        xp.matmul(x.reshape(-1, len(flat)), flat, out=y.reshape(-1, O))     # a dense layer for every pixel
         return y
     for images, rows, columns in column_chunks(x, W.shape[:2], stride, size, dilation):
         product(columns, flat, out=y[images, rows].reshape(-1, O))          # the convolution; `out` is a view of y
@@ -179,9 +179,9 @@ def scatter(dy: Array, W: Array, stride: tuple[int, ...], shape: tuple[int, ...]
         parts = [scatter(dy_g, W_g, stride, (*shape[:3], C), pads, dilation)
                  for dy_g, W_g in zip(cut(dy, groups), cut(W, groups))]
         return xp.concatenate(parts, axis=3)
-    if (kh, kw) == stride == (1, 1) and pads == ((0, 0), (0, 0)):           # a dense layer for every pixel
+    if (kh, kw) == stride == (1, 1) and pads == ((0, 0), (0, 0)) and dy.shape[:3] == shape[:3]:
         dx = xp.empty(shape, dtype=xp.result_type(dy, W))
-        xp.matmul(dy.reshape(-1, O), W.reshape(C, O).T, out=dx.reshape(-1, C))
+        xp.matmul(dy.reshape(-1, O), W.reshape(C, O).T, out=dx.reshape(-1, C))          # a dense layer for every pixel
         return dx
     down, across = (n - 1 for n in span((kh, kw), dilation))
     covers = dy.shape[1:3] == (shape[1] + sum(pads[0]) - down, shape[2] + sum(pads[1]) - across)
