@@ -210,6 +210,13 @@ def test_shifted_refuses_images_without_channels():
         datasets.shifted(np.zeros((2, 28, 28)), np.random.default_rng(0))
 
 
+def test_sources_are_python_programs():
+    files = datasets.sources()
+    assert len(files) == 31 and "progress.py" in files
+    for name, source in files.items():
+        compile(source, name, "exec")
+
+
 def test_photos_are_rgb_in_the_unit_interval_at_any_size():
     pytest.importorskip("PIL")
     for name in ("astronaut", "chelsea", "coffee", "rocket"):

@@ -326,6 +326,21 @@ def test_a_layer_that_forgets_keeps_its_size_and_nothing_else():
 
 # ----------------------------------------------------------------------------------------------------- localization
 
+def test_a_randomized_network_has_the_same_numbers_elsewhere_and_its_preparation():
+    rng = np.random.default_rng(0)
+    net = Network([Dense(rng.normal(size=(6, 4)), rng.normal(size=4)), ReLU(), Dense(rng.normal(size=(4, 2)))])
+    net = net.with_card(mean=0.25, std=0.5, labels=["a", "b"])
+    other = metrics.randomized(net, np.random.default_rng(1))
+    assert other.layers[0] is net.layers[0] and other.card == net.card
+    for mine, theirs in zip(net.layers[1:], other.layers[1:]):
+        for name, array in mine.arrays().items():
+            if array is not None:
+                assert not np.array_equal(array, theirs.arrays()[name])
+                assert np.array_equal(np.sort(array, axis=None), np.sort(theirs.arrays()[name], axis=None))
+    again = metrics.randomized(net, np.random.default_rng(1), forget=reinitialized)
+    assert not again.layers[1].b.any()
+
+
 def test_inside_box_is_the_share_of_positive_relevance():
     R = np.array([[[1.0, -5, 2], [3, 4, 0]], [[0.0, -1, 0], [0, 0, 0]]])
     np.testing.assert_allclose(inside_box(R, [[0, 0, 2, 2], [0, 0, 2, 2]]), [0.8, 0])

@@ -17,9 +17,9 @@ NumPy arrays in double precision, wherever the images live.
 from minixnn.metrics.continuity import Continuity, continuity, translate
 from minixnn.metrics.localization import Localization, inside_box, localization, pointing_game
 from minixnn.metrics.measuring import mean_and_error
-from minixnn.metrics.randomization import SanityCheck, rank_correlation, reinitialized, sanity_check
+from minixnn.metrics.randomization import SanityCheck, randomized, rank_correlation, reinitialized, sanity_check
 from minixnn.metrics.selectivity import Selectivity, selectivity
 
 __all__ = ["Continuity", "Localization", "SanityCheck", "Selectivity", "continuity", "inside_box", "localization",
-           "mean_and_error", "pointing_game", "rank_correlation", "reinitialized", "sanity_check", "selectivity",
-           "translate"]
+           "mean_and_error", "pointing_game", "randomized", "rank_correlation", "reinitialized", "sanity_check",
+           "selectivity", "translate"]

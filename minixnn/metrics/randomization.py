@@ -82,6 +82,15 @@ def shuffled(layer: Any, rng: np.random.Generator) -> Any:
                             .reshape(array.shape))
 
 
+def randomized(net: Network, rng: np.random.Generator, forget: Callable = shuffled) -> Network:
+    """The network with every layer randomised: a control for any map of it, which should look otherwise.
+
+    rng: draws the new order or the new weights. forget: a function (layer, rng) -> layer, `shuffled` or
+    `reinitialized`. A layer `Prepare`, which is not learnt, stays; so does the card.
+    """
+    return Network([layer if isinstance(layer, Prepare) else forget(layer, rng) for layer in net.layers], net.card)
+
+
 def rank_correlation(one: Array, other: Array) -> Array:
     """Spearman's rank correlation of two heatmaps of each image, (N, ...) and (N, ...) -> (N,).
 
