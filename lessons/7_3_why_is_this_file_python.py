@@ -82,9 +82,9 @@ plot.bars({word: of_word[word] for word in strongest[:12] + strongest[-4:]}, "re
           "What makes progress.py Python? (the 12 most for it, the 4 most against)")
 
 # %%
-# Quotes come first, of which docstrings are made, then ``perf_counter``, a name of Python's library, and a line end with
-# eight spaces behind it, which is how Python indents. Braces speak against it, and the names ``done`` and ``total``.
-# Would any network say so? As a control, the relevance of the same words by networks whose numbers are shuffled.
+# Quotes come first, of which docstrings are made, then ``perf_counter``, a name of Python's library, and a line end
+# with eight spaces behind it, which is how Python indents. Braces speak against it, as do ``done`` and ``total``. Would
+# any network say so? As a control, the relevance of the same words by networks whose numbers are shuffled.
 
 print("\ncorrelation of the relevance of words with that by a shuffled network:", end="")
 for seed in range(3):
@@ -129,9 +129,9 @@ for name, share in still.items():
     print(f"  {name:36}", *(f"{value:6.0%}" for value in share))
 
 # %%
-# They matter. With 128 of 2,048 bytes gone by LRP's order about half of the files are Python no more (53 % still are);
-# by gradient x input 3 % are not, by LRP of a shuffled network 3 %, by the order of signs and by a random one none. Only
-# with 512 does "signs first" (10 % left) overtake LRP (23 %): it has then deleted the whole grammar.
+# They matter. With 128 of 2,048 bytes gone by LRP's order about half of the files are Python no more (53 % still
+# are); by gradient x input 3 % are not, by LRP of a shuffled network 3 %, by the order of signs and by a random one
+# none. Only with 512 does "signs first" (10 % left) overtake LRP (23 %): it has then deleted the whole grammar.
 #
 # A file that fools it
 # --------------------
