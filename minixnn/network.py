@@ -28,7 +28,15 @@ VERSION = 2             # of the file format; raised when an older reader could 
 
 
 class Network:
-    """Layers applied one after the other. `net.layers` is the list; `net.card` says what it expects, where known."""
+    """Layers applied one after the other. `net.layers` is the list; `net.card` says what it expects, where known.
+
+    >>> import numpy as np
+    >>> from minixnn import Dense, Network, ReLU
+    >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
+    >>> x = np.array([[1.0, 2.0]])                             # hidden: 3 and 1; output: 7
+    >>> [a.tolist() for a in net.trace(x)]
+    [[[1.0, 2.0]], [[3.0, 1.0]], [[3.0, 1.0]], [[7.0]]]
+    """
 
     def __init__(self, layers: Iterable[Layer], card: Card | None = None) -> None:
         self.layers, self.card = list(layers), card or Card()

@@ -76,6 +76,14 @@ def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsil
     x (N, ...). target as for `gradient`. rules: one rule, a list with an entry a layer, or a composite. start:
     relevance of the outputs; by default the output of the target, all others zero. Returns the list R: what
     arrives, R[0].sum(), is what started, R[-1].sum(), less what the rules let biases and stabilisers absorb.
+
+    >>> import numpy as np
+    >>> from minixnn import Dense, Network, ReLU
+    >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
+    >>> x = np.array([[1.0, 2.0]])                             # hidden: 3 and 1; output: 7
+    >>> R = lrp(net, x, target=0)
+    >>> [r.round(3).tolist() for r in R]                       # pixels, behind Dense, behind ReLU, output
+    [[[1.0, 6.0]], [[6.0, 1.0]], [[6.0, 1.0]], [[7.0]]]
     """
     net = at_logits(net, start)
     rules = composites.rules_for(net, rules)

@@ -35,7 +35,7 @@ def rules(*modules):
 
 def describe(function):
     """A function's docstring, taken apart: {"name", "formula", "domain", "conserves", "source"} as text."""
-    text = inspect.getdoc(function) or ""
+    text = (inspect.getdoc(function) or "").partition("\n>>> ")[0]       # the examples belong to no row
     blocks = re.split(r"\n\s*\n", text)
     formulas = [block for block in blocks if block.startswith("    ")]
     prose = [" ".join(block.split()) for block in blocks if not block.startswith("    ")]
@@ -55,9 +55,18 @@ def split(paragraph):
 
 
 def to_rst(lines):
-    """Our prose as reStructuredText: indented blocks are kept as they stand, stray signs of markup are escaped."""
-    done, paragraph, literal = [], [], False
+    """Our prose as reStructuredText: indented blocks are kept as they stand, stray signs of markup are escaped.
+
+    Examples, from a line that begins with >>> to the next empty one, are reStructuredText as they are.
+    """
+    done, paragraph, literal, example = [], [], False, False
     for line in [*lines, ""]:
+        example = line.startswith(">>> ") or (example and bool(line.strip()))
+        if example:
+            done += [line] if done and done[-1] and not paragraph else [
+                *escape("\n".join(paragraph)).split("\n"), "", line]
+            paragraph, literal = [], False
+            continue
         indented = line.startswith("    ") and not (paragraph and re.match(r"[-*\d]", paragraph[0]))
         if paragraph and (not line.strip() or indented):
             done += [*escape("\n".join(paragraph)).split("\n"), ""]

@@ -22,6 +22,13 @@ def gradient(net: Network, x: Array, target: Target = None, *, start: Array | No
     """dy_target / dx. Baehrens et al. 2010; Simonyan et al. 2014, section 3.
 
     What would raise or lower the output, not what made it.
+
+    >>> import numpy as np
+    >>> from minixnn import Dense, Network, ReLU
+    >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
+    >>> x = np.array([[1.0, 2.0]])                             # hidden: 3 and 1; output: 7
+    >>> gradient(net, x, target=0)
+    array([[1., 3.]])
     """
     net = at_logits(net, start)
 
@@ -96,6 +103,13 @@ def integrated_gradients(net: Network, x: Array, target: Target = None, baseline
 
     In the limit of many steps R sums to y(x) - y(baseline), "completeness". With `return_error` the result is
     (R, error), and error (N,) is by how much the sum misses it.
+
+    >>> import numpy as np
+    >>> from minixnn import Dense, Network, ReLU
+    >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
+    >>> x = np.array([[1.0, 2.0]])                             # hidden: 3 and 1; output: 7
+    >>> integrated_gradients(net, x, target=0).round(3)        # sums to 7, the change of the output from 0 to x
+    array([[1., 6.]])
     """
     net = at_logits(net, start)
     array_module(x)                             # refuses what is not an array

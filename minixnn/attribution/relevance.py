@@ -12,7 +12,15 @@ from minixnn.rules.arguments import Rules
 
 def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsilon, *, start: Array | None = None,
         batch_size: int | None = None, workers: int = 1) -> Array:
-    """Layer-wise relevance propagation with one rule, a list of rules, or a composite: see `passes.lrp`."""
+    """Layer-wise relevance propagation with one rule, a list of rules, or a composite: see `passes.lrp`.
+
+    >>> import numpy as np
+    >>> from minixnn import Dense, Network, ReLU
+    >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
+    >>> x = np.array([[1.0, 2.0]])                             # hidden: 3 and 1; output: 7
+    >>> lrp(net, x, target=0).round(3)
+    array([[1., 6.]])
+    """
     net = at_logits(net, start)
     rules = composites.rules_for(net, rules)
 

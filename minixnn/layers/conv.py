@@ -34,6 +34,11 @@ class Conv2d(Affine):
     """A convolution (not flipped, as everywhere in the field).
 
     x (N, H, W, C), W (kh, kw, C / groups, O), b (O,) or None, y (N, Ho, Wo, O)
+
+    >>> Conv2d(np.ones((3, 3, 1, 1))).forward(np.ones((1, 3, 3, 1)))[0, :, :, 0]     # how many pixels a window has
+    array([[4., 6., 4.],
+           [6., 9., 6.],
+           [4., 6., 4.]])
     """
 
     def __init__(self, W: Array, b: Array | None = None, stride: int | tuple[int, int] = 1, padding: Padding = "same",

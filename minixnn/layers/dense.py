@@ -7,7 +7,14 @@ from minixnn.layers.base import Affine, expect_arrays
 
 
 class Dense(Affine):
-    """y = x @ W + b on the last axis.   x (N, ..., I), W (I, O), b (O,) or None, y (N, ..., O)"""
+    """y = x @ W + b on the last axis.   x (N, ..., I), W (I, O), b (O,) or None, y (N, ..., O)
+
+    >>> layer = Dense(np.array([[2.0], [-1.0]]), b=np.array([1.0]))
+    >>> x = np.array([[1.0, 2.0]])
+    >>> y = layer.forward(x)
+    >>> y, layer.gradient(x, y, np.ones_like(y))
+    (array([[1.]]), array([[ 2., -1.]]))
+    """
 
     def __init__(self, W: Array, b: Array | None = None) -> None:
         expect_arrays(b, weights=[W])

@@ -28,6 +28,13 @@ def selectivity(method: str | Callable, net: Network, images: Array, target: Tar
     relevance is set to `value`. mode: "adaptive" explains the image again after each removal, "static" ranks the
     patches once. stride: from patch to patch; the patch itself unless given; 1 lets patches lie anywhere. steps:
     None removes all patches of the grid. probability: record softmax probabilities in place of logits.
+
+    >>> from minixnn import datasets, models
+    >>> images, labels = datasets.mnist("test")
+    >>> net = models.load("dense_no_bias")
+    >>> result = selectivity("lrp_epsilon", net, images[:2], labels[:2], steps=3, quiet=True)
+    >>> (result.curves[:, 0] > result.curves[:, -1]).tolist()               # before and after three patches
+    [True, True]
     """
     if mode not in ("adaptive", "static"):
         raise ValueError(f'got mode={mode!r}, expected "adaptive" (explain after each removal) or "static" (once)')

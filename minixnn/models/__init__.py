@@ -26,7 +26,13 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Network:
-    """The trained network `name`, in float32, and what it expects, on its card. ValueError if there is none."""
+    """The trained network `name`, in float32, and what it expects, on its card. ValueError if there is none.
+
+    >>> from minixnn import datasets, models
+    >>> images, labels = datasets.mnist("test")
+    >>> models.load("cnn").forward(images[:5]).argmax(axis=1), labels[:5]
+    (array([7, 2, 1, 0, 4]), array([7, 2, 1, 0, 4]))
+    """
     if name not in names():
         raise ValueError(f"got model {name!r}, expected one of {', '.join(names())}")
     if name in PUBLISHED:

@@ -37,6 +37,12 @@ def z_plus(layer: Affine, x: Array, y: Array, R: Array) -> Array:
         R_j = sum_k x_j w_jk+ / (sum_j' x_j' w_j'k+) R_k
 
     For x >= 0, else ValueError: hidden layers behind a ReLU. Conserves, except where no z_jk is positive.
+
+    >>> import numpy as np
+    >>> from minixnn import Dense
+    >>> layer, x, R = Dense(np.array([[2.0], [-1.0]]), b=np.array([1.0])), np.array([[1.0, 2.0]]), np.array([[1.0]])
+    >>> z_plus(layer, x, layer.forward(x), R)                  # all to the input with a positive weight
+    array([[1., 0.]])
     """
     require((x >= 0).all(), "z_plus got negative inputs, expected x >= 0 as behind a ReLU; at the pixels use z_box "
             "or w_square, elsewhere lrp.alpha_beta with alpha=1, beta=0, which splits the product by its sign")

@@ -24,6 +24,12 @@ def epsilon(layer: Affine, x: Array, y: Array, R: Array, epsilon: float = 1e-6) 
 
     Any x. Conserves relevance but for what bias and stabiliser absorb. With epsilon = 0 it is LRP-0, and over
     a whole network of ReLU, affine and max-pooling layers gradient times input.
+
+    >>> import numpy as np
+    >>> from minixnn import Dense
+    >>> layer, x, R = Dense(np.array([[2.0], [-1.0]]), b=np.array([1.0])), np.array([[1.0, 2.0]]), np.array([[1.0]])
+    >>> epsilon(layer, x, layer.forward(x), R, epsilon=0)      # the bias absorbs 1: 2 - 2 + 1 = 1
+    array([[ 2., -2.]])
     """
     z = y                                                   # sum_j x_j w_jk + b_k: the layer's own output
     s = R / stabilize(z, epsilon)                           # relevance per unit of z
@@ -37,6 +43,12 @@ def gamma(layer: Affine, x: Array, y: Array, R: Array, gamma: float = 0.25) -> A
         R_j = sum_k x_j (w_jk + gamma w_jk+) / (sum_j x_j (w_jk + gamma w_jk+) + b_k + gamma b_k+) R_k
 
     For x >= 0, gamma >= 0, else ValueError. The boosted bias absorbs. gamma = 0 is LRP-0, infinity alpha1-beta0.
+
+    >>> import numpy as np
+    >>> from minixnn import Dense
+    >>> layer, x, R = Dense(np.array([[2.0], [-1.0]]), b=np.array([1.0])), np.array([[1.0, 2.0]]), np.array([[1.0]])
+    >>> gamma(layer, x, layer.forward(x), R, gamma=1.0).round(3)            # z = 2 (2 + 1) - 2 = 4 - 2 + 2
+    array([[ 1. , -0.5]])
     """
     require((x >= 0).all(), "gamma got negative inputs, expected x >= 0 as behind a ReLU; use gamma_signed")
     boosted = layer.with_weights(_boost(layer.W, gamma), _boost(layer.b, gamma))
@@ -75,6 +87,12 @@ def alpha_beta(layer: Affine, x: Array, y: Array, R: Array, alpha: float = 2.0, 
 
     The *product* z_jk = x_j w_jk is split by its sign. alpha - beta = 1, else ValueError. Any x. b+ and b-
     absorb. A neuron with no negative contribution has no input to take its -beta R_k: relevance is created.
+
+    >>> import numpy as np
+    >>> from minixnn import Dense
+    >>> layer, x, R = Dense(np.array([[2.0], [-1.0]]), b=np.array([1.0])), np.array([[1.0, 2.0]]), np.array([[1.0]])
+    >>> alpha_beta(layer, x, layer.forward(x), R, alpha=2.0, beta=1.0).round(3)     # 2 * 2 / (2 + 1), -1 * -2 / -2
+    array([[ 1.333, -1.   ]])
     """
     require(abs(alpha - beta - 1) < 1e-9 and beta >= 0, f"got alpha={alpha}, beta={beta}, expected "
             "alpha - beta = 1 with beta >= 0, so that relevance is conserved; for instance alpha=2, beta=1")
