@@ -77,7 +77,7 @@ def to_rst(lines):
         elif line.strip():
             done += [""] if literal and done[-1] else []
             paragraph, literal = [*paragraph, line], False
-        elif literal:
+        elif literal or (done and done[-1]):
             done.append("")
     return done
 
