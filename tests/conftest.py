@@ -33,3 +33,9 @@ def xp(request):
     if request.param == "cupy" and MISSING:
         pytest.fail(MISSING)
     return {"numpy": numpy, "standin": standin_cupy, "cupy": CUPY}[request.param]
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a test may write a network."""
+    return tmp_path / "net.onnx"

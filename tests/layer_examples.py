@@ -20,7 +20,6 @@ EXAMPLES = {
     "Conv2d, depthwise": (Conv2d(draw(3, 3, 1, 6), draw(6, seed=1), groups=6), IMAGES),
     "Conv2d, depthwise, two outputs": (Conv2d(draw(3, 3, 1, 12), stride=2, padding=1, dilation=2, groups=6), IMAGES),
     "ConvTranspose2d": (ConvTranspose2d(draw(3, 2, 6, 4), draw(4, seed=1), 2, 1, (1, 0)), IMAGES),
-    "ConvTranspose2d, 1x1, with a row and a column more": (ConvTranspose2d(draw(1, 1, 6, 4), None, 1, 0, 1), IMAGES),
     "ConvTranspose2d, groups": (ConvTranspose2d(draw(3, 3, 6, 2), None, 1, 1, 0, 2, 3), IMAGES),
     "ConvTranspose2d, depthwise": (ConvTranspose2d(draw(2, 2, 6, 1), draw(6, seed=1), 2, groups=6), IMAGES),
     "Conv1d": (Conv1d(draw(3, 6, 4), draw(4, seed=1), 2, (1, 0)), SEQUENCES),

@@ -2,6 +2,7 @@
 import ast
 import collections
 import pathlib
+import re
 import sys
 from functools import partial
 
@@ -154,3 +155,16 @@ def test_one_step_leads_into_the_formula_of_attention(rules):
 def test_inside_a_block_one_step_leads_from_the_chain_into_the_rule():
     found = called_from(layers.Chain.relevance, lambda: passes.lrp(NET, X, 0, lrp.epsilon))
     assert found.count(lrp.epsilon.__code__) == 3, "two convolutions and an average pool; a gate gets nothing"
+
+
+def test_the_name_of_a_test_is_short():
+    found = [(path.name, node.name) for path in (ROOT / "tests").rglob("*.py")
+             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and len(node.name) >= 70]
+    assert not found, "names of tests are shorter than 70 characters"
+
+
+def test_what_tests_share_lies_in_no_test_module():
+    shared = re.compile(r"^\s*(from (tests\.)?((peers|backends|benchmarks)\.)?test_\w+ import|import test_)", re.M)
+    found = [path.name for path in (ROOT / "tests").rglob("*.py") if shared.search(path.read_text(encoding="utf-8"))]
+    assert not found, "move what is shared to a module of its own"

@@ -222,7 +222,7 @@ def test_the_gradient_of_a_transformer_is_what_differences_show():
     assert came == pytest.approx(expected, rel=1e-6)
 
 
-def test_composites_for_transformers_choose_for_attention_and_normalisation():
+def test_composites_for_transformers_choose_the_rule_of_attention():
     net = transformer()
     attn, cp = (composites.rules_for(net, rules) for rules in (composites.attn_lrp, composites.cp_lrp))
     assert attn[4].keywords["rules"][0][1].func is attention.attn_lrp and attn[8].func is scale_held_fixed

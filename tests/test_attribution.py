@@ -92,7 +92,7 @@ class Watch(Layer):
 @pytest.mark.parametrize("method", [partial(attribution.integrated_gradients, steps=30),
                                     partial(attribution.smoothgrad, samples=30),
                                     partial(attribution.occlusion, size=2)], ids=["integrated", "smooth", "occlusion"])
-def test_no_more_images_than_a_batch_are_in_memory_at_once_and_batches_are_full(method, images, batch_size):
+def test_memory_holds_one_batch_and_batches_are_full(method, images, batch_size):
     watch = Watch()
     net = Network([watch, *gap_network().layers])
     x = np.random.default_rng(0).random((images, 8, 8, 1))
@@ -145,7 +145,7 @@ def test_saliency_without_channels_is_the_absolute_gradient():
 
 
 @given(small_networks.conv_networks(bias=False))
-def test_without_biases_gradient_times_input_sums_to_the_output_and_is_lrp_0(drawn):
+def test_without_biases_gradient_times_input_is_lrp_0(drawn):
     net, rng, shape = drawn
     x = rng.normal(size=(2, *shape))
     R = attribution.gradient_times_input(net, x, 1)
@@ -359,7 +359,7 @@ def test_occlusion_is_the_mean_fall_over_the_windows_that_hold_a_pixel(drawn, da
     close(attribution.occlusion(net, x, target, size, stride, .25), expected)
 
 
-def test_occlusion_of_a_linear_network_by_single_pixels_is_gradient_times_input():
+def test_occlusion_by_pixels_of_a_linear_net_is_gradient_times_input():
     rng = np.random.default_rng(0)
     net = Network([Flatten(), small_networks.dense_layer(rng, 20, 3)])
     x = rng.normal(size=(2, 4, 5, 1))
@@ -404,7 +404,7 @@ def test_deep_taylor_has_bounds_or_none():
         attribution.deep_taylor(net, x, 1)
 
 
-def test_deep_taylor_warns_of_positive_biases_by_layer_and_of_nothing_else():
+def test_deep_taylor_warns_of_positive_biases_only_and_by_layer():
     W, x = np.ones((1, 1, 1, 2)), np.ones((1, 3, 3, 1))
 
     def net(b):

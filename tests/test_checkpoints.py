@@ -124,7 +124,7 @@ KERAS = {"first release": ("{0}/{0}_W_1:0", "{0}/{0}_b_1:0"), "Keras 2": ("{0}/{
 
 
 @pytest.mark.parametrize("layout", KERAS)
-def test_keras_names_and_axes_give_the_network_that_torch_names_and_axes_give(layout):
+def test_keras_checkpoints_give_the_network_that_torch_ones_give(layout):
     """One and the same network written down twice, by hand, in either order of axes."""
     from_torch, kernel, bias = random_weights("vgg0"), *KERAS[layout]
     net, arrays, counts = from_checkpoint(from_torch, "vgg0"), {}, {"conv2d": 0, "dense": 0}
@@ -252,7 +252,7 @@ def test_the_name_of_the_architecture_that_was_meant_is_told():
         from_checkpoint(random_weights("vgg0_bn"), "vgg0")
 
 
-def test_keras_arrays_of_the_wrong_shape_or_for_another_architecture_are_refused():
+def test_keras_arrays_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="known for VGG without batch normalisation only, not for resnet18"):
         from_checkpoint({"block1_conv1/kernel:0": np.ones((3, 3, 3, 3))}, "resnet18")
     with pytest.raises(ValueError, match="left over: block9_conv1/kernel:0"):

@@ -195,7 +195,7 @@ def test_a_layer_without_the_optional_methods_is_asked_for_the_others():
     assert "DeepLIFT" not in report.held and "derivative" in report.held
 
 
-def test_without_hypothesis_a_sentence_says_so_and_networks_are_checked_all_the_same():
+def test_without_hypothesis_networks_are_checked_and_the_rest_says_why():
     code = ("import sys; sys.modules['hypothesis'] = None\n"
             "import numpy as np; from minixnn import Dense, Network, checks\n"
             "print(checks.check_network(Network([Dense(np.ones((3, 2)))]), np.ones((2, 3))).broken)\n"
@@ -236,7 +236,7 @@ def test_a_network_names_the_layer_that_is_wrong_and_shows_all_in_a_table():
     assert all(place in ("1", "") for place, _ in caught.value.report.broken), "no other layer is blamed"
 
 
-def test_the_command_prints_the_table_and_ends_with_1_where_something_fails(tmp_path, capsys):
+def test_the_command_prints_the_table_and_its_status_tells(tmp_path, capsys):
     conv = Network([Conv2d.random(3, 1, 2, np.random.default_rng(0)), ReLU()])
     conv.save(tmp_path / "conv.npz")
     assert main(["check", str(tmp_path / "conv.npz"), "--size", "6x6"]) == 0

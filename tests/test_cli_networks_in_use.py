@@ -67,7 +67,7 @@ def test_a_script_is_told_to_be_python_and_its_text_is_coloured(tmp_path, capsys
     assert main(call) == 0 and "\x1b[" not in capsys.readouterr().out, "no colours where there is no terminal"
 
 
-def test_what_is_no_text_is_shown_in_numbers_and_a_folder_is_all_of_its_files(tmp_path, capsys):
+def test_binary_files_are_shown_in_numbers_and_folders_file_by_file(tmp_path, capsys):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "cat.jpg").write_bytes(CAT.read_bytes())
     (tmp_path / "in" / "words.md").write_text("# Title\n\n* one\n* two\n\n[link](https://example.org)\n")
@@ -78,7 +78,7 @@ def test_what_is_no_text_is_shown_in_numbers_and_a_folder_is_all_of_its_files(tm
     assert "00000000  " in page and "bytes that the network does not use" in page and ">ff </span>" in page
 
 
-def test_every_relevance_is_in_the_view_and_control_characters_are_harmless():
+def test_the_view_shows_all_relevance_and_escapes_control_characters():
     data = "\x1b[2J text é\r\n".encode() * 3
     R = np.random.default_rng(0).normal(size=2048)
     lines, _ = text.coloured(data, R)

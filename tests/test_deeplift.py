@@ -51,7 +51,7 @@ def test_max_pooling_sums_to_the_difference_with_overlaps_and_ties(deeplift, cas
 
 
 @given(strategies.max_pools(dtype="float64"))
-def test_a_pixel_of_a_max_pool_is_never_credited_with_more_than_it_changed(case):
+def test_a_pixel_of_a_max_pool_gets_no_more_credit_than_it_changed(case):
     pool, x, rng = case
     x_ref = strategies.grid(rng, x.shape, x.dtype)
     net = Network([pool, Flatten()])
@@ -175,7 +175,7 @@ def test_a_threshold_makes_no_jump():
 
 
 @given(small_networks.conv_networks(bias=False))
-def test_without_biases_rescale_from_zero_is_gradient_times_input_and_lrp_0(drawn):
+def test_without_biases_rescale_from_zero_is_lrp_0(drawn):
     """Ancona et al. 2018; max pooling behind a ReLU keeps it so."""
     net, rng, shape = drawn
     x = rng.normal(size=(2, *shape))
@@ -215,7 +215,7 @@ def test_layers_that_only_move_numbers_about_change_no_contribution(deeplift):
     close(deeplift(moved, x, x_ref, 1)[0], deeplift(Network([below, ReLU(), above]), x, x_ref, 1)[0])
 
 
-def test_a_layer_of_an_unknown_kind_is_refused_by_reveal_cancel_in_a_sentence():
+def test_reveal_cancel_refuses_an_unknown_kind_of_layer():
     class Square(Layer):
         def forward(self, x):
             return x * x

@@ -57,7 +57,7 @@ def test_heatmaps_lie_on_the_picture_and_the_ledger_adds_up(net):
     assert 0 < book.total.relevance_in < 0.2 < 8 < book.total.absorbed_by_bias, "biases keep nearly all of it"
 
 
-def test_convolutions_with_inputs_or_outputs_of_both_signs_get_the_signed_rule(net):
+def test_convolutions_with_signed_inputs_get_the_signed_rule(net):
     signed = [rule.func.__name__ for layer, rule in weighted(net.layers, composites.epsilon_gamma_box(net))]
     assert signed.count("z_box") == 1 and signed.count("gamma_signed") == 32, signed        # and 16 plain
     R = attribution.METHODS["lrp_epsilon_gamma_box"](net, photo("coffee"), 967)

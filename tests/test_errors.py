@@ -53,7 +53,7 @@ USES = {
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("bad", BAD_IMAGES)
-def test_images_that_do_not_fit_are_refused_by_everything_that_takes_images(bad, use):
+def test_images_that_do_not_fit_are_refused_everywhere(bad, use):
     x, error, sentence = BAD_IMAGES[bad]
     if use == "deeplift" and bad not in ("a list", "None") and x.shape[1:] != IMAGES.shape[1:]:
         sentence = f"{sentence}|got a reference of shape"               # x and its reference cannot both fit

@@ -33,7 +33,7 @@ def assert_derivative(f, x, gradient, rng, what=""):
 
 
 @given(strategies.seeds, st.integers(2, 5), st.integers(1, 3))
-def test_batch_normalisation_in_training_has_the_gradient_of_the_whole_batch(seed, images, channels):
+def test_batch_norm_in_training_has_the_gradient_of_the_whole_batch(seed, images, channels):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(2, images, 2, 3, channels))
     layer = BatchNorm2d(*rng.normal(size=(3, channels)), rng.random(channels) + 0.5)

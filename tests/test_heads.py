@@ -49,7 +49,7 @@ def test_every_method_explains_the_logit_and_says_so_once(name, head):
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_passes_keep_their_length_and_hand_the_logits_relevance_through_the_head(head):
+def test_passes_go_through_a_head_and_keep_their_length(head):
     net, bare = networks(HEADS[head])
     with pytest.warns(UserWarning, match="only squashes"):
         R = passes.lrp(net, X)
@@ -122,7 +122,7 @@ def test_the_contrast_of_probabilities_is_refused():
 
 
 @pytest.mark.parametrize("head, outputs", [("Softmax", 3), ("Sigmoid", 1)])
-def test_selectivity_measures_the_logit_or_the_probability_that_the_head_gives(head, outputs):
+def test_selectivity_measures_the_logit_or_the_probability(head, outputs):
     net, bare = networks(HEADS[head], outputs)
     for probability in (False, True):
         came, expected = (silently(metrics.selectivity, "gradient", each, X, 0, patch=2, steps=3, quiet=True,

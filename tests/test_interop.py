@@ -62,7 +62,7 @@ def rng():
     return np.random.default_rng(0)
 
 
-def test_a_linear_module_becomes_a_dense_layer_with_its_weights_transposed(rng):
+def test_a_linear_module_becomes_a_dense_layer_transposed(rng):
     W, b = rng.normal(size=(2, 3)), rng.normal(size=2)
     layer, = from_torch(sequential(linear(W, b))).layers
     assert isinstance(layer, layers.Dense)
@@ -221,7 +221,7 @@ def test_where_the_size_of_the_images_is_needed_it_is_asked_for(rng):
         refused(root, "input_shape=(channels, height, width)", input_shape=None)
 
 
-def test_where_nothing_depends_on_the_size_of_the_images_it_may_be_left_out(rng):
+def test_the_image_size_may_be_left_out_where_nothing_depends_on_it(rng):
     net = from_torch(sequential(conv(rng.normal(size=(2, 3, 3, 3))), module("AdaptiveAvgPool2d", output_size=1),
                                 flatten(), linear(rng.normal(size=(4, 2)))))
     assert net.forward(rng.normal(size=(1, 5, 5, 3))).shape == (1, 4)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from helpers import assert_same, deconvnet, deeplift, gradient, guided_backprop, on, relevance
 
 from minixnn import Network, attribution, passes
-from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
-                            Layer, MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, conv)
+from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, ConvTranspose2d, Dense, Dropout, Flatten,
+                            GlobalAvgPool, Layer, MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, conv)
 from minixnn.rules import pass_on
 
 
@@ -47,7 +47,7 @@ def test_a_convolution_is_the_same_in_chunks_of_any_size(case, rows):
 
 
 @pytest.mark.parametrize("images, side, channels, outputs", [(3, 9, 6, 2), (1, 3, 12, 8)])
-def test_a_convolution_goes_back_the_same_way_be_the_image_large_or_its_kernel(images, side, channels, outputs, xp):
+def test_a_convolution_has_one_gradient_whatever_the_sizes(images, side, channels, outputs, xp):
     rng = np.random.default_rng(0)
     layer = Conv2d(strategies.grid(rng, (3, 3, channels, outputs), "float64"), padding=((0, 1), (2, 1)))
     x = strategies.grid(rng, (images, side, side, channels), "float64")
@@ -76,7 +76,7 @@ def test_of_equal_pixels_the_first_wins():
     assert received[0, :, :, 0].tolist() == [[5, 0, 7, 0], [0, 0, 0, 0]]
 
 
-def test_max_pooling_never_takes_a_padded_pixel_even_if_all_others_are_negative():
+def test_max_pooling_never_takes_a_padded_pixel():
     x = np.full((1, 3, 3, 1), -4.0)
     pool = MaxPool2d(2, stride=2, padding=((1, 0), (1, 0)))
     assert pool.forward(x).ravel().tolist() == [-4] * 4
@@ -157,7 +157,7 @@ def test_random_convolutions_keep_stride_and_padding():
     assert layer.settings() == {"stride": (2, 2), "padding": "valid"}
 
 
-def test_relu_forwards_positive_numbers_and_sends_back_what_each_method_asks():
+def test_relu_sends_back_what_each_method_asks():
     """All four cases of the signs of input and signal in one square."""
     x, signal = np.array([[-2.0, 2], [2, -2]]), np.array([[-1.0, -1], [1, 1]])
     assert ReLU().forward(x).tolist() == [[0, 2], [2, 0]]
@@ -203,7 +203,7 @@ def test_dropout_does_nothing_when_explaining():
     assert deeplift(layer, x, 0 * x, 2 * x).tolist() == (2 * x).tolist()
 
 
-def test_dropout_in_training_drops_the_share_it_should_and_scales_the_rest():
+def test_dropout_in_training_drops_its_share_and_scales_the_rest():
     x = np.ones((100, 100), dtype=np.float32)
     layer = Dropout(0.25).training(x, np.random.default_rng(0))
     y = layer.forward(x)
@@ -260,3 +260,13 @@ def test_forward_and_gradient_are_enough_where_they_would_do():
 def test_a_channel_scale_multiplies_channels():
     x = np.array([[1.0, 2.0]])
     assert ChannelScale(np.array([3.0, -1]), np.array([0.5, 0])).forward(x).tolist() == [[3.5, -2]]
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_a_transposed_1x1_convolution_may_have_a_row_more(groups):
+    W, x = np.arange(1.0, 10).reshape(1, 1, 3, 3)[..., :3 // groups], np.arange(12.0).reshape(1, 2, 2, 3)
+    layer = ConvTranspose2d(W, output_padding=1, groups=groups)
+    y = layer.forward(x)
+    assert y.shape == (1, 3, 3, 3) and not y[:, 2].any() and not y[:, :, 2].any()
+    np.testing.assert_array_equal(y[:, :2, :2], x @ W[0, 0] if groups == 1 else x * W[0, 0, :, 0])
+    assert (y * y).sum() == (x * layer.gradient(x, y, y)).sum()

@@ -251,7 +251,7 @@ def test_an_account_can_be_handed_over_for_a_rule_of_ones_own():
     assert halving not in ACCOUNTS
 
 
-def test_a_layer_of_ones_own_is_unexplained_only_if_it_withholds_in_its_own_way():
+def test_a_layer_of_ones_own_is_unexplained_only_if_it_withholds():
     class Square(Elementwise):
         def forward(self, x):
             return x ** 2

@@ -56,7 +56,7 @@ def test_a_failing_lesson_is_named_the_others_run_and_the_status_tells(lessons, 
 
 
 @pytest.mark.parametrize("name", ["2_3", "2.3", "2_3_lrp", "2_3_lrp.py", "lessons/2_3_lrp.py"])
-def test_one_lesson_is_found_by_any_of_its_names_and_not_its_longer_namesake(lessons, name):
+def test_a_lesson_is_found_by_any_of_its_names_and_no_namesake(lessons, name):
     chosen, unknown = runner.choose(sorted(lessons.glob("[0-9]*.py")), [name])
     assert [lesson.stem for lesson in chosen] == ["2_3_lrp"] and not unknown
 

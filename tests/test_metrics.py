@@ -176,7 +176,7 @@ def test_selectivity_is_the_algorithm_of_the_paper(mode, size, patch, stride):
         assert found.area[n] == pytest.approx(area, rel=1e-9)
 
 
-def test_on_a_linear_network_gradient_times_input_is_as_selective_as_can_be():
+def test_gradient_times_input_of_a_linear_net_is_the_most_selective():
     rng = np.random.default_rng(4)
     net, x = linear(rng, 4), pictures(rng, 6, 4)
     best = selectivity("gradient_times_input", net, x, 0, patch=2)
@@ -266,7 +266,7 @@ def test_rank_correlation_sees_the_order_alone():
     np.testing.assert_allclose(rank_correlation(a, -a ** 3), -1)
 
 
-def test_an_explanation_that_does_not_ask_the_network_fails_the_sanity_check():
+def test_a_map_that_does_not_ask_the_network_fails_the_sanity_check():
     rng = np.random.default_rng(10)
     net, x = classifier(rng), pictures(rng, 20)
     blind = sanity_check(lambda net, x, target: x, net, x, rng)
@@ -326,7 +326,7 @@ def test_a_layer_that_forgets_keeps_its_size_and_nothing_else():
 
 # ----------------------------------------------------------------------------------------------------- localization
 
-def test_a_randomized_network_has_the_same_numbers_elsewhere_and_its_preparation():
+def test_a_randomized_network_has_the_same_numbers_elsewhere():
     rng = np.random.default_rng(0)
     net = Network([Dense(rng.normal(size=(6, 4)), rng.normal(size=4)), ReLU(), Dense(rng.normal(size=(4, 2)))])
     net = net.with_card(mean=0.25, std=0.5, labels=["a", "b"])

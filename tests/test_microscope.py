@@ -111,7 +111,7 @@ def of_page(chromium, net, rules, image):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_for_every_rule_and_layer_the_page_is_the_engine_and_its_balance_closes(chromium, digits, name):
+def test_the_page_computes_what_the_engine_computes_and_balances(chromium, digits, name):
     net = rounded(name)
     mixed = {title: rules for title, rules in choices(net, 0.0, 1.0).items() if "epsilon_" in title or "deep" in title}
     chromium.evaluate(f"nets.value = '{name}'; nets.onchange({{}})")

@@ -33,7 +33,7 @@ def test_in_training_each_channel_has_mean_beta_and_deviation_gamma():
     np.testing.assert_allclose(y.std(axis=(0, 1, 2)), abs(layer.gamma), rtol=1e-4)
 
 
-def test_running_statistics_move_towards_those_of_the_batch_by_the_momentum():
+def test_running_statistics_move_by_the_momentum():
     rng = np.random.default_rng(2)
     layer, x = BatchNorm2d.identity(2, "float64"), 5 + 3 * rng.normal(size=(2, 3, 2, 2))
     layer.momentum = 0.3

@@ -10,63 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minixnn.interop import from_onnx
+from tests.onnx_files import RNG, compare, images, node, onnx, refused, runtime, saved, weights
 from tests.strategies import grid, seeds
 
-ABSENT = "onnx and onnxruntime are not installed: pip install minixnn[onnx] onnxruntime"
-onnx = pytest.importorskip("onnx", reason=ABSENT)
-runtime = pytest.importorskip("onnxruntime", reason=ABSENT)
-runtime.set_default_logger_severity(4)
-
-RNG = np.random.default_rng(0)
 OPSETS = (11, 13, 15, 18, 21, 23)
-
-
-def node(kind, inputs, output, **attributes):
-    return onnx.helper.make_node(kind, inputs.split(), [output], name=f"my {output}", **attributes)
-
-
-def saved(path, nodes, weights, shape, opset=17, outputs=None, others=None):
-    """A file with these nodes, the input x of this shape, and what the last node gives as output."""
-    value = onnx.helper.make_tensor_value_info
-    kind = onnx.TensorProto.DOUBLE if any(w.dtype == np.float64 for w in weights.values()) else onnx.TensorProto.FLOAT
-    graph = onnx.helper.make_graph(
-        nodes, "graph", [value("x", kind, shape)], [value(y, kind, None) for y in outputs or [nodes[-1].output[0]]],
-        [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()])
-    versions = [onnx.helper.make_opsetid(domain, (others or {}).get(domain, opset))
-                for domain in {"", *(each.domain for each in nodes)}]
-    model = onnx.helper.make_model(graph, opset_imports=versions, ir_version=8)
-    onnx.save(model, path)
-    return path
-
-
-def last(x):
-    """Channels first to channels last."""
-    return x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
-
-
-def compare(path, x, input_shape=None, bound=1e-5):
-    """Ours against onnxruntime's; returns the layers' names."""
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    expected = last(session.run(None, {"x": x})[0])
-    net = from_onnx(path, input_shape)
-    output = net.forward(last(x))
-    assert output.shape == expected.shape, (output.shape, expected.shape)
-    difference = float(abs(output - expected).max()) / max(1.0, float(abs(expected).max()))
-    assert difference <= bound, f"{net}: outputs differ by {difference:.3g}"
-    return [type(layer).__name__ for layer in net.layers]
-
-
-def weights(**shapes):
-    return {name: RNG.normal(size=shape).astype("f") for name, shape in shapes.items()}
-
-
-def images(*shape):
-    return RNG.normal(size=shape).astype("f")
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "net.onnx"
 
 
 @pytest.mark.parametrize("opset", OPSETS)
@@ -166,7 +113,7 @@ def test_one_number_a_column_is_no_bias_and_is_added_all_the_same(path):
     (("GlobalAveragePool", {}, {}), 11), (("ReduceMean", {"axes": [2, 3]}, {}), 17),
     (("ReduceMean", {}, {"axes": np.array([-1, -2])}), 18), (("ReduceMean", {"axes": [3, 2], "keepdims": 0}, {}), 13)])
 @pytest.mark.parametrize("behind", ["Flatten", "Reshape", "Squeeze"])
-def test_the_average_of_each_channel_is_one_layer_whatever_the_size_of_the_image(path, pool, opset, behind):
+def test_the_average_of_each_channel_is_one_layer_at_any_size(path, pool, opset, behind):
     kind, attributes, axes = pool
     arrays = {**weights(W=(4, 3, 2, 2), A=(4, 2)), **axes}
     nodes = [node("Conv", "x W", "a"), node(kind, "a " + " ".join(axes), "b", **attributes), node("Relu", "b", "c")]
@@ -230,14 +177,6 @@ def test_without_a_softmax_nothing_is_said(path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         from_onnx(path)
-
-
-def refused(path, nodes, arrays, shape, **settings):
-    """What from_onnx says."""
-    input_shape = settings.pop("input_shape", None)
-    with pytest.raises(ValueError) as refusal:
-        from_onnx(saved(path, nodes, arrays, shape, **settings), input_shape)
-    return str(refusal.value)
 
 
 SQUARE = ["N", 4, 6, 6]
@@ -340,7 +279,7 @@ def test_the_share_that_dropout_drops_is_kept(path):
     assert from_onnx(path).layers[0].rate == 0.75
 
 
-def test_weights_that_are_not_finite_and_operators_that_nobody_knows_are_refused(path):
+def test_weights_that_are_not_finite_and_unknown_operators_are_refused(path):
     said = refused(path, [node("MatMul", "x A", "y")], {"A": np.full((3, 2), np.nan, "f")}, ["N", 3])
     assert said.startswith("node 'my y' (MatMul): its weights hold NaN"), said
     assert refused(path, [node("Swoosh", "x", "y")], {}, ["N", 3]) == "node 'my y' (Swoosh): Swoosh is not supported"
@@ -355,7 +294,7 @@ def test_half_precision_becomes_single(path):
     assert W.dtype == np.float32 and np.array_equal(W, half["A"].astype("f"))
 
 
-def test_the_shape_of_the_input_may_be_given_where_the_file_leaves_it_open(path):
+def test_the_input_shape_may_be_given_where_the_file_has_none(path):
     nodes = [node("Flatten", "x", "a"), node("MatMul", "a A", "y")]
     saved(path, nodes, weights(A=(24, 2)), ["N", 3, "H", "W"])
     compare(path, images(2, 3, 2, 4), input_shape=(3, 2, 4))

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from minixnn import Network, passes
-from tests.test_onnx import compare, from_onnx, images, node, onnx, path, refused, runtime, saved, weights  # noqa: F401
+from tests.onnx_files import compare, from_onnx, images, node, onnx, refused, runtime, saved, weights
 
 RNG = np.random.default_rng(1)
 X = (2, 3, 8, 8)
@@ -47,7 +47,7 @@ def test_an_activation_written_out_is_known_by_its_values(path, name):  # noqa: 
     assert compare(path, 4 * images(50, 5)) == [name.partition("(")[0], "Dense"]
 
 
-def test_an_activation_that_nobody_knows_is_refused_by_the_node_that_is_new(path):  # noqa: F811
+def test_an_unknown_activation_is_refused_by_the_name_of_its_node(path):  # noqa: F811
     nodes = [node("Exp", "x", "a"), node("Mul", "a x", "y")]
     assert refused(path, nodes, {}, ["N", 3]).startswith("node 'my a' (Exp): exp is supported as part of an activation")
 
@@ -183,7 +183,7 @@ def test_what_would_be_repeated_too_often_goes_on_side_by_side(path):  # noqa: F
     assert np.isfinite(passes.guided_backprop(net, x, 1)[0]).all()
 
 
-def test_a_row_of_values_of_unknown_size_is_refused_by_the_node_that_needs_it(path):  # noqa: F811
+def test_values_of_unknown_size_are_refused_by_the_name_of_the_node(path):  # noqa: F811
     nodes, a, b = [("Conv", "x W", "a0"), ("Relu", "x", "r"), ("Conv", "r W", "b0")], "a0", "b0"
     for n in range(1, 6):
         nodes += [("Conv", f"{a} V", f"c{n}"), ("Conv", f"{b} V", f"d{n}"), ("Add", f"c{n} {b}", f"a{n}"),

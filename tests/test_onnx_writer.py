@@ -8,7 +8,7 @@ from layer_examples import EXAMPLES, TOKENS, draw
 from minixnn import Network, layers
 from minixnn.interop import from_onnx, to_onnx
 from minixnn.interop.onnx_blocks import WRITERS
-from tests.test_onnx import path, runtime  # noqa: F401
+from tests.onnx_files import runtime
 
 WINDOWS = {
     "MaxPool2d, same": (layers.MaxPool2d(3, 2, "same"), (2, 6, 7, 6)),
@@ -49,7 +49,7 @@ def test_a_layer_in_a_file_computes_what_it_computes_here(path, name):  # noqa: 
     assert np.allclose(y, expected, atol=1e-5)
 
 
-def test_a_network_is_written_with_few_transpositions_and_in_its_precision(path):  # noqa: F811
+def test_a_network_is_written_in_its_precision_with_few_transpositions(path):  # noqa: F811
     import onnx
     net = Network([layers.Dense(draw(6, 4)), layers.Tanh(), layers.LayerNorm()]).astype("float64")
     to_onnx(net, path, (6,))

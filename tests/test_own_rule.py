@@ -135,7 +135,7 @@ def test_it_works_on_the_array_module_it_is_given(xp):
     np.testing.assert_allclose(xp.asnumpy(R) if hasattr(R, "get") else R, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_a_layer_of_ones_own_is_one_class_and_takes_part_in_passes_and_ledger():
+def test_a_layer_of_ones_own_takes_part_in_passes_and_ledger():
     class Cube(Elementwise):
         """y = x^3"""
 

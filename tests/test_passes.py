@@ -165,7 +165,7 @@ def test_the_maximum_of_two_numbers_is_explained_as_in_the_paper(x, deep_taylor,
     assert passes.gradient(MAX, x, 0)[0].tolist() == gradient
 
 
-def test_deep_taylor_takes_w_square_at_the_pixels_and_z_box_if_bounds_are_given():
+def test_deep_taylor_takes_w_square_or_z_box_at_the_pixels():
     x = np.array([[4.0, 1]])
     above = passes.lrp(MAX, x, 0, rules=dt.z_plus)[1]
     assert np.array_equal(passes.deep_taylor(MAX, x, 0)[0], apply(dt.w_square, MAX.layers[0], x, above))
@@ -207,7 +207,7 @@ def test_deeplift_sums_to_the_difference_of_outputs_at_every_layer(seed, activat
 
 @settings(max_examples=50)
 @given(strategies.max_pools(dtype="float64"))
-def test_deeplift_of_max_pooling_sums_to_the_difference_however_windows_overlap(case):
+def test_deeplift_of_overlapping_max_pools_sums_to_the_difference(case):
     layer, x, rng = case
     x_ref = strategies.grid(rng, x.shape, "float64")
     m = rng.normal(size=layer.forward(x).shape)
@@ -232,7 +232,7 @@ def test_deeplift_of_relu_without_bias_and_a_zero_reference_is_lrp_0():
     np.testing.assert_allclose(passes.deeplift(net, x, 0 * x)[0], passes.lrp(net, x, rules=ZERO)[0], rtol=1e-7)
 
 
-def test_deeplift_takes_one_reference_for_all_and_refuses_what_does_not_fit():
+def test_deeplift_takes_one_reference_for_all_or_one_an_image():
     rng = np.random.default_rng(7)
     net, x = cnn(rng, dtype="float32"), images(rng, 3, "float32")
     one = images(rng, 1)                                                # float64 on purpose

@@ -81,7 +81,7 @@ def test_a_heatmap_is_white_at_zero_and_as_wide_below_as_above():
         assert panel.to_rgba(0.0)[:3] == (1, 1, 1)
 
 
-def test_red_speaks_for_and_blue_against_and_in_grey_what_speaks_for_is_darker():
+def test_red_speaks_for_and_blue_against_in_grey_too():
     red, _, blue, _ = plot.signed_colours()(1.0)
     assert red > blue
     red, _, blue, _ = plot.signed_colours()(0.0)
@@ -135,7 +135,7 @@ def test_methods_and_images_are_where_their_names_are(transpose):
             assert np.array_equal(ax.images[0].get_array(), picture[..., 0])
 
 
-def test_the_colour_bar_shows_half_of_the_scale_for_maps_without_negatives():
+def test_the_colour_bar_of_nonnegative_maps_shows_half_of_the_scale():
     half, whole = plot.heatmaps({"a": np.abs(signed(2))}), plot.heatmaps({"a": signed(2)})
     assert half.axes[-1].get_ylim() == (0, 1) and whole.axes[-1].get_ylim() == (-1, 1)
     numbers = plot.heatmaps({"a": np.full((2, 3, 3), -7.5)}, scale="figure").axes[-1]
@@ -212,7 +212,7 @@ def test_heatmaps_that_do_not_match_the_images_are_refused():
         plot.heatmaps({"LRP": signed(3)}, scale="row")
 
 
-def test_a_coarse_map_is_stretched_over_its_image_and_boxes_enclose_their_pixels():
+def test_a_coarse_map_is_stretched_and_boxes_enclose_their_pixels():
     figure = plot.overlay(digits(2), signed(2, shape=(7, 7)), boxes=[[2, 3, 10, 12], [0, 0, 28, 28]])
     for ax, box in zip(figure.axes, [(2.5, 1.5, 9, 8), (-.5, -.5, 28, 28)]):
         assert tuple(ax.images[-1].get_extent()) == (-.5, 27.5, 27.5, -.5)

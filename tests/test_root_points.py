@@ -30,7 +30,7 @@ def neurons(draw):
 @rules
 @given(neurons())
 @pytest.mark.filterwarnings("error")
-def test_every_neuron_is_zero_at_its_root_and_the_root_is_inside_the_domain(rule, least, most, case):
+def test_every_neuron_is_zero_at_a_root_inside_the_domain(rule, least, most, case):
     layer, rng = case
     x = rng.uniform(least, most, size=(3, layer.W.shape[0]))
     roots = root_points.root_points(layer, x, rule)

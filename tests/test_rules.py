@@ -81,7 +81,7 @@ def test_the_table_of_conventions_is_reproduced(rule, expected, total):
     assert R.sum() == pytest.approx(total, abs=1e-6), (R.sum(), total)
 
 
-def test_the_table_of_conventions_is_reproduced_for_gamma_whose_domain_it_leaves():
+def test_the_table_of_conventions_has_gamma_outside_its_domain():
     """x has a negative entry, so the rule refuses; the formula is that of LRP-0 on the boosted layer."""
     with pytest.raises(ValueError, match="gamma_signed"):
         apply(lrp.gamma, LAYER, X, ONES)
@@ -187,7 +187,7 @@ def test_flat_does_not_count_padding(case):
 @pytest.mark.parametrize("bounds", [
     (np.float64(-1), np.float64(2)), (np.array([-1.0, -0.5, 0]), np.array([1.0, 1.5, 2])),
     (np.full((4, 5, 3), -1.0), np.full((4, 5, 3), 2.0)), (-1, 2)], ids=["numbers", "a channel", "a pixel", "int"])
-def test_the_box_may_differ_by_channel_or_pixel_and_leaves_float32_as_it_is(bounds):
+def test_the_box_may_differ_by_channel_or_pixel_in_float32(bounds):
     rng = np.random.default_rng(0)
     layer = Conv2d.random(3, 3, 2, rng)
     low, high = (np.broadcast_to(np.asarray(bound, "float32"), (4, 5, 3)) for bound in bounds)

@@ -59,7 +59,7 @@ def test_similarity_of_maps_does_not_ask_where(xp):
     assert attribution.similarity(net, x, other[:1]).shape == start.shape        # one image to compare all with
 
 
-def test_a_gradient_from_similarity_is_the_derivative_of_the_scalar_product():
+def test_a_start_from_similarity_is_that_of_the_scalar_product():
     rng = np.random.default_rng(1)
     net = Network([Flatten(), Dense(rng.normal(size=(6, 5))), ReLU()])
     x, other, v, e = rng.normal(size=(1, 2, 3)), rng.normal(size=(1, 2, 3)), rng.normal(size=(1, 2, 3)), 1e-6

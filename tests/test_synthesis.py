@@ -58,7 +58,7 @@ def close(found, expected, tolerance):
 
 # Closed forms: with a linear network every objective is a parabola, whose top is known.
 
-def test_of_a_linear_network_the_prototype_is_its_weights_over_twice_the_penalty():
+def test_a_linear_network_has_its_weights_for_a_prototype():
     found = synthesis.activation_maximization(LINEAR, [2, 0], SHAPE, penalty=0.7, objective=synthesis.logit, **LONG)
     close(found.image, W.T[[2, 0]].reshape(2, *SHAPE) / (2 * 0.7), 1e-6)
 
@@ -108,7 +108,7 @@ SEARCHES = {
 
 
 @pytest.mark.parametrize("way", SEARCHES)
-def test_the_cost_falls_and_has_an_entry_before_each_step_and_after_the_last(way):
+def test_the_cost_falls_and_has_an_entry_for_each_step(way):
     found = SEARCHES[way](SMALL, range(3), steps=50)
     assert found.cost.shape == (51, 3)
     assert (found.cost[-1] < found.cost[0]).all(), found
@@ -133,7 +133,7 @@ def test_targets_side_by_side_do_not_disturb_each_other(way):
 
 
 @pytest.mark.parametrize("way", SEARCHES)
-def test_the_same_call_gives_the_same_bits_and_writes_to_nothing_it_was_given(way):
+def test_synthesis_repeats_bit_by_bit_and_changes_no_argument(way):
     given = [a.copy() for layer in SMALL.layers for a in layer.arrays().values()]
     first, again = SEARCHES[way](SMALL, [1, 2], steps=25), SEARCHES[way](SMALL, [1, 2], steps=25)
     assert first.image.tobytes() == again.image.tobytes() and first.cost.tobytes() == again.cost.tobytes()
@@ -268,7 +268,7 @@ def test_without_knowing_the_classes_all_ten_are_recognised_too():
     assert shipped("dense").forward(found.image).argmax(axis=1).tolist() == list(range(10))
 
 
-def test_the_generator_redraws_unseen_digits_so_that_another_network_reads_them():
+def test_another_network_reads_the_digits_that_the_generator_redraws():
     draw, (images, labels) = shipped("generator"), datasets.mnist("test")
     images, labels = images[:1000], labels[:1000]
     redrawn = draw.forward(generator.encoder().forward(images))
@@ -310,7 +310,7 @@ def test_each_term_lowers_what_it_asks_for():
         assert alone[term][term] < min(others), f"{term}: {alone[term][term]} when asked for, else {others}"
 
 
-def test_the_loops_of_training_agree_with_the_pass_and_with_central_differences():
+def test_the_gradients_of_training_agree_with_pass_and_differences():
     x, dy, h = RNG(0).normal(size=(4, *SHAPE)), RNG(1).normal(size=(4, 3)), 1e-6
     A = SMALL.trace(x)
     close(generator.input_gradient(SMALL, A, dy), passes.gradient(SMALL, x, start=dy)[0], 1e-12)

@@ -208,7 +208,7 @@ def test_images_may_be_made_anew_for_every_epoch():
     assert asked == [0, 1, 2]
 
 
-def test_layers_without_parameters_below_the_first_weights_are_not_gone_through():
+def test_training_stops_the_way_back_at_the_first_weights():
     class Odd(ReLU):
         def gradient(self, x, y, dy):
             raise AssertionError("nobody asks for the gradient at the pixels")

@@ -14,9 +14,9 @@ import numpy as np
 import minixnn
 from tests.peers import conftest, libraries, networks
 from tests.peers.agreement import SEEDS, check
+from tests.peers.comparisons import DIFFERENT, SAME
 from tests.peers.deeplift_side import RECORD
-from tests.peers.test_agreement import DIFFERENT, SAME
-from tests.peers.test_interop_torch import measure
+from tests.peers.round_trips import measure
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "agreement.md"
 

@@ -4,13 +4,8 @@ A failing test names the method, the library, the network, and the layer where t
 """
 import pytest
 
-from tests.peers import autograd_side, captum_side, deeplift_side, zennit_side
 from tests.peers.agreement import check
-
-EVERYTHING = [comparison for side in (autograd_side, zennit_side, captum_side, deeplift_side)
-              for comparison in side.COMPARISONS]
-SAME = [comparison for comparison in EVERYTHING if comparison.explained is None]
-DIFFERENT = [comparison for comparison in EVERYTHING if comparison.explained is not None]
+from tests.peers.comparisons import DIFFERENT, SAME
 
 
 def over_all_networks(comparison, needs):

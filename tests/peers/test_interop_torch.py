@@ -10,42 +10,12 @@ from minixnn.interop.torch_blocks import WRITERS
 from minixnn.network import Network
 from tests.peers import networks
 from tests.peers.libraries import torch
-
-BOUNDS = {"float64": 1e-10, "float32": 1e-5}
-SEEDS = range(10)
+from tests.peers.round_trips import BOUNDS, SEEDS, worst
 
 
 @pytest.fixture(autouse=True)
 def torch_is_there(needs):
     needs("torch")
-
-
-def outputs(case, dtype):
-    """(name, output) of the torch network, of ours, of the one written back, and of that one read again."""
-    module = case.module.to(getattr(torch, dtype))
-    x, tensor = case.x.astype(dtype), case.tensor.to(getattr(torch, dtype))
-    net = from_torch(module, input_shape=tensor.shape[1:])
-    back = to_torch(net, input_shape=x.shape[1:])
-    again = from_torch(back, input_shape=tensor.shape[1:])
-    with torch.no_grad():
-        return {"torch": networks.to_array(module(tensor)), "from_torch": net.forward(x),
-                "to_torch": networks.to_array(back(tensor)), "from_torch again": again.forward(x)}
-
-
-def worst(case, dtype):
-    found = outputs(case, dtype)
-    expected = found.pop("torch")
-    for name, output in found.items():
-        assert output.dtype == expected.dtype == np.dtype(dtype), (name, output.dtype)
-        assert output.shape == expected.shape, (name, output.shape, expected.shape)
-    return max(float(abs(output - expected).max()) for output in found.values()) / max(1, float(abs(expected).max()))
-
-
-def measure():
-    """[(precision, networks, largest relative difference, bound), ...] for the table."""
-    for dtype, bound in BOUNDS.items():
-        found = [worst(networks.case(kind, seed), dtype) for kind in networks.KINDS for seed in SEEDS]
-        yield dtype, len(found), max(found), bound
 
 
 @pytest.mark.parametrize("dtype", BOUNDS)
@@ -135,7 +105,7 @@ def test_weights_are_copies_on_either_way():
     assert abs(net.layers[0].W).max() > 0
 
 
-def test_a_network_trained_in_torch_is_read_as_it_explains_not_as_it_learns():
+def test_a_module_in_training_mode_is_read_as_in_evaluation():
     module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Dropout(0.5)).double()
     module(torch.randn(8, 1, 6, 6, dtype=torch.float64))    # running statistics that are not 0 and 1
     net, x = from_torch(module.train(), input_shape=(1, 6, 6)), np.random.default_rng(0).normal(size=(2, 6, 6, 1))
@@ -148,7 +118,7 @@ def test_bfloat16_is_refused_with_the_remedy():
         from_torch(torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(3, 4)).to(torch.bfloat16))
 
 
-def test_what_a_network_cannot_represent_is_refused_by_the_name_it_has_in_torch():
+def test_what_cannot_be_represented_is_refused_by_its_torch_name():
     nn = torch.nn
     for module, said in [
         (nn.Sequential(*[nn.ReLU()] * 3, nn.Sequential(nn.MaxPool2d(2, dilation=2))), "3.0: dilation=(2, 2) is not"),

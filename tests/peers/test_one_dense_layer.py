@@ -137,7 +137,7 @@ def test_our_rules_are_the_definitions_that_we_chose(definition):
     assert abs(ours - DEFINITIONS[definition][1]).max() < 1e-12, (ours, DEFINITIONS[definition][1])
 
 
-def test_our_rules_for_nonnegative_inputs_refuse_this_one_which_has_a_negative():
+def test_rules_for_nonnegative_inputs_refuse_a_negative_one():
     layer = layers.Dense(W.T, b)
     for rule in (lrp.gamma, deep_taylor.z_plus):
         with pytest.raises(ValueError, match="negative inputs"):
