@@ -83,7 +83,7 @@ digits, target = images[ten], labels[ten]
 R = digits * passes.gradient(net, digits, target)[0]
 logit = net.forward(digits)[np.arange(10), target]
 plot.overlay(digits, R, [f"f = {f:.1f}, sum {r:.1f}" for f, r in zip(logit, R.sum(axis=(1, 2, 3)))],
-             "Gradient times input: ink for the digit (red) and against it (blue)")
+             "Gradient x input: ink for the digit (red) and against it (blue)")
 
 # %%
 # Compared with sensitivity the maps stay on the strokes, and they have a sign. Does it belong to strokes, or to single

@@ -48,7 +48,7 @@ m = m * (y - y_ref) / (z - z_ref)                                           # th
 m = m @ W1.T
 C = passes.deeplift(saturated, x, x_ref, 0)                                 # <- STEP INTO: A and A_ref side by side
 assert np.allclose(m * (x - x_ref), C[0]), "the package does the same"
-print("gradient times input", (x * passes.gradient(saturated, x, 0)[0])[0], " DeepLIFT, rescale", C[0][0])
+print("gradient x input", (x * passes.gradient(saturated, x, 0)[0])[0], " DeepLIFT, rescale", C[0][0])
 
 # %%
 # Where rescale fails
@@ -118,11 +118,11 @@ plot.heatmaps({name: C[::2] for name, C in maps.items()}, digits[::2], quantile=
 
 # %%
 # In a ReLU network without biases, from the reference 0, every :math:`\Delta y / \Delta x` is 1 or 0, just the
-# derivative: rescale is gradient times input there, and LRP-0 as well (Ancona et al. 2018). The differences begin
+# derivative: rescale is gradient x input there, and LRP-0 as well (Ancona et al. 2018). The differences begin
 # with biases, with other references and with RevealCancel.
 
 same = abs(maps["rescale"] - digits * passes.gradient(net, digits, target)[0]).max() / abs(maps["rescale"]).max()
-print(f"rescale and gradient times input differ by {same:.0e} of the largest contribution")
+print(f"rescale and gradient x input differ by {same:.0e} of the largest contribution")
 
 # %%
 # One question, measured

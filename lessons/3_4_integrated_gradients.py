@@ -48,7 +48,7 @@ def integrated(net, x, baseline, start, steps=50):
 
 saturated = Network([Dense(np.array([[-1.0]]), np.array([1.0])), ReLU(), Dense(np.array([[-1.0]]), np.array([1.0]))])
 x = np.array([[2.0]])
-print("gradient times input", attribution.gradient_times_input(saturated, x, 0)[0] + 0.0,
+print("gradient x input", attribution.gradient_times_input(saturated, x, 0)[0] + 0.0,
       " integrated gradients", integrated(saturated, x, 0 * x, np.ones_like)[0])
 
 # %%
@@ -68,7 +68,7 @@ B = Network([Dense(same), ReLU(), Dense(same, np.array([-1.0, 0.0])), ReLU(), De
 at, anywhere = np.array([[3.0, 1.0]]), np.random.default_rng(0).normal(0, 3, (1000, 2))
 assert np.allclose(A.forward(anywhere), B.forward(anywhere)), "A and B are the same function"
 
-methods = {"gradient times input": attribution.gradient_times_input, "guided backprop": attribution.guided_backprop,
+methods = {"gradient x input": attribution.gradient_times_input, "guided backpropagation": attribution.guided_backprop,
            "LRP-gamma": partial(attribution.lrp, rules=lrp.gamma_signed), "DeepLIFT, rescale": attribution.deeplift,
            "DeepLIFT, RevealCancel": attribution.deeplift_reveal_cancel,
            "integrated gradients": attribution.integrated_gradients}
@@ -113,7 +113,7 @@ plot.curves(t, {"probability of a 7": softmax(y)[:, 7], "its climb per unit of t
             "t, from the empty image (0) to the 7 (1)", "probability, and its slope",
             "The probability saturates: it climbs on the way, not at the image")
 
-print("\nsum of R / what f gains, from 10 % to 90 % of the digits    gradient times input    integrated gradients")
+print("\nsum of R / what f gains, from 10 % to 90 % of the digits    gradient x input    integrated gradients")
 part, y, empty = {}, net.forward(x), net.forward(nothing)
 for name, begin, of in (("logit", of_logit, np.array), ("probability", of_probability, softmax)):
     gain = of(y) - of(empty)
@@ -124,7 +124,7 @@ for name, begin, of in (("logit", of_logit, np.array), ("probability", of_probab
     assert np.allclose(R[1], package, atol=1e-4), "the package does what the sum says"
 
 # %%
-# Of the logit's gain gradient times input finds 97 %: there is little to repair. Of the probability's it finds 0.2 %,
+# Of the logit's gain gradient x input finds 97 %: there is little to repair. Of the probability's it finds 0.2 %,
 # integrated gradients all of it. So the walk is needed where the output is saturated.
 #
 # How many steps?
@@ -144,7 +144,7 @@ print("\nrelative error with 50 steps:", ", ".join(f"{method} {values[-1]:.2%}" 
 # %%
 # The middle of each piece does best (0.6 % with 50 steps), and both ends together nearly as well: what they miss on one
 # side they gain on the other. One case needs no walk at all: without biases the gradient never changes on the ray from
-# the empty image (2.2), and integrated gradients *is* gradient times input.
+# the empty image (2.2), and integrated gradients *is* gradient x input.
 #
 # Which baseline?
 # ---------------
@@ -193,7 +193,7 @@ print("another digit {:53.2f} +- {:.2f}".format(*correlation(np.roll(maps["empty
 # 1. Walk from a 4 to a 9: ``baseline=x[target == 4][:1]``. Which pixels turn the one into the other?
 # 2. How many steps does the *probability* need until the error is below 1 %? Look at its climb, and say why.
 
-assert not any(kept[name][0] for name in ("gradient times input", "guided backprop", "LRP-gamma")), "sensitivity broken"
+assert not any(kept[name][0] for name in ("gradient x input", "guided backpropagation", "LRP-gamma")), "broken"
 assert not kept["LRP-gamma"][1] and not kept["DeepLIFT, rescale"][1] and all(kept["integrated gradients"]), "and kept"
 assert part["probability"][0][0] < 0.05 and abs(part["probability"][1][0] - 1) < 0.02, "the walk collects what is lost"
 assert all(abs(R[0] - difference[0]) < 0.2 for R, difference in on_ink.values()), "the baseline decides where"

@@ -77,7 +77,7 @@ x, target = images[ten], labels[ten]
 print(f"\n{models.record('cluttered_dense')['accuracy']:.2%} of unseen scenes are read correctly")
 print(net.describe(x=x))
 fine, guided = partial(attribution.grad_cam, layer=8), partial(attribution.guided_grad_cam, layer=8)
-shown = {"Grad-CAM": fine, "guided backprop": attribution.guided_backprop, "guided Grad-CAM": guided}
+shown = {"Grad-CAM": fine, "guided backpropagation": attribution.guided_backprop, "guided Grad-CAM": guided}
 plot.heatmaps({name: method(net, x, target) for name, method in shown.items()}, x, [f"class {c}" for c in target],
               "Where, in what detail, and both", quantile=0.998, boxes=boxes[ten])
 
@@ -142,14 +142,14 @@ def cosine(R, S):
 
 columns = ("inside the box", "largest inside", "asked for a wrong class", "cosine, other class", "cosine, other scene")
 table = {}
-print(f"\n{'':18}" + "".join(f"{column:>24}" for column in columns))
+print(f"\n{'':23}" + "".join(f"{column:>24}" for column in columns))
 for name, method in methods.items():
     R = method(net, images, labels)
     values = (metrics.inside_box(R, boxes), metrics.pointing_game(R, boxes),
               metrics.pointing_game(method(net, images, wrong), boxes), cosine(R, method(net, images, second)),
               cosine(R, np.roll(R, 1, axis=0)))
     table[name] = [metrics.mean_and_error(value) for value in values]
-    print(f"{name:18}" + "".join("{:.3f} +- {:.3f}".format(*entry).rjust(24) for entry in table[name]))
+    print(f"{name:23}" + "".join("{:.3f} +- {:.3f}".format(*entry).rjust(24) for entry in table[name]))
 
 # %%
 # Guided backpropagation draws nearly the same picture for either class (cosine 0.93) and points at the digit in 98.5 %
@@ -165,5 +165,5 @@ for name, method in methods.items():
 
 averaged, kept = ({name[-1]: value for name, (value, _) in found.items()} for found in by_layer.values())
 assert abs(averaged["8"] - kept["8"]) < 0.03 and kept["6"] - averaged["6"] > 0.3, "the average costs, but not on top"
-assert table["guided backprop"][2][0] > 0.95 > 0.75 > table["Grad-CAM"][2][0], "guided backprop shows the digit anyway"
+assert table["guided backpropagation"][2][0] > 0.95 > 0.75 > table["Grad-CAM"][2][0], "it shows the digit anyway"
 plot.show()

@@ -31,7 +31,7 @@ COUNT = 30              # digits to measure on; more narrow the errors
 # Three explanations, each worked out for :math:`x_1 > x_2`; the other side is the mirror image.
 #
 # * *Sensitivity*, the squared derivative: :math:`f = x_1` on this side, so :math:`R = (1, 0)`.
-# * *Simple Taylor*, the derivative times the input: :math:`R = (x_1, 0)`.
+# * *Gradient x input*, the derivative times the input: :math:`R = (x_1, 0)`.
 # * *Deep Taylor* goes back layer by layer. The output shares :math:`f` in proportion to what it was made of,
 #   :math:`\tfrac{1}{2} a_i` from each, so :math:`R_{a_i} = \tfrac{1}{2} a_i`. Each neuron passes its share on in
 #   proportion to its *positive* inputs (the z\ :sup:`+` rule). For :math:`a_1` that is :math:`x_1` alone; :math:`a_2`
@@ -42,10 +42,10 @@ COUNT = 30              # digits to measure on; more narrow the errors
 # On either side that is :math:`R_i = \tfrac{1}{2} (a_i + x_i)`. At (2, 1): 1.5 and 0.5.
 
 larger = Network([Dense(np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]])), ReLU(), Dense(np.full((3, 1), 0.5))])
-by_hand = {"sensitivity": lambda x: (x > x[:, ::-1]).astype(float), "simple Taylor": lambda x: x * (x > x[:, ::-1]),
+by_hand = {"sensitivity": lambda x: (x > x[:, ::-1]).astype(float), "gradient x input": lambda x: x * (x > x[:, ::-1]),
            "deep Taylor": lambda x: ((x - x[:, ::-1]).clip(min=0) + x) / 2}
 explained = {"sensitivity": lambda x: passes.gradient(larger, x, 0)[0] ** 2,
-             "simple Taylor": lambda x: passes.gradient(larger, x, 0)[0] * x,
+             "gradient x input": lambda x: passes.gradient(larger, x, 0)[0] * x,
              "deep Taylor": lambda x: passes.lrp(larger, x, 0, deep_taylor.z_plus)[0]}          # <- STEP INTO
 points = np.random.default_rng(0).uniform(0, 4, (1000, 2))
 for name in by_hand:
@@ -91,7 +91,7 @@ for gap in (1e-1, 1e-3, 1e-5):
 net, (images, labels) = models.load("cnn"), datasets.mnist("test")
 n = int(np.flatnonzero(labels == 2)[0])
 two, shifts = images[n:n + 1], np.arange(-20, 20.25, 0.25)
-pixelwise = {"sensitivity": METHODS["sensitivity"], "simple Taylor": METHODS["gradient_times_input"],
+pixelwise = {"sensitivity": METHODS["sensitivity"], "gradient x input": METHODS["gradient_times_input"],
              "deep Taylor": partial(attribution.lrp, rules=composites.deep_taylor(net, low=0, high=1))}
 some = np.concatenate([metrics.translate(two, 0, right) for right in (-16, -8, 0, 8, 16)])
 plot.heatmaps({name: method(net, some, 2) for name, method in pixelwise.items()}, some,
@@ -117,8 +117,8 @@ plot.curves(shifts, panels, "shift to the right, pixels", "share of the largest 
 alpha1_beta0, rng = composites.alpha1_beta0, np.random.default_rng(0)
 shared = composites.by_kind(net, conv=alpha1_beta0, dense=alpha1_beta0, max_pool=lrp.proportional)
 methods = {"noise times ink": lambda net, x, target: rng.random(x.shape) * x, "sensitivity": "sensitivity",
-           "simple Taylor": "gradient_times_input", "guided backprop": "guided_backprop", "LRP-gamma": "lrp_gamma",
-           "LRP-alpha1-beta0": "lrp_alpha1_beta0",
+           "gradient x input": "gradient_times_input", "guided backpropagation": "guided_backprop",
+           "LRP-gamma": "lrp_gamma", "LRP-alpha1-beta0": "lrp_alpha1_beta0",
            "LRP-alpha1-beta0, pools share": partial(attribution.lrp, rules=shared),
            "deep Taylor": pixelwise["deep Taylor"], "the image itself": lambda net, x, target: x}
 steps = 4.0 ** -np.arange(1, 5)
@@ -130,13 +130,13 @@ for name, method in methods.items():
     ratios = metrics.continuity(method, *double, steps, normalize=True, quiet=True).ratios
     found[name] = metrics.mean_and_error(ratios)
     print(f"  {name:30}" + "".join(f"{f'{mean:.2f} +- {error:.2f}':>18}" for mean, error in zip(*found[name])))
-plot.curves(steps, {name: found[name] for name in methods if name not in ("sensitivity", "guided backprop")},
+plot.curves(steps, {name: found[name] for name in methods if name not in ("sensitivity", "guided backpropagation")},
             "step, pixels", "change of heatmap / change of image",
             "What jumps grows without end as steps shrink", "log", "log")
 
 # %%
-# At the usual step of 1/4 simple Taylor (0.54) can hardly be told from noise (0.60), and alpha1-beta0 (0.20) looks
-# continuous. Shrinking steps decide. Simple Taylor climbs to 2.85: it jumps wherever a ReLU or a max pool switches.
+# At the usual step of 1/4 gradient x input (0.54) can hardly be told from noise (0.60), and alpha1-beta0 (0.20) looks
+# continuous. Shrinking steps decide. Gradient x input climbs to 2.85: it jumps wherever a ReLU or a max pool switches.
 # Alpha1-beta0 climbs too, to 0.44, but only as long as the winner takes all: with pools that share it rests at 0.18, as
 # deep Taylor does at 0.13. These two are continuous here, since the share of a neuron that switches on begins at 0.
 #
@@ -146,11 +146,11 @@ plot.curves(steps, {name: found[name] for name in methods if name not in ("sensi
 # Try this
 # --------
 # 1. Slide the digit by whole pixels, ``shifts=range(-20, 21)``. The output wobbles with the period of a pixel, since a
-#    shift by half a pixel blurs the strokes. Do the jumps of simple Taylor go away with the blur?
+#    shift by half a pixel blurs the strokes. Do the jumps of gradient x input go away with the blur?
 # 2. Smooth the gradient: give the measure ``METHODS["smoothgrad"]``. Does averaging over noise buy continuity?
 
 growth = {name: mean[-1] / mean[1] for name, (mean, _) in found.items()}        # from 1/16 to 1/256 of a pixel
-assert growth["simple Taylor"] > 2 and growth["LRP-alpha1-beta0"] > 1.4, "these jump"
+assert growth["gradient x input"] > 2 and growth["LRP-alpha1-beta0"] > 1.4, "these jump"
 assert max(growth["deep Taylor"], growth["LRP-alpha1-beta0, pools share"]) < 1.1, "these do not"
-assert found["simple Taylor"][0][0] > 0.8 * found["noise times ink"][0][0], "one step hardly tells it from noise"
+assert found["gradient x input"][0][0] > 0.8 * found["noise times ink"][0][0], "one step hardly tells it from noise"
 plot.show()

@@ -65,14 +65,13 @@ def random_ink(net, x, target):
 
 controls = {"random": lambda net, x, target: rng.random(x.shape), "random ink": random_ink,
             "ink": lambda net, x, target: x}
-names = {"sensitivity": "sensitivity", "gradient": "gradient", "simple Taylor": "gradient_times_input",
-         "guided backprop": "guided_backprop", "LRP-alpha1-beta0": "lrp_alpha1_beta0",
-         "LRP-epsilon-plus": "lrp_epsilon_plus",
-         "deep Taylor": "deep_taylor"}
+names = {"sensitivity": "sensitivity", "gradient": "gradient", "gradient x input": "gradient_times_input",
+         "guided backpropagation": "guided_backprop", "LRP-alpha1-beta0": "lrp_alpha1_beta0",
+         "LRP-epsilon-plus": "lrp_epsilon_plus", "deep Taylor": "deep_taylor"}
 methods = {**controls, **{name: METHODS[key] for name, key in names.items()},        # deep Taylor's rules go on below 0
            "deep Taylor": partial(attribution.lrp, rules=composites.deep_taylor(net, low=0, high=1))}
 four, pictures, titles = images[labels == 4][:1], [], []
-shown = ("random", "random ink", "sensitivity", "simple Taylor", "deep Taylor")
+shown = ("random", "random ink", "sensitivity", "gradient x input", "deep Taylor")
 for name in shown:
     fall, left = metrics.selectivity(methods[name], net, four, 4, steps=10, quiet=True), four[0].copy()
     for step in range(11):
@@ -104,31 +103,32 @@ for name, method in methods.items():
         mean, error = metrics.mean_and_error(area(falls[name][:COUNT]))
         deviation[name] = abs(area(anew).mean() - mean) / error
 print(f"\nmean areas of {COUNT} digits are at most {max(deviation.values()):.3f} standard errors from the record")
-print(f"mean and standard error  digits {'area':>14} {'area, f >= 0':>18} {'AOPC':>16}")
+print(f"mean and standard error     digits {'area':>14} {'area, f >= 0':>18} {'AOPC':>16}")
 for name, curves in falls.items():
     aopc = (curves[:, :1] - curves).mean(axis=1)
     scores = [v for values in (area(curves), area(curves.clip(min=0)), aopc) for v in metrics.mean_and_error(values)]
-    print("  {:19} {:9d} {:9.2f} +- {:.2f} {:10.2f} +- {:.2f} {:8.2f} +- {:.2f}".format(name, len(curves), *scores))
+    print("  {:22} {:9d} {:9.2f} +- {:.2f} {:10.2f} +- {:.2f} {:8.2f} +- {:.2f}".format(name, len(curves), *scores))
 plot.curves(range(21), {name: metrics.mean_and_error(curves) for name, curves in falls.items()
-                        if name not in ("gradient", "guided backprop")}, "patches removed",
+                        if name not in ("gradient", "guided backpropagation")}, "patches removed",
             "f, mean and standard error", "How fast the output falls as patches are removed")
 
 # %%
-# Were ten images enough? The tutorial *Understanding NN*, whose lesson 5.2 this one follows, found simple Taylor most
-# selective, the paper deep Taylor, and it put that down to its sample of ten digits. We draw ten again and again:
+# Were ten images enough? The tutorial *Understanding NN*, whose lesson 5.2 this one follows, found gradient x input
+# most selective, the paper deep Taylor, and it put that down to its sample of ten digits. We draw ten again and again:
 
-three = ("sensitivity", "simple Taylor", "deep Taylor")
+three = ("sensitivity", "gradient x input", "deep Taylor")
 areas = np.stack([area(falls[name]) for name in three])                                         # (3 methods, digits)
 winner = areas[:, rng.integers(0, areas.shape[1], (10_000, 10))].mean(axis=2).argmin(axis=0)
 print("\nsmallest mean area of ten digits, in 10,000 draws: " +
       ", ".join(f"{name} {(winner == k).mean():.1%}" for k, name in enumerate(three)))
 
 # %%
-# Ten were plenty: simple Taylor wins in 100 % of the draws. The reason is the measure. Setting a patch to zero changes
-# :math:`f`, to first order, by minus the sum over the patch of :math:`x_i \, \partial f / \partial x_i`, and *that is*
-# simple Taylor. And look at the controls. Every heatmap beats random patches (area 10.0) and random ink (4.4). But ink
-# itself gets 1.7: alpha1-beta0 (2.3), deep Taylor (2.4) and sensitivity (3.5) do worse than the image does for itself,
-# and by this measure have not shown what the network uses. Epsilon-plus (0.3) and simple Taylor (-1.2) have.
+# Ten were plenty: gradient x input wins in 100 % of the draws. The reason is the measure. Setting a patch to zero
+# changes :math:`f`, to first order, by minus the sum over the patch of :math:`x_i \, \partial f / \partial x_i`, and
+# *that is* gradient x input. And look at the controls. Every heatmap beats random patches (area 10.0) and random ink
+# (4.4). But ink itself gets 1.7: alpha1-beta0 (2.3), deep Taylor (2.4) and sensitivity (3.5) do worse than the image
+# does for itself, and by this measure have not shown what the network uses. Epsilon-plus (0.3) and gradient x input
+# (-1.2) have.
 #
 # One question, measured: does the ranking survive another way of removing?
 # -------------------------------------------------------------------------
@@ -137,7 +137,7 @@ print("\nsmallest mean area of ten digits, in 10,000 draws: " +
 # which a lesson cannot.
 
 fillings = {"zeros": 0.0, "noise": rng.random((28, 28, 1)).astype(np.float32), "black": 1.0}
-chosen = ("random", "random ink", "ink", "sensitivity", "simple Taylor", "LRP-alpha1-beta0", "deep Taylor")
+chosen = ("random", "random ink", "ink", "sensitivity", "gradient x input", "LRP-alpha1-beta0", "deep Taylor")
 by_filling = {filling: {} for filling in fillings}
 for name in chosen:
     for filling, value in fillings.items():
@@ -151,10 +151,10 @@ plot.bars(by_filling, "area under the curve of f, ten patches (smaller: more sel
           "The order of the methods belongs to the way of removing")
 
 # %%
-# It does not. With zeros sensitivity is far behind simple Taylor (7.2 against 3.4), with noise as good (6.2 against
-# 6.2, +- 0.5). Painted black, ink, simple Taylor, alpha1-beta0 and deep Taylor (11 to 13) are all *worse than random*
-# (7.7), for black does more harm on empty paper than on strokes. A number of this kind belongs to the method *and* to
-# the way of removing. State it, and give the rows of random and of ink beside it.
+# It does not. With zeros sensitivity is far behind gradient x input (7.2 against 3.4), with noise as good (6.2 against
+# 6.2, +- 0.5). Painted black, ink, gradient x input, alpha1-beta0 and deep Taylor (11 to 13) are all *worse than
+# random* (7.7), for black does more harm on empty paper than on strokes. A number of this kind belongs to the method
+# *and* to the way of removing. State it, and give the rows of random and of ink beside it.
 #
 # Try this
 # --------
@@ -162,10 +162,10 @@ plot.bars(by_filling, "area under the curve of f, ten patches (smaller: more sel
 # 2. Measure ``models.load("dense_no_bias")``. Deep Taylor finds *empty* pixels relevant there. What does it score?
 
 assert max(deviation.values()) < 1, "the areas on record are found again, within the error of ten digits"
-assert (winner == 1).mean() > 0.95, "ten digits suffice to see that simple Taylor is ahead by this measure"
+assert (winner == 1).mean() > 0.95, "ten digits suffice to see that gradient x input is ahead by this measure"
 means = {name: area(curves).mean() for name, curves in falls.items()}
 assert means["random"] > 2 * means["random ink"] > 2 * means["deep Taylor"] > 2 * means["ink"], "ink beats deep Taylor"
 zeros, noise, black = ({name: mean for name, (mean, _) in found.items()} for found in by_filling.values())
-assert zeros["sensitivity"] > zeros["simple Taylor"] + 2 and noise["sensitivity"] < noise["simple Taylor"] + 0.5
-assert black["random"] + 2 < min(black[name] for name in ("ink", "simple Taylor", "LRP-alpha1-beta0", "deep Taylor"))
+assert zeros["sensitivity"] > zeros["gradient x input"] + 2 and noise["sensitivity"] < noise["gradient x input"] + 0.5
+assert black["random"] + 2 < min(black[name] for name in ("ink", "gradient x input", "LRP-alpha1-beta0", "deep Taylor"))
 plot.show()

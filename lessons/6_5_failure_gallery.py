@@ -122,7 +122,7 @@ tagged[square] = np.maximum(tagged[square], (classes == 8)[:, None, None, None])
 eights = clean.copy()
 eights[square] = 1
 nets, share, score = {}, {}, {}
-methods = {"guided backprop": "guided_backprop", "LRP-alpha1-beta0": "lrp_alpha1_beta0", "gradient": "gradient",
+methods = {"guided backpropagation": "guided_backprop", "LRP-alpha1-beta0": "lrp_alpha1_beta0", "gradient": "gradient",
            "occlusion": "occlusion", "gradient x input": "gradient_times_input",
            "integrated gradients": "integrated_gradients"}
 for name, pictures in (("trained with squares", tagged), ("trained without", digits)):
@@ -158,5 +158,6 @@ assert same["gradient"][0] > 0.999 > 0.5 > same["IG from zero"][0] and same["IG 
 honest, lied = on_cross["LRP-alpha1-beta0"]
 assert abs(p[1] - p[0]).max() < 1e-9 and lied[0] > honest[0] + 0.3, "it lies"
 assert score["trained with squares"][1] < 0.1 * score["trained with squares"][0], "it needs the square"
-assert share["trained with squares"]["guided backprop"][0] < 0.3 < share["trained with squares"]["gradient x input"][0]
+by_squares = share["trained with squares"]
+assert by_squares["guided backpropagation"][0] < 0.3 < by_squares["gradient x input"][0]
 plot.show()

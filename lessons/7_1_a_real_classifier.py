@@ -45,7 +45,7 @@ def blocks(R, side=2):
 labels = [net.card.label(int(k)) for k in top]
 flat = passes.lrp(net, x, top, composites.epsilon_plus_flat)                        # <- STEP INTO
 plot.overlay(x, blocks(flat[0]), labels, columns=4, quantile=0.995,
-             title="What is in this photograph? (epsilon_plus_flat)")
+             title="What is in this photograph? (LRP-epsilon-plus-flat)")
 
 # %%
 # The cat's eyes, nose and whiskers; the cup's rim and the coffee. For "bobsled" the helmet and the suit.
@@ -70,7 +70,7 @@ def by_depth(net):
 rules = {"LRP-0": lrp.epsilon, "epsilon share": epsilon_share,
          "gamma alone": composites.by_kind(net, lrp.gamma, lrp.gamma, signed=lrp.gamma_signed),
          "by depth": by_depth(net)}
-R = {name: passes.lrp(net, x, top, rule) for name, rule in rules.items()} | {"epsilon_plus_flat": flat}
+R = {name: passes.lrp(net, x, top, rule) for name, rule in rules.items()} | {"LRP-epsilon-plus-flat": flat}
 maps, two = {name: kept[0] for name, kept in R.items()} | {"Grad-CAM": attribution.grad_cam(net, x, top)}, x[:2]
 maps["SmoothGrad²"] = attribution.smoothgrad(net, two, top[:2], samples=20, kind="squared",
                                              rng=np.random.default_rng(0), workers=-1)
@@ -92,7 +92,7 @@ print("at the pixels:", ", ".join(f"{name} {ratio[-1]:.1f}" for name, ratio in c
 
 # %%
 # Under LRP-0 all but a thousandth cancels: a small difference of large numbers. The stabiliser brings the ratio of 1110
-# down to 16. Gamma alone has 1.6: one rule for all layers need *not* be noise. Under epsilon_plus_flat nothing cancels.
+# down to 16. Gamma alone has 1.6: one rule for all layers need *not* be noise. LRP-epsilon-plus-flat cancels nothing.
 #
 # Rather than
 # -----------
@@ -148,19 +148,19 @@ def alike(R, S):
 edges, drawn = abs(np.gradient(x, axis=1)) + abs(np.gradient(x, axis=2)), {}
 one = passes.one_hot(y, top)                                # a shuffled logit may be negative; so start from 1
 print("\ncorrelation of a map with  shuffled, seed 0  shuffled, seed 1  the picture's edges  the next photograph's map")
-for name, rule in {"by depth": by_depth, "epsilon_plus_flat": composites.epsilon_plus_flat}.items():
+for name, rule in {"by depth": by_depth, "LRP-epsilon-plus-flat": composites.epsilon_plus_flat}.items():
     forgot = [passes.lrp(metrics.randomized(net, np.random.default_rng(seed)), x, rules=rule, start=one)[0]
               for seed in range(2)]
     drawn |= {name: blocks(maps[name][:2]), f"{name},\nshuffled": blocks(forgot[0][:2])}
     found = [alike(maps[name], other) for other in (*forgot, edges, np.roll(maps[name], 1, axis=0))]
-    print(f"  {name:18}", *(f"{told:>19}" for told in found))
+    print(f"  {name:22}", *(f"{told:>19}" for told in found))
 plot.heatmaps(drawn, two, labels[:2], transpose=True, quantile=0.995,
               title="Does a map change when the network has learnt nothing?")
 
 # %%
 # By depth it does: -0.02 and 0.03, less than maps of different photographs have in common (0.07). Under
-# epsilon_plus_flat it does not change enough: 0.40 and 0.45, against 0.13. Eyes and spoon are there before anything is
-# learnt, and the map follows the edges by 0.67 +- 0.06. Lesson 6.4 finds the same on digits.
+# LRP-epsilon-plus-flat it does not change enough: 0.40 and 0.45, against 0.13. Eyes and spoon are there before anything
+# is learnt, and the map follows the edges by 0.67 +- 0.06. Lesson 6.4 finds the same on digits.
 #
 # Control 2: deletion
 # -------------------
@@ -186,8 +186,8 @@ for name, (mean, error) in result.items():
 
 # %%
 # The order of beauty is not the order of use. The noisy "epsilon share" leaves 0.58 of the logit (0.27 +- 0.12 less
-# than a random order), the composite by depth 0.67, gamma 0.72. The clearest map, epsilon_plus_flat, leaves 0.81, which
-# its error of 0.06 does not tell from random (0.85); edges leave 0.76. A map that lets nothing speak against marks what
+# than a random order), the composite by depth 0.67, gamma 0.72. The clearest map, LRP-epsilon-plus-flat, leaves 0.81,
+# which its error of 0.06 does not tell from random (0.85); edges 0.76. A map that lets nothing speak against marks what
 # is striking, be it for or against. Four photographs are few: only the large gaps count.
 #
 # Try this

@@ -29,13 +29,13 @@ top = net.predict(x).argmax(axis=1)
 # ----------------------------
 # Each row of a ledger adds up: what arrives at a layer is handed on, kept by the bias or by the stabiliser, or lost.
 
-rules = {"epsilon_plus_flat": composites.epsilon_plus_flat, "epsilon_gamma_box": composites.epsilon_gamma_box,
+rules = {"LRP-epsilon-plus-flat": composites.epsilon_plus_flat, "LRP-epsilon-gamma-box": composites.epsilon_gamma_box,
          "LRP-0": lrp.epsilon}
 books = {name: ledger.ledger(net, x, top, rule, quiet=True) for name, rule in rules.items()}    # <- STEP INTO
-print("mean of 4 photographs       logit  to the pixels  kept by biases  by stabilisers   lost")
+print("mean of 4 photographs           logit  to the pixels  kept by biases  by stabilisers   lost")
 for name, book in books.items():
     row = book.total
-    print(f"  {name:18} {row.relevance_out / 4:13.3f} {row.relevance_in / 4:14.4f} {row.absorbed_by_bias / 4:15.3f} "
+    print(f"  {name:22} {row.relevance_out / 4:13.3f} {row.relevance_in / 4:14.4f} {row.absorbed_by_bias / 4:15.3f} "
           f"{row.absorbed_by_stabilizer / 4:15.5f} {row.created_or_lost / 4:6.3f}")
 depth = range(len(net.layers))
 left = {name: [abs(row.relevance_in) / abs(book.rows[-1].relevance_out) for row in book.rows[::-1]]
@@ -44,13 +44,13 @@ plot.curves(range(1, len(net.layers) + 1), left, "layers passed, from the logit 
             "share of the logit still under way", "Where does the relevance go?", yscale="log")
 
 # %%
-# The books balance, and biases keep 8.359 of 8.362 under epsilon_plus_flat; 8.248 under epsilon_gamma_box. LRP-0 ends
-# with -3.5: there biases both keep and add, far more than the logit.
+# The books balance. Biases keep 8.359 of 8.362 under LRP-epsilon-plus-flat, 8.248 under LRP-epsilon-gamma-box. LRP-0
+# ends with -3.5: there biases both keep and add, far more than the logit.
 #
 # Which layers keep it?
 # ---------------------
 
-book = books["epsilon_plus_flat"]
+book = books["LRP-epsilon-plus-flat"]
 each = {row.l: row.absorbed_by_bias / book.per_image[-1].relevance_out for row in book.per_image}
 most = sorted(each, key=lambda l: -each[l].mean())[:7]
 plot.bars({f"{l}: {net.layers[l]!r}": (float(each[l].mean()), float(each[l].std(ddof=1) / 2)) for l in most},
@@ -168,29 +168,29 @@ for l in (layer for layer in most if hasattr(net.layers[layer], "W")):
 apart = efficientnet.load(folded=False)
 print(f"\nlargest difference of the logits {abs(apart.predict(x) - net.predict(x)).max():.0e}")
 maps = {}
-for name, rule in {"LRP-0": lrp.epsilon, "epsilon_plus_flat": composites.epsilon_plus_flat}.items():
+for name, rule in {"LRP-0": lrp.epsilon, "LRP-epsilon-plus-flat": composites.epsilon_plus_flat}.items():
     maps[f"{name},\nmerged"] = passes.lrp(net, x[:2], top[:2], rule)[0]
     maps[f"{name},\napart"] = passes.lrp(apart, x[:2], top[:2], rule)[0]
     merged, other = list(maps.values())[-2:]
-    print(f"  {name:18} correlation of the maps, merged and apart: "
+    print(f"  {name:22} correlation of the maps, merged and apart: "
           + ", ".join(f"{r:.3f}" for r in alike(merged, other)))
 plot.heatmaps({name: R.reshape(2, 112, 2, 112, 2, 3).sum(axis=(2, 4)) for name, R in maps.items()}, x[:2],
               [net.card.label(int(k)) for k in top[:2]], transpose=True, quantile=0.995,
               title="The same function, written in two ways")
 
 # %%
-# LRP-0 cannot tell them apart (1.000): it is gradient times input, and depends on the function only. The maps of
-# epsilon_plus_flat correlate by 0.3 and 0.06: alpha1-beta0 splits what a convolution *alone* adds up, with another bias
-# before merging than after. It is not implementation invariant, as most rules with a name are not. So say which
+# LRP-0 cannot tell them apart (1.000): it is gradient x input, and depends on the function only. The maps of
+# LRP-epsilon-plus-flat correlate by 0.3 and 0.06: alpha1-beta0 splits what a convolution *alone* adds up, with another
+# bias before merging than after. It is not implementation invariant, as most rules with a name are not. So say which
 # network was explained. minixnn merges when it loads, as the papers do.
 #
 # Try this
 # --------
-# 1. ``print(books["epsilon_plus_flat"])`` and find the residuals.
+# 1. ``print(books["LRP-epsilon-plus-flat"])`` and find the residuals.
 # 2. Explain ``net.astype("float64")`` and look at them again.
 
 assert max(book.largest_residual for book in books.values()) < 1e-5, "every layer's books balance"
 assert each[42].mean() > 0.5 and each[42].std(ddof=1) < 0.05
 assert alike(maps["LRP-0,\nmerged"], maps["LRP-0,\napart"]).min() > 0.99
-assert alike(maps["epsilon_plus_flat,\nmerged"], maps["epsilon_plus_flat,\napart"]).max() < 0.6
+assert alike(maps["LRP-epsilon-plus-flat,\nmerged"], maps["LRP-epsilon-plus-flat,\napart"]).max() < 0.6
 plot.show()

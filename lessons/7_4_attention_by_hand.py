@@ -137,7 +137,7 @@ plot.bars({name: {"the marker *": R[2], "the letter c behind it": R[3], "the fou
 # %%
 # All agree that the letter counts and that nothing else but the marker does. On the marker they part. Without it the
 # score falls by 0.745 of 0.911, and CP-LRP gives it *nothing*: it took for granted where the network looks. AttnLRP
-# gives it 0.040, less than gradient times input (0.318). DeepLIFT, against a text of blanks, gives 0.372 to the marker
+# gives it 0.040, less than gradient x input (0.318). DeepLIFT, against a text of blanks, gives 0.372 to the marker
 # and 0.539 to the letter, and these sum to 0.911.
 #
 # One question, measured: does it depend on how sharply the network looks?

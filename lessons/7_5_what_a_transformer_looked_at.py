@@ -78,7 +78,7 @@ plot.heatmaps({name: method(net, images[digits]) for name, method in looked.item
 # %%
 # What did it make of that?
 # -------------------------
-# Relevance asks another question: what does the score of the class owe to each pixel? We take gradient times input as
+# Relevance asks another question: what does the score of the class owe to each pixel? We take gradient x input as
 # the baseline, the two rules of 7.4, and DeepLIFT against an empty picture, whose contributions sum to the difference.
 
 relevance = {"gradient x input": METHODS["gradient_times_input"], "CP-LRP": METHODS["cp_lrp"],
@@ -177,7 +177,7 @@ plot.bars({name: metrics.mean_and_error(values) for name, values in areas.items(
 # **Verdict.** Maps of attention do not tell what the score rests on. Block 2 (3.26) and rollout (3.15) find no better
 # patches than chance finds among those with ink (3.26). Told where the ink is, attention gets 2.58, and ink alone
 # 2.06. The network is not to blame: CP-LRP (-0.38 ± 0.08 against ink) and AttnLRP (-0.37 ± 0.07) find what the score
-# rests on, gradient times input (3.80) does not, and DeepLIFT (1.04) is ahead of all. Between the two rules for
+# rests on, gradient x input (3.80) does not, and DeepLIFT (1.04) is ahead of all. Between the two rules for
 # attention no difference is seen. The rule for the *normalisation* makes one: passed on unchanged, AttnLRP gets 3.58.
 # Mind lesson 5.2, too: erasing to zero suits DeepLIFT, whose reference is zero, and another filling has another order.
 #

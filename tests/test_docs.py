@@ -266,3 +266,13 @@ def test_every_command_of_the_command_line_is_on_its_page():
 
 def test_the_table_of_lessons_in_the_readme_is_current():
     assert lesson_table.current() == lesson_table.table(), "run python docs/lesson_table.py"
+
+
+@pytest.mark.parametrize("page", [page for page in (*PAGES, *(ROOT / "lessons").glob("[0-9]*.py"))
+                                  if page.name != "agreement.md"], ids=lambda page: page.name)
+def test_a_method_has_one_name(page):
+    """That of attribution.NAMES, as people read it; keys of METHODS are for typing."""
+    others = re.findall(r"gradient (?:times|×|\*) input|input (?:times|x|×) gradient|guided back-?prop\b"
+                        r"|guided back-propagation|grad ?cam\b|LRP-[εγα]|smooth grad\b",
+                        page.read_text(encoding="utf-8"), re.I)
+    assert not others, f"{page.name} says {others}; see minixnn.attribution.NAMES"

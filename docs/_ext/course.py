@@ -23,7 +23,7 @@ QUESTIONS = {
     "1_2": "Does that image look like a 3 if it must also be likely?",
     "1_3": "And if only images count that a generator can draw?",
     "2_1": "Which pixels change the output most?",
-    "2_2": "When does gradient times input add up to the output?",
+    "2_2": "When does gradient x input add up to the output?",
     "2_3": "How is an output handed back to the pixels, and by which rule?",
     "2_4": "Why these rules and no others?",
     "2_5": "What if a neuron is saturated and has no gradient?",

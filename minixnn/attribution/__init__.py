@@ -61,7 +61,7 @@ METHODS: dict[str, Callable] = {
 
 # How people read a method: in prose, figures and tables. The keys of METHODS are what one types.
 NAMES = {
-    "gradient_times_input": "gradient x input", "smoothgrad": "SmoothGrad", "deconvnet": "deconvolution",
+    "gradient_times_input": "gradient x input", "smoothgrad": "SmoothGrad", "deconvnet": "deconvnet",
     "guided_backprop": "guided backpropagation", "attn_lrp": "AttnLRP", "cp_lrp": "CP-LRP", "deeplift": "DeepLIFT",
     "deeplift_reveal_cancel": "DeepLIFT with RevealCancel", "cam": "CAM", "grad_cam": "Grad-CAM",
     "grad_cam_plus_plus": "Grad-CAM++", "guided_grad_cam": "guided Grad-CAM",

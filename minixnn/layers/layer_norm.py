@@ -8,7 +8,7 @@ batch normalisation s depends on the input, so the layer is not affine, and rule
     scale_held_fixed    s is taken for a constant; what is left is affine, and LRP-epsilon of that map: the default
     identity            R passes, as it passes an activation
 
-Nearly the same happens in both where the mean is small. Under gradient times input nothing would arrive: n does not
+Nearly the same happens in both where the mean is small. Under gradient x input nothing would arrive: n does not
 change when x is multiplied by a number, so its derivative along x is zero.
 """
 from typing import Any

@@ -1,7 +1,7 @@
 """Elementwise nonlinearities that bend: Sigmoid, Tanh, Softplus, ELU, SELU, SiLU, Mish. GELU has a file of its own.
 
-Relevance passes them unchanged, as it passes a ReLU. Deconvnet and guided backprop change what a rectifier does, and
-none of these is one: they are the gradient here. Each class gives f and its derivative, from x and y = f(x).
+Relevance passes them unchanged, as it passes a ReLU. Deconvolution and guided backpropagation change what a rectifier
+does, and none of these is one: they are the gradient here. Each class gives f and its derivative, from x and y = f(x).
 """
 from typing import Any
 

@@ -23,7 +23,7 @@ def epsilon(layer: Affine, x: Array, y: Array, R: Array, epsilon: float = 1e-6) 
         R_j = sum_k z_jk / (z_k + epsilon sgn z_k) R_k          z_k = sum_j z_jk + b_k
 
     Any x. Conserves relevance but for what bias and stabiliser absorb. With epsilon = 0 it is LRP-0, and over
-    a whole network of ReLU, affine and max-pooling layers gradient times input.
+    a whole network of ReLU, affine and max-pooling layers gradient x input.
 
     >>> import numpy as np
     >>> from minixnn import Dense
