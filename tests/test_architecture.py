@@ -24,10 +24,13 @@ def module_name(path):
 
 
 def imports():
-    """{module: the modules of minixnn that it imports, also within its functions}"""
+    """{module: the modules of minixnn that it imports, also within its functions; those for a checker's eyes not}"""
     paths, found = {module_name(path): path for path in (ROOT / "minixnn").rglob("*.py")}, collections.defaultdict(set)
     for name, path in paths.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree.body = [node for node in tree.body if not (
+            isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING")]
+        for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 found[name] |= {alias.name for alias in node.names} & set(paths)
             elif isinstance(node, ast.ImportFrom):

@@ -6,7 +6,8 @@ import pytest
 
 mypy = pytest.importorskip("mypy.api", reason="mypy is not installed; the extra test has it")
 ROOT = pathlib.Path(__file__).parents[1]
-PACKAGES = ("layers", "rules", "attribution", "metrics", "ledger", "synthesis", "models", "plot")
+PACKAGES = ("layers", "rules", "attribution", "metrics", "ledger", "synthesis", "models", "plot", "cli", "interop",
+            "checks")
 MODULES = [path for path in sorted((ROOT / "minixnn").rglob("*.py"))
            if path.parent.name in ("minixnn", *PACKAGES) and path.name != "__main__.py"]
 

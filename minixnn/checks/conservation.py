@@ -4,15 +4,23 @@ A rule may lose or create relevance where its denominator is 0, and nobody but i
 only outputs are looked at where no denominator in use is 0: neither the sum of the contributions, nor that of the
 positive, of the negative ones, or of their sizes.
 """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.checks.properties import Observation
 from minixnn.checks.rule_cases import shares
+
+if TYPE_CHECKING:
+    from minixnn.checks.rule_cases import RuleCase
 
 HUGE = 1e8                      # weights this much larger leave every share as it was and a stabiliser without effect
 
 
-def is_regular(case, x, domain):
+def is_regular(case: RuleCase, x: Array, domain: tuple) -> Array:
     """For each output: does it sum up contributions of both signs to something not near zero?"""
     low, high = domain
     z = x.reshape(1, -1) * case.weights
@@ -23,14 +31,14 @@ def is_regular(case, x, domain):
     return regular
 
 
-def jittered(x, domain):
+def jittered(x: Array, domain: tuple) -> Array:
     """x moved a little, each entry by another share: a denominator that was 0 by accident is no longer."""
     low, high = domain
     center = 0 if high is None else (low + high) / 2
     return x + (center - x) * (1 + np.arange(x.size).reshape(x.shape)) / (64 * x.size)
 
 
-def handed_back(case, x, factor=1.0, bias=True):
+def handed_back(case: RuleCase, x: Array, factor: float = 1.0, bias: bool = True) -> tuple[Array, Array]:
     """sum_j f_k(x)_j for each output, its weights multiplied by `factor`; and the size of what was summed."""
     b = getattr(case.layer, "b", None)
     layer = case.layer if factor == 1 and (bias or b is None) else case.layer.with_weights(
@@ -39,12 +47,12 @@ def handed_back(case, x, factor=1.0, bias=True):
     return found.sum(axis=1), np.maximum(1, abs(found).sum(axis=1))
 
 
-def worst(off, sums, case, note, expected=1):
+def worst(off: Array, sums: Array, case: RuleCase, note: str, expected: str | int = 1) -> Observation:
     row = int(off.argmax())
     return Observation(float(off[row]), expected, float(sums[row]), note, output=case.outputs[row])
 
 
-def conserves(case, claim, domain):
+def conserves(case: Any, claim: str, domain: tuple) -> Observation | None:
     """sum_j f_k = 1, where no denominator is 0, and with weights so large that a stabiliser does not count."""
     if not case.affine:                         # other layers may lose all of an output, such as a window of zeros
         sums = case.shares.sum(axis=1)
@@ -65,7 +73,7 @@ def conserves(case, claim, domain):
     return worst(off, plain, case, f"Output {{k}} had 1 to hand back; {{came}} arrived at the inputs.{without}")
 
 
-def stabilizer(case, claim, domain):
+def stabilizer(case: Any, claim: str, domain: tuple) -> Observation | None:
     """0 <= sum_j f_k <= 1: what a stabiliser withholds it keeps."""
     if not case.affine:
         return None

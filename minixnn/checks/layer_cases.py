@@ -1,6 +1,7 @@
 """A layer at one input: what each of its methods answered, and the numbers that a derivative is compared with."""
 import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ OPTIONAL = ("deconvnet", "guided_backprop", "deeplift", "parameter_gradients", "
 @dataclass(frozen=True)
 class LayerCase:
     """x and x_ref (1, ...), dy in the shape of y. answers: {method: array}, parameter gradients as "dL/dW"."""
-    layer: object
+    layer: Any
     x: np.ndarray
     x_ref: np.ndarray
     dy: np.ndarray
@@ -28,20 +29,20 @@ class LayerCase:
     changed: str = ""           # what a method wrote into
 
     @property
-    def usable(self):
+    def usable(self) -> Any:
         return not self.error and not self.changed and getattr(self.answers["gradient"], "shape", 0) == self.x.shape
 
     @property
-    def y(self):
+    def y(self) -> Any:
         return self.answers["forward"]
 
     @property
-    def whole_numbers(self):
+    def whole_numbers(self) -> Any:
         """Whether x holds tokens, by which nothing has a derivative."""
         return self.x.dtype.kind in "iu"
 
 
-def prepare(drawn):
+def prepare(drawn: Any) -> Any:
     """The LayerCase: every method asked once, on copies, so that what it writes into is seen."""
     layer, x, x_ref, dy = drawn
     mine, given, found, changed = copy.deepcopy(layer), {"x": x.copy(), "x_ref": x_ref.copy(), "dy": dy.copy()}, {}, []
@@ -63,10 +64,10 @@ def prepare(drawn):
             vars(mine)[name], vars(layer)[name])]
         if changed:
             break
-    return LayerCase(*drawn, found, changed=" and ".join(dict.fromkeys(changed)))
+    return LayerCase(layer, x, x_ref, dy, found, changed=" and ".join(dict.fromkeys(changed)))
 
 
-def ask(layer, method, x, x_ref, dy):
+def ask(layer: Any, method: Any, x: Any, x_ref: Any, dy: Any) -> Any:
     """{name: array}, one method's answer; {} where a layer has no such method or nothing to say."""
     if method == "forward":
         return {"forward": layer.forward(x)}
@@ -84,7 +85,7 @@ def ask(layer, method, x, x_ref, dy):
     return {method: function(x, y, dy)}
 
 
-def ask_all(case, layer, *arrays):
+def ask_all(case: Any, layer: Any, *arrays: Any) -> Any:
     """{name: array} of all methods that the case has answers of."""
     found = {}
     for method in ("forward", "gradient", *OPTIONAL):
@@ -93,21 +94,21 @@ def ask_all(case, layer, *arrays):
     return found
 
 
-def rule_of(layer):
+def rule_of(layer: Any) -> Any:
     """The rule the layer brings along, complete; of a block with lrp.epsilon for the affine layers inside."""
     if isinstance(layer, Block):
         return rules_for([layer], lrp.epsilon)[0]
     return getattr(layer, "rule", None)
 
 
-def as_type(layer, dtype):
+def as_type(layer: Any, dtype: Any) -> Any:
     """A copy whose arrays of real numbers are of that type."""
     def cast(array):
         return array.astype(dtype) if array.dtype.kind == "f" else array
     return layer.map_arrays(cast) if hasattr(layer, "map_arrays") else layer
 
 
-def with_array(layer, name, value):
+def with_array(layer: Any, name: Any, value: Any) -> Any:
     """The layer with one of its arrays exchanged; of a block the array "0.2.W" of a layer inside."""
     if isinstance(layer, Block):
         return type(layer)(**{**layer.arrays(), name: value}, **layer.settings())
@@ -116,7 +117,7 @@ def with_array(layer, name, value):
     return layer
 
 
-def directions(size):
+def directions(size: Any) -> Any:
     """Unit vectors along all entries, or along some where there are many, or two random ones. (D, size)"""
     if size > MANY:
         return np.random.default_rng(0).normal(size=(2, size))
@@ -125,7 +126,7 @@ def directions(size):
     return V
 
 
-def quotients(values, p, kinks=True):
+def quotients(values: Any, p: Any, kinks: Any = True) -> Any:
     """(slopes, smooth, V): the difference quotients (D, K) at p of K outputs along D directions, and where they count.
 
     values(points) gives the outputs at a batch of points like p, as (points, K). Of a smooth function forwards and

@@ -4,11 +4,12 @@ Each test takes a `LayerCase` and returns an Observation, or None where the prop
 """
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import array_module, negative, positive, to_numpy
-from minixnn.checks.layer_cases import COUNT, MANY, STEP, as_type, ask_all, directions, quotients, with_array
+from minixnn.checks.layer_cases import COUNT, MANY, STEP, LayerCase, as_type, ask_all, directions, quotients, with_array
 from minixnn.checks.properties import Observation, compare, first, is_so
 from minixnn.checks.rule_cases import one_output_each
 from minixnn.checks.worked_layers import walked
@@ -18,17 +19,17 @@ LARGE = 100                     # by which inputs up to 3 are multiplied, to see
 
 
 @first
-def answers(case):
+def answers(case: LayerCase) -> Observation | None:
     return is_so(not case.error, case.error)
 
 
 @first
-def purity(case):
+def purity(case: LayerCase) -> Observation | None:
     return None if case.error else is_so(not case.changed, f"Changed was {case.changed}.")
 
 
 @first
-def shape(case):
+def shape(case: LayerCase) -> Observation | None:
     if case.error or case.changed:
         return None
     for name, array in case.answers.items():
@@ -43,7 +44,7 @@ def shape(case):
     return is_so(True, "")
 
 
-def dtype(case):
+def dtype(case: LayerCase) -> Observation | None:
     for kind in ("float32", "float64"):
         x, x_ref = (a if case.whole_numbers else a.astype(kind) for a in (case.x, case.x_ref))
         found = ask_all(case, as_type(case.layer, kind), x, x_ref, case.dy.astype(kind))
@@ -54,25 +55,25 @@ def dtype(case):
     return is_so(True, "")
 
 
-def finite(case):
+def finite(case: LayerCase) -> Observation | None:
     for name, array in case.answers.items():
         if not np.isfinite(array).all():
             return Observation(np.inf, "finite numbers", array, f"So says {name}.")
     return Observation(0.0)
 
 
-def repeats(case):
+def repeats(case: LayerCase) -> Observation | None:
     return each(case, ask_all(case, case.layer, case.x, case.x_ref, case.dy), case.answers, "{} was asked twice.")
 
 
-def each(case, came, expected, note):
+def each(case: LayerCase, came: Any, expected: Any, note: Any) -> Observation | None:
     """The Observation of the method whose two answers lie furthest apart, beside which rounding is small."""
     scale = float(max(abs(case.x).max(), abs(case.dy).max()))
     found = [compare(expected[name], came[name], note.format(name), scale) for name in expected if name in came]
     return max(found, key=lambda observation: observation.off, default=None)
 
 
-def images_apart(case):
+def images_apart(case: LayerCase) -> Observation | None:
     both = np.concatenate([case.x, case.x_ref]), np.concatenate([case.x_ref, case.x])
     came = ask_all(case, case.layer, *both, np.concatenate([case.dy, case.dy]))
     alone = ask_all(case, case.layer, case.x, case.x_ref, case.dy), ask_all(
@@ -82,11 +83,11 @@ def images_apart(case):
     return each(case, came, expected, "{} of x and x_ref, one by one and as a batch.")
 
 
-def definition(case, formula):
+def definition(case: LayerCase, formula: Any) -> Observation | None:
     return compare(formula(case.x), case.y, "Expected is definition(x), came is forward(x).")
 
 
-def affine(case):
+def affine(case: LayerCase) -> Observation | None:
     """f(x - 2 x') - f(0) = (f(x) - f(0)) - 2 (f(x') - f(0))"""
     if not isinstance(case.layer, Affine):
         return None
@@ -95,7 +96,7 @@ def affine(case):
     return compare(expected, f(case.x - 2 * case.x_ref) - zero, "", 1.0)
 
 
-def derivative(case):
+def derivative(case: LayerCase) -> Observation | None:
     """gradient = the difference quotient of forward, entry by entry, away from kinks"""
     if case.whole_numbers:
         return None
@@ -119,14 +120,14 @@ def derivative(case):
     return replace(found, output=int(k), steps=two_steps(case, k, j))
 
 
-def two_steps(case, k, j):
+def two_steps(case: LayerCase, k: Any, j: Any) -> Observation | None:
     """The lines of arithmetic of one difference quotient."""
     step = STEP * np.eye(case.x.size)[j].reshape(case.x.shape)
     up, down = (case.layer.forward(case.x + sign * step).reshape(-1)[k] for sign in (1, -1))
     return walked(index_in(case.x, j), index_in(case.y, k), STEP, up, down)
 
 
-def furthest(expected, came, smooth, note):
+def furthest(expected: Any, came: Any, smooth: Any, note: Any) -> Any:
     """The entry in which derivative and difference quotient lie furthest apart; kinks are left out."""
     if not smooth.any():
         return None
@@ -137,12 +138,12 @@ def furthest(expected, came, smooth, note):
                        columns={"entry": entry})
 
 
-def index_in(array, n):
+def index_in(array: Any, n: Any) -> Any:
     """The place of entry n in one image, as text: [0, 2]."""
     return str(list(map(int, np.unravel_index(int(n), array.shape[1:]))) if array.ndim > 1 else [])
 
 
-def adjoint(case):
+def adjoint(case: LayerCase) -> Observation | None:
     """<f(x) - f(0), dy> = <x, gradient(dy)>"""
     if not isinstance(case.layer, Affine):
         return None
@@ -151,7 +152,7 @@ def adjoint(case):
     return compare(left, right, "Expected is <W x, dy>, came is <x, gradient(dy)>.", 1.0)
 
 
-def weights(case):
+def weights(case: LayerCase) -> Observation | None:
     """with_weights(V, c) is V.x + c: linear in V, and c = None means no bias"""
     layer = case.layer
     if not isinstance(layer, Affine):
@@ -167,7 +168,7 @@ def weights(case):
     return max(found, key=lambda observation: observation.off)
 
 
-def parameter_gradients(case):
+def parameter_gradients(case: LayerCase) -> Observation | None:
     """parameter_gradients(x, dy)[p] = the difference quotient of <forward(x), dy> in p"""
     found = []
     for name in (name[4:] for name in case.answers if name.startswith("dL/d")):
@@ -182,7 +183,7 @@ def parameter_gradients(case):
     return max(filter(None, found), key=lambda observation: observation.off, default=None)
 
 
-def sums_to_difference(case):
+def sums_to_difference(case: LayerCase) -> Observation | None:
     """sum_j m_j (x_j - x_ref_j) = y_k - y_ref_k, m being the multipliers of output k alone"""
     if "deeplift" not in case.answers:
         return None
@@ -198,7 +199,7 @@ def sums_to_difference(case):
                    "the contributions sum to what came.", 1.0, output=k)
 
 
-def backward_signals(case):
+def backward_signals(case: LayerCase) -> Observation | None:
     """deconvnet = guided_backprop = gradient, for an affine layer"""
     if not isinstance(case.layer, Affine):
         return None
@@ -206,7 +207,7 @@ def backward_signals(case):
                 dict.fromkeys(("deconvnet", "guided_backprop"), case.answers["gradient"]), "{} and gradient.")
 
 
-def own_rule(case):
+def own_rule(case: LayerCase) -> Observation | None:
     """rule(-2 R) = -2 rule(R)"""
     if "rule" not in case.answers:
         return None
@@ -215,7 +216,7 @@ def own_rule(case):
                    float(abs(case.dy).max()))
 
 
-def overflow(case):
+def overflow(case: LayerCase) -> Observation | None:
     """float32 is finite wherever float64 is, and not larger than float32 can be"""
     if case.whole_numbers:
         return None
@@ -225,7 +226,7 @@ def overflow(case):
     return is_so(not bad.any(), f"At {LARGE} x float32 gives {plain[bad][:1]} where float64 gives {sharp[bad][:1]}.")
 
 
-def rebuilt(case):
+def rebuilt(case: LayerCase) -> Observation | None:
     """type(layer)(**arrays(), **settings()) = the layer, also after its settings were written as JSON"""
     layer, kind = case.layer, type(case.layer)
     if not hasattr(layer, "settings") or not hasattr(layer, "arrays"):
@@ -240,7 +241,7 @@ def rebuilt(case):
     return compare(case.y, again.forward(case.x), "forward of the layer, and of the one that was saved and loaded.")
 
 
-def device(case, module):
+def device(case: LayerCase, module: Any) -> Observation | None:
     """every method on arrays of `module` = the same on NumPy's"""
     layer = case.layer.map_arrays(module.asarray) if hasattr(case.layer, "map_arrays") else case.layer
     found = ask_all(case, layer, *map(module.asarray, (case.x, case.x_ref, case.dy)))

@@ -3,6 +3,7 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -38,14 +39,14 @@ def check_layer(layer: Layer | Callable | SearchStrategy,
                         explain_layer, examples, seed)
 
 
-def name_of(layer):
+def name_of(layer: Any) -> Any:
     """How the layer under test is called in a report."""
     if isinstance(layer, type) or not hasattr(layer, "forward"):
         return getattr(layer, "__name__", "drawn by a strategy")
     return described(layer)
 
 
-def drawn_layers(layer):
+def drawn_layers(layer: Any) -> Any:
     """A strategy of layers, from whatever was given."""
     if isinstance(layer, st.SearchStrategy):
         return layer
@@ -66,16 +67,17 @@ def drawn_layers(layer):
                      f"{layer.__name__}(...), or a function without arguments that makes one")
 
 
-def with_generator(factory, seed):
+def with_generator(factory: Any, seed: Any) -> Any:
     return factory(np.random.default_rng(seed))
 
 
 @st.composite
-def layer_cases(draw, layers, inputs, domain):
+def layer_cases(draw: Any, layers: Any, inputs: Any, domain: Any) -> Any:
     """(layer, x, x_ref, dy): two inputs and a signal of both signs, in float64."""
     layer = draw(layers)
     layer, shape = layer if isinstance(layer, tuple) else (layer, None)
-    check_methods(type(layer))
+    kind: Any = type(layer)
+    check_methods(kind)
     layer = as_type(layer, "float64")
     low, high = domain
     if isinstance(inputs, st.SearchStrategy):
@@ -96,9 +98,9 @@ def layer_cases(draw, layers, inputs, domain):
     return layer, x, x_ref, draw(strategies.arrays(shape))
 
 
-def found_shape(layer):
+def found_shape(layer: Any) -> Any:
     """A small shape of one input that the layer takes, tried out; ValueError where none of the usual ones fits."""
-    W = getattr(layer, "W", None)
+    W: Any = getattr(layer, "W", None)
     sizes = [n for n in (*np.shape(W), *(3, 4)) if n]
     for shape in [*((n,) for n in sizes), *((4, n) for n in sizes), *((5, 5, n) for n in (*reversed(sizes), 1, 2)),
                   (12,), (2, 12)]:

@@ -1,13 +1,14 @@
 """The properties of a whole network: name, formula, why it must hold, what is wrong where it does not."""
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from minixnn.checks import network_tests as of
 from minixnn.checks.properties import Property
 from minixnn.rules.composites import name_of
 
 
-def properties_of_network(rules, device=False):
+def properties_of_network(rules: Any, device: Any = False) -> Any:
     """The list; a ledger for each of `rules`."""
     books = [replace(LEDGER, name=f"ledger, {name_of(rule) if callable(rule) else 'the rules given'}",
                      test=partial(of.ledger, rules=rule)) for rule in rules]

@@ -6,6 +6,7 @@ import pathlib
 import tempfile
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,29 +26,29 @@ SECONDS = 10
 @dataclass(frozen=True)
 class NetworkCase:
     """A network as it is, the same in float64, and the images for both."""
-    net: object
-    sharp: object
+    net: Any
+    sharp: Any
     x: np.ndarray
     a: np.ndarray               # x in float64, or the tokens as they are
-    target: object = None
-    expected: object = None
+    target: Any = None
+    expected: Any = None
     usable = True
 
     @property
-    def explained(self):
+    def explained(self) -> Any:
         """The network whose outputs methods explain: logits, where it ends in a layer that only squashes."""
         return logits(self.sharp)
 
     @property
-    def has_numbers(self):
+    def has_numbers(self) -> Any:
         return self.a.dtype.kind == "f"
 
-    def score(self, x, target):
+    def score(self, x: Any, target: Any) -> Any:
         """The output that is explained, one number an image."""
         y = self.explained.forward(x)
         return y[range(len(y)), target]
 
-    def targets(self):
+    def targets(self) -> Any:
         """The class of each image that is explained; None where the output has no classes."""
         y = self.explained.forward(self.a)
         if y.ndim != 2:
@@ -55,27 +56,27 @@ class NetworkCase:
         return y.argmax(axis=1) if self.target is None else np.broadcast_to(self.target, len(y))
 
 
-def outputs(case):
+def outputs(case: NetworkCase) -> Observation | str | None:
     if case.expected is None:
         return "no outputs were given to compare with"
     return compare(case.expected, case.net.forward(case.x), "Expected are the outputs that were given.")
 
 
-def images_apart(case):
+def images_apart(case: NetworkCase) -> Observation | str | None:
     if len(case.a) < 2:
         return "there is one image only"
     alone = np.concatenate([case.sharp.forward(case.a[n:n + 1]) for n in range(len(case.a))])
     return compare(alone, case.sharp.forward(case.a), "The images one by one, and as a batch.")
 
 
-def precision(case):
+def precision(case: NetworkCase) -> Observation | str | None:
     if not case.has_numbers:
         return compare(case.sharp.forward(case.a), case.sharp.astype(np.float32).forward(case.a), "")
     came = case.sharp.astype(np.float32).forward(case.a.astype(np.float32))
     return compare(case.sharp.forward(case.a), came, "Expected is float64, came is float32.")
 
 
-def ledger(case, rules):
+def ledger(case: NetworkCase, rules: Any) -> Observation | str | None:
     if case.targets() is None:
         return "the output has no classes to start from"
     book = keep_ledger(case.explained, case.a, case.targets(), rules, quiet=True)
@@ -87,7 +88,7 @@ def ledger(case, rules):
                        f"{total.relevance_out:.6g} that started.")
 
 
-def path_integral(case):
+def path_integral(case: NetworkCase) -> Observation | str | None:
     """sum_i R_i = y(x) - y(0), as far as an integral by so many steps can tell"""
     targets = case.targets()
     if targets is None or not case.has_numbers:
@@ -99,7 +100,7 @@ def path_integral(case):
     return furthest(change, R, f"with {steps} steps")
 
 
-def sums_to_difference(case):
+def sums_to_difference(case: NetworkCase) -> Observation | str | None:
     """sum_i C_i = y(x) - y(0)"""
     targets = case.targets()
     if targets is None:
@@ -111,7 +112,7 @@ def sums_to_difference(case):
     return furthest(case.score(case.a, targets) - case.score(case.a * 0, targets), C, "by DeepLIFT")
 
 
-def furthest(change, R, how):
+def furthest(change: Any, R: Any, how: Any) -> Any:
     """The image whose contributions miss the change of its output by most, as a share of their size."""
     off = abs(R.sum(axis=1) - change) / np.maximum(abs(R).sum(axis=1), 1e-300)
     n = int(np.nan_to_num(off, nan=np.inf).argmax())
@@ -120,7 +121,7 @@ def furthest(change, R, how):
                        "what came.")
 
 
-def saved(case):
+def saved(case: NetworkCase) -> Observation | str | None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "net.npz"
@@ -131,6 +132,6 @@ def saved(case):
     return compare(case.net.forward(case.x), again.forward(case.x), "The network, and the one that was loaded.")
 
 
-def device(case):
+def device(case: NetworkCase) -> Observation | str | None:
     came = case.sharp.on(standin).forward(standin.asarray(case.a))
     return compare(case.sharp.forward(case.a), to_numpy(came), "Expected is NumPy's answer.")

@@ -22,11 +22,11 @@ RULES = (lrp.epsilon, composites.epsilon_plus)
 class NetworkReport:
     """`layers`: [(place, layer, rows), ...], blocks followed by what is inside; `whole`: rows of the whole network."""
 
-    def __init__(self, layers, whole, images):
+    def __init__(self, layers: Any, whole: Any, images: Any) -> None:
         self.layers, self.whole, self.images = layers, whole, images
 
     @property
-    def broken(self):
+    def broken(self) -> Any:
         """What does not hold: (place, property), the layers first; the place of the whole network is ""."""
         rows = [(place, row) for place, _, rows in self.layers for row in rows] + [("", row) for row in self.whole]
         return [(place, row.property.name) for place, row in rows if row.broken]
@@ -47,7 +47,7 @@ class NetworkReport:
                           "between both sides of each formula", *table(lines), "", *table(whole)])
 
 
-def cell(row):
+def cell(row: Any) -> Any:
     """The largest distance of a property in one layer, marked where it is too large."""
     return "" if row is None or not row.cases else f"{short(row.largest)}{' NO' if row.broken else ''}"
 
@@ -77,11 +77,11 @@ def check_network(net: Network, x: Array, target: Any = None, rules: Any = None,
     return report
 
 
-def first_name(report):
+def first_name(report: Any) -> Any:
     return report.broken[0][1]
 
 
-def rows_of(layer, x, x_ref, place, device):
+def rows_of(layer: Any, x: Any, x_ref: Any, place: Any, device: Any) -> Any:
     """[(place, layer, rows, observations)] of a layer and of all layers inside."""
     y = layer.forward(x)
     dy = np.random.default_rng(0).normal(size=(1, *y.shape[1:])).astype(y.dtype)
@@ -96,14 +96,14 @@ def rows_of(layer, x, x_ref, place, device):
     return found
 
 
-def off_the_kinks(x):
+def off_the_kinks(x: Any) -> Any:
     """x with a little added to every entry, another each: behind a ReLU many are 0 and equal, where nothing has a
     derivative. What is added is positive, for layers that take no other numbers."""
     size = float(abs(x).mean()) or 1.0
     return x + 0.1 * size * np.random.default_rng(1).random(x.shape)
 
 
-def row_of(property, case):
+def row_of(property: Any, case: Any) -> Any:
     """(row, observation): one property asked once."""
     row, observation = Row(property), ask(property, case)
     if isinstance(observation, str):
@@ -113,7 +113,7 @@ def row_of(property, case):
     return row, observation
 
 
-def explain(report, found):
+def explain(report: Any, found: Any) -> Any:
     """The message: the first property that fails, both sides of its formula, and the table of everything."""
     subject, row, observation = found[0]
     parts = [f'{subject} fails "{row.property.name}".', f"    {row.property.formula}", paragraph(row.property.why)]

@@ -4,11 +4,20 @@ A property is one sentence that must hold, with its formula. It is a function of
 relevance and so on) and answers with an `Observation`: how far the two sides of its formula lie apart. A report
 keeps the largest distance of each property over all cases. Hypothesis is not needed here.
 """
+from __future__ import annotations
+
 import sys
 import traceback
 from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from minixnn.checks.rule_cases import RuleCase
+
+from minixnn.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,7 @@ class Property:
     formula: str
     why: str                    # why it must hold
     cause: str                  # what is usually wrong where it does not
-    test: object = None
+    test: Any = None
     limit: float = 1e-9         # how large `off` of an Observation may be
 
 
@@ -26,15 +35,15 @@ class Property:
 class Observation:
     """Both sides of a property's formula in one case. `off` is their distance, as a share of their size."""
     off: float
-    expected: object = None
-    came: object = None
+    expected: Any = None
+    came: Any = None
     note: str = ""              # a sentence for the reader of a failure
-    output: object = None       # index of the output that it is about, in a flattened image; None: of all
+    output: Any = None       # index of the output that it is about, in a flattened image; None: of all
     steps: tuple = ()           # lines of arithmetic that lead to `expected`
     columns: dict = field(default_factory=dict)             # more columns for the table of inputs
 
 
-def compare(expected, came, note="", scale=0.0, **more):
+def compare(expected: Array, came: Array, note: str = '', scale: float = 0.0, **more: Any) -> Observation:
     """The Observation of two arrays, measured against the largest number of both, or against `scale` if larger.
 
     Numbers that are not finite, on one side only, are infinitely far off.
@@ -53,7 +62,7 @@ def compare(expected, came, note="", scale=0.0, **more):
     return Observation(float(off / size), expected, came, note, **more)
 
 
-def is_so(ok, note, **more):
+def is_so(ok: bool, note: str, **more: Any) -> Observation:
     """The Observation of a sentence that is true or not, without numbers."""
     return Observation(0.0 if ok else np.inf, note="" if ok else note, **more)
 
@@ -67,7 +76,7 @@ class Row:
     broken: bool = False
     note: str = ""              # why it was not asked
 
-    def add(self, observation):
+    def add(self, observation: Observation) -> None:
         self.cases += 1
         self.largest = max(self.largest, observation.off)
         self.broken = self.broken or not observation.off <= self.property.limit
@@ -82,12 +91,12 @@ class Report:
     notes: list = field(default_factory=list)       # sentences below the table
 
     @property
-    def broken(self):
+    def broken(self) -> list:
         """The names of the properties that do not hold, the most telling first."""
         return [row.property.name for row in self.rows if row.broken]
 
     @property
-    def held(self):
+    def held(self) -> Any:
         return [row.property.name for row in self.rows if row.cases and not row.broken]
 
     def __str__(self):
@@ -107,7 +116,8 @@ class CheckFailed(AssertionError):
     case: what it failed on, with `layer`, `x` and, of a rule, `R`.  expected, came: both sides of the formula.
     """
 
-    def __init__(self, message, property, report, case=None, observation=None):
+    def __init__(self, message: str, property: str, report: Any, case: RuleCase | None = None,
+                 observation: Observation | None = None) -> None:
         super().__init__(message)
         self.property, self.report, self.case = property, report, case
         self.broken = [property, *(name for name in report.broken if name != property)]
@@ -115,7 +125,7 @@ class CheckFailed(AssertionError):
         self.came = getattr(observation, "came", None)
 
 
-def ask(property, case):
+def ask(property: Property, case: RuleCase) -> Observation | None:
     """The Observation of a property, or None where it says nothing. What raises is as far off as can be."""
     if not case.usable and not getattr(property.test, "first", False):
         return None
@@ -126,13 +136,13 @@ def ask(property, case):
         return Observation(np.inf, note=raised(error))
 
 
-def first(test):
+def first(test: Callable) -> Callable:
     """Mark a test that says whether a case can be used at all."""
     test.first = True
     return test
 
 
-def raised(error):
+def raised(error: Any) -> str:
     """An exception as a sentence, with the line of the user's code where it came from."""
     frames = traceback.extract_tb(error.__traceback__ or sys.exc_info()[2])
     theirs = [frame for frame in frames if "minixnn" not in frame.filename.replace("\\", "/").split("/")] or frames
@@ -140,14 +150,14 @@ def raised(error):
     return f"It raised {type(error).__name__}: {error}{where}"
 
 
-def short(number):
+def short(number: Any) -> Any:
     """0, 2e-16, 0.25: as few digits as a table needs."""
     if number == 0 or 1e-3 <= abs(number) < 1e4:
         return f"{number:.3g}"
     return f"{number:.0e}"
 
 
-def table(lines, indent="  "):
+def table(lines: list[tuple], indent: str = '  ') -> list[str]:
     """Rows of words as lines of text, the first column to the left and the rest to the right."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return [(indent + "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)

@@ -1,11 +1,19 @@
 """A rule on one layer with one input: what it returned, and the share of every output by itself."""
+from __future__ import annotations
+
 import copy
 from dataclasses import dataclass
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.checks.properties import raised
 from minixnn.layers import Affine, Dense
+
+if TYPE_CHECKING:
+    from minixnn.layers.base import Layer
 
 OUTPUTS = 16                    # of how many outputs the shares are asked; more are picked evenly
 
@@ -17,36 +25,36 @@ class RuleCase:
     shares[k, j] is the relevance that input j receives where output k alone has relevance, of size 1. Of an affine
     layer weights[k, j] is what it multiplies x_j with, seen[k, j] whether output k is connected to input j at all.
     """
-    rule: object
-    layer: object
+    rule: Any
+    layer: Any
     x: np.ndarray
     R: np.ndarray
-    y: np.ndarray = None
-    R_x: object = None
+    y: Any = None
+    R_x: Any = None
     outputs: tuple = ()
-    shares: np.ndarray = None
-    weights: np.ndarray = None
-    seen: np.ndarray = None
-    bias: np.ndarray = None
+    shares: Any = None
+    weights: Any = None
+    seen: Any = None
+    bias: Any = None
     error: str = ""             # what the rule raised
     changed: str = ""           # which of its arguments it wrote into
 
     @property
-    def usable(self):
+    def usable(self) -> bool:
         return not (self.error or self.changed) and getattr(self.R_x, "shape", None) == self.x.shape
 
     @property
-    def affine(self):
+    def affine(self) -> bool:
         return self.weights is not None
 
     @property
-    def scale(self):
+    def scale(self) -> float:
         """How large relevance is before it is summed over outputs: what is left of a sum may be rounding alone."""
         sizes = abs(self.shares[np.isfinite(self.shares)])
         return float(abs(self.R).max() * sizes.max(initial=0))
 
 
-def prepare(rule, layer, x, R):
+def prepare(rule: Callable, layer: Layer, x: Array, R: Array) -> RuleCase:
     """The RuleCase: the rule asked once for R, on copies, and once for every output by itself."""
     y = layer.forward(x)
     begun = RuleCase(rule, layer, x, R, y)
@@ -71,11 +79,11 @@ def prepare(rule, layer, x, R):
     return copy_with(begun, **found, **(unrolled(layer, x, outputs) if isinstance(layer, Affine) else {}))
 
 
-def copy_with(case, **more):
+def copy_with(case: RuleCase, **more: Any) -> RuleCase:
     return RuleCase(**{**vars(case), **more})
 
 
-def same(a, b):
+def same(a: Any, b: Any) -> bool:
     """Whether two attributes are equal: arrays by their numbers, NaN included, lists and tuples entry by entry."""
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return type(a) is type(b) and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
@@ -86,13 +94,13 @@ def same(a, b):
     return a is b or bool(a == b)
 
 
-def ask(rule, layer, x, R, y=None):
+def ask(rule: Callable, layer: Layer, x: Array, R: Array, y: Array | None = None) -> Array:
     """The rule's answer on copies, so that nothing it does to its arguments is seen here."""
     with np.errstate(all="ignore"):
         return rule(layer, x.copy(), (layer.forward(x) if y is None else y).copy(), R.copy())
 
 
-def one_output_each(layer, x, outputs):
+def one_output_each(layer: Layer, x: Array, outputs: Any) -> tuple[Array, Array, Array]:
     """A batch with a copy of x for each of `outputs`, and signals (len(outputs), ...) of 1 at that output alone."""
     batch = np.repeat(x, len(outputs), axis=0)
     y = layer.forward(batch)
@@ -101,12 +109,12 @@ def one_output_each(layer, x, outputs):
     return batch, y, signals
 
 
-def shares(rule, layer, x, outputs):
+def shares(rule: Callable, layer: Layer, x: Array, outputs: tuple[int, Any]) -> Array:
     batch, y, signals = one_output_each(layer, x, outputs)
     return np.asarray(ask(rule, layer, batch, signals, y)).reshape(len(outputs), -1)
 
 
-def unrolled(layer, x, outputs):
+def unrolled(layer: Layer, x: Array, outputs: tuple[int, Any]) -> dict[str, Array]:
     """The affine layer's weights, connections and biases, output by output."""
     batch, y, signals = one_output_each(layer, x * 0, outputs)
     ones = layer.with_weights(layer.W * 0 + 1, None)
@@ -115,7 +123,7 @@ def unrolled(layer, x, outputs):
             "bias": y[0].reshape(-1)[list(outputs)]}
 
 
-def neuron(case, row):
+def neuron(case: RuleCase, row: int) -> tuple[Layer, Array]:
     """Output number `row` of the case as a dense layer of its own: (layer, x (1, inputs) that it sees)."""
     seen = case.seen[row]
     bias = case.bias[row:row + 1] if getattr(case.layer, "b", None) is not None else None

@@ -5,6 +5,7 @@ has relevance, of size 1. `rule_tests.py` has the tests, docs/checks.md the list
 """
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from minixnn.checks import rule_tests as of
 from minixnn.checks import standin
@@ -13,21 +14,21 @@ from minixnn.checks.conservation import stabilizer
 from minixnn.checks.properties import Property
 
 
-def properties_of_rule(domain, conserves, definition, every_kind, device):
+def properties_of_rule(domain: tuple, conserves: str, definition: Any, every_kind: bool,
+                       device: Any) -> list[Property]:
     """The list, the most telling first: of several that fail, the first is reported. domain: (low, high) or None."""
-    claim = {"claim": conserves, "domain": domain}
     found = [ANSWERS, SHAPE, PURITY, TYPE, FINITE, REPEATS, IMAGES, SCALES, ADDS, FIELD]
     found += [replace(SIGNS, test=of.signs)] if domain == (None, None) else []
     found += [replace(BIAS, test=partial(of.bias_is_an_input, domain=domain))] if conserves == "without bias" else []
     if conserves != "never":
-        found += [replace(CONSERVES, test=partial(conserves_relevance, **claim)),
-                  replace(STABILIZER, test=partial(stabilizer, **claim))]
+        found += [replace(CONSERVES, test=partial(conserves_relevance, claim=conserves, domain=domain)),
+                  replace(STABILIZER, test=partial(stabilizer, claim=conserves, domain=domain))]
     found += [ORDER, LAYERS] if every_kind else [ORDER]
     found += [replace(DEFINITION, test=partial(of.definition, formula=definition))] if definition else []
     return [*found, LEDGER, *([on_device(DEVICE, of.device, device)] if device else [])]
 
 
-def on_device(property, test, device):
+def on_device(property: Any, test: Any, device: Any) -> Any:
     """The property DEVICE for the stand-in (True), or for an array module such as cupy."""
     return replace(property, test=partial(test, module=standin if device is True else device))
 

@@ -4,37 +4,43 @@ Each test takes a `RuleCase` and returns an Observation, or None where the prope
 the rule's answer on the layer with weights W and bias b; f_k is its answer where output k alone has relevance, 1.
 docs/checks.md has the list for readers.
 """
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minixnn.arrays import array_module, to_numpy
+from minixnn.arrays import Array, array_module, to_numpy
 from minixnn.checks.properties import Observation, compare, first, is_so
 from minixnn.checks.rule_cases import ask, neuron, one_output_each
 from minixnn.layers import Affine, ChannelScale, Conv2d, Dense
 from minixnn.ledger.accounts import account_of
 from minixnn.ledger.ledger import balance
 
+if TYPE_CHECKING:
+    from minixnn.checks.rule_cases import RuleCase
+
 
 @first
-def answers(case):
+def answers(case: RuleCase) -> Observation:
     return is_so(not case.error, case.error)
 
 
 @first
-def purity(case):
+def purity(case: RuleCase) -> Any:
     return None if case.error else is_so(not case.changed, f"The rule wrote into {case.changed}.")
 
 
 @first
-def shape(case):
+def shape(case: Any) -> Any:
     if case.error or case.changed:
         return None
     came = f"an array of shape {case.R_x.shape}" if hasattr(case.R_x, "shape") else repr(case.R_x)
     return is_so(case.usable, f"It returned {came}, expected {case.x.shape}, the shape of x.")
 
 
-def dtype(case):
+def dtype(case: RuleCase) -> Observation:
     for kind in ("float32", "float64"):
         layer = case.layer.map_arrays(lambda a: a.astype(kind))
         came = ask(case.rule, layer, case.x.astype(kind), case.R.astype(kind)).dtype
@@ -43,7 +49,7 @@ def dtype(case):
     return is_so(True, "")
 
 
-def finite(case):
+def finite(case: RuleCase) -> Observation:
     good = np.isfinite(case.shares).all(axis=1)
     if good.all() and np.isfinite(case.R_x).all():
         return Observation(0.0)
@@ -53,11 +59,11 @@ def finite(case):
     return Observation(np.inf, "finite numbers", case.shares[row], output=case.outputs[row])
 
 
-def repeats(case):
+def repeats(case: RuleCase) -> Observation:
     return compare(case.R_x, ask(case.rule, case.layer, case.x, case.R), "The same call was made twice.", case.scale)
 
 
-def images_apart(case):
+def images_apart(case: RuleCase) -> Observation:
     other, R = case.x.reshape(-1)[::-1].reshape(case.x.shape), case.R.reshape(-1)[::-1].reshape(case.R.shape)
     alone = [ask(case.rule, case.layer, x, r) for x, r in ((case.x, case.R), (other, R))]
     both = ask(case.rule, case.layer, np.concatenate([case.x, other]), np.concatenate([case.R, R]))
@@ -65,12 +71,12 @@ def images_apart(case):
                    "first with its numbers in reversed order.", case.scale)
 
 
-def scales(case):
+def scales(case: RuleCase) -> Observation:
     return compare(-2 * case.R_x, ask(case.rule, case.layer, case.x, -2 * case.R), "Expected is -2 f(x, R), came is "
                    "f(x, -2 R).", case.scale)
 
 
-def adds(case):
+def adds(case: RuleCase) -> Observation | None:
     if case.R.size < 2:
         return None
     mask = (np.arange(case.R.size) % 2 == 0).reshape(case.R.shape)
@@ -79,7 +85,7 @@ def adds(case):
                    "R'' at the others; came is f(x, R' + R'').", case.scale)
 
 
-def receptive_field(case):
+def receptive_field(case: RuleCase) -> Observation | None:
     if not case.affine or case.seen.all():
         return None
     stray = np.where(case.seen, 0, case.shares)
@@ -87,7 +93,7 @@ def receptive_field(case):
     return compare(np.where(case.seen[row], case.shares[row], 0), case.shares[row], output=case.outputs[row])
 
 
-def bias_is_an_input(case, domain):
+def bias_is_an_input(case: RuleCase, domain: tuple) -> Observation | None:
     """f_k with bias b_k  =  f_k without, where x and w have one entry more: 1 and b_k."""
     low, high = domain
     biased = np.flatnonzero(case.bias * case.seen.any(axis=1))[:3] if case.affine else []
@@ -105,11 +111,11 @@ def bias_is_an_input(case, domain):
     return max(found, key=offset, default=None)
 
 
-def offset(observation):
+def offset(observation: Observation) -> float:
     return observation.off
 
 
-def signs(case):
+def signs(case: RuleCase) -> Any:
     """f(-x) with -W  =  f(x) with W"""
     if not isinstance(case.layer, Affine):
         return None
@@ -121,7 +127,7 @@ def signs(case):
     return replace(found, columns={"-x_j": -case.x.reshape(-1), "-w_jk": -case.weights[row]})
 
 
-def order(case):
+def order(case: RuleCase) -> Observation | None:
     """f of units in another order  =  f in that order"""
     layer = case.layer
     if type(layer) is Dense:
@@ -139,11 +145,11 @@ def order(case):
                    case.scale)
 
 
-def reverse(b):
+def reverse(b: Array | None) -> Array | None:
     return None if b is None else b[::-1]
 
 
-def every_layer(case):
+def every_layer(case: RuleCase) -> Observation | None:
     """f_k on any affine layer  =  f on a dense layer of one output, made of the inputs that output k sees"""
     if not case.affine or (type(case.layer) is Dense and case.x.ndim == 2):
         return None
@@ -157,7 +163,7 @@ def every_layer(case):
     return max(found, key=offset, default=None)
 
 
-def definition(case, formula):
+def definition(case: Any, formula: Any) -> Any:
     """f_k  =  definition(x, w, b_k, 1), with the x and w of the inputs that output k sees"""
     if not case.affine:
         return None
@@ -169,14 +175,14 @@ def definition(case, formula):
     return per_output(case, expected[known], case.shares[known], "", np.flatnonzero(known))
 
 
-def per_output(case, expected, came, note, rows=None):
+def per_output(case: RuleCase, expected: Array, came: Array, note: str, rows: Any = None) -> Any:
     """The Observation of the output whose shares are furthest from what was expected, each relative to its size."""
     rows = range(len(expected)) if rows is None else rows
     return max((compare(e, c, note, 1.0, output=case.outputs[row]) for row, e, c in zip(rows, expected, came)),
                key=offset, default=None)
 
 
-def ledger(case):
+def ledger(case: RuleCase) -> Any:
     """sum_k R_k - sum_j R_j - bias - stabiliser - lost = 0"""
     account = account_of(case.layer, case.rule)
     if account is None:
@@ -186,7 +192,7 @@ def ledger(case):
                        "Expected is no residual: the relevance that arrives, less what the account says is withheld.")
 
 
-def device(case, module):
+def device(case: Any, module: Any) -> Any:
     """f on arrays of `module`  =  f on NumPy's arrays"""
     layer = case.layer.map_arrays(module.asarray)
     x, R = module.asarray(case.x), module.asarray(case.R)

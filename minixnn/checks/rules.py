@@ -1,7 +1,10 @@
 """check_rule: is a function (layer, x, y, R) -> R a relevance rule, on every kind of layer and number?"""
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -12,6 +15,9 @@ from minixnn.checks.rule_cases import prepare
 from minixnn.checks.rule_properties import properties_of_rule
 from minixnn.checks.worked_rules import explain_rule
 from minixnn.rules.composites import check_arguments, name_of
+
+if TYPE_CHECKING:
+    from minixnn.checks.rule_cases import RuleCase
 
 CLAIMS = ("always", "without bias", "never")
 
@@ -40,7 +46,7 @@ def check_rule(rule: Callable, domain: str | tuple[float, float] = "any", conser
                         partial(prepared, rule), partial(explain_rule, rule), examples, seed)
 
 
-def bounds(domain):
+def bounds(domain: Any) -> tuple:
     """(low, high) of the inputs, None where there is no bound."""
     if domain in ("any", "nonnegative"):
         return (None if domain == "any" else 0.0), None
@@ -54,11 +60,11 @@ def bounds(domain):
 
 
 @st.composite
-def rule_cases(draw, layers, low, high):
+def rule_cases(draw: Any, layers: Any, low: Any, high: Any) -> Any:
     """(layer, x, R): one image, and relevance of both signs for its output."""
     layer, x = draw(strategies.cases(layers, low, high))
     return layer, x, draw(strategies.arrays(layer.forward(x).shape))
 
 
-def prepared(rule, drawn):
+def prepared(rule: Callable, drawn: Any) -> RuleCase:
     return prepare(rule, *drawn)

@@ -1,11 +1,19 @@
 """The search: ask every property of every case that Hypothesis draws, then shrink a case in which one fails."""
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
+from minixnn.arrays import Array
 from minixnn.checks.properties import CheckFailed, Report, Row, ask
 from minixnn.checks.shrinking import simplified
+
+if TYPE_CHECKING:
+    from minixnn.checks.properties import Property
+    from minixnn.layers.base import Layer
 
 SEARCHING = 6.0                 # seconds of the processor after which the cases so far have to do
 SHRINKING = 3.0                 # likewise for the search for a smaller case
@@ -15,7 +23,8 @@ class Broken(Exception):
     """A property failed: what tells Hypothesis to look for a smaller case."""
 
 
-def check(subject, properties, kinds, prepare, explain, examples, number):
+def check(subject: str, properties: list[Property], kinds: list, prepare: Any, explain: Any, examples: int,
+          number: int) -> Any:
     """The Report of `properties` over so many `examples` of each of the strategies `kinds`; CheckFailed if one fails.
 
     prepare(drawn) makes a case of what a strategy draws, with an attribute `usable`: False where the first properties
@@ -35,7 +44,7 @@ def check(subject, properties, kinds, prepare, explain, examples, number):
     raise error from None
 
 
-def explore(report, cases, prepare, examples, number, until):
+def explore(report: Report, cases: Any, prepare: Any, examples: int, number: int, until: float) -> None:
     """Add what was observed to the rows of the report."""
     @seed(number)
     @quiet(examples, [Phase.generate])
@@ -52,7 +61,7 @@ def explore(report, cases, prepare, examples, number, until):
     walk()
 
 
-def smallest(property, cases, prepare, examples, number):
+def smallest(property: Property, cases: Any, prepare: Any, examples: int, number: int) -> Any:
     """(case, observation): the simplest case in which the property fails that is found in a few seconds."""
     failing, until = [], time.thread_time() + SHRINKING
 
@@ -76,14 +85,14 @@ def smallest(property, cases, prepare, examples, number):
     return case, ask(property, case)
 
 
-def size(drawn):
+def size(drawn: tuple[Layer, Array, Array]) -> Any:
     """How many numbers there are to read in a case, and how many are not 0."""
     layer, *arrays = drawn
     numbers = np.concatenate([np.ravel(a) for a in (*arrays, *layer.arrays().values()) if a is not None])
     return numbers.size, np.count_nonzero(numbers)
 
 
-def quiet(examples, phases):
+def quiet(examples: int, phases: list[Phase]) -> settings:
     return settings(max_examples=examples, phases=phases, database=None, deadline=None, print_blob=False,
                     derandomize=False, report_multiple_bugs=False, verbosity=Verbosity.quiet,
                     suppress_health_check=list(HealthCheck))

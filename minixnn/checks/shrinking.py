@@ -3,17 +3,25 @@
 Hypothesis shrinks choices, and does not know that a unit is a column of W, an entry of b and one of R. Here a case is
 a tuple (layer, *arrays), the first array being the input x; whatever still fails when made smaller takes its place.
 """
+from __future__ import annotations
+
 import copy
 import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.layers import ChannelScale, Conv2d, Dense
+
+if TYPE_CHECKING:
+    from minixnn.layers.base import Layer
 
 SIMPLE = (0.0, 1.0, -1.0, 2.0)
 
 
-def simplified(drawn, fails, until):
+def simplified(drawn: tuple[Layer, Array, Array], fails: Callable, until: float) -> tuple[Layer, Array, Array]:
     """The smallest case reached from `drawn` by steps after each of which fails(case) is true, or until the time."""
     going = True
     while going and time.thread_time() < until:
@@ -27,7 +35,7 @@ def simplified(drawn, fails, until):
     return drawn
 
 
-def fitting(candidate):
+def fitting(candidate: tuple[Layer, Array, Array]) -> bool:
     """Whether the layer takes its input at all."""
     layer, x, *_ = candidate
     try:
@@ -36,7 +44,7 @@ def fitting(candidate):
         return False
 
 
-def candidates(drawn):
+def candidates(drawn: tuple[Layer, Array, Array]) -> Iterator[tuple[Layer, Array, Array]]:
     """Cases that are a little simpler: fewer units or pixels first, then plainer numbers."""
     layer, x, *rest = drawn
     for smaller, smaller_x in smaller_layers(layer, x):
@@ -51,7 +59,7 @@ def candidates(drawn):
             yield layer, *(plain if i == n else other for i, other in enumerate((x, *rest)))
 
 
-def refit(smaller, smaller_x, layer, x, array):
+def refit(smaller: Layer, smaller_x: Array, layer: Layer, x: Array, array: Array) -> Array:
     """An array beside x, or beside y, cut to the shape that it needs now."""
     shape = smaller_x.shape
     if array.shape != x.shape:
@@ -62,7 +70,7 @@ def refit(smaller, smaller_x, layer, x, array):
     return np.resize(array, shape)
 
 
-def smaller_layers(layer, x):
+def smaller_layers(layer: Layer, x: Array) -> Iterator[tuple[Layer, Array]]:
     """(layer, x) with a unit, a channel, a part of the kernel or a row of pixels less."""
     W, b = getattr(layer, "W", None), getattr(layer, "b", None)
     if type(layer) in (Dense, Conv2d) and getattr(layer, "groups", 1) == 1:
@@ -78,7 +86,7 @@ def smaller_layers(layer, x):
         for name, plain in (("stride", (1, 1)), ("dilation", (1, 1)), ("padding", "same")):
             if getattr(layer, name) != plain:
                 yield changed(layer, name, plain), x
-    if type(layer) is ChannelScale and len(W) > 1:
+    if type(layer) is ChannelScale and W is not None and len(W) > 1:
         yield layer.with_weights(W[1:], None if b is None else b[1:]), x[..., 1:]
     if b is not None and type(layer) in (Dense, Conv2d, ChannelScale):
         yield layer.with_weights(W, None), x
@@ -89,13 +97,13 @@ def smaller_layers(layer, x):
         yield layer, x[:, 0]
 
 
-def changed(layer, name, value):
+def changed(layer: Layer, name: str, value: Array | str) -> Layer:
     layer = copy.copy(layer)
     setattr(layer, name, value)
     return layer
 
 
-def plainer(array):
+def plainer(array: Array | None) -> Iterator[Array]:
     """The array with one number in the place of another that takes longer to read."""
     if getattr(array, "ndim", 0) == 0 or array.dtype.kind != "f":
         return

@@ -8,6 +8,8 @@ import functools
 import pathlib
 import sys
 import types
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +20,7 @@ _waits = []             # one list for each `waiting()` that is open
 
 
 @contextlib.contextmanager
-def waiting():
+def waiting() -> Iterator:
     """A list that fills with "what, where" each time the host waits for the device inside the `with`."""
     _waits.append([])
     try:
@@ -27,7 +29,7 @@ def waiting():
         _waits.pop()
 
 
-def note_wait(what):
+def note_wait(what: str) -> None:
     frame = sys._getframe(1)
     while frame.f_back and frame.f_code.co_filename in HERE:
         frame = frame.f_back
@@ -36,7 +38,7 @@ def note_wait(what):
         waits.append(f"{what} in {frame.f_code.co_name}, {file}:{frame.f_lineno}")
 
 
-def down(value):
+def down(value: Any) -> Any:
     """The host array behind a device array, also inside lists and tuples. A host array has no business here."""
     if isinstance(value, ndarray):
         return value._host
@@ -46,7 +48,7 @@ def down(value):
     return type(value)(map(down, value)) if type(value) in (list, tuple) else value
 
 
-def up(value):
+def up(value: Any) -> Any:
     """Host results as device arrays; also single numbers, which stay on the device as arrays without axes."""
     if type(value) in (list, tuple):
         return type(value)(map(up, value))
@@ -57,9 +59,9 @@ class ndarray:
     """An array "on the device": `_host` holds the numbers, and nobody but this file looks at it."""
     __slots__ = ("_host",)
     __module__ = "standin_cupy"                 # what `array_module` asks an array for; registered in standin.py
-    __hash__ = None
+    __hash__: Any = None
 
-    def __init__(self, host):
+    def __init__(self, host: Any) -> None:
         self._host = np.asarray(host)
         if self._host.dtype.char not in "?bBhHiIlLqQefdFD":
             raise ValueError(f"Unsupported dtype {self._host.dtype}")
@@ -104,7 +106,7 @@ class ndarray:
     def __format__(self, spec):
         return format(self._single(float) if spec else repr(self), spec)
 
-    def get(self, stream=None, order="C", out=None, blocking=True):
+    def get(self, stream: Any = None, order: Any = 'C', out: Any = None, blocking: Any = True) -> Any:
         note_wait("get")
         return self._host.copy()
 

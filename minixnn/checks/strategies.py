@@ -12,6 +12,7 @@ one, so that a case that fails shrinks to a small one; many numbers come from a 
 sums of their products carry no rounding, so sums that should be zero are zero, and equal numbers are frequent.
 """
 import math
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ KINDS = (kinds.Dense, kinds.Conv2d, kinds.Conv1d, kinds.ConvTranspose2d, kinds.U
 seeds = st.integers(0, 2 ** 32 - 1)
 
 
-def grid(low=None, high=None):
+def grid(low: float | None = None, high: Any = None) -> list[float]:
     """The numbers of the grid in [low, high]; None is no bound. A box without such numbers gets its own quarters."""
     inside = [float(v) for v in GRID if (low is None or v >= low) and (high is None or v <= high)]
     if low is not None and high is not None:
@@ -36,7 +37,7 @@ def grid(low=None, high=None):
 
 
 @st.composite
-def arrays(draw, shape, low=None, high=None):
+def arrays(draw: Any, shape: Any, low: Any = None, high: Any = None) -> Any:
     """A float64 array of the shape, its numbers from `grid(low, high)`."""
     values, count = grid(low, high), math.prod(shape)
     if count > PENCIL:
@@ -46,7 +47,7 @@ def arrays(draw, shape, low=None, high=None):
 
 
 @st.composite
-def biases(draw, outputs):
+def biases(draw: Any, outputs: Any) -> Any:
     """None, or numbers of both signs."""
     return draw(arrays((outputs,))) if draw(st.booleans()) else None
 
@@ -54,7 +55,7 @@ def biases(draw, outputs):
 # ------------------------------------------------------------------------------------------------------ affine layers
 
 @st.composite
-def dense_layers(draw, inputs=None, outputs=None, sequences=True):
+def dense_layers(draw: Any, inputs: Any = None, outputs: Any = None, sequences: Any = True) -> Any:
     """Dense, for vectors (inputs,) and, unless told not to, sequences of them (steps, inputs)."""
     inputs = draw(st.integers(1, 4)) if inputs is None else inputs
     steps = draw(st.sampled_from([(), (), (), (2,)])) if sequences else ()
@@ -67,7 +68,7 @@ def dense_layers(draw, inputs=None, outputs=None, sequences=True):
 
 
 @st.composite
-def along(draw, pooling, strides=3, sizes=4, dilations=1):
+def along(draw: Any, pooling: Any, strides: Any = 3, sizes: Any = 4, dilations: Any = 1) -> Any:
     """(pixels, window, stride, padding, dilation) along one side; padding is "valid", "same" or (before, after)."""
     k, s, d = draw(st.integers(1, sizes)), draw(st.integers(1, strides)), draw(st.integers(1, dilations))
     span = (k - 1) * d + 1
@@ -78,7 +79,7 @@ def along(draw, pooling, strides=3, sizes=4, dilations=1):
 
 
 @st.composite
-def windows(draw, pooling, sizes=4, dilations=1):
+def windows(draw: Any, pooling: Any, sizes: Any = 4, dilations: Any = 1) -> Any:
     """(H, W), kernel, stride, padding, dilation: both sides are drawn apart, but for the words "same" and "valid"."""
     side = along(pooling, sizes=sizes, dilations=dilations)
     (H, kh, sh, p, dh), (W, kw, sw, q, dw) = draw(side), draw(side)
@@ -90,7 +91,7 @@ def windows(draw, pooling, sizes=4, dilations=1):
 
 
 @st.composite
-def convolutions(draw, spread=True):
+def convolutions(draw: Any, spread: Any = True) -> Any:
     """Conv2d of few channels and of many (more than 4): the code has a way for each. spread: also dilated, grouped."""
     image, kernel, stride, padding, dilation = draw(windows(pooling=False, dilations=2 if spread else 1))
     groups = draw(st.sampled_from([1, 1, 2, 3])) if spread else 1
@@ -101,7 +102,7 @@ def convolutions(draw, spread=True):
 
 
 @st.composite
-def sequence_convolutions(draw):
+def sequence_convolutions(draw: Any) -> Any:
     """Conv1d."""
     T, k, stride, padding, dilation = draw(along(pooling=False, dilations=2))
     groups, share, outputs = draw(st.sampled_from([1, 1, 2])), draw(st.integers(1, 2)), draw(st.integers(1, 2))
@@ -110,7 +111,7 @@ def sequence_convolutions(draw):
 
 
 @st.composite
-def transposed_convolutions(draw):
+def transposed_convolutions(draw: Any) -> Any:
     """ConvTranspose2d, whose output holds one pixel at least."""
     (H, kh, sh, p, dh), (W, kw, sw, q, dw) = (draw(along(pooling=True, sizes=3, dilations=2)) for _ in range(2))
     padding = tuple((0, 0) if isinstance(side, str) else side if sum(side) <= (k - 1) * d else (side[0], 0)
@@ -122,14 +123,14 @@ def transposed_convolutions(draw):
 
 
 @st.composite
-def upsamplings(draw):
+def upsamplings(draw: Any) -> Any:
     """Upsample to the nearest pixel: each output sees one input."""
     image, factor = (draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 2))), draw(st.integers(1, 3))
     return kinds.Upsample(factor, mode=draw(st.sampled_from(["nearest", "nearest-exact"]))), image
 
 
 @st.composite
-def average_pools(draw):
+def average_pools(draw: Any) -> Any:
     """AvgPool2d, counting its padding or not, and SumPool2d. A mean of 3 or 9 numbers would leave the grid."""
     kind = draw(st.sampled_from([kinds.AvgPool2d, kinds.SumPool2d]))
     image, size, stride, padding, _ = draw(windows(pooling=True, sizes=2 if kind is kinds.AvgPool2d else 3))
@@ -138,7 +139,7 @@ def average_pools(draw):
 
 
 @st.composite
-def global_pools(draw):
+def global_pools(draw: Any) -> Any:
     """GlobalAvgPool and AdaptiveAvgPool2d over sides of 1, 2 or 4 pixels."""
     H, W, C = draw(st.sampled_from([1, 2, 4])), draw(st.sampled_from([1, 2, 4])), draw(st.integers(1, 2))
     size = draw(st.sampled_from([1, 2, 4])), draw(st.sampled_from([1, 2, 4]))
@@ -146,23 +147,24 @@ def global_pools(draw):
 
 
 @st.composite
-def channel_scales(draw):
+def channel_scales(draw: Any) -> Any:
     """ChannelScale, and BatchNorm2d with variances of 1/4, 1, 4, whose scale is a power of two."""
     C = draw(st.integers(1, 3))
     shape = draw(st.sampled_from([(C,), (2, C), (1, 2, C), (2, 2, C)]))
     if draw(st.booleans()):
         return kinds.ChannelScale(draw(arrays((C,))), draw(biases(C))), shape
     variance = np.array(draw(st.lists(st.sampled_from([1.0, 4.0, 0.25]), min_size=C, max_size=C)))
-    return kinds.BatchNorm2d(*(draw(arrays((C,))) for _ in range(3)), variance, epsilon=0.0), shape
+    gamma, beta, mean = (draw(arrays((C,))) for _ in range(3))
+    return kinds.BatchNorm2d(gamma, beta, mean, variance, epsilon=0.0), shape
 
 
-def affine_kinds():
+def affine_kinds() -> list:
     """A strategy for each kind of affine layer, the simplest first."""
     return [dense_layers(), convolutions(), st.one_of(channel_scales(), sequence_convolutions()),
             st.one_of(average_pools(), global_pools(), transposed_convolutions(), upsamplings())]
 
 
-def affine_layers():
+def affine_layers() -> Any:
     """Affine layers of every kind."""
     return st.one_of(affine_kinds())
 
@@ -170,37 +172,37 @@ def affine_layers():
 # ------------------------------------------------------------------------------------------------------- other layers
 
 @st.composite
-def max_pools(draw):
+def max_pools(draw: Any) -> Any:
     """MaxPool2d whose windows overlap, fit or leave gaps."""
     image, size, stride, padding, _ = draw(windows(pooling=True))
     return kinds.MaxPool2d(size, stride, padding), (*image, draw(st.integers(1, 2)))
 
 
-def shapes(most=3, sides=3):
+def shapes(most: int = 3, sides: int = 3) -> Any:
     """The shape of one input: up to `most` axes of up to `sides` entries."""
     return st.lists(st.integers(1, sides), min_size=1, max_size=most).map(tuple)
 
 
-def activations():
+def activations() -> Any:
     """ReLU, Sigmoid, Tanh, Softplus, on inputs of any shape."""
     return st.tuples(st.sampled_from([kinds.ReLU, kinds.Sigmoid, kinds.Tanh, kinds.Softplus]).map(make), shapes())
 
 
-def make(kind):
+def make(kind: Any) -> Any:
     return kind()
 
 
 # ------------------------------------------------------------------------------------------------------ cases, networks
 
 @st.composite
-def cases(draw, layers=None, low=None, high=None, images=1):
+def cases(draw: Any, layers: Any = None, low: Any = None, high: Any = None, images: Any = 1) -> Any:
     """(layer, x): a layer, of every affine kind unless told otherwise, and a batch of `images` inputs for it."""
     layer, shape = draw(affine_layers() if layers is None else layers)
     return layer, draw(arrays((images, *shape), low, high))
 
 
 @st.composite
-def dense_networks(draw, bias=True, kinds_between=(kinds.ReLU,)):
+def dense_networks(draw: Any, bias: Any = True, kinds_between: Any = (kinds.ReLU,)) -> Any:
     """(net, shape of one input): one or two hidden layers."""
     sizes = draw(st.lists(st.integers(1, 4), min_size=3, max_size=4))
     layers = []
@@ -211,7 +213,7 @@ def dense_networks(draw, bias=True, kinds_between=(kinds.ReLU,)):
 
 
 @st.composite
-def conv_networks(draw, bias=True, kinds_between=(kinds.ReLU,), gap=None):
+def conv_networks(draw: Any, bias: Any = True, kinds_between: Any = (kinds.ReLU,), gap: Any = None) -> Any:
     """(net, shape of one input): convolution, activation, a pool or none, convolution, activation, a head.
 
     gap: True for a head of global average pooling and one dense layer, False for a flattened one.
@@ -233,6 +235,6 @@ def conv_networks(draw, bias=True, kinds_between=(kinds.ReLU,), gap=None):
     return Network([*layers, head]), shape
 
 
-def networks(bias=True, kinds_between=(kinds.ReLU,)):
+def networks(bias: bool = True, kinds_between: Any = (kinds.ReLU,)) -> Any:
     """Dense and convolutional networks."""
     return st.one_of(dense_networks(bias, kinds_between), conv_networks(bias, kinds_between))

@@ -1,35 +1,43 @@
 """A failure, worked out by hand: what rules and layers share in its message."""
+from __future__ import annotations
+
 import textwrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.layers.chains import Block
+
+if TYPE_CHECKING:
+    from minixnn.checks.properties import Property, Report
+    from minixnn.layers.base import Layer
 
 MATRICES = 4                    # shown of an array with many axes; more are left out
 
 
-def heading(subject, property):
+def heading(subject: str, property: Property) -> str:
     """The first lines: what fails, its formula, and why it must hold."""
     return "\n\n".join([f'{subject} fails "{property.name}".', f"    {property.formula}", paragraph(property.why)])
 
 
-def ending(property, report):
+def ending(property: Property, report: Report) -> str:
     """What usually causes it, and which other properties failed."""
     others = [name for name in report.broken if name != property.name]
     also = f"These failed too: {', '.join(others)}." if others else "Everything else that was asked holds."
     return paragraph(f"Look for this: {property.cause}. {also}")
 
 
-def paragraph(text):
+def paragraph(text: str) -> str:
     return "\n".join(textwrap.wrap(text, 100, break_long_words=False, break_on_hyphens=False))
 
 
-def steps_through(lines):
+def steps_through(lines: list[str]) -> str:
     """Lines of Python to paste, so that one can step into the formula with these numbers."""
     return "To step through it:\n\n" + textwrap.indent("\n".join(lines), "    ")
 
 
-def code_of(layer):
+def code_of(layer: Layer) -> str:
     """The constructor call that makes the layer, as far as its arrays are short."""
     if isinstance(layer, Block) or not hasattr(layer, "arrays"):
         return repr(layer)
@@ -37,7 +45,7 @@ def code_of(layer):
     return f"{type(layer).__name__}({', '.join(f'{name}={code_of_array(value)}' for name, value in given.items())})"
 
 
-def code_of_array(value):
+def code_of_array(value: Any) -> str:
     if not isinstance(value, np.ndarray):
         return repr(value)
     if value.size > 60:
@@ -45,12 +53,12 @@ def code_of_array(value):
     return f"np.array({value.tolist()})"
 
 
-def indices(shape):
+def indices(shape: tuple[int, ...]) -> list[str]:
     """"[0, 2]" for each entry of an array of the shape, in the order of a flattened one."""
     return [str(list(map(int, index))) for index in np.ndindex(*shape)]
 
 
-def named(name, value, indent="    "):
+def named(name: str, value: float | Array | str, indent: str = '    ') -> list[str]:
     """Lines that show an array by its name: numbers on a line, rows below each other, images channel by channel."""
     if value is None or isinstance(value, (str, float, int)):
         return [f"{indent}{name:12} {text(value)}"]
@@ -69,18 +77,18 @@ def named(name, value, indent="    "):
     return [f"{indent}{(name if n == 0 else '').ljust(width)} {row}" for n, row in enumerate(rows)]
 
 
-def array(value):
+def array(value: Array) -> str:
     """Numbers on one line, or rows below each other."""
     return np.array2string(np.asarray(value), separator=", ", formatter={"float_kind": text}, threshold=40,
                            max_line_width=80)
 
 
-def text(number, digits=7):
+def text(number: float | str | Array, digits: int = 7) -> str:
     """So many digits, and no ".0"; words as they are."""
     return f"{number + 0.0:.{digits}g}" if isinstance(number, (int, float, np.number)) else str(number)
 
 
-def two(one, other):
+def two(one: Any, other: float) -> tuple[str, str]:
     """Two numbers with as many digits as it takes to see that they differ."""
     for digits in (7, 10, 13):
         if text(one, digits) != text(other, digits):

@@ -1,4 +1,6 @@
 """The message of a failed check of a layer: its numbers, and both sides of the formula."""
+from typing import Any
+
 import numpy as np
 
 from minixnn.checks.rule_cases import one_output_each
@@ -14,7 +16,7 @@ CALLS = {"answers": BACK, "shape": BACK, "purity": BACK, "type": BACK, "finite":
          "weights": "layer.with_weights(layer.W, None).forward(x)", "saved and loaded": "layer.settings()"}
 
 
-def explain_layer(property, case, observation, report):
+def explain_layer(property: Any, case: Any, observation: Any, report: Any) -> Any:
     """The message: property, smallest case, both sides of the formula, the usual cause, code to step through."""
     call, layer, dy = CALLS.get(property.name, FORWARD), case.layer, case.dy
     if observation.output is not None:
@@ -37,13 +39,13 @@ def explain_layer(property, case, observation, report):
     return "\n\n".join(parts)
 
 
-def described(layer):
+def described(layer: Any) -> Any:
     """What the layer says of itself, and the name of its class where it does not say that."""
     name, own = repr(layer), type(layer).__name__
     return name if name.startswith(own) else f"{own}, {name}"
 
 
-def walked(j, k, h, up, down):
+def walked(j: Any, k: Any, h: Any, up: Any, down: Any) -> Any:
     """The two steps of a difference quotient, as lines."""
     return (f"y{k} where x{j} is {text(h)} larger:   {text(up, 9)}", f"y{k} where x{j} is {text(h)} smaller:  "
             f"{text(down, 9)}", f"their difference over {text(2 * h)}:  {text((up - down) / (2 * h))}")

@@ -1,6 +1,12 @@
 """The message of a failed check of a rule: the table of one output, and where its relevance went."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.checks.properties import table
 from minixnn.checks.rule_cases import one_output_each
 from minixnn.checks.worked import code_of, code_of_array, ending, heading, indices, named, paragraph, steps_through, \
@@ -10,10 +16,14 @@ from minixnn.ledger.ledger import balance
 from minixnn.ledger.table import PARTS
 from minixnn.rules.composites import name_of
 
+if TYPE_CHECKING:
+    from minixnn.checks.properties import Observation, Property, Report
+    from minixnn.checks.rule_cases import RuleCase
+
 ROWS = 16                       # inputs shown; more are left out
 
 
-def explain_rule(rule, property, case, observation, report):
+def explain_rule(rule: Callable, property: Property, case: RuleCase, observation: Observation, report: Report) -> str:
     """The message: property, smallest case as a table, the ledger's row, the usual cause, code to step through."""
     name = (getattr(rule, "__name__", None) or name_of(rule)).partition(" ")[0]
     k, R = observation.output, case.R
@@ -33,11 +43,11 @@ def explain_rule(rule, property, case, observation, report):
     return "\n\n".join(parts)
 
 
-def inputs(case, observation):
+def inputs(case: RuleCase, observation: Observation) -> list[str]:
     """The table of inputs: x_j, w_jk, their product and what each received; below them the bias and the sums."""
     x, k = case.x.reshape(-1), observation.output
     columns, bottom = {"input j": [f"x{place}" for place in indices(case.x.shape[1:])], "x_j": list(map(text, x))}, {}
-    rows = range(len(x))
+    rows = np.arange(len(x))
     if case.affine and k is not None:
         row = case.outputs.index(k)
         seen, z = case.seen[row], x * case.weights[row]
@@ -59,7 +69,7 @@ def inputs(case, observation):
     return table(lines, "    ") + ([f"    ... and {len(rows) - ROWS} inputs more"] if len(rows) > ROWS else [])
 
 
-def columns_of(case, observation, seen):
+def columns_of(case: RuleCase, observation: Observation, seen: Array | None) -> dict[str, Array]:
     """{heading: numbers} where the two sides of the formula have a number for each input; else what each received."""
     found = {}
     for name in ("expected", "came"):
@@ -74,7 +84,7 @@ def columns_of(case, observation, seen):
     return found
 
 
-def sides(case, observation):
+def sides(case: RuleCase, observation: Observation) -> list:
     """The two sides of the formula as lines, where the table has no column for them."""
     k, lines = observation.output, []
     seen = case.seen[case.outputs.index(k)] if case.affine and k is not None else None
@@ -87,7 +97,7 @@ def sides(case, observation):
     return lines
 
 
-def ledger_row(rule, case, k):
+def ledger_row(rule: Callable, case: RuleCase, k: int) -> list[str]:
     """One row of the ledger: what arrived, what was handed on, and where the rest went."""
     x, y, R, R_x = case.x, case.y, case.R, case.R_x
     if k is not None:

@@ -1,5 +1,6 @@
 """`minixnn check net.onnx [pictures]`: is a network computed and differentiated as it should be, in every layer?"""
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from minixnn.cli.expected import expected, open_model
 IMAGES = 4                  # checked at a time
 
 
-def add_to(commands):
+def add_to(commands: Any) -> None:
     """The subcommand."""
     what = "are all layers, gradients and sums of a network right?"
     command = commands.add_parser("check", help=what, description=f"{what} Prints a table; status 1 where one is not.")
@@ -22,7 +23,7 @@ def add_to(commands):
     command.set_defaults(run=run)
 
 
-def run(asked):
+def run(asked: Any) -> Any:
     """Print the table of `check_network`; 1 where something does not hold, else 0."""
     from minixnn.checks import CheckFailed, check_network           # which need hypothesis, as no other command does
     net = open_model(asked.model)
@@ -38,7 +39,7 @@ def run(asked):
     return 0
 
 
-def inputs(net, asked):
+def inputs(net: Any, asked: Any) -> Any:
     """The pictures that were given, as many as are checked at a time; else noise of the shape that the net expects."""
     known = expected(net, asked.size)
     height, width, channels = known.picture
@@ -55,7 +56,7 @@ def inputs(net, asked):
     return np.random.default_rng(0).random((IMAGES, *shape), dtype=np.float32)
 
 
-def outputs_of(path, x):
+def outputs_of(path: Any, x: Any) -> Any:
     """(what the ONNX file itself computes of the images x, ""), or (None, why that is not known)."""
     x = np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
     try:

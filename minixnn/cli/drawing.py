@@ -2,8 +2,11 @@
 
 Colours are those of `plot.heatmaps`. Beside the map stands what a colour means in numbers, above it what was explained.
 """
+from typing import Any
+
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.plot.style import SIGNED_STOPS
 
 SIDE, MARGIN, BAR = 448, 12, 16                     # pixels: the longer side of a map; around it; of the bar
@@ -11,7 +14,7 @@ QUANTILE = 0.995
 PAPER, TEXT, LINE = (255, 255, 255), (40, 40, 40), (115, 115, 115)
 
 
-def colours(R, limit):
+def colours(R: Array, limit: float) -> Array:
     """R (H, W) in the colours of heatmaps, which end at +-limit: (H, W, 3) in [0, 1]."""
     places = [place for place, _ in SIGNED_STOPS]
     stops = np.array([[int(code[n:n + 2], 16) / 255 for n in (1, 3, 5)] for _, code in SIGNED_STOPS])
@@ -19,13 +22,13 @@ def colours(R, limit):
     return np.stack([np.interp(where, places, stops[:, part]) for part in range(3)], axis=-1)
 
 
-def heatmap(R, title, caption):
+def heatmap(R: Array, title: str, caption: str) -> Any:
     """A heatmap R (H, W, C) as a picture of Pillow."""
     R, limit = flat(R)
     return framed(enlarged(colours(R, limit)), R, limit, title, caption)
 
 
-def overlay(picture, R, title, caption):
+def overlay(picture: Array, R: Array, title: str, caption: str) -> Any:
     """The heatmap over a pale grey copy of a photograph, or over the outline of the ink."""
     R, limit = flat(R)
     heat = colours(R, limit)
@@ -44,7 +47,7 @@ def overlay(picture, R, title, caption):
     return framed(panel, R, limit, title, caption)
 
 
-def flat(R):
+def flat(R: Array) -> tuple[Array, float]:
     """(R summed over its channels, the number at which colours end: see `ends_at`; 1 for a map of zeros).
 
     Of photographs the sums of 2 x 2 pixels are drawn: a first convolution with a stride of 2 looks at every second
@@ -60,16 +63,16 @@ def flat(R):
     return R, float(np.quantile(sizes, QUANTILE if large(R) else 1)) or float(sizes.max()) or 1.0
 
 
-def large(R):
+def large(R: Array) -> bool:
     return max(R.shape[:2]) > 80
 
 
-def ends_at(R):
+def ends_at(R: Array) -> str:
     """At which number the colours of a map end, in words. One bright pixel must not bleach all of a photograph."""
     return f"the {100 * QUANTILE:g} % quantile of |R|, summed over 2 x 2 pixels" if large(R) else "the largest |R|"
 
 
-def enlarged(panel):
+def enlarged(panel: Array) -> Array:
     """Numbers in [0, 1] (H, W, 3) as bytes, each pixel so many times that the longer side fills `SIDE`; or smaller."""
     from PIL import Image
     panel, longest = np.uint8(255 * panel.clip(0, 1) + 0.5), max(panel.shape[:2])
@@ -81,7 +84,7 @@ def enlarged(panel):
     return panel.repeat(times, 0).repeat(times, 1)
 
 
-def framed(panel, R, limit, title, caption):
+def framed(panel: Array, R: Array, limit: float, title: str, caption: str) -> Any:
     """The panel with a frame, its colour bar and two lines of text."""
     from PIL import Image, ImageDraw
     font = fonts()
@@ -108,6 +111,6 @@ def framed(panel, R, limit, title, caption):
     return image
 
 
-def fonts():
+def fonts() -> Any:
     from PIL import ImageFont
     return ImageFont.load_default(14)

@@ -1,4 +1,5 @@
 """What ends a run, and what ends one picture of it."""
+from typing import Any
 
 
 class CannotGoOn(Exception):
@@ -9,7 +10,7 @@ class CannotGoOn(Exception):
 OF_ONE_PICTURE = (ValueError, TypeError, ArithmeticError, MemoryError, NotImplementedError, OSError, RuntimeError)
 
 
-def sentence(error):
+def sentence(error: Any) -> str:
     """What an exception says, on one line; its name, where it says nothing."""
     if isinstance(error, MemoryError):
         return f"memory is not sufficient ({error})" if str(error) else "memory is not sufficient"

@@ -1,8 +1,11 @@
 """Which network is asked for, and what it takes: pictures of some size, or rows of numbers."""
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn import models
 from minixnn.cli import images
 from minixnn.cli.errors import sentence
@@ -12,7 +15,7 @@ from minixnn.layers.chains import every_layer
 from minixnn.network import Network
 
 
-def open_model(name, mean=None, std=None, labels=None):
+def open_model(name: str, mean: str | None = None, std: str | None = None, labels: str | None = None) -> Network:
     """The network of a --model, with the preparation and the labels that were given."""
     if name in models.names():
         net = models.load(name)
@@ -36,7 +39,7 @@ def open_model(name, mean=None, std=None, labels=None):
     return net if labels is None else net.with_card(labels=lines(labels))
 
 
-def usual_model(paths):
+def usual_model(paths: list[str]) -> str:
     """The network for files of which nothing else is said: a colour picture is a photograph. ValueError for others."""
     first = images.find(paths, None)[0]
     try:
@@ -53,7 +56,7 @@ def usual_model(paths):
     return "efficientnet_lite0"
 
 
-def numbers(text, what):
+def numbers(text: str | None, what: str) -> Array | None:
     """"0.485,0.456,0.406" as an array; one number for all channels, or one for each."""
     if text is None:
         return None
@@ -67,7 +70,7 @@ def numbers(text, what):
     return found
 
 
-def lines(path):
+def lines(path: str) -> list[str]:
     """The lines of a text file with a label each."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -82,16 +85,16 @@ class Expected(NamedTuple):
     row: int | None = None
 
 
-def expected(net, size=None):
+def expected(net: Network, size: str | None = None) -> Expected:
     """What `net` takes, by its card; where that is silent, as far as its first weights tell. size: "HxW" wins."""
-    size = asked_size(size)
+    given = asked_size(size)
     shape = net.card.input_shape
     if net.card.source == "bytes":
         return Expected((None, None, None))
     if shape is not None and len(shape) == 3:
-        return Expected((*(size or shape[:2]), shape[2]))
+        return Expected((*(given or shape[:2]), shape[2]))
     if shape is not None and len(shape) == 1 and shape[0] is not None:
-        return Expected((*(size or (None, None)), None), shape[0])
+        return Expected((*(given or (None, None)), None), shape[0])
     layers = list(every_layer(net.layers))
     first = next((n for n, layer in enumerate(layers) if isinstance(layer, (Conv2d, Dense))), None)
     flattened = any(isinstance(layer, Flatten) for layer in layers[:first])
@@ -100,10 +103,10 @@ def expected(net, size=None):
         channels = layers[first].W.shape[2] * getattr(layers[first], "groups", 1)
     elif first is not None and not flattened:
         row = layers[first].W.shape[0]
-    return Expected((*(size or (None, None)), channels), row)
+    return Expected((*(given or (None, None)), channels), row)
 
 
-def asked_size(text):
+def asked_size(text: str | None) -> tuple[int, ...] | None:
     """"224x160" -> (224, 160); None stays None."""
     if text is None:
         return None
@@ -116,7 +119,7 @@ def asked_size(text):
     return height, width
 
 
-def hint(net, size):
+def hint(net: Network, size: Any) -> str:
     """What to say where a network cannot take a picture of the size that it happens to have."""
     known = size is not None or net.card.input_shape is not None
     return "" if known else "; give --size HEIGHTxWIDTH, the size of the images that the network was trained on"

@@ -1,28 +1,39 @@
 """`minixnn explain`: heatmaps of pictures, arrays of images, and tables. One bad file ends nothing."""
+from __future__ import annotations
+
 import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.attribution import NAMES
 from minixnn.card import squash
 from minixnn.cli import results, tables, text
 from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, sentence
 from minixnn.cli.expected import hint, open_model, usual_model
-from minixnn.cli.methods import METHODS, chosen, explanation, outputs, rules_of, scores
+from minixnn.cli.methods import METHODS, Explanation, chosen, explanation, outputs, rules_of, scores
 from minixnn.cli.reading import Picture, Reader, Rows
 from minixnn.cli.to_file import explain_to, fingerprint
 from minixnn.ledger import ledger
 from minixnn.progress import progress
 
+if TYPE_CHECKING:
+    from minixnn.card import Card
+    from minixnn.network import Network
+
 USUAL = {"photograph": "lrp_epsilon_plus_flat", "bytes": "lrp_epsilon"}     # the method, by the card's source
 FIGURES = ("heatmap.png", "overlay.png")
 
 
-def explain(asked):
+def explain(asked: Namespace) -> int:
     """Explain everything that was asked for; returns the exit status."""
     given, asked.model = asked.model, asked.model or usual_model(asked.images)
     net = open_model(asked.model, asked.mean, asked.std, asked.labels)
-    asked.method = asked.method or USUAL.get(net.card.source, "lrp_epsilon_plus")
+    asked.method = asked.method or USUAL.get(net.card.source or "", "lrp_epsilon_plus")
     run = Run(asked, net, chosen(METHODS, asked.method, "method", asked.options))
     if run.bytes:
         print(text.NOTE)
@@ -49,15 +60,16 @@ def explain(asked):
 class Run(Reader):
     """All that one call explains."""
 
-    def __init__(self, asked, net, method):
+    def __init__(self, asked: Namespace, net: Network, method: Any) -> None:
         super().__init__(asked, net)
-        self.method, self.explanation = method, None
+        self.method = method
+        self.explanation: Explanation | None = None
         self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
                         "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
                         "size": asked.size or "as the network asks", "invert": asked.invert}
         self.figures = () if not asked.figures else (text.PAGE,) if self.bytes else FIGURES if can_draw() else ()
 
-    def explain(self, group):
+    def explain(self, group: list) -> None:
         """Pictures of one size together; a table or an array of images comes alone."""
         if isinstance(group[0], Picture):
             for shape in sorted({picture.x.shape for picture in group}):
@@ -65,14 +77,14 @@ class Run(Reader):
         else:
             (self.rows if isinstance(group[0], Rows) else self.array)(group[0])
 
-    def outputs(self, net, x):
+    def outputs(self, net: Network, x: Array) -> Array:
         """The outputs of x; the first ones show what the target can be."""
         y = outputs(net.predict(x, self.asked.batch_size, self.asked.workers))
         if self.explanation is None:
             self.explanation = explanation(self.asked, self.method, net.card, y)
         return y
 
-    def refuse(self, path, net, shape, error):
+    def refuse(self, path: Path, net: Network, shape: tuple[int, ...], error: Any) -> None:
         """Name the input that failed; or end the run, if the method fails on any input of that shape."""
         more, grey = "", np.full((1, *shape), 0.5).astype(np.int64 if self.bytes else np.float32)
         if not isinstance(error, MemoryError):
@@ -85,7 +97,7 @@ class Run(Reader):
                     raise CannotGoOn(f"{self.asked.method} cannot explain this network: {sentence(error)}") from error
         self.left_out(path, ValueError(sentence(error) + more))
 
-    def fails(self, net, x, y):
+    def fails(self, net: Network, x: Array, y: Array) -> bool:
         try:
             self.explanation(net, x, y)
         except MemoryError:
@@ -94,7 +106,7 @@ class Run(Reader):
             return True
         return False
 
-    def pictures(self, pictures):
+    def pictures(self, pictures: list[Picture]) -> None:
         """Explain pictures of one size; if they fail together, each alone."""
         net, x = self.of_pictures, np.stack([picture.x for picture in pictures])
         try:
@@ -118,7 +130,7 @@ class Run(Reader):
             print(f"{picture.path}: {said['saw']}, {said['explained']}, relevance sums to {float(R[n].sum()):.3f}"
                   + withheld(n) + (f" ({picture.note})" if picture.note else ""), flush=True)
 
-    def rows(self, rows):
+    def rows(self, rows: Rows) -> None:
         """Explain a table, row by row in one array."""
         try:
             y = self.outputs(self.net, rows.x)
@@ -135,7 +147,7 @@ class Run(Reader):
                   f"{float(R[n].sum()):.3f}, most of it: {tables.strongest(R[n], rows.names)}")
         print(f"{len(R)} rows explained: {self.names(rows.path, 'relevance.npy')}", flush=True)
 
-    def array(self, item):
+    def array(self, item: Array) -> None:
         """Explain the images of one .npy file, piece by piece into another."""
         path, net, asked = self.names(item.path, "relevance.npy"), self.of_pictures, self.asked
         try:
@@ -150,7 +162,7 @@ class Run(Reader):
         print(f"{len(item.batch)} images explained: {path}" + (f" ({item.batch.note})" if item.batch.note else ""),
               flush=True)
 
-    def found(self, y, n):
+    def found(self, y: Array, n: int) -> dict[str, Any]:
         """What the network saw in input n, and what is explained, in words and numbers."""
         card, score, asked = self.net.card, scores(y)[n], self.explanation
         k, target = int(score.argmax()), int(asked.targets(y)[n])
@@ -162,7 +174,7 @@ class Run(Reader):
         return {"saw": told, "explained": f"explained {name}{against} ({float(score[target]):.3f})",
                 "what": name + against, "largest output": k, "output": float(score[k]), "target": target}
 
-    def withheld(self, net, x, y):
+    def withheld(self, net: Network, x: Array, y: Array) -> Callable:
         """A function: the words on what biases and stabilisers keep of picture n, for methods that have a ledger."""
         rules = rules_of(self.method)
         if rules is None or y.ndim != 2:
@@ -176,11 +188,11 @@ class Run(Reader):
                     f"{float(total.absorbed_by_stabilizer):.3f}, lost {float(total.created_or_lost):.3f}")
         return words
 
-    def save(self, path, R, said):
+    def save(self, path: Path, R: Array, said: dict[str, Any]) -> None:
         results.save(self.names(path, "relevance.npy"), R)
         self.record(path, said)
 
-    def record(self, path, said):
+    def record(self, path: Path, said: dict[str, Any]) -> None:
         results.save_record(self.names(path, "relevance.json"),
                             {"made_by": self.made_by, "input": results.digest_of_file(path), "found": said})
         self.done += 1
@@ -189,11 +201,11 @@ class Run(Reader):
 LINES = 20                      # rows of a table that are told one by one
 
 
-def nothing(n):
+def nothing(n: int) -> str:
     return ""
 
 
-def probable(card, score):
+def probable(card: Card, score: Array) -> str:
     """The five most probable labels, in per cent; or that of the largest output, where the network has no head."""
     if card.head not in ("Softmax", "LogSoftmax", "Sigmoid"):
         k = int(score.argmax())
@@ -205,7 +217,7 @@ def probable(card, score):
     return ", ".join(f"{card.label(k)} {p[k]:.1%}" for k in order if k == order[0] or p[k] >= 0.0005)
 
 
-def can_draw():
+def can_draw() -> bool:
     """Whether Pillow is there; says how to get it, once, if not."""
     try:
         import PIL  # noqa: F401
@@ -216,7 +228,7 @@ def can_draw():
     return True
 
 
-def draw(run, picture, R, said):
+def draw(run: Run, picture: Picture, R: Array, said: dict[str, Any]) -> None:
     """PNG files of the heatmap alone and of the heatmap over the picture."""
     from minixnn.cli import drawing
     title = f"{NAMES[run.asked.method]}: {said['what'] if run.net.card.labels else 'output ' + said['what']}"

@@ -7,10 +7,11 @@
 What is done to a picture is told in a note. Reading PNG, JPEG and so on, and changing sizes, needs Pillow.
 """
 import pathlib
+from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import to_numpy
+from minixnn.arrays import Array, to_numpy
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".npy")
 MOST_PIXELS = 4096 * 4096       # of a picture that is explained: its activations would not fit into memory
@@ -18,7 +19,7 @@ MOST_READ = 8192 * 8192         # of a file that is made smaller
 GREY = np.array([0.299, 0.587, 0.114], np.float32)              # ITU-R BT.601, as Pillow has it
 
 
-def find(paths, endings=PICTURES):
+def find(paths: list[str], endings: tuple | None = PICTURES) -> list[pathlib.Path]:
     """The files among `paths`; a folder stands for the pictures in it, in the order of their names.
 
     endings: of the files that count as pictures; None: all do.
@@ -37,7 +38,8 @@ def find(paths, endings=PICTURES):
     return files
 
 
-def read(path, shape=(None, None, None), invert=False, square=False):
+def read(path: Any, shape: Any = (None, None, None), invert: bool = False,
+         square: bool = False) -> tuple[Array, str]:
     """(picture, note): the file as float32 of `shape` (height, width, channels), and what was done for it.
 
     A None keeps the file's own. invert: 1 - picture, for dark ink on white paper. square: cut to the square in its
@@ -52,7 +54,7 @@ def read(path, shape=(None, None, None), invert=False, square=False):
     return picture, ", ".join(notes)
 
 
-def finish(array, shape, invert, notes, square=False):
+def finish(array: Any, shape: tuple, invert: bool, notes: list, square: bool = False) -> Array:
     """An array (H, W, C) of any numbers as a picture of `shape` in float32; what is done is added to `notes`."""
     picture = scale(array, notes)
     if invert:
@@ -63,7 +65,7 @@ def finish(array, shape, invert, notes, square=False):
     return fit(cut_square(picture, notes) if square else picture, shape, notes, square)
 
 
-def cut_square(picture, notes):
+def cut_square(picture: Array, notes: list) -> Array:
     """The square in the middle of a picture (H, W, C)."""
     height, width = picture.shape[:2]
     side = min(height, width)
@@ -73,14 +75,14 @@ def cut_square(picture, notes):
     return picture[top:top + side, left:left + side]
 
 
-def decode(path):
+def decode(path: pathlib.Path) -> tuple:
     """(array, notes): what is in a .npy file as it is; a picture as (H, W) or (H, W, 3), 8 or 16 bits or floats."""
     path = pathlib.Path(path)
     expect_file(path)
     return (load(path), []) if path.suffix.lower() == ".npy" else decode_picture(path)
 
 
-def expect_file(path):
+def expect_file(path: pathlib.Path) -> None:
     """Refuse what is not there, and what may never end, as a device or a pipe."""
     if not path.exists():
         raise FileNotFoundError("there is no such file")
@@ -88,7 +90,7 @@ def expect_file(path):
         raise ValueError("is no file that could be read")
 
 
-def load(path):
+def load(path: pathlib.Path) -> Any:
     """The array of a .npy file, left on the disk until it is used."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if not isinstance(array, np.ndarray):
@@ -98,7 +100,7 @@ def load(path):
     return array
 
 
-def decode_picture(path):
+def decode_picture(path: pathlib.Path) -> tuple:
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
@@ -121,7 +123,7 @@ def decode_picture(path):
         return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB")), notes
 
 
-def grey_numbers(image, format, notes):
+def grey_numbers(image: Any, format: Any, notes: list) -> Array:
     """A picture of one channel with more than 8 bits. Pillow opens 16 bits of a PNG as 32 bits, or as 16."""
     array = np.asarray(image)
     if image.mode.startswith("I;16") or image.mode == "I" and format == "PNG":
@@ -135,7 +137,7 @@ def grey_numbers(image, format, notes):
                      "16 bits without a sign, or as a .npy file of numbers from 0 to 1")
 
 
-def scale(array, notes):
+def scale(array: Any, notes: list) -> Any:
     """Numbers of any type as float32: whole ones by the largest that their type holds, floats as they are."""
     kind = array.dtype
     if kind == np.uint8:
@@ -159,7 +161,7 @@ def scale(array, notes):
     return picture
 
 
-def fit(picture, shape, notes, bicubic=False):
+def fit(picture: Any, shape: tuple, notes: list, bicubic: bool = False) -> Array:
     """A picture (H, W, C) with the channels and of the size that are wanted; None: as it is."""
     height, width, channels = shape
     if channels not in (None, picture.shape[2]):
@@ -180,7 +182,7 @@ def fit(picture, shape, notes, bicubic=False):
     return np.ascontiguousarray(picture, np.float32)
 
 
-def resize(picture, size, bicubic=False):
+def resize(picture: Array, size: tuple[int, ...], bicubic: bool = False) -> Array:
     """Bilinearly or bicubically, and smoothed where it becomes smaller, channel by channel. size: (height, width)
 
     Bicubically with 8 bits, as the photographs were resized that classifiers are trained on.
@@ -190,15 +192,17 @@ def resize(picture, size, bicubic=False):
     kind = Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR
     channels = np.ascontiguousarray(picture.transpose(2, 0, 1))
     if bicubic:
-        channels = np.uint8(255 * channels + 0.5)
-    resized = np.stack([np.asarray(Image.fromarray(channel).resize(size[::-1], kind)) for channel in channels], axis=-1)
+        channels = (255 * channels + 0.5).astype(np.uint8)
+    height, width = size
+    resized = np.stack([np.asarray(Image.fromarray(channel).resize((width, height), kind)) for channel in channels],
+                       axis=-1)
     return resized / np.float32(255) if bicubic else resized
 
 
 class Batch:
     """The images of a 4-D .npy file, prepared when they are asked for: `len`, `shape` and slices, as of an array."""
 
-    def __init__(self, array, shape, invert, square=False):
+    def __init__(self, array: Any, shape: tuple, invert: bool, square: bool = False) -> None:
         self.array, self.wanted, self.invert, self.square, self.notes = array, shape, invert, square, []
         self.shape = (len(array), *finish(array[0], shape, invert, self.notes, square).shape)
 
@@ -216,5 +220,5 @@ class Batch:
         return np.stack(pictures)
 
     @property
-    def note(self):
+    def note(self) -> str:
         return ", ".join(self.notes)

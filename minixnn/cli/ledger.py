@@ -1,5 +1,6 @@
 """`minixnn ledger`: where the relevance of all pictures together goes."""
 from functools import partial
+from argparse import Namespace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from minixnn.cli.reading import Array, Reader, Rows
 from minixnn.ledger import ledger
 
 
-def show_ledger(asked):
+def show_ledger(asked: Namespace) -> int:
     """Print the table; returns the exit status."""
     rules = chosen(RULES, asked.rule, "rule", asked.options)
     asked.model = asked.model or usual_model(asked.images)
@@ -22,12 +23,12 @@ def show_ledger(asked):
     if len({inputs.shape[1:] for inputs in x}) != 1:
         raise CannotGoOn("the pictures are of several sizes; give --size, or one at a time" if x else
                          "none of the files could be read")
-    x = np.concatenate(x)
+    images = np.concatenate(x)
     net = reader.net if any(isinstance(item, Rows) for item in items) else reader.of_pictures
     asked.method, asked.workers = asked.rule, -1
     method = partial(attribution.lrp, rules=rules)
-    y = outputs(net.predict(x, asked.batch_size, asked.workers))
+    y = outputs(net.predict(images, asked.batch_size, asked.workers))
     found = explanation(asked, method, net.card, y)
     start = None if found.plain else found.start(y)
-    print(ledger(net, x, found.targets(y), rules, start, batch_size=asked.batch_size))
+    print(ledger(net, images, found.targets(y), rules, start, batch_size=asked.batch_size))
     return reader.status

@@ -15,6 +15,8 @@
 Exit status: 0; 1 if a picture could not be read or explained (it is named, the others are still done); 2 if nothing
 can go on: a wrong call, a folder that cannot be written, a full disk; 130 after Ctrl-C. Results that are done stay.
 """
+from __future__ import annotations
+
 import argparse
 import os
 import pathlib
@@ -22,6 +24,8 @@ import sys
 import warnings
 
 import minixnn
+from argparse import Namespace
+from typing import Any
 from minixnn import datasets, models, plot
 from minixnn.cli import check
 from minixnn.cli.errors import CannotGoOn, sentence
@@ -36,11 +40,11 @@ MODEL = "a shipped network, or a .npz or .onnx file"
 class Parser(argparse.ArgumentParser):
     """A wrong call is an error like all others: a sentence, and status 2."""
 
-    def error(self, message):
+    def error(self, message: str) -> None:
         raise ValueError(f"{message}; see: {self.prog} --help")
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
         asked = parser().parse_args(arguments)
@@ -59,7 +63,7 @@ def main(arguments=None):
         return failed(sentence(error), error, 2)
 
 
-def failed(words, error, status):
+def failed(words: str, error: Any, status: int) -> int:
     """Say what happened, and how far the run came."""
     words = "; ".join(filter(None, (words, getattr(error, "state", ""))))
     if words:
@@ -67,11 +71,11 @@ def failed(words, error, status):
     return status
 
 
-def note(message, *rest, **more):
+def note(message: Any, *rest: Any, **more: Any) -> None:
     print(f"minixnn: note: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def parser():
+def parser() -> Parser:
     found = Parser(prog="minixnn", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--version", action="version", version=f"minixnn {minixnn.__version__}")
     commands = found.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
@@ -94,7 +98,7 @@ def parser():
     return found
 
 
-def add_inputs(command):
+def add_inputs(command: Parser) -> None:
     command.add_argument("images", nargs="+", metavar="IMAGE", help="picture, .npy, or a folder of them; a .npy "
                          "(images, height, width, channels) is explained as a whole; .csv for networks that take rows "
                          "of numbers; any file for magika")
@@ -114,7 +118,7 @@ def add_inputs(command):
                          "network")
 
 
-def add_explaining(command):
+def add_explaining(command: Parser) -> None:
     command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus, of photographs "
                          "lrp_epsilon_plus_flat, of bytes lrp_epsilon")
     command.add_argument("-o", "--out", type=pathlib.Path, required=True, help="folder for the results")
@@ -126,21 +130,21 @@ def add_explaining(command):
                          help="batches at a time; default: all cores")
 
 
-def add_rule(command):
+def add_rule(command: Parser) -> None:
     command.add_argument("--rule", default="epsilon", help=", ".join(RULES))
 
 
-def positive(text):
+def positive(text: str) -> Any:
     if not (text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError(f"got {text}, expected a positive whole number")
     return int(text)
 
 
-def workers(text):
+def workers(text: Any) -> Any:
     return -1 if text == "-1" else positive(text)
 
 
-def show_microscope(asked):
+def show_microscope(asked: Any) -> Any:
     """`minixnn microscope`: one HTML file that needs no network, with ten test digits to begin with."""
     images, labels = datasets.mnist("test")
     ten = [int((labels == digit).argmax()) for digit in range(10)]
@@ -150,7 +154,7 @@ def show_microscope(asked):
     return 0
 
 
-def show_methods(asked):
+def show_methods(asked: Namespace) -> int:
     """`minixnn methods`: name, what it is, and what --set can change."""
     print("--method NAME                what it is [what --set can change, and its default]")
     for name, method in METHODS.items():
@@ -159,7 +163,7 @@ def show_methods(asked):
     return 0
 
 
-def show_models(asked):
+def show_models(asked: Namespace) -> int:
     """`minixnn models`: name and accuracy on unseen images."""
     for name in models.names():
         try:

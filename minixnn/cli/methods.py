@@ -1,12 +1,22 @@
 """Methods and rules by name, with their options set: what --method, --rule, --set, --target and --versus mean."""
+from __future__ import annotations
+
 import inspect
 from functools import partial
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn import attribution
 from minixnn.cli.errors import CannotGoOn
 from minixnn.rules import composites, deep_taylor, lrp
+
+if TYPE_CHECKING:
+    from minixnn.card import Card
+    from minixnn.network import Network
 
 METHODS = attribution.METHODS
 RULES = {name: getattr(module, name) for module, names in (
@@ -15,30 +25,31 @@ RULES = {name: getattr(module, name) for module, names in (
                   "epsilon_gamma_box", "attn_lrp", "cp_lrp", "deep_taylor"))) for name in names}
 
 
-def real(text):
+def real(text: str) -> float:
     value = float(text)
     if not np.isfinite(value):
         raise ValueError
     return value
 
 
-def real_or_none(text):
+def real_or_none(text: str) -> float | None:
     return None if text.lower() == "none" else real(text)
 
 
-def truth(text):
+def truth(text: str) -> bool:
     return {"true": True, "false": False}[text.lower()]
 
 
 # What may be set, and how its text is read. All else that a method takes has an option of its own, or is an array.
-OPTIONS = {"steps": int, "samples": int, "size": int, "stride": int, "layer": int, "noise": real, "value": real,
-           "low": real_or_none, "high": real_or_none, "epsilon": real, "gamma": real, "alpha": real, "beta": real,
-           "kind": str, "method": str, "rectify": truth}
+OPTIONS: dict[str, Callable] = {
+    "steps": int, "samples": int, "size": int, "stride": int, "layer": int, "noise": real, "value": real,
+    "low": real_or_none, "high": real_or_none, "epsilon": real, "gamma": real, "alpha": real, "beta": real,
+    "kind": str, "method": str, "rectify": truth}
 READ_AS = {int: "a whole number", real: "a number", real_or_none: "a number or none", str: "a word",
            truth: "true or false"}
 
 
-def options(function):
+def options(function: Callable | partial) -> dict[str, Any]:
     """{name: default} of what --set can change in a method, a rule or a composite, those of its rules included."""
     found = {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()
              if name in OPTIONS and not callable(parameter.default)}
@@ -46,13 +57,13 @@ def options(function):
     return found if rules is None else {**found, **options(rules)}
 
 
-def rules_of(function):
+def rules_of(function: Callable | partial) -> Callable | partial | None:
     """The rule or composite that a heatmap of relevance is made with, as METHODS has it; None for other methods."""
     return {**{"rules": lrp.epsilon}, **getattr(function, "keywords", {})}["rules"] \
         if getattr(function, "func", function) is attribution.lrp else None
 
 
-def chosen(known, name, what, settings):
+def chosen(known: dict[str, Any], name: str, what: str, settings: list) -> Callable | partial:
     """The entry `name` of `known`, METHODS or RULES, with the `settings` ["epsilon=0.1", ...] made."""
     if name not in known:
         raise ValueError(f"got --{what} {name}, expected one of {', '.join(known)}")
@@ -69,7 +80,7 @@ def chosen(known, name, what, settings):
     return with_options(known[name], made)
 
 
-def with_options(function, made):
+def with_options(function: Callable | partial, made: dict[str, Any]) -> Callable | partial:
     """The function with keyword arguments set, in itself or in the rule that it works by."""
     if not made:
         return function
@@ -77,7 +88,7 @@ def with_options(function, made):
     return partial(function, **made) if rules is None else partial(function, rules=partial(rules, **made))
 
 
-def described(name):
+def described(name: str) -> str:
     """What a method is, in a line."""
     rules = rules_of(METHODS[name])
     if rules is None:
@@ -88,7 +99,7 @@ def described(name):
     return f"{text}; {fixed}" if fixed else text
 
 
-def first_line(function):
+def first_line(function: Callable | partial) -> str:
     return inspect.getdoc(getattr(function, "func", function)).splitlines()[0]
 
 
@@ -100,17 +111,18 @@ class Explanation:
     settings: batch_size and workers.
     """
 
-    def __init__(self, name, method, target=None, versus=None, opposite=False, binary=False, maps=False, **settings):
+    def __init__(self, name: str, method: Callable | partial, target: int | None = None, versus: int | None = None,
+                 opposite: bool = False, binary: bool = False, maps: bool = False, **settings: Any) -> None:
         self.name, self.method, self.target, self.versus, self.opposite = name, method, target, versus, opposite
         self.binary, self.maps, self.settings = binary, maps, settings
 
     @property
-    def plain(self):
+    def plain(self) -> bool:
         """Whether a target says all, so that no start need be made."""
         return self.versus is None and not self.opposite and not self.maps
 
     @property
-    def relevance(self):
+    def relevance(self) -> bool:
         return getattr(self.method, "func", self.method) in (attribution.lrp, attribution.deep_taylor)
 
     def __call__(self, net, x, y):
@@ -119,11 +131,11 @@ class Explanation:
             return self.method(net, x, self.targets(y), **self.settings)
         return self.method(net, x, start=self.start(y), **self.settings)
 
-    def targets(self, y):
+    def targets(self, y: Array) -> Array:
         """The target of each input, (N,), from the outputs y (N, outputs) or (N, ..., outputs)."""
         return scores(y).argmax(axis=1) if self.target is None else np.full(len(y), self.target)
 
-    def start(self, y):
+    def start(self, y: Array) -> Array:
         """Where the pass starts: the target's outputs, wherever they are; less those of the output to compare with.
 
         Relevance starts from the outputs, gradients and DeepLIFT from their derivatives, 1.
@@ -135,7 +147,7 @@ class Explanation:
                 start[n, ..., self.versus] -= 1
         return start * y if self.relevance else start
 
-    def of_batch(self, net, x, target=None):
+    def of_batch(self, net: Network, x: Array, target: Any = None) -> Array:
         """As explain_to calls a method, which has workers of its own."""
         if self.plain:
             return self.method(net, x, self.target)
@@ -145,7 +157,7 @@ class Explanation:
         return f"{self.name} ({settings_of(self.method)})"
 
 
-def settings_of(method):
+def settings_of(method: Any) -> Any:
     """The options of a method that were set, in words, those of its rule included."""
     words = []
     for key, value in getattr(method, "keywords", {}).items():
@@ -153,17 +165,17 @@ def settings_of(method):
     return ", ".join(filter(None, words))
 
 
-def outputs(y):
+def outputs(y: Array) -> Array:
     """(N,) as (N, 1); all else as it is."""
     return y[:, None] if y.ndim == 1 else y
 
 
-def scores(y):
+def scores(y: Array) -> Array:
     """One number an output, (N, outputs): of maps and sequences the mean."""
     return y if y.ndim == 2 else y.mean(axis=tuple(range(1, y.ndim - 1)))
 
 
-def explanation(asked, method, card, y):
+def explanation(asked: Namespace, method: Callable | partial, card: Card, y: Array) -> Explanation:
     """The Explanation that is asked for, once the outputs y of some input have shown how many there are."""
     count, binary = y.shape[-1], y.shape[-1] == 1 and card.head == "Sigmoid"
     target, versus = (index_of(text, card, 2 if binary else count, what)
@@ -179,7 +191,7 @@ def explanation(asked, method, card, y):
                        batch_size=asked.batch_size, workers=asked.workers)
 
 
-def index_of(text, card, count, what):
+def index_of(text: str | None, card: Card, count: int, what: str) -> int | None:
     """The output that a --target or --versus names, by its label or its number, among `count` outputs."""
     if text is None:
         return None

@@ -1,7 +1,12 @@
 """From files to inputs of a network. A file that cannot be read is named and left out; the others are still read."""
+from __future__ import annotations
+
 import sys
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -16,29 +21,30 @@ TOGETHER, NUMBERS = 16, 2 ** 24             # pictures, and numbers in them, tha
 
 
 class Picture(NamedTuple):
-    path: object
-    x: object                   # (H, W, C), as the network takes it
+    path: Any
+    x: Any                   # (H, W, C), as the network takes it
     note: str
     data: bytes | None = None   # of a file that is explained byte by byte; x is (positions,) then
 
 
 class Rows(NamedTuple):
-    path: object
-    x: object                   # (N, columns)
+    path: Any
+    x: Any                   # (N, columns)
     names: list | None
 
 
 class Array(NamedTuple):
-    path: object
-    batch: object               # images.Batch
+    path: Any
+    batch: Any               # images.Batch
 
 
 class Reader:
     """Files as inputs of a network. `status` becomes 1 when one is left out, which is said."""
 
-    def __init__(self, asked, net):
+    def __init__(self, asked: Namespace, net: Network) -> None:
         self.asked, self.net, self.status, self.done = asked, net, 0, 0
-        self.expected, self.explanation = expected(net, asked.size), None
+        self.expected = expected(net, asked.size)
+        self.explanation: Any = None
         self.square = net.card.source == "photograph" and asked.size is None
         self.bytes = net.card.source == "bytes"
         if self.expected.row is not None:                       # pictures may be given, too: their pixels in a row
@@ -46,16 +52,16 @@ class Reader:
         else:
             self.of_pictures = net
 
-    def find(self):
+    def find(self) -> list[Path]:
         if self.bytes:
             return images.find(self.asked.images, None)
         return images.find(self.asked.images, images.PICTURES + tables.TABLES * (self.expected.row is not None))
 
-    def left_out(self, path, error):
+    def left_out(self, path: Path, error: Any) -> None:
         print(f"minixnn: {path} left out: {sentence(error)}", file=sys.stderr)
         self.status = 1
 
-    def read(self, path):
+    def read(self, path: Path) -> Picture | Array | Rows | None:
         """A Picture, Rows or an Array; None if the file cannot be read, which is said."""
         try:
             return self.opened(path)
@@ -65,7 +71,7 @@ class Reader:
             self.left_out(path, error)
         return None
 
-    def opened(self, path):
+    def opened(self, path: Path) -> Picture | Array | Rows:
         row, shape, invert = self.expected.row, self.expected.picture, self.asked.invert
         if self.bytes:
             images.expect_file(path)
@@ -96,12 +102,12 @@ class Reader:
         self.check_row(picture.shape)
         return Picture(path, picture, ", ".join(notes))
 
-    def check_row(self, shape):
+    def check_row(self, shape: tuple[int, ...]) -> None:
         if self.expected.row not in (None, np.prod(shape)):
             raise ValueError(f"has {' x '.join(map(str, shape))} numbers, the network takes rows of "
                              f"{self.expected.row}; give --size HEIGHTxWIDTH with {self.expected.row} pixels")
 
-    def groups(self, paths):
+    def groups(self, paths: Iterator[Any]) -> Iterator[list]:
         """Pictures some at a time, as many as fit into memory; tables and arrays of images each alone."""
         waiting = []
         for path in paths:

@@ -5,15 +5,20 @@
 
 The record comes last: if it is there, all is. --resume compares records and never takes over what another call made.
 """
+from __future__ import annotations
+
 import collections
 import contextlib
 import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.cli import tables
 from minixnn.cli.errors import CannotGoOn, sentence
 from minixnn.cli.images import PICTURES
@@ -25,7 +30,7 @@ class Names:
     The ending of a picture or a table goes, unless several of the files would then be called alike.
     """
 
-    def __init__(self, folder, files):
+    def __init__(self, folder: pathlib.Path, files: list[pathlib.Path]) -> None:
         self.folder, short = folder, collections.Counter(called(path) for path in files)
         self.whole = {name for name, count in short.items() if count > 1}
         places = collections.Counter(self(path, "") for path in files)
@@ -39,12 +44,12 @@ class Names:
         return self.folder / f"{path.name if name in self.whole else name}_{what}"
 
 
-def called(path):
+def called(path: pathlib.Path) -> str:
     """The name without the ending of a picture or a table."""
     return path.stem if path.suffix.lower() in PICTURES + tables.TABLES else path.name
 
 
-def prepare_folder(folder):
+def prepare_folder(folder: pathlib.Path) -> None:
     with cannot_write(folder):
         if folder.exists() and not folder.is_dir():
             raise CannotGoOn(f"-o names the file {folder}, expected a folder for the results")
@@ -52,7 +57,7 @@ def prepare_folder(folder):
 
 
 @contextlib.contextmanager
-def cannot_write(path):
+def cannot_write(path: pathlib.Path) -> Iterator[None]:
     """What the disk refuses ends the run in a sentence."""
     try:
         yield
@@ -60,30 +65,30 @@ def cannot_write(path):
         raise CannotGoOn(f"cannot write {path}: {sentence(error)}") from error
 
 
-def save(path, array):
+def save(path: pathlib.Path, array: Array) -> None:
     """Write an array to a .npy file, all of it or nothing."""
     write_whole(path, lambda draft: np.save(draft, array))
 
 
-def save_record(path, record):
+def save_record(path: pathlib.Path, record: dict[str, Any]) -> None:
     write_whole(path, lambda draft: draft.write(json.dumps(record, indent=1).encode()))
 
 
-def save_image(path, image):
+def save_image(path: pathlib.Path, image: Any) -> None:
     write_whole(path, lambda draft: image.save(draft, "PNG", compress_level=3))
 
 
-def save_text(path, text):
+def save_text(path: pathlib.Path, text: str) -> None:
     write_whole(path, lambda draft: draft.write(text.encode("utf-8")))
 
 
-def save_table(path, R, names):
+def save_table(path: pathlib.Path, R: Array, names: list[str] | None) -> None:
     """Relevances (N, columns) as text, under the names of the columns."""
     head = ",".join(f'"{name}"' for name in names or [f"column {k}" for k in range(R.shape[1])])
     write_whole(path, lambda draft: np.savetxt(draft, R, "%.6g", ",", header=head, comments="", encoding="utf-8"))
 
 
-def write_whole(path, write):
+def write_whole(path: pathlib.Path, write: Callable) -> None:
     """Call write(file) on a draft beside `path`, then put it in its place."""
     draft = pathlib.Path(f"{path}.{os.getpid()}.draft")
     with cannot_write(path):
@@ -95,7 +100,7 @@ def write_whole(path, write):
             draft.unlink(missing_ok=True)
 
 
-def digest_of_file(path):
+def digest_of_file(path: pathlib.Path) -> str:
     """A short name for what is in a file."""
     with open(path, "rb") as file:
         found = hashlib.sha256()
@@ -104,7 +109,7 @@ def digest_of_file(path):
     return found.hexdigest()[:16]
 
 
-def not_done(files, names, made_by, figures):
+def not_done(files: list[pathlib.Path], names: Names, made_by: dict[str, Any], figures: tuple) -> list:
     """Those of `files` that have no result yet. CannotGoOn where a result is there that another call made.
 
     made_by: what makes results now; figures: endings of the pictures that belong to a picture's result.
@@ -125,7 +130,7 @@ def not_done(files, names, made_by, figures):
     return left
 
 
-def differences(record, made_by, path):
+def differences(record: pathlib.Path, made_by: dict[str, Any], path: pathlib.Path) -> str:
     """In what a record differs from what would be made now; "" for nothing."""
     try:
         then = json.loads(record.read_text())

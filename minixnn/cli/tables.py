@@ -1,13 +1,16 @@
 """Rows of numbers, for networks that take no pictures: .csv files, and .npy files of one or two axes."""
 import csv
 import pathlib
+from typing import Any
 
 import numpy as np
+
+from minixnn.arrays import Array
 
 TABLES = (".csv", ".tsv", ".txt")
 
 
-def read(path, row):
+def read(path: pathlib.Path, row: int) -> tuple:
     """(rows, names): an array (N, row) in float32, the names of its columns or None. ValueError if it is no table."""
     rows, names = read_text(path)
     if rows.shape[1] != row:
@@ -17,7 +20,7 @@ def read(path, row):
     return rows, names
 
 
-def read_text(path):
+def read_text(path: pathlib.Path) -> tuple:
     """(rows, names) of a text file with columns between commas, semicolons or tabs; the first line may be names."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -43,7 +46,7 @@ def read_text(path):
     return np.array([[float(cell) for cell in line] for line in lines], np.float32), names
 
 
-def number(cell):
+def number(cell: str) -> Any:
     """Whether a cell holds a finite number, also in single precision."""
     try:
         return abs(float(cell)) <= np.finfo(np.float32).max
@@ -51,7 +54,7 @@ def number(cell):
         return False
 
 
-def from_array(array, row):
+def from_array(array: Any, row: int) -> tuple:
     """(rows, None) of a .npy array (N, row), or (row,) for a single row."""
     if array.ndim == 1:
         array = array[None]
@@ -65,11 +68,11 @@ def from_array(array, row):
     return rows, None
 
 
-def strongest(r, names, count=3):
+def strongest(r: Array, names: list[str] | None, count: int = 3) -> str:
     """The columns with the largest relevances of one row, in words."""
     order = np.argsort(-abs(r))[:count]
     return ", ".join(f"{names[k] if names else f'column {k}'} {r[k]:+.3g}" for k in order)
 
 
-def is_table(path):
+def is_table(path: pathlib.Path) -> bool:
     return pathlib.Path(path).suffix.lower() in TABLES

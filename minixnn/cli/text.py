@@ -3,15 +3,23 @@
 A text is shown as text, anything else as rows of 16 bytes in hexadecimal numbers. Where the network has seen a byte
 twice, as in files that are shorter than its two windows together, its relevance is the sum of both.
 """
+from __future__ import annotations
+
 import html
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.attribution import NAMES
 from minixnn.cli import drawing, results
 from minixnn.models import magika
+
+if TYPE_CHECKING:
+    from minixnn.cli.explain import Run
+    from minixnn.cli.reading import Picture
 
 PAGE = "relevance.html"
 ROW = 16                                            # bytes in a row of numbers
@@ -22,7 +30,7 @@ pre { font: 14px/1.45 monospace; white-space: pre-wrap; word-break: break-all; b
 i { color: #888 } s { text-decoration: none; color: #888 }"""
 
 
-def write(run, picture, R, said):
+def write(run: Run, picture: Picture, R: Array, said: dict[str, Any]) -> None:
     """Write the page beside the other results, and show the text in the terminal if that is wanted."""
     lines, limit = coloured(picture.data, R)
     if run.figures:
@@ -33,11 +41,11 @@ def write(run, picture, R, said):
         print(terminal(lines, limit))
 
 
-def can_colour():
+def can_colour() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
-def coloured(data, R):
+def coloured(data: Any, R: Array) -> tuple[list[list[tuple]], float]:
     """(lines, limit): each line a list of (text, relevance), None where there is none; and where colours end."""
     relevance, seen = per_byte(data, R)
     show = text_lines if is_text(data) else hex_lines
@@ -49,11 +57,11 @@ def coloured(data, R):
         done = end
     if len(data) > done:
         lines.append([(f"... {len(data) - done:,} bytes that the network does not use ...", None)])
-    sizes = np.abs([r for line in lines for _, r in line if r is not None])
+    sizes = abs(np.array([r for line in lines for _, r in line if r is not None]))
     return lines, float(np.quantile(sizes, QUANTILE)) or float(sizes.max()) or 1.0
 
 
-def per_byte(data, R):
+def per_byte(data: bytes, R: Array) -> tuple[Array, Array]:
     """(relevance (bytes,), which bytes the network has seen) from the relevance R (positions,)."""
     places = magika.positions(data)
     relevance, seen = np.zeros(len(data)), np.zeros(len(data), bool)
@@ -62,13 +70,13 @@ def per_byte(data, R):
     return relevance, seen
 
 
-def stretches(seen):
+def stretches(seen: Array) -> list[tuple[int, ...]]:
     """[(begin, end), ...] of the bytes that were seen."""
     steps = np.flatnonzero(np.diff(np.concatenate([[0], seen.astype(int), [0]])))
     return list(zip(steps[::2].tolist(), steps[1::2].tolist()))
 
 
-def is_text(data):
+def is_text(data: bytes) -> bool:
     """Whether a file's beginning is UTF-8 without control characters other than those of a text."""
     head = data[:magika.REACH]
     try:
@@ -79,7 +87,7 @@ def is_text(data):
     return not any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
 
 
-def text_lines(data, relevance, begin, end):
+def text_lines(data: bytes, relevance: Array, begin: int, end: int) -> list[list[tuple]]:
     """Lines of (character, relevance of its bytes together)."""
     lines, at = [[]], begin
     while at < end:
@@ -93,7 +101,7 @@ def text_lines(data, relevance, begin, end):
     return lines if lines[-1] else lines[:-1]
 
 
-def visible(letter):
+def visible(letter: str) -> str:
     """A control character as its sign, so that a file cannot give orders to a terminal; the end of a line as a sign."""
     if letter == "\n":
         return "\N{RETURN SYMBOL}"
@@ -104,7 +112,7 @@ def visible(letter):
     return chr(0x2400 + ord(letter)) if ord(letter) < 32 else "\N{REPLACEMENT CHARACTER}"
 
 
-def hex_lines(data, relevance, begin, end):
+def hex_lines(data: bytes, relevance: Array, begin: int, end: int) -> list[list[tuple]]:
     """Rows of 16 bytes: the place, the numbers, and the letters that they would be."""
     lines = []
     for at in range(begin, end, ROW):
@@ -115,7 +123,7 @@ def hex_lines(data, relevance, begin, end):
     return lines
 
 
-def terminal(lines, limit):
+def terminal(lines: list[list[tuple]], limit: float) -> str:
     """The lines with the codes of a terminal that knows 24-bit colours."""
     def piece(text, r):
         if r is None or abs(r) < 0.02 * limit:
@@ -126,12 +134,12 @@ def terminal(lines, limit):
     return "\n".join("".join(piece(text, r) for text, r in line) for line in lines)
 
 
-def colour(r, limit):
+def colour(r: float, limit: float) -> list[int]:
     """The colour of a relevance, as three bytes."""
     return [int(part) for part in 255 * drawing.colours(np.array([[r]]).clip(-limit, limit), limit)[0, 0] + 0.5]
 
 
-def page(title, what, lines, limit):
+def page(title: str, what: str, lines: list[list[tuple]], limit: float) -> str:
     """A page that needs no other file; the pointer on a letter shows its number."""
     def piece(text, r):
         text = html.escape(text)

@@ -5,21 +5,29 @@
 While it runs, the results are in relevance.npy.part and the count of what is done in relevance.npy.progress; the same
 call again goes on from there. When all is done the part takes its final name.
 """
+from __future__ import annotations
+
 import hashlib
 import json
 import math
 import os
 import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minixnn.attribution import METHODS
-from minixnn.arrays import like, to_numpy
+from minixnn.arrays import Array, like, to_numpy
 from minixnn.batching import default_batch_size, parallel_map
 from minixnn.progress import progress
 
+if TYPE_CHECKING:
+    from minixnn.network import Network
 
-def explain_to(path, net, images, method, target=None, batch_size=None, quiet=False, on=np, workers=-1):
+
+def explain_to(path: Any, net: Any, images: Any, method: Any, target: Any = None, batch_size: Any = None,
+               quiet: Any = False, on: Any = np, workers: Any = -1) -> Any:
     """Write the heatmaps of all `images` (N, ...) by `method` to the .npy file `path`; returns it memory-mapped.
 
     images: an array; numpy.load(file, mmap_mode="r") stays on disk. method: a name of METHODS, or a function
@@ -64,7 +72,7 @@ def explain_to(path, net, images, method, target=None, batch_size=None, quiet=Fa
     return np.load(path, mmap_mode="r")
 
 
-def progress_of(notes):
+def progress_of(notes: pathlib.Path) -> tuple:
     """(what was run, how many images are done) as the file `notes` says."""
     try:
         before = json.loads(notes.read_text())
@@ -73,7 +81,7 @@ def progress_of(notes):
         raise ValueError(f"{notes} is damaged; delete it to begin anew") from error
 
 
-def reserve(path, shape):
+def reserve(path: pathlib.Path, shape: tuple[int, ...]) -> None:
     """A .npy file for float32 numbers of `shape`, with all of its room on the disk taken at once.
 
     Written to later through a memory map, a file that finds no room would end the process without a word.
@@ -89,11 +97,11 @@ def reserve(path, shape):
                     file.write(bytes(min(2 ** 20, size - n)))
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise OSError(error.errno, f"{os.strerror(error.errno)}, {4 * math.prod(shape) / 2 ** 20:,.1f} MiB are needed",
-                      str(path)) from error
+        needed = f"{os.strerror(error.errno or 0)}, {4 * math.prod(shape) / 2 ** 20:,.1f} MiB are needed"
+        raise OSError(error.errno, needed, str(path)) from error
 
 
-def called(value):
+def called(value: Callable) -> str:
     """A method in words, the same in every process: its name and its options."""
     if hasattr(value, "func"):                              # a functools.partial
         options = ", ".join(f"{name}={called(option)}" for name, option in value.keywords.items())
@@ -101,19 +109,19 @@ def called(value):
     return getattr(value, "__qualname__", None) or str(value)
 
 
-def write(path, text):
+def write(path: pathlib.Path, text: str) -> None:
     """Put `text` in the place of the file `path`, all of it or nothing."""
     draft = path.with_name(path.name + ".draft")
     draft.write_text(text)
     os.replace(draft, path)
 
 
-def digest(value):
+def digest(value: Array | None) -> str:
     """A short name for a value, the same for the same value."""
     return hashlib.sha256(np.asarray(-1 if value is None else value).tobytes()).hexdigest()[:16]
 
 
-def fingerprint(net):
+def fingerprint(net: Network) -> str:
     """A short name for a network, the same for the same layers and weights."""
     found = hashlib.sha256(repr([net, *(layer.settings() for layer in net.layers)]).encode())
     net.map_arrays(lambda array: found.update(np.ascontiguousarray(to_numpy(array)).tobytes()))

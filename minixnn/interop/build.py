@@ -4,6 +4,10 @@ Every node becomes a layer of ours, or a join of several nodes; `layouts.py` kee
 in our arrays, and `series_parallel.py` makes a list of layers with blocks out of what branches. What a node becomes is
 in `nodes.py`.
 """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from minixnn import layers as ours
 from minixnn.card import LAYOUTS, Card
 from minixnn.interop import layouts, series_parallel
@@ -14,10 +18,14 @@ from minixnn.interop.series_parallel import Step
 from minixnn.interop.simplify import drop_head, simplify
 from minixnn.network import Network
 
+if TYPE_CHECKING:
+    from minixnn.interop.graph import Graph, Node
+    from minixnn.layers.base import Layer
+
 FIRST, LAST = LAYOUTS
 
 
-def build(graph, layout=None):
+def build(graph: Graph, layout: str | None = None) -> Network:
     """The Network, with its card: the shape and the order of its input, and the head that was dropped.
 
     layout   FIRST, LAST, or None for what the graph itself tells of its input
@@ -40,13 +48,13 @@ def build(graph, layout=None):
 class Builder:
     """steps and places of the nodes of one graph."""
 
-    def __init__(self, graph, layout=None):
+    def __init__(self, graph: Graph, layout: str | None = None) -> None:
         self.graph, self.users = graph, graph.users()
         first = Step(None, [], graph.input.label)
         self.steps, self.places = [first], {graph.input: Place(first, input_axes(graph, self.users, layout))}
         self.note_shape(graph.input, self.places[graph.input])
 
-    def card(self, head):
+    def card(self, head: str | None) -> Card:
         """What is known of the input and of the head."""
         node = self.graph.input
         axes = self.places[node].axes
@@ -54,7 +62,7 @@ class Builder:
         shape = None if node.shape is None else tuple(node.shape[axis] for axis in axes[1:])
         return Card(input_shape=shape, layout=order, head=head)
 
-    def layers(self):
+    def layers(self) -> list[Layer]:
         """The list of layers from the input to the output."""
         for node in self.graph.nodes[1:]:
             try:
@@ -67,12 +75,12 @@ class Builder:
         last = self.output()
         return series_parallel.layers_of(self.steps[0], last, self.steps) or [ours.Identity()]
 
-    def note_shape(self, node, place):
+    def note_shape(self, node: Node, place: Place) -> None:
         """Keep the shape of one output with the step that computes it, for `packing.py`."""
         if node.shape is not None and place.step.shape is None:
             place.step.shape = tuple(node.shape[axis] for axis in place.axes[1:]) or (1,)
 
-    def output(self):
+    def output(self) -> Any:
         """The step of the output, in the order in which its user expects it."""
         node = self.graph.output
         place, shape = self.places[node], node.shape
@@ -91,7 +99,8 @@ class Builder:
             return self.read(node, channel_last(rank)).step
         return place.step
 
-    def put(self, place, layers, node, axes=None, work=0):
+    def put(self, place: Place, layers: list, node: Any, axes: list[int] | tuple[int, ...] | None = None,
+            work: int = 0) -> Place:
         """Layers behind a place; the place of what comes out, with these axes or those that it had."""
         step = place.step
         for layer in layers:
@@ -99,14 +108,14 @@ class Builder:
             self.steps.append(step)
         return place.at(step) if axes is None else Place(step, axes)
 
-    def join(self, kind, places, node, axes=None, order=None):
+    def join(self, kind: str, places: list[Place], node: Node, axes: Any = None, order: Any = None) -> Place:
         """A block of several places."""
         work = 0 if node.shape is None or None in node.shape else _size(node.shape)
         step = Step(None, [place.step for place in places], node.label, work, kind)
         self.steps.append(step)
         return Place(step, places[0].axes if axes is None else axes, order)
 
-    def read(self, node, axes):
+    def read(self, node: Any, axes: Any) -> Place:
         """The place of a node with exactly these axes in this order."""
         place = self.places[node]
         if node.shape is None:
@@ -114,7 +123,7 @@ class Builder:
         return self.put(place, layouts.arrange(place, node.shape, axes), node, axes) if place.axes != tuple(axes) \
             else place
 
-    def images(self, node):
+    def images(self, node: Node) -> Place:
         """The place of a node of images or sequences, channel-last."""
         return self.places[node] if node.shape is None else self.read(node, channel_last(len(node.shape)))
 
@@ -126,13 +135,13 @@ def _size(shape):
     return size
 
 
-def input_axes(graph, users, layout):
+def input_axes(graph: Graph, users: dict[Node, list], layout: str | None) -> tuple[int, ...]:
     """The axes of the input in our order: channel-last, wherever the file has its channels."""
     node = graph.input
     rank = 4 if node.shape is None else len(node.shape)
     if rank < 3:
         return tuple(range(rank))
-    channel = {FIRST: 1, LAST: rank - 1}.get(layout)
+    channel = {FIRST: 1, LAST: rank - 1}.get(layout or "")
     if channel is None:
         channel = _channel(node, list(range(rank)), users) or (1 if rank > 3 else rank - 1)
     return 0, *(axis for axis in range(1, rank) if axis != channel), channel

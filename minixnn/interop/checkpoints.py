@@ -43,7 +43,7 @@ class Full(NamedTuple):
     """A dense layer. image: the (H, W, C) whose flattening it reads, if it does. outputs None: as many as there are."""
     name: str
     inputs: int
-    outputs: object = None
+    outputs: Any = None
     image: tuple | None = None
 
 

@@ -25,31 +25,41 @@ stand in the settings, as NumPy arrays; a constant that takes part in arithmetic
     reshape          shape;  transpose   perm;   channel_shuffle   groups;   expand   shape
     unknown          reason: what could not be read; refused if the output depends on it
 """
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.interop.shapes import BATCH, shape_of
+
+if TYPE_CHECKING:
+    from minixnn.interop.series_parallel import Step
 
 
 class Constant:
     """An array that does not depend on the input."""
     op = "constant"
 
-    def __init__(self, array, label="a constant"):
+    def __init__(self, array: Array | float, label: str = 'a constant') -> None:
         self.array, self.label = np.asarray(array), label
 
     @property
-    def shape(self):
+    def shape(self) -> tuple:
         return self.array.shape
 
 
 class Node:
     """One operation. label: how the file calls it, for sentences; shape: of its output, None for what is not known."""
 
-    def __init__(self, op, inputs, label, **settings):
-        self.label, self.shape = label, None
+    def __init__(self, op: str, inputs: list, label: str, **settings: Any) -> None:
+        self.label = label
+        self.shape: tuple | None = None
         self.become(op, inputs, **settings)
 
-    def become(self, op, inputs, **settings):
+    def become(self, op: str, inputs: list, **settings: Any) -> None:
         """Turn into another operation that computes the same. The nodes that read this one stay as they are."""
         self.op, self.inputs, self.settings = op, list(inputs), settings
 
@@ -64,12 +74,12 @@ class Node:
         return f"<{self.op} {self.label} {self.shape}>"
 
     @property
-    def reads(self):
+    def reads(self) -> list:
         """The nodes, without constants, that this one is computed from."""
         return [each for each in self.inputs if isinstance(each, Node)]
 
     @property
-    def constant(self):
+    def constant(self) -> Array | None:
         """The one constant among the inputs of an arithmetic operation, as an array; None if there is none."""
         found = [each.array for each in self.inputs if isinstance(each, Constant)]
         return found[0] if len(found) == 1 else None
@@ -78,24 +88,24 @@ class Node:
 class Graph:
     """nodes: in an order in which they can be computed. batch: the size that shapes begin with. dtype: of weights."""
 
-    def __init__(self, shape, label="the input", batch=BATCH, dtype=np.float32):
+    def __init__(self, shape: Any, label: str = 'the input', batch: int = BATCH, dtype: type = np.float32) -> None:
         self.batch, self.dtype = batch, dtype
-        self.input = Node("input", [], label)
+        self.input: Node = Node("input", [], label)
         self.input.shape = None if shape is None else (batch, *shape)
         self.nodes, self.output = [self.input], None
 
-    def add(self, op, inputs, label, **settings):
+    def add(self, op: str, inputs: list, label: str, **settings: Any) -> Node:
         """A new node at the end. ValueError if its inputs do not fit; the caller says which node that is."""
         node = Node(op, inputs, label, **settings)
         node.shape = shape_of(node)
         self.nodes.append(node)
         return node
 
-    def unknown(self, inputs, label, reason):
+    def unknown(self, inputs: list, label: str, reason: str) -> Node:
         """What cannot be read. It is refused later, if the output depends on it."""
         return self.add("unknown", [each for each in inputs if isinstance(each, Node)], label, reason=reason)
 
-    def prune(self):
+    def prune(self) -> None:
         """Keep what the output depends on."""
         needed, left = {self.output}, [self.output]
         while left:
@@ -105,7 +115,7 @@ class Graph:
                     left.append(node)
         self.nodes = [node for node in self.nodes if node in needed or node is self.input]
 
-    def complete(self):
+    def complete(self) -> None:
         """Where nothing is said of the input's shape: as much as the first layer with weights tells."""
         told = next((node for node in self.nodes if node.op in ("conv", "conv_transpose", "dense")), None)
         if self.input.shape is not None or told is None or told.inputs[0].shape is not None:
@@ -115,7 +125,7 @@ class Graph:
         for node in self.nodes[1:]:
             node.shape = shape_of(node) if node.shape is None else node.shape
 
-    def users(self):
+    def users(self) -> dict[Node, list]:
         """{node: the nodes that read it}, one entry for each time they read it."""
         found = {node: [] for node in self.nodes}
         for node in self.nodes:
@@ -124,7 +134,7 @@ class Graph:
         return found
 
 
-def dominators(nodes, inputs):
+def dominators(nodes: list, inputs: Callable) -> tuple:
     """{node: the last node before it that every way from the input passes}, None for the first.
 
     nodes   in an order in which they can be computed;  inputs(node)   the nodes that it reads
@@ -140,7 +150,7 @@ def dominators(nodes, inputs):
     return above, depth
 
 
-def nearest(a, b, above, depth):
+def nearest(a: Any, b: Step | Node, above: dict, depth: dict) -> Any:
     """The nearest common ancestor of two nodes in the tree of dominators; None if they have none."""
     while a is not b:
         if a is None or b is None:

@@ -1,9 +1,16 @@
 """What joins, cuts and moves numbers about in a Network: the second half of `nodes.py`."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from minixnn import layers as ours
 from minixnn.interop import layouts
 from minixnn.interop.layouts import Place, channel_last
+
+if TYPE_CHECKING:
+    from minixnn.interop.graph import Node
 
 
 def _scale(b, node):
@@ -32,7 +39,7 @@ def _scale(b, node):
     return b.put(place, [ours.ChannelScale(*arrays)], node)
 
 
-def node_dtype(node):
+def node_dtype(node: Node) -> Any:
     return next(a.dtype for a in (node.scale, node.shift) if a is not None)
 
 

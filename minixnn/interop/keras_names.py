@@ -63,7 +63,7 @@ def _blocks(convolutions):
     return names
 
 
-def vgg_input(photo):
+def vgg_input(photo: Array) -> Array:
     """A photograph, red first, in [0, 1], as VGG's weights of Keras expect it: blue first, 0 to 255 less the `MEANS`.
 
     (H, W, 3) gives a batch of one, (1, H, W, 3); (N, H, W, 3) gives as many. float32. Prepared pixels lie between

@@ -3,39 +3,47 @@
 Other frameworks store images as (N, C, H, W) and flatten them in that order; here they are (N, H, W, C). So the
 axes of every kernel move, and the rows of the one dense layer that reads a flattened image are put in another order.
 """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.layers.base import Elementwise
 
+if TYPE_CHECKING:
+    from minixnn.layers.base import Layer
 
-def kernel_from_channels_first(W):
+
+def kernel_from_channels_first(W: Array) -> Array:
     """(O, C, kh, kw) -> (kh, kw, C, O), a copy."""
     return np.ascontiguousarray(W.transpose(2, 3, 1, 0))
 
 
-def kernel_to_channels_first(W):
+def kernel_to_channels_first(W: Array) -> Array:
     """(kh, kw, C, O) -> (O, C, kh, kw), a copy."""
     return np.ascontiguousarray(W.transpose(3, 2, 0, 1))
 
 
-def rows_from_channels_first(W, image):
+def rows_from_channels_first(W: Array, image: tuple[int, ...]) -> Array:
     """Rows of a dense layer's W (I, O), numbered c h w by the other side, in our order h w c. `image` is (H, W, C)."""
     H, Wd, C = image
     return np.ascontiguousarray(W.reshape(C, H, Wd, -1).transpose(1, 2, 0, 3).reshape(W.shape))
 
 
-def rows_to_channels_first(W, image):
+def rows_to_channels_first(W: Array, image: tuple[int, ...]) -> Array:
     """The reverse of `rows_from_channels_first`."""
     H, Wd, C = image
     return np.ascontiguousarray(W.reshape(H, Wd, C, -1).transpose(2, 0, 1, 3).reshape(W.shape))
 
 
-def same_order(image):
+def same_order(image: Any) -> bool:
     """True where flattening an image (H, W, C) gives one order on both sides: one channel, or one pixel."""
     return image is not None and (image[2] == 1 or image[:2] == (1, 1))
 
 
-def overhang(pixels, kernel, stride, before, after=None):
+def overhang(pixels: int, kernel: int, stride: int, before: int, after: int | None = None) -> int:
     """Pixels that a window may stick out behind the padded image when sizes are rounded up ("ceil mode").
 
     before, after: the padding at both ends, of the same size unless said otherwise. Sizes are rounded up unless the
@@ -48,13 +56,13 @@ def overhang(pixels, kernel, stride, before, after=None):
     return max((windows - 1) * stride - free, 0)
 
 
-def dtype_of(layers):
+def dtype_of(layers: list[Layer]) -> type:
     """float64 if one of the layers' arrays has it, else float32."""
     arrays = [array for layer in layers for array in layer.arrays().values() if array is not None]
     return np.float64 if any(array.dtype == np.float64 for array in arrays) else np.float32
 
 
-def shape_after(layer, shape):
+def shape_after(layer: Layer, shape: tuple[int, ...]) -> Any:
     """The shape of one output of our `layer` for inputs of `shape`.
 
     `shape` is (H, W, C), (T, C) or (I,). Sizes that are not known are None, as in (None, None, C), or it is None

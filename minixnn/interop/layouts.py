@@ -5,12 +5,19 @@ So every node of a graph has a `Place`: the step that computes it, and which of 
 order. A transposition in the file then only changes this record, and costs nothing; a reshape is a reshape here too,
 unless it takes axes together that lie in another order here.
 """
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn import layers as ours
 from minixnn.interop.shapes import written
+
+if TYPE_CHECKING:
+    from minixnn.interop.series_parallel import Step
 
 
 class Place:
@@ -20,32 +27,33 @@ class Place:
     image       (shape, axes) of that image
     """
 
-    def __init__(self, step, axes, order=None, image=None):
+    def __init__(self, step: Step | None, axes: Any, order: Array | None = None,
+                 image: tuple[tuple[int, ...], tuple[int, ...]] | None = None) -> None:
         self.step, self.axes, self.order, self.image = step, tuple(axes), order, image
 
-    def at(self, step):
+    def at(self, step: Any) -> Place:
         """The same axes and order, of another step."""
         return Place(step, self.axes, self.order, self.image)
 
 
-def channel_last(rank):
+def channel_last(rank: int) -> tuple[int, ...]:
     """The file's axes (N, C, sizes...) in our order (N, sizes..., C)."""
     return (0, *range(2, rank), 1) if rank > 1 else (0,)
 
 
-def unknown_order():
+def unknown_order() -> Any:
     return ValueError("the order of features behind it depends on the size of the images; give "
                       "input_shape=(channels, height, width)")
 
 
-def known_sizes(sizes):
+def known_sizes(sizes: tuple[int, ...] | list[int]) -> tuple[int, ...]:
     """The sizes, if all are known."""
     if None in sizes:
         raise ValueError("depends on a size that is not known; give input_shape=(channels, height, width)")
     return tuple(sizes)
 
 
-def shaped(shape, sizes):
+def shaped(shape: tuple[int, ...], sizes: Any) -> list:
     """The layers that reshape an array of one input's `shape` to `sizes`."""
     if shape == sizes:
         return []
@@ -64,7 +72,7 @@ def _wide(shape, axes):
     return [axis for axis in axes if shape[axis] != 1]
 
 
-def arrange(place, shape, axes):
+def arrange(place: Place, shape: tuple, axes: tuple[int, ...]) -> list:
     """The layers after which our array has exactly these of the file's `axes`; shape: the node's in the file."""
     have, want = place.axes[1:], tuple(axes)[1:]
     if have == want:
@@ -78,18 +86,18 @@ def arrange(place, shape, axes):
         return shaped(_sizes(shape, have), _sizes(shape, want))
     kept = [axis for axis in have if axis in want]
     moved = [axis for axis in want if axis in have]
-    return [*shaped(_sizes(shape, have), _sizes(shape, kept)), ours.Permute([kept.index(axis) for axis in moved]),
+    return [*shaped(_sizes(shape, have), _sizes(shape, kept)), ours.Permute(tuple(kept.index(axis) for axis in moved)),
             *shaped(_sizes(shape, moved), _sizes(shape, want))]
 
 
-def reshaped(place, shape, target):
+def reshaped(place: Place, shape: tuple, target: Any) -> tuple:
     """(layers, Place without a step) for a reshape of a node from `shape` to `target` in the file."""
     if place.order is not None:                             # as if the image had not been flattened
-        image, axes = place.image or (None, None)
-        if image is None:
+        image, its_axes = place.image or (None, None)
+        if image is None or its_axes is None:
             raise ValueError("reshapes a row of features that come from several flattened images")
-        layers, new = reshaped(Place(None, axes), image, target)
-        return shaped(_sizes(shape, (1,)), _sizes(image, axes[1:])) + layers, new
+        layers, new = reshaped(Place(None, its_axes), image, target)
+        return shaped(_sizes(shape, (1,)), _sizes(image, its_axes[1:])) + layers, new
     have, wide = place.axes, _wide(shape, place.axes[1:])
     first, *runs = _runs(shape, target, have[0])
     if len(runs) == 1 and len(runs[0][1]) == 1 and runs[0][0] != wide:      # all of an image in one row
@@ -97,8 +105,8 @@ def reshaped(place, shape, target):
     runs.sort(key=lambda run: wide.index(run[0][0]))
     order = [axis for old, _ in runs for axis in old]
     layers = [] if order == wide else arrange(place, shape, (have[0], *order))
-    axes = [*first[1], *(axis for _, new in runs for axis in new)]
-    axes = axes if len(axes) > 1 else list(range(len(target)))              # one number an image keeps an axis
+    found = [*first[1], *(axis for _, new in runs for axis in new)]
+    axes = found if len(found) > 1 else list(range(len(target)))            # one number an image keeps an axis
     now = have[1:] if order == wide else order
     return layers + shaped(_sizes(shape, now), _sizes(target, axes[1:])), Place(None, axes)
 

@@ -7,14 +7,17 @@ large array out of a small one are asked for the size before they begin. A size 
 NaN here, and whatever is computed from it becomes NaN too.
 """
 import math
+from typing import Any
 
 import numpy as np
+
+from minixnn.arrays import Array
 
 TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16,
          11: np.float64, 12: np.uint32, 13: np.uint64}          # onnx.TensorProto.DataType -> numpy
 
 
-def evaluate(kind, arrays, settings, limit):
+def evaluate(kind: str, arrays: list[Array], settings: dict[str, int], limit: int) -> list[Array]:
     """The outputs of a node of this kind as a list of arrays. arrays: its inputs, None for one that is left out."""
     if kind not in FUNCTIONS:
         raise ValueError(f"{kind} of constants is not supported")
@@ -29,7 +32,7 @@ def evaluate(kind, arrays, settings, limit):
     return found if isinstance(found, list) else [np.asarray(found)]
 
 
-def axes_in(arrays, settings, place=1):
+def axes_in(arrays: list, settings: dict[str, Any], place: int = 1) -> list[int] | None:
     """The axes of a node as a list: an attribute in older opsets, an input in newer ones. None if there are none."""
     if "axes" in settings:
         return list(settings["axes"])
@@ -37,7 +40,7 @@ def axes_in(arrays, settings, place=1):
     return None if axes is None else [int(axis) for axis in np.atleast_1d(axes)]
 
 
-def target_shape(shape, target, allowzero=False):
+def target_shape(shape: tuple[int, ...], target: list[int], allowzero: Any = False) -> list[int]:
     """The target of an ONNX Reshape for an array of this shape, its zeros filled in; one -1 may remain."""
     if allowzero:
         return list(target)
@@ -46,7 +49,7 @@ def target_shape(shape, target, allowzero=False):
     return [shape[axis] if n == 0 else n for axis, n in enumerate(target)]
 
 
-def slices(rank, arrays):
+def slices(rank: int, arrays: list) -> list[tuple]:
     """[(axis, start, stop, step), ...] of a Slice node, from the inputs behind its first."""
     starts, ends, axes, steps = ([*arrays[1:], None, None, None, None])[:4]
     axes = range(len(starts)) if axes is None else [int(axis) % rank for axis in axes]
@@ -60,7 +63,7 @@ def slices(rank, arrays):
     return found
 
 
-def splits(size, arrays, settings, outputs):
+def splits(size: Any, arrays: Any, settings: Any, outputs: Any) -> Any:
     """The sizes of the parts of a Split."""
     given = settings.get("split", arrays[1].tolist() if len(arrays) > 1 and arrays[1] is not None else None)
     if given is None:

@@ -3,12 +3,15 @@
 The pass is run once on an example of recorded arrays (`recording.py`). What it does is the graph. A rule of one's own
 is written down like any other, as long as it does not branch on numbers.
 """
+from __future__ import annotations
+
 import os
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minixnn.arrays import to_numpy
+from minixnn.arrays import Array, to_numpy
 from minixnn.heads import logits
 from minixnn.interop import layout
 from minixnn.interop.onnx_file import library
@@ -17,10 +20,14 @@ from minixnn.interop.recorded_layers import twin
 from minixnn.interop.recording import BATCH, Graph, Recorded
 from minixnn.rules import composites, lrp
 
+if TYPE_CHECKING:
+    from minixnn.network import Network
+
 OPSET = 17
 
 
-def write_explanation(net, path, input_shape=None, method="lrp", rules=lrp.epsilon, every_layer=False, example=None):
+def write_explanation(net: Network, path: pathlib.Path, input_shape: tuple[int, ...] | None = None, method: str = 'lrp',
+                      rules: Any = lrp.epsilon, every_layer: bool = False, example: Array | None = None) -> None:
     """Write the explanation of a network to an ONNX file, in opset 17, for batches of any size.
 
     method        "lrp", with `rules` as for passes.lrp, or "gradient"
@@ -56,7 +63,7 @@ def write_explanation(net, path, input_shape=None, method="lrp", rules=lrp.epsil
     save(onnx, graph, path, x, outputs)
 
 
-def recorded_input(onnx, net, input_shape, example, dtype):
+def recorded_input(onnx: Any, net: Any, input_shape: Any, example: Any, dtype: Any) -> Any:
     """The example as a Recorded array named "input"."""
     shape = example.shape[1:] if example is not None else input_shape or net.card.input_shape
     if shape is None or None in shape:
@@ -72,7 +79,7 @@ def recorded_input(onnx, net, input_shape, example, dtype):
     return Recorded(example.astype(dtype) if example.dtype.kind == "f" else example, "input", graph)
 
 
-def recorded(layer, place, function, *arguments):
+def recorded(layer: Any, place: str, function: Any, *arguments: Any) -> Recorded:
     """function(*arguments), with the layer's place in what is raised."""
     try:
         result = function(*arguments)
@@ -83,7 +90,7 @@ def recorded(layer, place, function, *arguments):
     return result
 
 
-def one_hot(graph, y):
+def one_hot(graph: Graph, y: Recorded) -> Recorded:
     """1 at the target of each image, the input "target", 0 elsewhere. (N, classes)"""
     if y.ndim != 2:
         raise ValueError(f"the network's output has shape {y.shape[1:]} an image, expected classes to choose from")
@@ -93,7 +100,7 @@ def one_hot(graph, y):
     return Recorded(np.arange(y.shape[1]) == target[:, None], hit, graph).astype(graph.dtype)
 
 
-def save(onnx, graph, path, x, outputs):
+def save(onnx: Any, graph: Any, path: Any, x: Any, outputs: Any) -> None:
     """Check the model and write it, all of it or nothing."""
     helper, code = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype
     for name, value in outputs.items():
@@ -118,7 +125,7 @@ def save(onnx, graph, path, x, outputs):
         draft.unlink(missing_ok=True)
 
 
-def needed(nodes, names):
+def needed(nodes: list, names: set[str]) -> list:
     """The nodes from which the tensors `names` follow, in their order."""
     wanted, kept = set(names), []
     for node in reversed(nodes):

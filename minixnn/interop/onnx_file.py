@@ -1,5 +1,7 @@
 """Opening an ONNX file: is it one, what enters it, and which of its outputs is to be explained."""
 import os
+from pathlib import Path
+from typing import Any
 
 from minixnn.interop.shapes import BATCH
 
@@ -7,7 +9,7 @@ OLDEST = 11
 LABELS = ("ArgMax", "TopK", "ArrayFeatureExtractor", "LabelEncoder")          # what makes labels of numbers
 
 
-def library():
+def library() -> Any:
     """The onnx package."""
     try:
         import onnx
@@ -17,7 +19,7 @@ def library():
         raise ImportError("reading ONNX files needs the onnx package: pip install minixnn[onnx]") from error
 
 
-def read(onnx, path):
+def read(onnx: Any, path: Any) -> Any:
     """The model in a file, after onnx has checked that it is one, its functions written out."""
     path = os.fspath(path)
     with open(path, "rb"):                      # a missing file is said to be missing
@@ -40,7 +42,7 @@ def read(onnx, path):
     return model
 
 
-def opset_of(path, model):
+def opset_of(path: Path | str, model: Any) -> int:
     """The version of ONNX's operators that a model is written in, if it is not too old."""
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
     if opset < OLDEST:
@@ -49,7 +51,7 @@ def opset_of(path, model):
     return opset
 
 
-def output_of(path, graph, wanted):
+def output_of(path: Path | str, graph: Any, wanted: str | None) -> str:
     """The name of the output to explain."""
     names = [entry.name for entry in graph.output]
     if wanted is not None:
@@ -67,7 +69,7 @@ def output_of(path, graph, wanted):
     return numbers[0]
 
 
-def declared(entry, given):
+def declared(entry: Any, given: tuple[int, ...] | None) -> Any:
     """(batch, shape of one input) from what the file says of its input and what the caller gives."""
     kind = entry.type.tensor_type
     sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]

@@ -5,6 +5,7 @@ or the target of a Reshape from the size of what it reshapes. One walk over the 
 pixel is computed on the spot, once, and forgotten behind its last reader; every other node becomes a node of the graph.
 """
 import math
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +22,12 @@ MISTAKES = (TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError, 
 class OnnxReading(Reading):
     """A node as the file has it. settings: its attributes by name; outputs: how many it has."""
 
-    def __init__(self, graph, entry, inputs, settings, opset):
+    def __init__(self, graph: Graph, entry: Any, inputs: list, settings: dict[str, Any], opset: int) -> None:
         super().__init__(graph, f"node {entry.name or entry.output[0]!r} ({entry.op_type})", inputs)
         self.kind, self.settings, self.opset, self.outputs = entry.op_type, settings, opset, len(entry.output)
 
 
-def read_graph(path, input_shape=None, output=None):
+def read_graph(path: Any, input_shape: tuple[int, ...] | None = None, output: str | None = None) -> Graph:
     """The Graph in the ONNX file `path`. input_shape, output: as for `from_onnx`."""
     onnx = onnx_file.library()
     model = onnx_file.read(onnx, path)

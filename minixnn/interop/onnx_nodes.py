@@ -7,6 +7,8 @@
 What cannot be represented is a ValueError that says why; the caller puts the name of the node before it. Nodes that
 only move numbers about are in `onnx_moves.py`.
 """
+from typing import Any
+
 import numpy as np
 
 from minixnn import layers as ours
@@ -17,7 +19,7 @@ from minixnn.interop.onnx_moves import MOVES
 from minixnn.interop.onnx_tables import TABLES
 
 
-def expect(settings, **expected):
+def expect(settings: dict[str, Any], **expected: Any) -> None:
     """Refuse an attribute that has another value than the only one that a Network knows."""
     for name, value in expected.items():
         actual = settings.get(name, value)

@@ -1,19 +1,27 @@
 """A Network becomes an ONNX file. What each layer is there stands in `onnx_layers.py` and `onnx_blocks.py`."""
+from __future__ import annotations
+
 import os
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minixnn.arrays import to_numpy
+from minixnn.arrays import Array, to_numpy
 from minixnn.interop import layout
 from minixnn.interop.onnx_blocks import WRITERS
 from minixnn.interop.onnx_explanation import write_explanation
 from minixnn.interop.onnx_file import library
 
+if TYPE_CHECKING:
+    from minixnn.layers.base import Layer
+    from minixnn.network import Network
+
 OPSET = 17
 
 
-def to_onnx(net, path, input_shape=None, method=None, **how):
+def to_onnx(net: Network, path: pathlib.Path, input_shape: tuple[int, ...] | None = None, method: str | None = None,
+            **how: Any) -> Any:
     """Write the network to an ONNX file: what `net.forward` computes, for batches of any size, in opset 17.
 
     input_shape   (H, W, C) of one input, where the network's card does not say it
@@ -42,12 +50,12 @@ class OnnxWriter:
     `last` hold which is which, so that images are transposed as rarely as can be.
     """
 
-    def __init__(self, onnx, dtype):
+    def __init__(self, onnx: Any, dtype: Any) -> None:
         self.onnx, self.nodes, self.weights = onnx, [], {}
         self.first, self.last = {}, {}                      # name of one -> name of the other
         self.dtype = dtype
 
-    def chain(self, layers, x, shape, place):
+    def chain(self, layers: list, x: str, shape: tuple[int, ...], place: str) -> str:
         """The name of what a list of layers makes of the tensor x. shape: of one input. place: for sentences."""
         for l, layer in enumerate(layers):
             kind = type(layer).__name__
@@ -61,39 +69,39 @@ class OnnxWriter:
                                  ) from error
         return x
 
-    def node(self, kind, *inputs, **settings):
+    def node(self, kind: str, *inputs: Any, **settings: Any) -> str:
         """The name of the output of a new node. inputs: names, arrays, or None."""
         names = ["" if each is None else each if isinstance(each, str) else self.weight(each, kind) for each in inputs]
         output = f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(kind, names, [output], name=output, **settings))
         return output
 
-    def weight(self, array, kind):
+    def weight(self, array: list[int] | Array, kind: str) -> str:
         """The name of a constant, stored once for every array."""
         array = to_numpy(array) if hasattr(array, "dtype") else np.asarray(array, np.int64)
         keep = array.dtype.kind != "f" or kind == "Resize"      # whose scales are float32 always
         self.weights[f"w{len(self.weights)}"] = np.ascontiguousarray(array, array.dtype if keep else self.dtype)
         return f"w{len(self.weights) - 1}"
 
-    def number(self, value):
+    def number(self, value: float | Array) -> Array:
         """A single number in the network's precision."""
         return np.asarray(value, self.dtype)
 
-    def channels_first(self, x, rank=4):
+    def channels_first(self, x: str, rank: int = 4) -> str:
         """The tensor x (N, H, W, C) as (N, C, H, W); nothing is transposed twice."""
         if x not in self.first:
             y = self.node("Transpose", x, perm=[0, rank - 1, *range(1, rank - 1)])
             self.first[x], self.last[y] = y, x
         return self.first[x]
 
-    def channels_last(self, y, rank=4):
+    def channels_last(self, y: str, rank: int = 4) -> str:
         """The tensor y (N, C, H, W) as (N, H, W, C)."""
         if y not in self.last:
             x = self.node("Transpose", y, perm=[0, *range(2, rank), 1])
             self.last[y], self.first[x] = x, y
         return self.last[y]
 
-    def save(self, path, first, shape, output):
+    def save(self, path: pathlib.Path, first: Layer, shape: tuple[int, ...], output: str) -> None:
         """Write the file, all of it or nothing."""
         helper, kinds = self.onnx.helper, self.onnx.TensorProto
         kind = kinds.DOUBLE if self.dtype == np.float64 else kinds.FLOAT

@@ -9,11 +9,18 @@ are flattened and put into one row, which all ways pass. A step that reads d or 
 One row for each shared step makes a series of blocks of any graph. A row only moves numbers, so that every method and
 every rule gives what it gives in the graph.
 """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from minixnn import layers as ours
 from minixnn.interop.graph import dominators
 
+if TYPE_CHECKING:
+    from minixnn.interop.series_parallel import Step
 
-def packed(step_type, steps):
+
+def packed(step_type: type, steps: list[Step]) -> list[Step] | None:
     """The steps with the first shared one put into a row with its dominator; None if no step is shared."""
     users = {step: [] for step in steps}
     for step in steps:

@@ -4,10 +4,18 @@ A part of the graph that treats every number by itself is a function of one numb
 known by its values, at a few hundred places, and not by its spelling. The same goes for norms, over a few random
 numbers. What is moved about (channel shuffles, groups) is known by its shapes.
 """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn import layers as ours
 from minixnn.interop.graph import Constant, Node, dominators
+
+if TYPE_CHECKING:
+    from minixnn.interop.graph import Graph
 
 PLACES = np.concatenate([np.linspace(-30, 30, 601), np.linspace(-4, 4, 321) + 0.003, [-1e-3, 0, 1e-3]])
 LONGEST = 16            # operations in one activation or norm
@@ -17,7 +25,7 @@ NUMBERS = {
     "negative": np.negative, "absolute": np.abs}
 
 
-def recognise(graph):
+def recognise(graph: Graph) -> None:
     """Replace what is recognised, from the last node to the first, so that the largest part is found first."""
     for find in (_two_means, _local_response_norm, _channel_shuffle, _norm_of_groups):
         for node in graph.nodes:
@@ -93,7 +101,7 @@ def _run(top, part, x):
     return values[part[-1]]
 
 
-def erf(x):
+def erf(x: Array) -> Array:
     """The error function, by our GELU: GELU(x) = x (1 + erf(x / sqrt 2)) / 2."""
     z = np.where(x == 0, 1e-12, x) * 2 ** 0.5
     return 2 * ours.GELU().forward(z) / z - 1

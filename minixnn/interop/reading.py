@@ -2,31 +2,40 @@
 
 A `Reading` is one node of a file, or one call in a torch module, on its way into the small graph.
 """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn import layers as ours
 from minixnn.interop.graph import Constant, Node
 from minixnn.interop.shapes import written
+
+if TYPE_CHECKING:
+    from minixnn.interop.graph import Graph
+    from minixnn.interop.onnx_graph import OnnxReading
 
 
 class Reading:
     """The graph to add to, what is read (Node, Constant, or None for what is left out), and what sentences call it."""
 
-    def __init__(self, graph, label, inputs):
+    def __init__(self, graph: Graph, label: str, inputs: Any) -> None:
         self.graph, self.label, self.inputs = graph, label, list(inputs)
 
-    def add(self, op, inputs=None, **settings):
+    def add(self, op: str, inputs: list | None = None, **settings: Any) -> Node:
         """A node of the graph; by default it reads the first input."""
         return self.graph.add(op, [self.x] if inputs is None else inputs, self.label, **settings)
 
     @property
-    def x(self):
+    def x(self) -> Node:
         """The first input, which comes from the images."""
         if not isinstance(self.inputs[0], Node):
             raise ValueError("reads a constant as its images, expected what comes from the input")
         return self.inputs[0]
 
-    def array(self, place, weights=True):
+    def array(self, place: int, weights: bool = True) -> Array | None:
         """An input that is constant, as an array; None where it is left out. weights: as finite float32 or float64."""
         if len(self.inputs) <= place or self.inputs[place] is None:
             return None
@@ -36,7 +45,7 @@ class Reading:
         return as_weights(array) if weights else array
 
 
-def as_weights(array):
+def as_weights(array: Array) -> Array:
     """float64 stays, all else becomes float32."""
     array = np.asarray(array, np.float64 if array.dtype == np.float64 else np.float32)
     if not np.isfinite(array).all():
@@ -44,21 +53,22 @@ def as_weights(array):
     return array
 
 
-def known_rank(x):
+def known_rank(x: Node) -> tuple:
     """The shape of x, of which at least the number of axes is known."""
-    if x.shape is None:
+    shape = x.shape
+    if shape is None:
         raise ValueError("needs input_shape=(channels, height, width), the shape of one input as the file sees it")
-    return x.shape
+    return shape
 
 
-def spatial(x):
+def spatial(x: Node) -> list[int]:
     """The axes of x behind batch and channels."""
     if len(known_rank(x)) < 3:
         raise ValueError(f"got {x.shape[1:]} numbers an input, expected images, (channels, height, width)")
-    return list(range(2, len(x.shape)))
+    return list(range(2, len(known_rank(x))))
 
 
-def as_bias(b, outputs, rank, axis=-1):
+def as_bias(b: float | Array, outputs: int, rank: int, axis: int = -1) -> Array:
     """`b` as one number an output, if an array with `outputs` along `axis` does not grow when it is added."""
     full = [1] * rank
     full[axis] = outputs
@@ -68,7 +78,7 @@ def as_bias(b, outputs, rank, axis=-1):
         raise ValueError(f"adds an array of shape {b.shape}, expected one number an output, {tuple(full)}") from error
 
 
-def clip(r, low, high):
+def clip(r: OnnxReading | Reading, low: float | Array | None, high: float | Array) -> Node:
     """min(max(x, low), high), either of which may be None; ReLU where it is one."""
     if any(bound is not None and np.size(bound) != 1 for bound in (low, high)):
         raise ValueError("clips at an array, expected one number for all")
@@ -81,25 +91,25 @@ def clip(r, low, high):
     return r.add("elementwise", layer=ours.ReLU6() if (low, high) == (0, 6) else ours.Clip(low, high))
 
 
-def operand(value):
+def operand(value: float | Node | Constant) -> Node | Constant:
     """A node or constant to compute with, from what a call was given."""
     return value if isinstance(value, (Node, Constant)) else Constant(np.float64(value))
 
 
-def affine(r, scale, shift, x=None):
+def affine(r: Any, scale: Any, shift: Any, x: Any = None) -> Any:
     """x * scale + shift, with numbers."""
     x = r.add("mul", [r.x if x is None else x, Constant(np.float32(scale))])
     return r.add("add", [x, Constant(np.float32(shift))])
 
 
-def hard_sigmoid(r, alpha, beta):
+def hard_sigmoid(r: OnnxReading, alpha: float, beta: float) -> Node:
     """min(max(alpha x + beta, 0), 1). Ours has alpha = 1 / 6 and beta = 1 / 2."""
     if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
         return r.add("elementwise", layer=ours.Hardsigmoid())
     return r.add("elementwise", [affine(r, alpha, beta)], layer=ours.Clip(0.0, 1.0))
 
 
-def selu(r, alpha=1.6732632423543772, scale=1.0507009873554805):
+def selu(r: OnnxReading, alpha: float = 1.6732632423543772, scale: float = 1.0507009873554805) -> Node:
     """scale ELU(x, alpha) with any of the two numbers."""
     if abs(alpha - 1.6732632423543772) < 1e-5 and abs(scale - 1.0507009873554805) < 1e-5:
         return r.add("elementwise", layer=ours.SELU())
@@ -107,10 +117,10 @@ def selu(r, alpha=1.6732632423543772, scale=1.0507009873554805):
     return r.add("mul", [inner, Constant(np.float32(scale))])
 
 
-def product(r, a, b):
+def product(r: OnnxReading | Reading, a: Node | Constant, b: Node) -> Node:
     """A matrix product whose second factor is no matrix of weights. A matrix times x mixes the last axis but one."""
     if isinstance(a, Constant) and a.array.ndim == 2 and isinstance(b, Node) and len(known_rank(b)) > 2:
-        rank = len(b.shape)
+        rank = len(known_rank(b))
         swapped = (*range(rank - 2), rank - 1, rank - 2)
         y = r.add("dense", [r.add("transpose", [b], perm=swapped)], W=as_weights(a.array).T, b=None)
         return r.add("transpose", [y], perm=swapped)
@@ -118,7 +128,7 @@ def product(r, a, b):
                      "matrix; expected (inputs, outputs) weights")
 
 
-def flatten(r, start=1, end=-1):
+def flatten(r: OnnxReading | Reading, start: int = 1, end: int = -1) -> Node:
     """The axes from start to end as one; sizes may be unknown."""
     shape = known_rank(r.x)
     start, end = start % len(shape), end % len(shape)
@@ -130,7 +140,7 @@ def flatten(r, start=1, end=-1):
     return r.add("reshape", shape=(*shape[:start], None if None in sizes else int(np.prod(sizes)), *shape[end + 1:]))
 
 
-def squeeze(r, axes=None):
+def squeeze(r: OnnxReading | Reading, axes: tuple[int, ...] | list[int] | None = None) -> Node:
     """Without the axes of size 1, or without those that are named where they have size 1."""
     shape = known_rank(r.x)
     gone = [a for a, n in enumerate(shape) if n == 1 and a > 0] if axes is None else \
@@ -138,7 +148,7 @@ def squeeze(r, axes=None):
     return r.add("reshape", shape=tuple(n for axis, n in enumerate(shape) if axis not in gone)) if gone else r.x
 
 
-def unsqueeze(r, axes):
+def unsqueeze(r: Any, axes: Any) -> Any:
     """With axes of size 1 at these places of the result."""
     shape = list(known_rank(r.x))
     rank = len(shape) + len(axes)
@@ -147,7 +157,7 @@ def unsqueeze(r, axes):
     return r.add("reshape", shape=tuple(shape))
 
 
-def select(r, axis, index):
+def select(r: Reading, axis: int, index: int) -> Node:
     """x[..., index, ...]: one place along an axis, which goes."""
     shape = known_rank(r.x)
     axis, index = axis % len(shape), int(index)
@@ -156,13 +166,13 @@ def select(r, axis, index):
     return r.add("reshape", [x], shape=tuple(n for a, n in enumerate(shape) if a != axis))
 
 
-def split(r, axis, sizes):
+def split(r: Reading, axis: int, sizes: list[int]) -> list[Node]:
     """The parts of x along an axis, one after the other."""
     axis, edges = axis % len(known_rank(r.x)), np.cumsum([0, *sizes]).tolist()
     return [r.add("slice", axis=axis, start=a, stop=b, step=1) for a, b in zip(edges, edges[1:])]
 
 
-def expand(r, sizes):
+def expand(r: Any, sizes: Any) -> Any:
     """Repeated along axes of size 1; what only multiplies or adds it does not see the difference. -1: as it is."""
     shape = known_rank(r.x)
     sizes = tuple(m if n == -1 else n for n, m in zip(sizes, shape)) if len(sizes) == len(shape) else tuple(sizes)
@@ -174,7 +184,7 @@ def expand(r, sizes):
     return r.add("expand", shape=sizes)
 
 
-def depth_to_space(r, size, crd=True):
+def depth_to_space(r: OnnxReading, size: int, crd: bool = True) -> Node:
     """(N, C size size, H, W) -> (N, C, H size, W size), as torch's PixelShuffle; crd=False: ONNX's DCR order."""
     N, C, H, W = known_rank(r.x)
     if None in (C, H, W):
@@ -185,7 +195,8 @@ def depth_to_space(r, size, crd=True):
     return r.add("reshape", [x], shape=(N, c, H * size, W * size))
 
 
-def resize(r, mode, places, nearest, size, scale):
+def resize(r: OnnxReading | Reading, mode: str, places: str, nearest: str, size: tuple[int, ...] | None,
+           scale: Any) -> Node:
     """Larger images, as ONNX names the ways: mode, where pixels lie, which is the nearest."""
     if mode not in ("nearest", "linear"):
         raise ValueError(f"mode={mode!r} is not supported, expected 'nearest' or 'linear'")

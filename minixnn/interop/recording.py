@@ -8,7 +8,13 @@ A graph has no branches: what a rule decides by looking at numbers would hold fo
 may look, since the domain of a rule is a condition on its user; every other question is refused by `Unrecordable`.
 The first axis is the batch, of any length in the graph: no shape may depend on it otherwise than by being its length.
 """
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+
+from minixnn.arrays import Array
 
 BATCH = 3                                       # images of the example: a length that the graph leaves open
 
@@ -20,11 +26,12 @@ class Unrecordable(TypeError):
 class Graph:
     """The nodes and constants written so far."""
 
-    def __init__(self, helper, dtype):
+    def __init__(self, helper: Any, dtype: Any) -> None:
         self.helper, self.dtype = helper, np.dtype(dtype)
-        self.nodes, self.constants, self.known, self.functions = [], {}, {}, None
+        self.nodes, self.constants, self.known = [], {}, {}
+        self.functions: Any = None
 
-    def node(self, kind, *inputs, outputs=1, **settings):
+    def node(self, kind: str, *inputs: Any, outputs: Any = 1, **settings: Any) -> Any:
         """The name of a node's output (a list of them for several). inputs: names, Recorded or host arrays.
 
         The same node of the same inputs is written once: turned images and winners of a pool are asked for again.
@@ -36,7 +43,7 @@ class Graph:
             self.nodes.append(self.helper.make_node(kind, inputs, self.known[key], **settings))
         return self.known[key][0] if outputs == 1 else self.known[key]
 
-    def name_of(self, value):
+    def name_of(self, value: Recorded | str | Array | None) -> str:
         """The tensor's name of a Recorded array, of a name, or of a constant, which is stored once."""
         if value is None or isinstance(value, str):
             return value or ""
@@ -47,12 +54,12 @@ class Graph:
         key = (array.dtype.str, array.shape, array.tobytes())
         return self.constants.setdefault(key, (f"c{len(self.constants)}", array))[0]
 
-    def record(self, result, kind, *inputs, **settings):
+    def record(self, result: float | Array | bool, kind: str, *inputs: Any, **settings: Any) -> Recorded:
         """A Recorded array: the numbers `result`, and the node that computes them from `inputs`."""
         return Recorded(result, self.node(kind, *inputs, **settings), self)
 
 
-def numbers(value):
+def numbers(value: float | Recorded | Array | None) -> Any:
     """The example's numbers of a Recorded array; anything else as it is."""
     return value.recorded if isinstance(value, Recorded) else value
 
@@ -61,7 +68,7 @@ class Recorded:
     """See the module. `recorded` are the example's numbers, `name` is the tensor, `graph` where it is written."""
     __array_ufunc__ = None                      # host arrays leave operators to this class
 
-    def __init__(self, value, name, graph):
+    def __init__(self, value: float | bool | Array, name: str, graph: Graph) -> None:
         self.recorded, self.name, self.graph = value, name, graph
 
     shape = property(lambda self: self.recorded.shape)
@@ -88,13 +95,13 @@ class Recorded:
     __float__ = __int__ = __index__ = __iter__ = __bool__
 
     # ------------------------------------------------------------------------------------------ operators
-    def binary(self, other, operator, kind, swapped=False, **settings):
+    def binary(self, other: Any, operator: Any, kind: str, swapped: bool = False, **settings: Any) -> Recorded:
         a, b = (other, self) if swapped else (self, other)
         x, y = self.fitting(a), self.fitting(b)
         value = operator(numbers(x), numbers(y))
         return self.graph.record(value, kind, x, y, **settings)
 
-    def fitting(self, value):
+    def fitting(self, value: Any) -> Recorded | Array:
         """A number or array as it has to be to stand beside this one: a bool counts as 0 or 1 beside numbers."""
         if isinstance(value, Recorded):
             return value.astype(self.graph.dtype) if value.dtype.kind == "b" and self.dtype.kind == "f" else value
@@ -103,7 +110,7 @@ class Recorded:
             return value
         return value.astype(self.dtype if self.dtype.kind != "b" else self.graph.dtype)
 
-    def arithmetic(self, other, operator, kind, swapped=False):
+    def arithmetic(self, other: float | Recorded | Array, operator: Any, kind: str, swapped: bool = False) -> Recorded:
         x = self.astype(self.graph.dtype) if self.dtype.kind == "b" else self
         if isinstance(other, Recorded) and other.dtype.kind == "b":
             other = other.astype(self.graph.dtype)
@@ -135,11 +142,11 @@ class Recorded:
     __rand__, __ror__, __hash__ = __and__, __or__, None             # type: ignore[assignment]
 
     # ------------------------------------------------------------------------------------------ shapes
-    def length(self, shape):
+    def length(self, shape: tuple[int, ...]) -> Array:
         """A shape as ONNX takes it: 0, "as before", for the batch."""
         return np.asarray([0 if n == 0 and m == len(self) else m for n, m in enumerate(shape)], np.int64)
 
-    def reshape(self, *shape):
+    def reshape(self, *shape: Any) -> Recorded:
         shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
         value = self.recorded.reshape(shape)
         if value.shape[:1] != self.shape[:1]:
@@ -147,12 +154,12 @@ class Recorded:
                                "graph is for batches of any length")
         return self.graph.record(value, "Reshape", self, self.length(value.shape))
 
-    def transpose(self, *axes):
+    def transpose(self, *axes: Any) -> Recorded:
         axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         axes = tuple(axes) or tuple(reversed(range(self.ndim)))
         return self.graph.record(self.recorded.transpose(axes), "Transpose", self, perm=axes)
 
-    def places(self, index):
+    def places(self, index: Any) -> Any:
         """An index with one entry for each axis, a slice, and None for new ones."""
         index = index if isinstance(index, tuple) else (index,)
         missing = self.ndim - sum(each is not None and each is not Ellipsis for each in index)
@@ -202,27 +209,27 @@ class Recorded:
         self.recorded, self.name = new.recorded, new.name
 
     # ------------------------------------------------------------------------------------------ methods
-    def copy(self):
+    def copy(self) -> Recorded:
         return Recorded(self.recorded.copy(), self.name, self.graph)
 
-    def astype(self, dtype, copy=True):
+    def astype(self, dtype: Any, copy: bool = True) -> Recorded:
         code = self.graph.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         return self if np.dtype(dtype) == self.dtype else self.graph.record(
             self.recorded.astype(dtype), "Cast", self, to=code)
 
-    def swapaxes(self, a, b):
+    def swapaxes(self, a: int, b: int) -> Recorded:
         order = list(range(self.ndim))
         order[a], order[b] = order[b], order[a]
         return self.transpose(order)
 
-    def repeat(self, count, axis):
+    def repeat(self, count: int, axis: int) -> Recorded:
         return self.__array_namespace__().repeat(self, count, axis)
 
-    def clip(self, low=None, high=None):
+    def clip(self, low: float | None = None, high: float | None = None) -> Recorded:
         ends = [None if end is None or abs(end) == np.inf else np.asarray(end, self.dtype) for end in (low, high)]
         return self.graph.record(self.recorded.clip(low, high), "Clip", self, *ends)
 
-    def reduced(self, operator, kind, axis, keepdims, by_input=False):
+    def reduced(self, operator: Any, kind: Any, axis: Any, keepdims: Any, by_input: Any = False) -> Any:
         axes = tuple(range(self.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         x = self.astype(self.graph.dtype) if self.dtype.kind == "b" else self
         value = operator(x.recorded, axis=axes, keepdims=keepdims)
@@ -230,9 +237,20 @@ class Recorded:
             return self.graph.record(value, kind, x, np.asarray(axes, np.int64), keepdims=int(keepdims))
         return self.graph.record(value, kind, x, axes=axes, keepdims=int(keepdims))
 
-    def sum(self, axis=None, dtype=None, keepdims=False): return self.reduced(np.sum, "ReduceSum", axis, keepdims, True)
-    def mean(self, axis=None, dtype=None, keepdims=False): return self.reduced(np.mean, "ReduceMean", axis, keepdims)
-    def max(self, axis=None, keepdims=False, initial=None): return self.reduced(np.max, "ReduceMax", axis, keepdims)
-    def min(self, axis=None, keepdims=False, initial=None): return self.reduced(np.min, "ReduceMin", axis, keepdims)
-    def all(self, axis=None, keepdims=False): return self.reduced(np.min, "ReduceMin", axis, keepdims) > 0.5
-    def any(self, axis=None, keepdims=False): return self.reduced(np.max, "ReduceMax", axis, keepdims) > 0.5
+    def sum(self, axis: int | None = None, dtype: Any = None, keepdims: bool = False) -> Recorded:
+        return self.reduced(np.sum, "ReduceSum", axis, keepdims, True)
+
+    def mean(self, axis: tuple[int, ...] | None = None, dtype: Any = None, keepdims: bool = False) -> Recorded:
+        return self.reduced(np.mean, "ReduceMean", axis, keepdims)
+
+    def max(self, axis: int | None = None, keepdims: bool = False, initial: Any = None) -> Recorded:
+        return self.reduced(np.max, "ReduceMax", axis, keepdims)
+
+    def min(self, axis: Any = None, keepdims: Any = False, initial: Any = None) -> Any:
+        return self.reduced(np.min, "ReduceMin", axis, keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Recorded:
+        return self.reduced(np.min, "ReduceMin", axis, keepdims) > 0.5
+
+    def any(self, axis: Any = None, keepdims: Any = False) -> Any:
+        return self.reduced(np.max, "ReduceMax", axis, keepdims) > 0.5

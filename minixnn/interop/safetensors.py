@@ -10,15 +10,18 @@ the file: arrays may not share bytes, and the table has at most `LONGEST` bytes.
 import json
 import math
 import os
+from pathlib import Path
 
 import numpy as np
+
+from minixnn.arrays import Array
 
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
          "U8": "u1", "BOOL": "?"}
 LONGEST = 2 ** 24               # bytes of a table: enough for 100,000 arrays
 
 
-def read_safetensors(path):
+def read_safetensors(path: Path | str) -> dict[str, Array]:
     """The arrays of a safetensors file by name; bfloat16 becomes float32. ValueError if the file is damaged."""
     size = os.path.getsize(path)
     with open(path, "rb") as file:
@@ -36,7 +39,8 @@ def read_safetensors(path):
         if used > size - 8 - length:
             raise ValueError(f"{path} is not a safetensors file, or is damaged: its arrays are said to have {used} "
                              f"bytes, there are {size - 8 - length}; each must have bytes of its own")
-        return {name: _array(file, 8 + length, size, *entry, f"{path}: {name}") for name, entry in entries.items()}
+        return {name: _array(file, 8 + length, size, dtype, shape, begin, end, f"{path}: {name}")
+                for name, (dtype, shape, begin, end) in entries.items()}
 
 
 def _entry(entry):

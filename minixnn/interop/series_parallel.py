@@ -8,6 +8,10 @@ but the work, and that may grow by `MOST` of what it was. The deconvolutional ne
 signals at a ReLU, so they do not add up, and a `Repeated` part refuses them. Where the work would grow by more,
 `packing.py` lets the branches go on side by side.
 """
+from __future__ import annotations
+
+from typing import Any
+
 from minixnn import layers as ours
 from minixnn.interop.graph import dominators, nearest
 from minixnn.interop.packing import packed
@@ -19,7 +23,8 @@ BLOCKS = {"sum": "Sum", "concat": "Concat", "product": "Product"}
 class Step:
     """layer: of ours, or None where `join` is "sum", "concat" or "product". work: multiplications for one input."""
 
-    def __init__(self, layer, inputs, label, work=0, join=None, shape=None):
+    def __init__(self, layer: Any, inputs: list, label: str, work: int = 0, join: str | None = None,
+                 shape: Any = None) -> None:
         self.layer, self.inputs, self.label, self.work, self.join = layer, list(inputs), label, work, join
         self.shape = shape                                  # of one input's output, where known
         self.part, self.parts = None, ()                    # see packing.py: (row, place) of a part, parts of a row
@@ -28,7 +33,7 @@ class Step:
         return f"<{self.join or self.layer!r} {self.label}>"
 
 
-def layers_of(first, last, steps):
+def layers_of(first: Step, last: Step, steps: list[Step]) -> list:
     """The list of layers that computes `last` from `first`. steps: all, in an order in which they can be computed."""
     steps = _regrouped(_needed(steps, last))
     writer = _Writer(steps)

@@ -3,26 +3,33 @@
 Shapes are those of the file, with the batch first as a rule. A size that is not known is None, and so is a shape whose
 number of axes is not known. What does not fit is a ValueError that says which sizes met.
 """
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.interop.layout import overhang
+
+if TYPE_CHECKING:
+    from minixnn.interop.graph import Node
 
 BATCH = 10007           # stands for a batch of any size: a prime that no layer has as its size
 
 
-def shape_of(node):
+def shape_of(node: Node) -> Any:
     """The shape of a node's output."""
     return SHAPES.get(node.op, same)(node)
 
 
-def same(node):
+def same(node: Node) -> tuple | None:
     """Every number by itself, or along one axis: the shape stays."""
     return node.inputs[0].shape if node.inputs else None
 
 
-def known(shape, what="the shape of the input"):
+def known(shape: tuple[int, ...], what: str = 'the shape of the input') -> tuple[int, ...]:
     """`shape`, if all of it is known."""
     if shape is None or None in shape:
         raise ValueError(f"{what} is {shape} here, and what this does depends on it; give input_shape="
@@ -30,7 +37,7 @@ def known(shape, what="the shape of the input"):
     return shape
 
 
-def images(node, spatial):
+def images(node: Node, spatial: int) -> tuple:
     """The shape of what a convolution or pool reads, (N, C, sizes...); all unknown if nothing is known."""
     shape = node.inputs[0].shape
     if shape is None:
@@ -41,12 +48,13 @@ def images(node, spatial):
     return shape
 
 
-def written(shape):
+def written(shape: tuple[int, ...]) -> str:
     """A shape in a sentence: N for the batch, ? for what is not known."""
     return "(" + ", ".join("N" if n == BATCH else "?" if n is None else str(n) for n in shape) + ")"
 
 
-def windows(sizes, kernel, stride, pads, dilation, ceil=False):
+def windows(sizes: tuple | list, kernel: list[int] | tuple[int, ...], stride: tuple[int, ...], pads: str | tuple,
+            dilation: tuple[int, ...], ceil: bool = False) -> tuple:
     """How many windows lie along every axis."""
     found = []
     for n, k, s, p, d in zip(sizes, kernel, stride, pads if pads != "same" else [None] * len(kernel), dilation):
@@ -63,7 +71,7 @@ def windows(sizes, kernel, stride, pads, dilation, ceil=False):
     return tuple(found)
 
 
-def conv(node):
+def conv(node: Node) -> tuple:
     O, C, *kernel = node.W.shape
     N, channels, *sizes = images(node, len(kernel))
     if channels not in (None, C * node.groups):
@@ -71,7 +79,7 @@ def conv(node):
     return N, O, *windows(sizes, kernel, node.stride, node.pads, node.dilation)
 
 
-def conv_transpose(node):
+def conv_transpose(node: Node) -> tuple[int, ...]:
     C, O, *kernel = node.W.shape
     N, channels, *sizes = images(node, len(kernel))
     if channels not in (None, C):
@@ -81,18 +89,18 @@ def conv_transpose(node):
                                  for n, k, s, p, d, more in settings)
 
 
-def pool(node):
+def pool(node: Node) -> tuple:
     shape = images(node, len(node.size))
     return *shape[:2], *windows(shape[2:], node.size, node.stride, node.pads,
                                 node.settings.get("dilation", (1,) * len(node.size)), node.ceil)
 
 
-def adaptive(node):
+def adaptive(node: Node) -> tuple[int, ...]:
     shape = images(node, len(node.size))
     return *shape[:2], *(n if size is None else size for n, size in zip(shape[2:], node.size))
 
 
-def dense(node):
+def dense(node: Node) -> tuple[int, ...]:
     shape, I = node.inputs[0].shape, len(node.W)
     if shape is None:
         return BATCH, node.W.shape[1]
@@ -101,7 +109,7 @@ def dense(node):
     return *shape[:-1], node.W.shape[1]
 
 
-def axes_of(node):
+def axes_of(node: Node) -> list[int]:
     """The axes of a reduction as positive numbers."""
     rank = len(node.inputs[0].shape)
     axes = range(rank) if node.axes is None else node.axes
@@ -110,7 +118,7 @@ def axes_of(node):
     return sorted(axis % rank for axis in axes)
 
 
-def reduced(node):
+def reduced(node: Node) -> tuple[int, ...] | None:
     shape = node.inputs[0].shape
     if shape is None:
         return None
@@ -118,7 +126,7 @@ def reduced(node):
     return tuple(1 if axis in axes else n for axis, n in enumerate(shape) if node.keepdims or axis not in axes)
 
 
-def broadcast(node):
+def broadcast(node: Node) -> tuple | None:
     shapes = [each.shape for each in node.inputs]
     if None in shapes:
         return None
@@ -131,19 +139,19 @@ def broadcast(node):
     return tuple(found)
 
 
-def concat(node):
+def concat(node: Node) -> Any:
     shapes = [each.shape for each in node.inputs]
     if None in shapes:
         return None
     axis = node.axis % len(shapes[0])
-    for a, sizes in enumerate(zip(*shapes)):
-        if a != axis and len(set(sizes) - {None}) > 1 or len(set(map(len, shapes))) > 1:
+    for a, across in enumerate(zip(*shapes)):
+        if a != axis and len(set(across) - {None}) > 1 or len(set(map(len, shapes))) > 1:
             raise ValueError(f"joins {' and '.join(map(str, shapes))} along axis {axis}, which do not fit")
     sizes = [shape[axis] for shape in shapes]
     return *shapes[0][:axis], None if None in sizes else sum(sizes), *shapes[0][axis + 1:]
 
 
-def slice_(node):
+def slice_(node: Node) -> Any:
     shape = node.inputs[0].shape
     if shape is None:
         return None
@@ -156,14 +164,14 @@ def slice_(node):
     return *shape[:node.axis], -(-(stop - start) // step), *shape[node.axis + 1:]
 
 
-def pad(node):
+def pad(node: Node) -> Any:
     shape = node.inputs[0].shape
     if shape is None:
         return None
     return tuple(None if n is None else n + sum(p) for n, p in zip(shape, node.pads))
 
 
-def reshape(node):
+def reshape(node: Node) -> Any:
     """settings["shape"] may hold one -1 and, from torch's `flatten`, sizes that are not known."""
     shape, target = node.inputs[0].shape, list(node.settings["shape"])
     if -1 in target:
@@ -177,12 +185,12 @@ def reshape(node):
     return tuple(target)
 
 
-def transpose(node):
+def transpose(node: Node) -> Any:
     shape = node.inputs[0].shape
     return None if shape is None else tuple(shape[axis] for axis in node.perm)
 
 
-def upsample(node):
+def upsample(node: Node) -> Any:
     shape = node.inputs[0].shape
     if shape is None:
         return None
@@ -191,12 +199,12 @@ def upsample(node):
     return *shape[:2], *(None if n is None else int(n * s) for n, s in zip(shape[2:], node.scale))
 
 
-def embedding(node):
+def embedding(node: Node) -> Any:
     shape = node.inputs[0].shape
     return None if shape is None else (*shape, node.W.shape[1])
 
 
-def per_channel(node):
+def per_channel(node: Node) -> tuple[int, ...] | None:
     shape = node.inputs[0].shape
     if shape is not None and len(shape) > 1 and shape[1] not in (None, len(node.gamma)):
         raise ValueError(f"expects {len(node.gamma)} channels, but the input's shape leads to {shape[1]}")
@@ -212,7 +220,7 @@ SHAPES = {
     **dict.fromkeys(("add", "sub", "mul", "div", "pow", "maximum", "minimum"), broadcast)}
 
 
-def concrete(shape):
+def concrete(shape: tuple[int, ...]) -> Array:
     """A shape as an array to compute with: NaN for a size that is not known, and so for what depends on it."""
     if None not in shape:
         return np.array(shape, np.int64)

@@ -1,15 +1,22 @@
 """Small changes to the graph that leave fewer layers: pads, biases and scales go where they belong, heads go away."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from minixnn import layers as ours
 from minixnn.interop.graph import Constant, Node
 from minixnn.interop.shapes import shape_of
 
+if TYPE_CHECKING:
+    from minixnn.interop.graph import Graph
+
 WINDOWS = {"conv": 0, "avg_pool": 0, "max_pool": -np.inf}       # the value that each pads with
 HEADS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
 
 
-def simplify(graph):
+def simplify(graph: Graph) -> None:
     """Merge pads, write arithmetic with constants as scale and shift, and put shifts into biases."""
     for node in graph.nodes:
         if node.op in WINDOWS:
@@ -108,7 +115,7 @@ def _combined(first, second):
     return scale, shift if d is None else d if shift is None else shift + d
 
 
-def drop_head(graph):
+def drop_head(graph: Graph) -> str | None:
     """The name of the layer at the end that only squashes, which goes; None if there is none, or nothing else."""
     last, head = graph.output, None
     while last.op == "elementwise" and isinstance(last.layer, ours.Dropout):

@@ -1,5 +1,9 @@
 """Blocks, and layers that move numbers, in torch: the second half of `torch_layers.py`, and the walk over a chain."""
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -7,9 +11,12 @@ from minixnn.arrays import to_numpy
 from minixnn.interop import layout
 from minixnn.interop.torch_layers import BASIC, all_known, known
 
+if TYPE_CHECKING:
+    from minixnn.interop.torch_parts import Parts
+
 
 @contextlib.contextmanager
-def named(name):
+def named(name: str) -> Iterator[None]:
     """Put the name of a layer before what is wrong with it, once."""
     try:
         yield
@@ -19,7 +26,7 @@ def named(name):
         raise ValueError(f"{name}: {error}") from error
 
 
-def chain(t, layers, shape, place="layer "):
+def chain(t: Parts, layers: list, shape: Any, place: str = 'layer ') -> Any:
     """(the modules of a list of layers, the shape behind them). place: what stands before their number in sentences."""
     modules, flattened = [], None                           # flattened: shape of the images that were
     for l, layer in enumerate(layers):
@@ -63,7 +70,7 @@ def _block(kind):
     return write
 
 
-def chain_shape(layers, shape):
+def chain_shape(layers: list, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape behind a list of layers."""
     for layer in layers:
         shape = layout.shape_after(layer, shape)

@@ -7,13 +7,14 @@ x.relu() are one. The first argument is reading.x; the others are plain values, 
 """
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn import layers as ours
 from minixnn.interop import reading as form, torch_modules as modules
 from minixnn.interop.graph import Constant, Node
 from minixnn.interop.torch_moves import MOVES
 
 
-def weights(value):
+def weights(value: Constant) -> Array:
     """A tensor among the arguments as an array."""
     if value is None:
         return None

@@ -15,12 +15,12 @@ from minixnn.interop import layout
 EXACT = 50          # torch's Softplus is the identity above its threshold; above 50 that is so to the last bit
 
 
-def known(shape, name):
+def known(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
     """The shape, if the number of its axes is known; images are meant where it is not."""
     return (None, None, None) if shape is None else shape
 
 
-def all_known(shape, name, reason):
+def all_known(shape: tuple[int, ...], name: str, reason: str) -> tuple[int, ...]:
     if shape is None or None in shape:
         raise ValueError(f"{name}: {reason} depends on the size of the images; "
                          "give input_shape=(height, width, channels)")

@@ -3,13 +3,24 @@
 Reading needs no torch: a module is known by the name of its class and read through its attributes. Functions and
 methods, as a forward of one's own calls them, are in `torch_functions.py`.
 """
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn import layers as ours
 from minixnn.interop import reading as form
 
+if TYPE_CHECKING:
+    from minixnn.interop.graph import Node
+    from minixnn.interop.reading import Reading
+    from minixnn.layers.base import Layer
 
-def array(tensor):
+
+def array(tensor: Any) -> Array | None:
     """A tensor of any framework that has `detach` and `cpu`, as a NumPy array of its own."""
     if tensor is None:
         return None
@@ -19,12 +30,12 @@ def array(tensor):
     return form.as_weights(np.array(tensor.numpy()))
 
 
-def each(value, n):
+def each(value: Any, n: int) -> tuple:
     """3 -> (3, 3), as torch reads it."""
     return (value,) * n if isinstance(value, int) or value is None else tuple(value)
 
 
-def expect(module, **expected):
+def expect(module: Layer, **expected: Any) -> None:
     """Refuse a module one of whose attributes has another value than the only one that a Network knows."""
     for name, value in expected.items():
         actual = getattr(module, name, value)
@@ -32,7 +43,8 @@ def expect(module, **expected):
             raise ValueError(f"{name}={actual!r} is not supported")
 
 
-def conv(r, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+def conv(r: Reading, W: Array, b: Array | None = None, stride: Any = 1, padding: Any = 0,
+         dilation: Any = 1, groups: int = 1) -> Node:
     """A convolution over one or two axes, its arguments as torch's functional form has them."""
     n = W.ndim - 2
     stride, dilation = each(stride, n), each(dilation, n)
@@ -50,7 +62,9 @@ def _conv(r, module):
     return conv(r, W, array(module.bias), module.stride, module.padding, module.dilation, module.groups)
 
 
-def conv_transpose(r, W, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose(r: Reading, W: Array, b: Array | None = None, stride: Any = 1,
+                   padding: Any = 0, output_padding: Any = 0, groups: int = 1,
+                   dilation: Any = 1) -> Node:
     n = W.ndim - 2
     return r.add("conv_transpose", W=W, b=b, stride=each(stride, n), pads=tuple((p, p) for p in each(padding, n)),
                  output_padding=each(output_padding, n), dilation=each(dilation, n), groups=groups)
@@ -66,7 +80,9 @@ def _linear(r, module):
     return r.add("dense", W=array(module.weight).T, b=array(module.bias))
 
 
-def max_pool(r, n, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+def max_pool(r: Reading, n: int, kernel_size: tuple[int, ...] | int, stride: tuple[int, ...] | int | None = None,
+             padding: tuple[int, ...] | int = 0, dilation: int = 1, ceil_mode: bool = False,
+             return_indices: bool = False) -> Node:
     """A max pool over n axes, its arguments as torch's functional form has them."""
     if return_indices:
         raise ValueError("return_indices=True is not supported")
@@ -74,7 +90,9 @@ def max_pool(r, n, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fa
                  pads=tuple((p, p) for p in each(padding, n)), dilation=each(dilation, n))
 
 
-def avg_pool(r, n, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
+def avg_pool(r: Reading, n: int, kernel_size: tuple[int, ...] | int, stride: tuple[int, ...] | int | None = None,
+             padding: tuple[int, ...] | int = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+             divisor_override: int | None = None) -> Node:
     if divisor_override not in (None, 1):
         raise ValueError(f"divisor_override={divisor_override} is not supported")
     return r.add("avg_pool", size=each(kernel_size, n), stride=each(stride or kernel_size, n), ceil=bool(ceil_mode),
@@ -92,20 +110,21 @@ def _avg_pool(n):
                                       module.count_include_pad, getattr(module, "divisor_override", None))
 
 
-def adaptive_avg_pool(r, n, output_size):
+def adaptive_avg_pool(r: Reading, n: int, output_size: tuple | int) -> Node:
     return r.add("adaptive_avg_pool", size=each(output_size, n))
 
 
-def adaptive_max_pool(r, n, output_size, return_indices=False):
+def adaptive_max_pool(r: Reading, n: int, output_size: int, return_indices: bool = False) -> Node:
     if set(each(output_size, n)) != {1} or return_indices:
         raise ValueError(f"output_size={output_size} is not supported, expected 1")
     return r.add("max", axes=form.spatial(r.x), keepdims=True)
 
 
-def batch_norm(r, mean, variance, gamma=None, beta=None, epsilon=1e-5, momentum=0.1):
+def batch_norm(r: Reading, mean: Array | None, variance: Array | None, gamma: Array | None = None,
+               beta: Array | None = None, epsilon: float = 1e-05, momentum: float | None = 0.1) -> Node:
     if mean is None:
         raise ValueError("track_running_stats=False is not supported")
-    if (variance < 0).any():
+    if variance is not None and (variance < 0).any():
         raise ValueError("its variances are negative, expected what a variance can be")
     gamma = np.ones_like(mean) if gamma is None else gamma
     beta = np.zeros_like(mean) if beta is None else beta
@@ -118,7 +137,8 @@ def _batch_norm(r, module):
                       array(module.bias), module.eps, module.momentum)
 
 
-def layer_norm(r, sizes, gamma=None, beta=None, epsilon=1e-5, op="layer_norm"):
+def layer_norm(r: Reading, sizes: tuple[int, ...], gamma: Array | None = None, beta: Array | None = None,
+               epsilon: float = 1e-05, op: str = 'layer_norm') -> Node:
     rank, n = len(form.known_rank(r.x)), len(each(sizes, 1))
     more = {"beta": beta} if op == "layer_norm" else {}
     return r.add(op, axes=list(range(rank - n, rank)), gamma=gamma, epsilon=epsilon, **more)
@@ -134,7 +154,8 @@ def _rms_norm(r, module):
     return layer_norm(r, module.normalized_shape, array(module.weight), None, epsilon, "rms_norm")
 
 
-def group_norm(r, groups, gamma=None, beta=None, epsilon=1e-5):
+def group_norm(r: Reading, groups: int, gamma: Array | None = None, beta: Array | None = None,
+               epsilon: float = 1e-05) -> Node:
     C = form.known_rank(r.x)[1]
     gamma = np.ones(C, r.graph.dtype) if gamma is None else gamma
     beta = np.zeros(C, r.graph.dtype) if beta is None else beta
@@ -150,11 +171,12 @@ def _instance_norm(r, module):
     return group_norm(r, module.num_features, array(module.weight), array(module.bias), module.eps)
 
 
-def local_response_norm(r, size, alpha=1e-4, beta=0.75, k=1.0):
+def local_response_norm(r: Reading, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Node:
     return r.add("local_response_norm", size=size, alpha=alpha, beta=beta, k=k)
 
 
-def upsample(r, size=None, scale_factor=None, mode="nearest", align_corners=None):
+def upsample(r: Reading, size: tuple[int, ...] | None = None, scale_factor: tuple[float, float] | None = None,
+             mode: str = 'nearest', align_corners: bool | None = None) -> Node:
     n = len(form.spatial(r.x))
     places = "align_corners" if align_corners else "half_pixel" if mode != "nearest" else "asymmetric"
     kind = {"bilinear": "linear"}.get(mode, mode)
@@ -162,20 +184,20 @@ def upsample(r, size=None, scale_factor=None, mode="nearest", align_corners=None
                        None if scale_factor is None else tuple(map(float, each_number(scale_factor, n))))
 
 
-def each_number(value, n):
+def each_number(value: tuple[float, float], n: int) -> Any:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
 
 
-def pad(r, pads, value=0.0):
+def pad(r: Reading, pads: tuple[int, ...], value: float = 0.0) -> Node:
     """torch counts axes from the last one, and gives (before, after) of each."""
     rank = len(form.known_rank(r.x))
-    found = [(0, 0)] * rank
+    found: list[tuple] = [(0, 0)] * rank
     for number in range(len(pads) // 2):
         found[rank - 1 - number] = tuple(pads[2 * number:2 * number + 2])
     return r.add("pad", pads=tuple(found), value=float(value))
 
 
-def activation(name, **names):
+def activation(name: str, **names: Any) -> Callable:
     """A layer of ours; names: {our argument: torch's attribute}."""
     def read(r, module):
         return r.add("elementwise", layer=getattr(ours, name)(**{
@@ -183,7 +205,7 @@ def activation(name, **names):
     return read
 
 
-def softmax(r, op, dim):
+def softmax(r: Reading, op: str, dim: int) -> Node:
     rank = len(form.known_rank(r.x))
     if dim is None:                                         # torch's guess for older code
         dim = 0 if rank in (1, 3) else 1

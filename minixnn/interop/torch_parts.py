@@ -2,16 +2,23 @@
 
 torch is the user's, so the classes are made when it is handed over.
 """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from minixnn.arrays import to_numpy
+
+if TYPE_CHECKING:
+    from minixnn.layers.base import Layer
 
 
 class Parts:
     """torch itself as `.torch`, its modules as `.nn`, and the classes made here."""
 
-    def __init__(self, torch, dtype):
-        nn = torch.nn
+    def __init__(self, torch: Any, dtype: Any) -> None:
+        nn: Any = torch.nn
 
         class Move(nn.Module):
             """The axes in another order."""
@@ -93,11 +100,11 @@ class Parts:
         self.Move, self.Scale, self.Cut, self.Mix = Move, Scale, Cut, Mix
         self.Sum, self.Product, self.Concat = Sum, Product, Concat
 
-    def tensor(self, array):
+    def tensor(self, array: Any) -> Any:
         """A copy of one of our arrays."""
         return None if array is None else self.torch.from_numpy(np.array(to_numpy(array), self.dtype))
 
-    def filled(self, module, **arrays):
+    def filled(self, module: Any, **arrays: Any) -> Any:
         """`module` with copies of our arrays in its parameters and buffers."""
         for name, array in arrays.items():
             if name in module._buffers:
@@ -106,13 +113,13 @@ class Parts:
                 module._parameters[name] = self.nn.Parameter(self.tensor(array))
         return module
 
-    def channels_last(self, shape, modules):
+    def channels_last(self, shape: tuple[int, ...], modules: list) -> list:
         """Modules that want the channels last, between two moves where they are first: in images."""
         if len(shape) != 3:
             return modules
         return [self.Move(0, 2, 3, 1), *modules, self.Move(0, 3, 1, 2)]
 
-    def channels_first(self, shape, modules):
+    def channels_first(self, shape: tuple[int, ...], modules: list[Layer]) -> list[Layer]:
         """Modules that want the channels first, between two moves where they are last: in sequences."""
         if len(shape) != 2:
             return modules

@@ -7,6 +7,8 @@ computed by torch on the spot, once.
 import contextlib
 import copy
 import operator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +22,7 @@ ROUNDING = 0.01         # of the largest output
 WEIGHT_HOOKS = ("WeightNorm", "SpectralNorm", "BasePruningMethod")      # they compute weights, and nothing else
 
 
-def kind_of(module):
+def kind_of(module: Any) -> str | None:
     """The name of the known class whose `forward` runs: a subclass that computes the same counts as its parent."""
     for parent in type(module).__mro__:
         if parent.__name__ in MODULES or parent.__name__ == "Sequential":
@@ -30,7 +32,7 @@ def kind_of(module):
     return None
 
 
-def hooks_of(module):
+def hooks_of(module: Any) -> list:
     return [*getattr(module, "_forward_pre_hooks", {}).values(), *getattr(module, "_forward_hooks", {}).values()]
 
 
@@ -38,7 +40,7 @@ def _computes_weights(hook):
     return any(parent.__name__ in WEIGHT_HOOKS for parent in type(hook).__mro__)
 
 
-def settled(module):
+def settled(module: Any) -> Any:
     """The module with the weights that its hooks compute now; a copy, if there are such hooks."""
     hooks = [hook for hook in hooks_of(module) if _computes_weights(hook)]
     if hooks:
@@ -49,7 +51,7 @@ def settled(module):
 
 
 @contextlib.contextmanager
-def evaluating(torch, module):
+def evaluating(torch: Any, module: Any) -> Iterator:
     """The module in eval mode, without gradients; every part of it is in its own mode again afterwards."""
     modes = {part: part.training for part in module.modules()}
     try:
@@ -61,7 +63,7 @@ def evaluating(torch, module):
             part.training = training
 
 
-def trace(torch, module, graph):
+def trace(torch: Any, module: Any, graph: Any) -> Any:
     """Fill the graph with what `module` computes in eval mode; returns what it returns: a node, or a tuple of them."""
     import torch.fx
     if torch.nn.modules.module._global_forward_hooks or torch.nn.modules.module._global_forward_pre_hooks:
@@ -217,7 +219,7 @@ def _nodes(values):
         else []
 
 
-def check(torch, module, net, shape, output):
+def check(torch: Any, module: Any, net: Any, shape: Any, output: Any) -> None:
     """Run both on two inputs drawn at random: what a trace did not see, such as a hook of a parent, is seen here.
 
     In single precision a deep network may be off by percents; where the two are, double precision decides.

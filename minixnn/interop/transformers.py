@@ -6,12 +6,18 @@
 Both name the same arrays: torch's linear maps are (outputs, inputs), and the three that make queries, keys and values
 are one below the other. Sequences are (N, T, C), as with batch_first=True.
 """
-import re
+from __future__ import annotations
 
-from minixnn.arrays import to_numpy
+import re
+from typing import TYPE_CHECKING, Any
+
+from minixnn.arrays import Array, to_numpy
 from minixnn.layers import (GELU, Attention, ClassToken, Conv2d, Dense, LayerNorm, PositionEmbedding, ReLU, Residual,
                             TakeToken, Tokens)
 from minixnn.network import Network
+
+if TYPE_CHECKING:
+    from minixnn.layers.base import Layer
 
 # what we call an array: its name in a block of torch's encoder, of torchvision's ViT (two versions), of timm's
 BLOCKS = {
@@ -32,7 +38,7 @@ AROUND = {
 ENCODERS = ("MultiheadAttention", "TransformerEncoder", "TransformerEncoderLayer")
 
 
-def from_vit(state, heads=None, epsilon=1e-6):
+def from_vit(state: dict[str, Any], heads: int | None = None, epsilon: float = 1e-06) -> Network:
     """A vision transformer (Dosovitskiy et al. 2021) from its weights: {name: array or tensor}.
 
     heads: how many in each block, which no array tells; None: one for each 64 channels, as the published ones have.
@@ -54,7 +60,7 @@ def from_vit(state, heads=None, epsilon=1e-6):
     return state.emptied(Network(layers))
 
 
-def from_encoder(module):
+def from_encoder(module: Any) -> Network:
     """nn.MultiheadAttention, nn.TransformerEncoderLayer or nn.TransformerEncoder of torch as a Network.
 
     MultiheadAttention is read as self-attention, of one sequence to itself.
@@ -75,7 +81,7 @@ def from_encoder(module):
     return state.emptied(Network(layers))
 
 
-def block(state, prefix, heads, between, norm_first, epsilon):
+def block(state: Arrays, prefix: str, heads: int, between: Layer, norm_first: bool, epsilon: float) -> list[Layer]:
     """Attention, then a dense network for each token, each added to what entered it: two Residuals and two LayerNorms.
 
     Their LayerNorm comes first inside of the body (norm_first), or behind the sum, as in Vaswani et al. 2017.
@@ -93,19 +99,20 @@ def block(state, prefix, heads, between, norm_first, epsilon):
     return [Residual(looks), first, Residual(thinks), second]
 
 
-def attention(state, qkv, out, heads):
+def attention(state: Arrays, qkv: str, out: str, heads: int) -> Layer:
     """Attention from torch's two linear maps; the first holds queries, keys and values, one below the other."""
     if f"{qkv}weight" not in state:
         raise ValueError(f"got no {qkv}weight, expected queries, keys and values in one array, which torch has where "
                          "all three have as many channels as the input")
-    W, (W_o, b_o) = state.take(f"{qkv}weight"), state.pair(out)
+    W: Array = state.take(f"{qkv}weight")
+    W_o, b_o = state.pair(out)
     b = state.take(f"{qkv}bias")
-    thirds = [slice(n * len(W) // 3, (n + 1) * len(W) // 3) for n in range(3)]
-    return Attention(*(W[third].T for third in thirds), W_o.T, *(None if b is None else b[third] for third in thirds),
-                     b_o, heads=heads)
+    q, k, v = (slice(n * len(W) // 3, (n + 1) * len(W) // 3) for n in range(3))
+    b_q, b_k, b_v = (None if b is None else b[third] for third in (q, k, v))
+    return Attention(W[q].T, W[k].T, W[v].T, W_o.T, b_q, b_k, b_v, b_o, heads=heads)
 
 
-def activation(layer):
+def activation(layer: Any) -> Layer:
     """The activation between the two dense layers of an encoder layer: a function of torch, or a module."""
     name = getattr(layer.activation, "__name__", type(layer.activation).__name__).lower()
     if name not in ("relu", "gelu"):
@@ -113,37 +120,37 @@ def activation(layer):
     return ReLU() if name == "relu" else GELU(getattr(layer.activation, "approximate", "none"))
 
 
-def dense(state, name):
+def dense(state: Arrays, name: str) -> Layer:
     W, b = state.pair(name)
     return Dense(W.T, b)
 
 
-def norm(state, name, epsilon):
+def norm(state: Arrays, name: str, epsilon: float) -> Layer:
     return LayerNorm(*state.pair(name), epsilon=epsilon)
 
 
 class Arrays(dict):
     """Weights by name, each to be taken once."""
 
-    def __init__(self, state):
+    def __init__(self, state: Any) -> None:
         super().__init__({name: to_numpy(a.detach().cpu() if hasattr(a, "detach") else a).copy()
                           for name, a in state.items()})
 
-    def take(self, name):
+    def take(self, name: str) -> Array | None:
         return self.pop(name, None)
 
-    def pair(self, name):
+    def pair(self, name: str) -> tuple:
         """Weight and bias; the bias may be None."""
         if f"{name}.weight" not in self:
             raise ValueError(f"got no {name}.weight, expected it among the weights of a transformer")
         return self.take(f"{name}.weight"), self.take(f"{name}.bias")
 
-    def numbered(self, pattern):
+    def numbered(self, pattern: str) -> list[str]:
         """The prefixes of the blocks, in the order of their numbers."""
         found = {int(match[1]): match[0] for match in (re.match(pattern, name) for name in self) if match}
         return [found[n] for n in sorted(found)]
 
-    def emptied(self, net):
+    def emptied(self, net: Network) -> Network:
         """`net`, if every array has been taken; a name left over would be a layer left out."""
         if self:
             raise ValueError(f"got weights that belong to no layer we know: {', '.join(sorted(self)[:5])}; expected a "

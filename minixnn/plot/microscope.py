@@ -30,7 +30,7 @@ RULES = {"epsilon": lrp.epsilon, "gamma": lrp.gamma, "alpha_beta": lrp.alpha_bet
          "z_box": deep_taylor.z_box}
 
 
-def microscope(net: Network, images: Array, labels: Sequence[int] | Array | None = None) -> str:
+def microscope(net: Network | dict[str, Network], images: Array, labels: Sequence[int] | Array | None = None) -> str:
     """The page, as text. Write it to a file, and open that in a browser.
 
     net: a Network, or a dictionary {name: Network} to choose from. images (N, H, W, 1): what can be chosen on the page
