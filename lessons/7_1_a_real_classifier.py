@@ -168,9 +168,8 @@ plot.heatmaps(drawn, two, labels[:2], transpose=True, quantile=0.995,
 # network: how far a pixel is from grey, and the edges.
 
 known = {name: M for name, M in maps.items() if len(M) == 4} | {"the picture itself": abs(x - GREY), "its edges": edges}
-order = {name: blocks(M, SIDE).reshape(4, -1) for name, M in known.items()}
+order, left = {name: blocks(M, SIDE).reshape(4, -1) for name, M in known.items()}, {}
 order |= {f"random {n}": rng.random((4, 196)) for n in range(3)}
-left = {}
 for name, score in order.items():
     ranked = score.argsort(axis=1)[:, ::-1]
     z = np.concatenate([without(x, ranked[:, :count]) for count in (8, 16, 32, 64)])
@@ -192,7 +191,8 @@ for name, (mean, error) in result.items():
 #
 # Try this
 # --------
-# A photograph of yours: ``x = datasets.photo("my.jpg", 224)[None]``, or ``minixnn explain my.jpg -o out``.
+# 1. Explain a photograph of yours: ``x = datasets.photo("my.jpg", 224)[None]``, or ``minixnn explain my.jpg -o out``.
+# 2. Use ``share=1.0`` in ``epsilon_share``. Does the map become cleaner, and do its squares still matter?
 
 assert labels[:2] == ["Egyptian cat", "espresso"]
 assert margin[0] < margin[1:].mean() - 3 * margin[1:].std(ddof=1), "the map names the squares that decide"

@@ -17,7 +17,7 @@ from minixnn.interop import layout
 from minixnn.interop.onnx_file import library
 from minixnn.interop.recorded_functions import Functions
 from minixnn.interop.recorded_layers import twin
-from minixnn.interop.recording import BATCH, Graph, Recorded
+from minixnn.interop.recording import BATCH, Recorded, Recording
 from minixnn.rules import composites, lrp
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def recorded_input(onnx: Any, net: Any, input_shape: Any, example: Any, dtype: A
         whole = getattr(net.layers[0], "takes_integers", False)
         example = rng.integers(0, 2, (BATCH, *shape)) if whole else rng.random((BATCH, *shape))
     example = to_numpy(example)
-    graph = Graph(onnx.helper, dtype)
+    graph = Recording(onnx.helper, dtype)
     graph.functions = Functions(graph)
     return Recorded(example.astype(dtype) if example.dtype.kind == "f" else example, "input", graph)
 
@@ -90,7 +90,7 @@ def recorded(layer: Any, place: str, function: Any, *arguments: Any) -> Recorded
     return result
 
 
-def one_hot(graph: Graph, y: Recorded) -> Recorded:
+def one_hot(graph: Recording, y: Recorded) -> Recorded:
     """1 at the target of each image, the input "target", 0 elsewhere. (N, classes)"""
     if y.ndim != 2:
         raise ValueError(f"the network's output has shape {y.shape[1:]} an image, expected classes to choose from")

@@ -13,7 +13,7 @@ from minixnn.arrays import Array
 from minixnn.interop.recording import BATCH, Recorded, Unrecordable, numbers
 
 if TYPE_CHECKING:
-    from minixnn.interop.recording import Graph
+    from minixnn.interop.recording import Recording
 
 HOST = ("arange", "asarray", "eye", "finfo", "float32", "float64", "inf", "int64", "isscalar", "newaxis", "result_type")
 UNARY = {"exp": "Exp", "log": "Log", "tanh": "Tanh", "sqrt": "Sqrt", "abs": "Abs", "isnan": "IsNaN", "isinf": "IsInf",
@@ -23,7 +23,7 @@ UNARY = {"exp": "Exp", "log": "Log", "tanh": "Tanh", "sqrt": "Sqrt", "abs": "Abs
 class Functions:
     """What stands for numpy or cupy while `graph` is written."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Recording) -> None:
         self.graph = graph
 
     def __getattr__(self, name):

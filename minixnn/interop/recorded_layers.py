@@ -15,7 +15,7 @@ from minixnn.interop.recording import Recorded, numbers
 from minixnn.layers import AvgPool2d, Block, Conv1d, Conv2d, ConvTranspose2d, GlobalMaxPool, MaxPool2d, SumPool2d
 
 if TYPE_CHECKING:
-    from minixnn.interop.recording import Graph
+    from minixnn.interop.recording import Recording
     from minixnn.layers.base import Layer
 
 
@@ -58,7 +58,7 @@ def first(x: Recorded) -> Recorded:
     return x.transpose(0, 3, 1, 2)
 
 
-def last(name: str, value: Array, graph: Graph) -> Recorded:
+def last(name: str, value: Array, graph: Recording) -> Recorded:
     """The tensor `name`, channels first, as a Recorded array with the channels last and the numbers `value`."""
     return Recorded(value, graph.node("Transpose", name, perm=(0, 2, 3, 1)), graph)
 
@@ -68,15 +68,16 @@ def kernel(W: Array) -> Array:
     return np.ascontiguousarray(np.asarray(W).transpose(3, 2, 0, 1))
 
 
-def convolve(graph: Graph, x: Recorded, W: Array, pads: tuple[tuple[int, ...], tuple[int, ...]], layer: Layer,
+def convolve(graph: Recording, x: Recorded, W: Array, pads: tuple[tuple[int, ...], tuple[int, ...]], layer: Layer,
              dilation: tuple[int, ...] = (1, 1), groups: int = 1) -> str:
     (top, bottom), (left, right) = pads
     return graph.node("Conv", first(x), kernel(W), pads=(top, left, bottom, right), strides=layer.stride,
                       dilations=dilation, group=groups)
 
 
-def scatter(graph: Graph, dy: Recorded, W: Array, shape: tuple[int, ...], pads: tuple[tuple[int, ...], tuple[int, ...]],
-            layer: Layer, dilation: tuple[int, ...] = (1, 1), groups: int = 1) -> str:
+def scatter(graph: Recording, dy: Recorded, W: Array, shape: tuple[int, ...],
+            pads: tuple[tuple[int, ...], tuple[int, ...]], layer: Layer,
+            dilation: tuple[int, ...] = (1, 1), groups: int = 1) -> str:
     """The transpose of `convolve`. What the last windows do not reach gets zeros: ONNX calls it output padding.
 
     With stride 1 it is a convolution again, of dy with the kernel turned by 180 degrees, which runs faster.

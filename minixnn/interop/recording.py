@@ -23,8 +23,8 @@ class Unrecordable(TypeError):
     """What cannot be written down as a graph, in words that say what a rule may do instead."""
 
 
-class Graph:
-    """The nodes and constants written so far."""
+class Recording:
+    """The nodes and constants of an ONNX graph, as far as it has been written."""
 
     def __init__(self, helper: Any, dtype: Any) -> None:
         self.helper, self.dtype = helper, np.dtype(dtype)
@@ -68,7 +68,7 @@ class Recorded:
     """See the module. `recorded` are the example's numbers, `name` is the tensor, `graph` where it is written."""
     __array_ufunc__ = None                      # host arrays leave operators to this class
 
-    def __init__(self, value: float | bool | Array, name: str, graph: Graph) -> None:
+    def __init__(self, value: float | bool | Array, name: str, graph: Recording) -> None:
         self.recorded, self.name, self.graph = value, name, graph
 
     shape = property(lambda self: self.recorded.shape)

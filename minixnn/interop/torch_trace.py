@@ -65,12 +65,12 @@ def evaluating(torch: Any, module: Any) -> Iterator:
 
 def trace(torch: Any, module: Any, graph: Any) -> Any:
     """Fill the graph with what `module` computes in eval mode; returns what it returns: a node, or a tuple of them."""
-    import torch.fx
+    import torch.fx as fx
     if torch.nn.modules.module._global_forward_hooks or torch.nn.modules.module._global_forward_pre_hooks:
         raise ValueError("hooks for all modules are registered (register_module_forward_hook), and what they change is "
                          "not seen here; remove them first")
 
-    class Tracer(torch.fx.Tracer):
+    class Tracer(fx.Tracer):
         def is_leaf_module(self, part, path):
             if kind_of(part) not in (None, "Sequential"):
                 return all(map(_computes_weights, hooks_of(part)))
@@ -81,7 +81,7 @@ def trace(torch: Any, module: Any, graph: Any) -> Any:
         with evaluating(torch, root):
             traced = Tracer().trace(root)
             return _Walk(torch, root, graph).run(traced)
-    except (torch.fx.proxy.TraceError, TypeError, NameError, AttributeError, RuntimeError) as error:
+    except (fx.proxy.TraceError, TypeError, NameError, AttributeError, RuntimeError) as error:
         name = type(module).__name__
         raise ValueError(f"{name}: torch.fx cannot trace it: {error}. A forward that decides by the values of its "
                          "input can be written to ONNX (torch.onnx.export) and read from there") from error
