@@ -21,6 +21,8 @@ stand in the settings, as NumPy arrays; a constant that takes part in arithmetic
     add, sub, mul, div, pow, maximum, minimum                  of two inputs, broadcast as NumPy does
     exp, log, sqrt, reciprocal, erf, negative, absolute        parts of activations and norms written out
     softmax, log_softmax      axis
+    matmul           of two inputs, along the last axis of one and the last but one of the other
+    layers           layers: ours, one behind the other, for sequences (N, T, C)
     concat           axis;   slice   axis, start, stop, step;   pad   pads, value
     reshape          shape;  transpose   perm;   channel_shuffle   groups;   expand   shape
     unknown          reason: what could not be read; refused if the output depends on it

@@ -126,7 +126,21 @@ def _joined(b, kind, places, node):
     return Place(found.step, places[0].axes, places[0].order, places[0].image)
 
 
+def _class_token(b, node):
+    """A constant in front of a sequence, the same for all: ClassToken."""
+    token, x = node.inputs
+    if node.axis % 3 != 1 or token.array.ndim != 3 or token.array.shape[1] != 1 or \
+            (token.array != token.array[:1]).any():
+        raise ValueError(f"joins a constant of shape {layouts.written(token.array.shape)} to what is computed, "
+                         "expected one token in front of a sequence (N, tokens, channels)")
+    return b.put(b.read(x, (0, 1, 2)), [ours.ClassToken(token.array[0, 0].astype(b.graph.dtype))], node)
+
+
 def _concat(b, node):
+    if len(node.inputs) == 2 and node.inputs[0] not in b.places and len(node.shape) == 3:
+        return _class_token(b, node)
+    if any(x not in b.places for x in node.inputs):
+        raise ValueError("joins a constant to what is computed, expected one token in front of a sequence")
     places = [b.places[x] for x in node.inputs]
     rank = len(node.shape)
     if rank == 2 and any(place.order is not None for place in places):      # rows, some of them flattened images

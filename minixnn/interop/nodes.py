@@ -197,11 +197,24 @@ def _softmax(b, node):
     return b.put(place, [made() if axis == -1 else made(axis)], node)
 
 
+def _layers(b, node):
+    """Layers of ours for sequences (N, T, C)."""
+    x = node.inputs[0]
+    if x.shape is None or len(x.shape) != 3:
+        raise ValueError(f"got {layouts.written(x.shape or ())} numbers, expected sequences, (N, tokens, channels)")
+    return b.put(b.read(x, (0, 1, 2)), node.layers, node)
+
+
+def _matmul(b, node):
+    raise ValueError("multiplies two matrices that are both computed from the input, and not as self-attention does: "
+                     + node.settings.get("reason", "there is no softmax between two such products"))
+
+
 BUILDERS = {
     "conv": _conv, "conv_transpose": _conv_transpose, "dense": _dense, "max_pool": _pool,
     "avg_pool": _pool, "adaptive_avg_pool": _adaptive, "mean": _reduce, "sum": _reduce, "max": _reduce,
     "batch_norm": _batch_norm, "prelu": _prelu, "layer_norm": _layer_norm, "rms_norm": _layer_norm,
     "group_norm": _group_norm, "local_response_norm": _local_response_norm, "elementwise": _elementwise,
-    "softmax": _softmax, "log_softmax": _softmax, **JOINS}
+    "softmax": _softmax, "log_softmax": _softmax, "layers": _layers, "matmul": _matmul, **JOINS}
 CHANNELS_FIRST = ("conv", "conv_transpose", "max_pool", "avg_pool", "adaptive_avg_pool", "batch_norm",
                   "group_norm", "local_response_norm", "upsample", "channel_shuffle")     # channels along axis 1

@@ -131,6 +131,10 @@ def _dequantize(arrays, settings):
     return (x.astype(scale.dtype) - (0 if zero is None else zero.astype(scale.dtype))) * scale
 
 
+def _triangle(arrays, settings):
+    return (np.triu if settings.get("upper", 1) else np.tril)(arrays[0], int(arrays[1]) if len(arrays) > 1 else 0)
+
+
 def _reduce(function):
     def reduce(arrays, settings):
         axes = axes_in(arrays, settings)
@@ -163,7 +167,7 @@ UNARY = {"Neg": np.negative, "Abs": np.abs, "Sqrt": np.sqrt, "Exp": np.exp, "Log
 FUNCTIONS = {
     **{kind: _each(function) for kind, function in {**BINARY, **UNARY, "MatMul": np.matmul}.items()},
     "Div": _divide, "Cast": _cast, "Unsqueeze": _unsqueeze, "Squeeze": _squeeze, "Slice": _slice, "Split": _split,
-    "Range": _range, "Pad": _pad, "DequantizeLinear": _dequantize,
+    "Range": _range, "Trilu": _triangle, "Pad": _pad, "DequantizeLinear": _dequantize,
     "CastLike": lambda arrays, settings: arrays[0].astype(arrays[1].dtype),
     "Sum": lambda arrays, settings: sum(arrays[1:], arrays[0]),
     "Shape": lambda arrays, settings: np.array(

@@ -2,7 +2,7 @@
 import numpy as np
 
 from minixnn.interop import reading as form
-from minixnn.interop.graph import Node
+from minixnn.interop.graph import Constant, Node
 from minixnn.interop.onnx_constants import axes_in, slices, splits, target_shape
 from minixnn.interop.shapes import written
 
@@ -131,12 +131,15 @@ def _expand(r):
 
 
 def _where(r):
-    """Where(x > 20, x, Softplus(x)): torch's newer exporter writes Softplus so."""
+    """Where(x > 20, x, Softplus(x)): torch's newer exporter writes Softplus so. Where(mask, x, -inf) hides scores."""
     above, x, smooth = r.inputs
+    if isinstance(above, Constant) and isinstance(x, Node) != isinstance(smooth, Node):
+        seen = above.array.astype(bool)
+        return form.hide(r, x, seen, smooth.array) if isinstance(x, Node) else form.hide(r, smooth, ~seen, x.array)
     if not (getattr(above, "op", "") == "greater" and above.inputs[0] is x and isinstance(smooth, Node)
             and smooth.op == "elementwise" and type(smooth.layer).__name__ == "Softplus" and smooth.inputs[0] is x
             and above.constant is not None and above.constant.min() >= 20):
-        raise ValueError("Where is not supported, but as Where(x > 20, x, Softplus(x))")
+        raise ValueError("Where is not supported, but as Where(x > 20, x, Softplus(x)) and Where(mask, x, -inf)")
     return smooth
 
 

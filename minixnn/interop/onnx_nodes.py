@@ -14,6 +14,7 @@ import numpy as np
 from minixnn import layers as ours
 from minixnn.interop import reading as form
 from minixnn.interop.graph import Node
+from minixnn.interop.onnx_attention import read_attention
 from minixnn.interop.onnx_constants import axes_in
 from minixnn.interop.onnx_moves import MOVES
 from minixnn.interop.onnx_tables import TABLES
@@ -225,6 +226,8 @@ CONV = "auto_pad dilations group kernel_shape pads strides"
 READERS = {                                     # type of node -> its reader, the attributes that are understood
     "Conv": (_conv, CONV), "ConvTranspose": (_conv_transpose, CONV + " output_padding output_shape"),
     "Gemm": (_gemm, "alpha beta transA transB"), "MatMul": (_mat_mul, ""),
+    "Attention": (read_attention, "is_causal scale q_num_heads kv_num_heads softcap qk_matmul_output_mode "
+                                  "softmax_precision"),
     "MaxPool": (_max_pool, WINDOWS + " storage_order"), "AveragePool": (_average_pool, WINDOWS + " count_include_pad"),
     "GlobalAveragePool": (_global("mean"), ""), "GlobalMaxPool": (_global("max"), ""),
     "ReduceMean": (_reduce("mean"), "axes keepdims noop_with_empty_axes"),

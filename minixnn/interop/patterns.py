@@ -12,6 +12,7 @@ import numpy as np
 
 from minixnn.arrays import Array
 from minixnn import layers as ours
+from minixnn.interop.attention_pattern import recognise_attention
 from minixnn.interop.graph import Constant, Node, dominators
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def recognise(graph: Graph) -> None:
         if node not in seen and (node.op in NUMBERS or node.op in ("erf", "elementwise")):
             seen |= _by_values(node, above)
     graph.prune()
+    recognise_attention(graph)
 
 
 def _by_values(node, above):

@@ -124,8 +124,31 @@ def product(r: OnnxReading | Reading, a: Node | Constant, b: Node) -> Node:
         swapped = (*range(rank - 2), rank - 1, rank - 2)
         y = r.add("dense", [r.add("transpose", [b], perm=swapped)], W=as_weights(a.array).T, b=None)
         return r.add("transpose", [y], perm=swapped)
-    raise ValueError("multiplies two matrices that are both computed from the input, or by a constant that is no "
-                     "matrix; expected (inputs, outputs) weights")
+    if isinstance(a, Node) and isinstance(b, Node):
+        return r.add("matmul", [a, b])
+    raise ValueError("multiplies by a constant that is no matrix; expected (inputs, outputs) weights")
+
+
+def hide(r: OnnxReading | Reading, scores: Node, seen: Array, value: Array | float) -> Node:
+    """The scores where `seen` holds, `value` where it does not, as a sum; a softmax must make 0 of `value`."""
+    if not np.all(np.asarray(value) <= -1e4):
+        raise ValueError(f"chooses between what is computed and {value}, expected -inf, which hides a score")
+    return r.add("add", [scores, Constant(np.where(seen, 0.0, -np.inf).astype(r.graph.dtype))])
+
+
+def attention(r: OnnxReading | Reading, Q: Node, K: Node, V: Node, mask: Array | None = None, causal: bool = False,
+              scale: float | None = None) -> Node:
+    """softmax(scale Q K^T + mask) V, written out; Q, K, V: (N, heads, tokens, width)"""
+    rank, T = len(known_rank(Q)), known_rank(Q)[-2]
+    if isinstance(mask, Node):
+        raise ValueError("its mask is computed from the input, expected a constant")
+    S = r.add("matmul", [Q, r.add("transpose", [K], perm=(*range(rank - 2), rank - 1, rank - 2))])
+    S = r.add("mul", [S, Constant(np.float64(Q.shape[-1] ** -0.5 if scale is None else scale))])
+    if causal:
+        S = hide(r, S, np.tri(T, dtype=bool), -np.inf)
+    if mask is not None:
+        S = hide(r, S, mask, -np.inf) if mask.dtype == bool else r.add("add", [S, Constant(mask)])
+    return r.add("matmul", [r.add("softmax", [S], axis=rank - 1), V])
 
 
 def flatten(r: OnnxReading | Reading, start: int = 1, end: int = -1) -> Node:

@@ -204,6 +204,25 @@ def embedding(node: Node) -> Any:
     return None if shape is None else (*shape, node.W.shape[1])
 
 
+def matmul(node: Node) -> tuple | None:
+    a, b = (each.shape for each in node.inputs)
+    if a is None or b is None:
+        return None
+    if len(a) != len(b) or len(a) < 3 or a[-1] != b[-2] or a[:-2] != b[:-2]:
+        raise ValueError("multiplies two matrices that are both computed from the input, of shapes "
+                         f"{written(a)} and {written(b)}, expected those of attention, (N, heads, tokens, width)")
+    return *a[:-1], b[-1]
+
+
+def layers(node: Node) -> tuple | None:
+    """What attention leaves: as many tokens, and the channels of the last matrix."""
+    shape = node.inputs[0].shape
+    for layer in node.layers:
+        W_o = getattr(layer, "W_o", None)
+        shape = shape if shape is None or W_o is None else (*shape[:-1], W_o.shape[1])
+    return shape
+
+
 def per_channel(node: Node) -> tuple[int, ...] | None:
     shape = node.inputs[0].shape
     if shape is not None and len(shape) > 1 and shape[1] not in (None, len(node.gamma)):
@@ -214,7 +233,8 @@ def per_channel(node: Node) -> tuple[int, ...] | None:
 SHAPES = {
     "conv": conv, "conv_transpose": conv_transpose, "max_pool": pool, "avg_pool": pool, "adaptive_avg_pool": adaptive,
     "dense": dense, "mean": reduced, "sum": reduced, "max": reduced, "concat": concat, "slice": slice_, "pad": pad,
-    "reshape": reshape, "transpose": transpose, "upsample": upsample, "embedding": embedding,
+    "reshape": reshape, "transpose": transpose, "upsample": upsample, "embedding": embedding, "matmul": matmul,
+    "layers": layers,
     "expand": lambda node: node.settings["shape"],
     "batch_norm": per_channel, "group_norm": per_channel, "unknown": lambda node: None,
     **dict.fromkeys(("add", "sub", "mul", "div", "pow", "maximum", "minimum"), broadcast)}

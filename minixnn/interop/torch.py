@@ -11,8 +11,7 @@ import numpy as np
 from minixnn.interop.build import build
 from minixnn.interop.graph import Graph, Node
 from minixnn.interop.reading import Reading
-from minixnn.interop.torch_modules import MODULES
-from minixnn.interop.torch_trace import check, hooks_of, kind_of, trace
+from minixnn.interop.torch_trace import KNOWN, check, hooks_of, kind_of, trace
 from minixnn.interop.transformers import ENCODERS, from_encoder
 from minixnn.network import Network
 
@@ -38,7 +37,7 @@ def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: 
         raise ValueError(f"got input_shape={tuple(input_shape)}, expected the shape of one input without the batch, "
                          "as torch sees it: (channels, height, width), or (inputs,)")
     module = getattr(module, "_orig_mod", module)           # torch.compile
-    if kind_of(module) is None and type(module).__name__ in ENCODERS:
+    if kind_of(module) in ENCODERS:
         return from_encoder(module).with_card(mean, std, labels=labels)
     graph = Graph(input_shape, "the input", dtype=_dtype(module))
     leaves = list(_leaves(module, ""))
@@ -82,7 +81,7 @@ def _chain(graph, leaves):
     for path, leaf in leaves:
         label = path or type(leaf).__name__
         try:
-            x = MODULES[kind_of(leaf)](Reading(graph, label, [x]), leaf)
+            x = KNOWN[kind_of(leaf)](Reading(graph, label, [x]), leaf)
         except ValueError as error:
             raise ValueError(f"{label}: {error}") from error
     return x

@@ -69,6 +69,24 @@ def _matmul(r, other):
     return r.add("dense", W=weights(other), b=None)
 
 
+def _attention(r, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
+    if dropout_p or enable_gqa:
+        raise ValueError(f"dropout_p={dropout_p} and enable_gqa={enable_gqa} are not supported")
+    return form.attention(r, r.x, key, value, getattr(attn_mask, "array", attn_mask), is_causal, scale)
+
+
+def _masked_fill(r, mask, value):
+    return form.hide(r, r.x, ~mask.array.astype(bool), getattr(value, "array", value))
+
+
+def _where(r, x, other):
+    """torch.where(condition, x, other), one of the two a constant."""
+    seen = r.inputs[0].array.astype(bool)
+    if isinstance(x, Node):
+        return form.hide(r, x, seen, getattr(other, "array", other))
+    return form.hide(r, other, ~seen, getattr(x, "array", x))
+
+
 def _conv(r, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return modules.conv(r, weights(weight), weights(bias), stride, padding, dilation, groups)
 
@@ -158,7 +176,9 @@ FUNCTIONS = {
     "clamp": _clamp, "clip": _clamp, "clamp_min": lambda r, min: form.clip(r, min, None),
     "clamp_max": lambda r, max: form.clip(r, None, max), "softmax": _softmax("softmax"),
     "log_softmax": _softmax("log_softmax"),
-    "linear": _linear, "matmul": _matmul, "mm": _matmul, "conv1d": _conv, "conv2d": _conv,
+    "linear": _linear, "matmul": _matmul, "mm": _matmul, "bmm": _matmul,
+    "scaled_dot_product_attention": _attention, "masked_fill": _masked_fill, "where": _where,
+    "conv1d": _conv, "conv2d": _conv,
     "conv_transpose2d": _conv_transpose, "batch_norm": _batch_norm, "layer_norm": _layer_norm,
     "group_norm": _group_norm, "embedding": _embedding, "dropout": _dropout, "dropout2d": _dropout,
     "local_response_norm": modules.local_response_norm,

@@ -15,9 +15,11 @@ import numpy as np
 from minixnn import layers
 from minixnn.interop.graph import Constant, Node
 from minixnn.interop.reading import Reading
+from minixnn.interop.torch_attention import ATTENTION
 from minixnn.interop.torch_functions import FUNCTIONS, INPLACE
 from minixnn.interop.torch_modules import MODULES, array
 
+KNOWN = {**MODULES, **ATTENTION}
 ROUNDING = 0.01         # of the largest output
 WEIGHT_HOOKS = ("WeightNorm", "SpectralNorm", "BasePruningMethod")      # they compute weights, and nothing else
 
@@ -25,7 +27,7 @@ WEIGHT_HOOKS = ("WeightNorm", "SpectralNorm", "BasePruningMethod")      # they c
 def kind_of(module: Any) -> str | None:
     """The name of the known class whose `forward` runs: a subclass that computes the same counts as its parent."""
     for parent in type(module).__mro__:
-        if parent.__name__ in MODULES or parent.__name__ == "Sequential":
+        if parent.__name__ in KNOWN or parent.__name__ == "Sequential":
             return parent.__name__
         if "forward" in vars(parent):
             return None
@@ -71,6 +73,8 @@ def trace(torch: Any, module: Any, graph: Any) -> Any:
                          "not seen here; remove them first")
 
     class Tracer(fx.Tracer):
+        proxy_buffer_attributes = True                      # a mask may be cut to the length of a sequence
+
         def is_leaf_module(self, part, path):
             if kind_of(part) not in (None, "Sequential"):
                 return all(map(_computes_weights, hooks_of(part)))
@@ -141,7 +145,7 @@ class _Walk:
             kind = kind_of(module)
             if kind is None:
                 raise ValueError(f"{type(module).__name__} is not supported")
-            return MODULES[kind](Reading(self.graph, label, args), settled(module))
+            return KNOWN[kind](Reading(self.graph, label, args), settled(module), **kwargs)
         if name.rstrip("_") not in FUNCTIONS:
             raise ValueError(f"{name} is not supported")
         first = args[0] if args else kwargs.pop("input", None)

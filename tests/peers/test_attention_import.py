@@ -1,0 +1,200 @@
+"""Attention inside of torch modules and ONNX files becomes one layer, with the outputs and gradients that torch has."""
+import warnings
+
+import numpy as np
+import pytest
+
+from minixnn import passes
+from minixnn.interop import from_onnx, from_torch
+from minixnn.layers import Attention
+from minixnn.rules import composites
+from tests.peers import attention_like, libraries
+from tests.peers.attention_like import HEADS, KINDS, C
+
+torch = libraries.torch
+pytestmark = pytest.mark.skipif(torch is None, reason=str(libraries.REASONS.get("torch")))
+SHAPE = (2, 8, 8)
+HARD = {"scaled_dot_product_attention", "causal", "MultiheadAttention"}         # those that exporters write differently
+
+
+def attentions(net):
+    """All layers of this kind, in blocks too."""
+    found, left = [], list(net.layers)
+    while left:
+        layer = left.pop(0)
+        found += [layer] if isinstance(layer, Attention) else []
+        left[:0] = [each for chain in getattr(layer, "chains", []) for each in chain.layers]
+    return found
+
+
+def off(net, module):
+    """How far outputs and gradients are from torch's, as parts of the largest."""
+    x = np.random.default_rng(0).normal(size=(3, *SHAPE))
+    tensor = torch.tensor(x, dtype=next(module.parameters()).dtype, requires_grad=True)
+    theirs, moved = module(tensor), np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    y = net.forward(moved)
+    dy = np.random.default_rng(1).normal(size=y.shape)
+    theirs_dx, = torch.autograd.grad(theirs, tensor, torch.tensor(dy, dtype=tensor.dtype))
+    dx = passes.gradient(net, moved, start=dy)[0].transpose(0, 3, 1, 2)
+    assert abs(dx).max() > 1e-3
+    return max(abs(a - b.detach().numpy()).max() / abs(a).max() for a, b in ((y, theirs), (dx, theirs_dx)))
+
+
+def has_two(net, kind):
+    found = attentions(net)
+    assert len(found) == 2 and {each.heads for each in found} == {1 if "one head" in kind else HEADS}
+    assert all(each.causal == (kind in ("causal", "masked by a buffer")) and each.mask is None for each in found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_attention_in_a_module_of_torch(kind):
+    module = attention_like.vit(kind)
+    net = from_torch(module, SHAPE)
+    has_two(net, kind)
+    assert off(net, module) < 1e-12
+
+
+def export(module, path, **settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, (torch.zeros(2, *SHAPE, dtype=next(module.parameters()).dtype),), path, **settings)
+    return path
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "encoder layer"])
+@pytest.mark.parametrize("size", ["any batch", "a batch of 2"])
+def test_attention_in_a_file_of_the_older_exporter(kind, size, tmp_path):
+    module = attention_like.vit(kind)
+    axes = {"dynamic_axes": {"x": {0: "n"}}} if size == "any batch" else {}
+    net = from_onnx(export(module, tmp_path / "net.onnx", dynamo=False, input_names=["x"], **axes))
+    has_two(net, kind)
+    assert off(net, module) < 1e-10                 # LayerNorm's epsilon is a number of single precision in a file
+
+
+@pytest.mark.parametrize("kind, opset", [*((kind, opset) for kind in sorted(HARD) for opset in (None, 23)),
+                                         ("one product for all three", None)])
+def test_attention_in_a_file_of_the_newer_exporter(kind, opset, tmp_path):
+    module = attention_like.vit(kind)
+    more = {"opset_version": opset} if opset else {}
+    net = from_onnx(export(module, tmp_path / "net.onnx", dynamo=True, external_data=False, verbose=False,
+                           dynamic_shapes=({0: torch.export.Dim("n")},), **more))
+    has_two(net, kind)
+    assert off(net, module) < 1e-10
+
+
+def test_the_weights_are_those_of_the_module():
+    """No scale moves into them where the module divides by the root of the heads' width."""
+    module = attention_like.vit("one product for all three", "float32")
+    layer, W = attentions(from_torch(module, SHAPE))[0], module.blocks[0].attention.qkv.weight.detach().numpy()
+    for place, name in enumerate(("W_q", "W_k", "W_v")):
+        assert np.array_equal(getattr(layer, name), W[place * C:(place + 1) * C].T), name
+    assert np.array_equal(layer.W_o, module.blocks[0].attention.out.weight.detach().numpy().T)
+    assert layer.W_q.dtype == np.float32
+
+
+def test_all_ways_to_write_it_have_the_same_relevance():
+    """Attention read from a graph has the relevance of the layer that torch's module becomes."""
+    module = attention_like.vit("MultiheadAttention")
+    known = from_torch(module, SHAPE)
+    for kind in ("one product for all three", "scaled_dot_product_attention"):
+        other = attention_like.vit(kind)
+        for block, mine in zip(other.blocks, module.blocks):
+            W, b = mine.attention.inner.in_proj_weight.data, mine.attention.inner.in_proj_bias.data
+            block.load_state_dict({name: a for name, a in mine.state_dict().items() if "inner" not in name},
+                                  strict=False)
+            block.attention.out.load_state_dict(mine.attention.inner.out_proj.state_dict())
+            parts = [block.attention.qkv] if kind.startswith("one") else \
+                [block.attention.q, block.attention.k, block.attention.v]
+            for part, rows, numbers in zip(parts, W.chunk(len(parts)), b.chunk(len(parts))):
+                part.weight.data, part.bias.data = rows, numbers
+        for name in ("patches", "norm", "head"):
+            getattr(other, name).load_state_dict(getattr(module, name).state_dict())
+        other.token.data, other.places.data = module.token.data, module.places.data
+        x = np.random.default_rng(0).normal(size=(1, 8, 8, 2))
+        R, expected = (passes.lrp(net, x, 0, composites.attn_lrp)[0] for net in (from_torch(other, SHAPE), known))
+        np.testing.assert_allclose(R, expected, rtol=0, atol=1e-10 * abs(expected).max())
+
+
+class Looks(torch.nn.Module if torch else object):
+    """x plus what `look` makes of it with an nn.MultiheadAttention."""
+
+    def __init__(self, look, **settings):
+        super().__init__()
+        self.look, self.other = look, torch.nn.Linear(C, C)
+        self.inner = torch.nn.MultiheadAttention(C, HEADS, batch_first=True, **settings)
+        self.register_buffer("causal", torch.ones(5, 5, dtype=torch.bool).triu(1))
+        self.register_buffer("distance", -(torch.arange(5.)[:, None] - torch.arange(5.)).abs())
+
+    def forward(self, x):
+        return x + self.look(self, x)
+
+
+def test_a_mask_may_be_a_constant():
+    module = Looks(lambda self, x: self.inner(x, x, x, attn_mask=self.causal, need_weights=False)[0]).eval()
+    net = from_torch(module, (5, C))
+    assert attentions(net)[0].causal
+    encoder = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(
+        C, HEADS, 20, batch_first=True), 2, enable_nested_tensor=False)
+    band = torch.ones(5, 5).triu(-1).tril(1) == 0
+
+    class Banded(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = encoder
+            self.register_buffer("band", band)
+
+        def forward(self, x):
+            return self.encoder(x, mask=self.band).mean(dim=1)
+    net = from_torch(Banded().eval(), (5, C))
+    assert all(np.array_equal(each.mask, 1 - band.float().numpy()) for each in attentions(net))
+
+
+@pytest.mark.parametrize("look, sentence", [
+    (lambda self, x: self.inner(self.other(x), x, x)[0], "expected self-attention: query, key and value alike"),
+    (lambda self, x: self.inner(x, x, x)[1] @ x, "the weights of attention are read"),
+    (lambda self, x: self.inner(x, x, x, key_padding_mask=self.causal[:1])[0], "hides padding by a mask"),
+    (lambda self, x: self.inner(x, x, x, attn_mask=self.distance)[0], "adds numbers to its scores by its mask"),
+    (lambda self, x: (x @ x.transpose(1, 2) + self.distance).softmax(-1) @ x, "such as a table of relative positions"),
+    (lambda self, x: (x @ x.transpose(1, 2)).sigmoid() @ x, "no softmax between two such products"),
+    (lambda self, x: (x @ x.transpose(1, 2)).softmax(1) @ x, "its softmax is along axis 1, expected the last"),
+    (lambda self, x: (x @ x.transpose(1, 2)).softmax(-1) @ x.relu(), "no affine maps of one sequence"),
+    (lambda self, x: torch.nn.functional.scaled_dot_product_attention(x, x, x, dropout_p=0.5), "dropout_p=0.5"),
+    (lambda self, x: torch.where(self.causal, x @ x.transpose(1, 2), 0.5).softmax(-1) @ x, "expected -inf"),
+])
+def test_what_is_no_self_attention_is_refused_in_a_sentence(look, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        from_torch(Looks(look).eval(), (5, C))
+
+
+def test_keys_of_another_width_are_refused():
+    module = Looks(lambda self, x: self.inner(x, x, x)[0], bias=False, add_bias_kv=True)
+    with pytest.raises(ValueError, match="belong to no layer we know: bias_k, bias_v"):
+        from_torch(module.eval(), (5, C))
+
+
+def test_attention_alone_without_any_projection():
+    """y = x + softmax(x x^T / sqrt(C)) x: queries, keys and values are x itself."""
+    module = Looks(lambda self, x: torch.nn.functional.scaled_dot_product_attention(x, x, x)).eval()
+    net = from_torch(module, (5, C))
+    assert len(attentions(net)) == 1 and np.array_equal(attentions(net)[0].W_v, np.eye(C))
+
+
+@pytest.mark.parametrize("causal", [0, 1])
+def test_the_attention_of_onnx_itself_takes_its_heads_side_by_side(causal, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    helper, tensor = onnx.helper, onnx.helper.make_tensor_value_info
+    nodes = [*(helper.make_node("MatMul", ["x", name], [name.lower()]) for name in ("Q", "K", "V")),
+             helper.make_node("Attention", ["q", "k", "v"], ["y"], is_causal=causal, q_num_heads=HEADS,
+                              kv_num_heads=HEADS, scale=0.7)]
+    W = {name: np.random.default_rng(place).normal(size=(C, C)) for place, name in enumerate("QKV")}
+    model = helper.make_model(helper.make_graph(
+        nodes, "attention", [tensor("x", onnx.TensorProto.DOUBLE, ["n", 5, C])],
+        [tensor("y", onnx.TensorProto.DOUBLE, ["n", 5, C])],
+        [onnx.numpy_helper.from_array(a, name) for name, a in W.items()]), opset_imports=[helper.make_opsetid("", 23)])
+    onnx.save(model, tmp_path / "net.onnx")
+    x = np.random.default_rng(3).normal(size=(2, 5, C))
+    q, k, v = (torch.tensor(x @ a).view(2, 5, HEADS, C // HEADS).transpose(1, 2) for a in W.values())
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=bool(causal), scale=0.7)
+    net = from_onnx(tmp_path / "net.onnx")
+    assert attentions(net)[0].causal == bool(causal)
+    np.testing.assert_allclose(net.forward(x), expected.transpose(1, 2).flatten(2).numpy(), rtol=0, atol=1e-6)
