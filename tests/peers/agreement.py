@@ -35,6 +35,7 @@ class Comparison:
     seeds: typing.Iterable = SEEDS                          # random networks of each kind
     only: typing.Callable = None                            # only(case): whether the method is meant for this network
     forwards: bool = False                                  # a list of activations, not of signals on the way back
+    draw: typing.Callable = networks.case                   # draw(kind, seed, nonnegative=...): a random network
 
     def __str__(self):
         return f"{self.method} and {self.library} {self.peer}"
@@ -44,7 +45,7 @@ class Comparison:
         for kind in self.kinds:
             for seed in self.seeds:
                 case = networks.shipped() if kind == "shipped" else \
-                    networks.case(kind, seed, nonnegative=self.nonnegative)
+                    self.draw(kind, seed, nonnegative=self.nonnegative)
                 if self.only is None or self.only(case):
                     yield case
                 if kind == "shipped":

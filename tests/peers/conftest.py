@@ -1,8 +1,8 @@
-"""Agreement with other libraries: torch's autograd, zennit, captum, and the recorded answers of deeplift.
+"""Agreement with other libraries: torch's autograd, zennit, captum, LXT, autolrp, deeplift's recorded answers.
 
 They are installed beside minixnn, in an environment of their own, by one line:
 
-    python3 -m venv .venv-peers && .venv-peers/bin/pip install torch==2.13.0 && .venv-peers/bin/pip install -e ".[test,peers]" && .venv-peers/bin/pip install --no-deps zennit==0.5.1 captum==0.9.0 pytorchcv==0.0.74
+    python3 -m venv .venv-peers && .venv-peers/bin/pip install torch==2.13.0 && .venv-peers/bin/pip install -e ".[test,peers]" && .venv-peers/bin/pip install --no-deps zennit==0.5.1 captum==0.9.0 pytorchcv==0.0.74 lxt==2.1 autolrp==0.2.0
 
 torch comes first so that a CPU build can be chosen for it: the plain one brings gigabytes for GPUs. zennit and pytorchcv
 ask for torchvision, of which they need three classes that nothing here is an instance of; `libraries.py` stands in for
@@ -25,7 +25,7 @@ def pytest_configure(config):
 
 
 def pytest_report_header(config):
-    found = [f"{name} {libraries.version(name)}" for name in ("torch", "zennit", "captum")
+    found = [f"{name} {libraries.version(name)}" for name in ("torch", "zennit", "captum", "lxt", "autolrp")
              if getattr(libraries, name) is not None]
     return "peers: " + (", ".join(found) or "none installed")
 

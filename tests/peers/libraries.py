@@ -40,8 +40,10 @@ torch = _load("torch")
 zennit = torch and _load("zennit", "attribution", "canonizers", "composites", "rules", "types")
 captum = torch and _load("captum", "attr", "attr._utils.lrp_rules")
 pytorchcv = torch and _load("pytorchcv", "model_provider")
+lxt = torch and _load("lxt", "explicit.functional")
+autolrp = torch and _load("autolrp")
 if torch is None:
-    REASONS.update(zennit=REASONS["torch"], captum=REASONS["torch"], pytorchcv=REASONS["torch"])
+    REASONS.update(dict.fromkeys(("zennit", "captum", "pytorchcv", "lxt", "autolrp"), REASONS["torch"]))
 else:
     torch.set_num_threads(1)
 

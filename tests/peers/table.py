@@ -12,12 +12,13 @@ import platform
 import numpy as np
 
 import minixnn
-from tests.peers import conftest, libraries, networks
+from tests.peers import attention_side, conftest, libraries, networks
 from tests.peers.agreement import SEEDS, check
 from tests.peers.comparisons import DIFFERENT, SAME
 from tests.peers.deeplift_side import RECORD
 from tests.peers.round_trips import measure
 
+LIBRARIES = ("torch", "zennit", "captum", "lxt", "autolrp")
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "agreement.md"
 
 HEAD = """# Agreement with other libraries
@@ -30,7 +31,7 @@ minixnn itself alone:
 {command}
 ```
 
-torch comes first, so that a CPU build of it can be chosen; zennit and captum without their dependencies, of which
+torch comes first, so that a CPU build of it can be chosen; the others without their dependencies, of which
 one, torchvision, is replaced by empty stand-ins in the tests. Where a library is missing, its tests are skipped and say
 so. What the DeepLIFT package of the paper's authors answers is recorded, with version and call, in
 `tests/peers/data/`; `tests/peers/record_deeplift.py` made the record and makes it again.
@@ -81,7 +82,7 @@ def command():
 
 def versions():
     ours = [f"minixnn {minixnn.__version__}", f"NumPy {np.__version__}", f"Python {platform.python_version()}"]
-    theirs = [f"{name} {libraries.version(name)}" for name in ("torch", "zennit", "captum")]
+    theirs = [f"{name} {libraries.version(name)}" for name in LIBRARIES]
     recorded = f"deeplift {RECORD['version']} (recorded under TensorFlow {RECORD['tensorflow']})"
     return ", ".join(ours + theirs + [recorded])
 
@@ -113,12 +114,12 @@ def row(comparison):
 
 
 def main():
-    for name in ("torch", "zennit", "captum"):
+    for name in LIBRARIES:
         if name in libraries.REASONS:
             raise SystemExit(f"{libraries.REASONS[name]}; the page needs all of them. Install with\n{command()}")
     page = HEAD.format(
         command=command(), versions=versions(), seeds=len(SEEDS),
-        kinds="\n".join(f"| {kind} | {what} |" for kind, what in networks.KINDS.items()),
+        kinds="\n".join(f"| {kind} | {what} |" for kind, what in {**networks.KINDS, **attention_side.KINDS}.items()),
         same="\n".join(map(row, SAME)), different="\n".join(map(row, DIFFERENT)),
         interop="\n".join(f"| {dtype} | {count} | {largest:.1e} | {bound:.0e} |"
                           for dtype, count, largest, bound in measure()))
