@@ -67,7 +67,8 @@ def parallel_map(f: Callable, *values: Any, workers: int = 1) -> Iterator:
     if workers <= 1:
         yield from map(f, *values)
         return
-    settings, waiting = contextvars.copy_context(), deque()                 # numpy.errstate is one of the settings
+    settings = contextvars.copy_context()                   # numpy.errstate is one of them
+    waiting: deque = deque()
     with blas.one_blas_thread():
         pool = ThreadPoolExecutor(workers)
         try:

@@ -51,10 +51,11 @@ def check_labels(labels: Array, images: Array) -> None:
 
 class SGD:
     """Steps against the gradient, with momentum: v = momentum v + g;  p = p - learning_rate v. Polyak 1964."""
+    __slots__ = ("learning_rate", "momentum", "decay", "state")         # a misspelt setting is an error
 
     def __init__(self, learning_rate: float = 0.1, momentum: float = 0.9, decay: float = 0.0) -> None:
         self.learning_rate, self.momentum, self.decay = learning_rate, momentum, decay
-        self.state = {}
+        self.state: dict = {}
 
     def step(self, key: Any, p: Array, g: Array) -> None:
         """Move the parameter array `p` in place; `key` tells parameters apart."""
@@ -66,12 +67,13 @@ class SGD:
 
 class Adam:
     """Adam, Kingma & Ba 2015, algorithm 1; with `decay` the decoupled weight decay of Loshchilov & Hutter 2019."""
+    __slots__ = ("learning_rate", "beta1", "beta2", "epsilon", "decay", "state")
 
     def __init__(self, learning_rate: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8,
                  decay: float = 0.0) -> None:
         self.learning_rate, self.beta1, self.beta2 = learning_rate, beta1, beta2
         self.epsilon, self.decay = epsilon, decay
-        self.state = {}
+        self.state: dict = {}
 
     def step(self, key: Any, p: Array, g: Array) -> None:
         """Move the parameter array `p` in place; `key` tells parameters apart."""
@@ -108,7 +110,7 @@ def backpropagate(net: Network, x: Array, labels: Array, rng: np.random.Generato
         layers.append(layer.training(A[-1], rng))           # dropout draws its mask here
         A.append(layers[-1].forward(A[-1]))
     loss, dy = cross_entropy(A[-1], labels)
-    gradients = [None] * len(layers)
+    gradients: list = [None] * len(layers)
     lowest = next((l for l, layer in enumerate(net.layers) if layer.arrays()), 0)
     for l in reversed(range(lowest, len(layers))):
         if l > lowest:

@@ -81,6 +81,12 @@ def test_adam_decay_is_apart_from_the_gradient():
 
 
 @pytest.mark.parametrize("optimizer", [SGD(), Adam()])
+def test_a_misspelt_setting_is_an_error(optimizer):
+    with pytest.raises(AttributeError, match="rate"):
+        optimizer.rate = 0.5
+
+
+@pytest.mark.parametrize("optimizer", [SGD(), Adam()])
 def test_an_optimiser_tells_parameters_apart_and_keeps_float32(optimizer):
     p, q = np.ones(2, "float32"), np.ones(3, "float32")
     for _ in range(2):

@@ -28,7 +28,7 @@ COMPOSITES = ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsi
 
 def fits(net: Network, x: Array) -> str:
     """Three tables, as text: layers and their rules, methods and composites, and the sentences of what is refused."""
-    said = []
+    said: list[str] = []
     layers = [("layer", "at", "own rule", "takes", "refuses", "DeepLIFT", "RevealCancel"),
               *layer_rows(net.layers, net.trace(x), said)]
     methods = [("method", "fits"), *method_rows(net, x[:1], said)]
@@ -38,7 +38,7 @@ def fits(net: Network, x: Array) -> str:
 
 def layer_rows(layers: Sequence[Layer], A: list[Array], said: list[str]) -> list[tuple]:
     """One line for each kind of layer and answer, with the places where it is found: 4.body.0 is inside of layer 4."""
-    places = {}
+    places: dict[tuple, list] = {}
     for place, layer, x in with_inputs(layers, A, ""):
         places.setdefault((type(layer).__name__, *answers(layer, x, said)), []).append(place)
     return [(row[0], shortened(found), *row[1:]) for row, found in places.items()]
@@ -54,7 +54,8 @@ def with_inputs(layers: Sequence[Layer], A: list[Array], place: str) -> Iterator
 
 def answers(layer: Layer, x: Array, said: list[str]) -> tuple:
     """The cells of a layer's line, from trying everything on it."""
-    y, x_ref, taken, refused = layer.forward(x), x * 0, [], {}
+    y, x_ref, taken = layer.forward(x), x * 0, []
+    refused: dict[str, list] = {}                           # a sentence's number -> the rules that it is about
     for name, rule in candidates(layer, x).items():
         sentence = refusal(apply, rule, layer, x, y)
         if sentence is None:

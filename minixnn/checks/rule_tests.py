@@ -96,7 +96,7 @@ def receptive_field(case: RuleCase) -> Observation | None:
 def bias_is_an_input(case: RuleCase, domain: tuple) -> Observation | None:
     """f_k with bias b_k  =  f_k without, where x and w have one entry more: 1 and b_k."""
     low, high = domain
-    biased = np.flatnonzero(case.bias * case.seen.any(axis=1))[:3] if case.affine else []
+    biased = np.flatnonzero(case.bias * case.seen.any(axis=1))[:3].tolist() if case.affine else []
     if (high is not None and high < 1) or (low is not None and low > 1):
         return None                             # an input of 1 is not in the domain
     found = []

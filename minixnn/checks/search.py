@@ -31,7 +31,8 @@ def check(subject: str, properties: list[Property], kinds: list, prepare: Any, e
     failed, so that no other need be asked. explain(property, case, observation, report) is the message of a failure.
     `number` seeds the search: the same number, the same cases.
     """
-    report, where, until = Report(subject, [Row(p) for p in properties]), {}, time.thread_time() + SEARCHING
+    report, until = Report(subject, [Row(p) for p in properties]), time.thread_time() + SEARCHING
+    where: dict = {}
     for cases in kinds:                         # the simple kinds first: a property that has failed is not asked again
         explore(report, cases, prepare, examples, number, until)
         for name in report.broken:
@@ -63,7 +64,8 @@ def explore(report: Report, cases: Any, prepare: Any, examples: int, number: int
 
 def smallest(property: Property, cases: Any, prepare: Any, examples: int, number: int) -> Any:
     """(case, observation): the simplest case in which the property fails that is found in a few seconds."""
-    failing, until = [], time.thread_time() + SHRINKING
+    until = time.thread_time() + SHRINKING
+    failing: list = []
 
     def fails(drawn):
         observation = ask(property, prepare(drawn))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,7 +72,8 @@ def refit(smaller: Layer, smaller_x: Array, layer: Layer, x: Array, array: Array
 
 def smaller_layers(layer: Layer, x: Array) -> Iterator[tuple[Layer, Array]]:
     """(layer, x) with a unit, a channel, a part of the kernel or a row of pixels less."""
-    W, b = getattr(layer, "W", None), getattr(layer, "b", None)
+    W: Any = getattr(layer, "W", None)
+    b: Any = getattr(layer, "b", None)
     if type(layer) in (Dense, Conv2d) and getattr(layer, "groups", 1) == 1:
         for k in reversed(range(W.shape[-1] if W.shape[-1] > 1 else 0)):
             yield layer.with_weights(np.delete(W, k, -1), None if b is None else np.delete(b, k)), x

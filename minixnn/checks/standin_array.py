@@ -16,7 +16,7 @@ import numpy as np
 SCALARS = (bool, int, float, complex, np.generic)
 HERE = (__file__, str(pathlib.Path(__file__).with_name("standin.py")), contextlib.__file__, functools.__file__)
 
-_waits = []             # one list for each `waiting()` that is open
+_waits: list[list] = []             # one list for each `waiting()` that is open
 
 
 @contextlib.contextmanager

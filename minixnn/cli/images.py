@@ -203,7 +203,8 @@ class Batch:
     """The images of a 4-D .npy file, prepared when they are asked for: `len`, `shape` and slices, as of an array."""
 
     def __init__(self, array: Any, shape: tuple, invert: bool, square: bool = False) -> None:
-        self.array, self.wanted, self.invert, self.square, self.notes = array, shape, invert, square, []
+        self.array, self.wanted, self.invert, self.square = array, shape, invert, square
+        self.notes: list[str] = []
         self.shape = (len(array), *finish(array[0], shape, invert, self.notes, square).shape)
 
     def __len__(self):

@@ -25,7 +25,7 @@ import warnings
 
 import minixnn
 from argparse import Namespace
-from typing import Any
+from typing import Any, NoReturn
 from minixnn import datasets, models, plot
 from minixnn.cli import check
 from minixnn.cli.errors import CannotGoOn, sentence
@@ -40,7 +40,7 @@ MODEL = "a shipped network, or a .npz or .onnx file"
 class Parser(argparse.ArgumentParser):
     """A wrong call is an error like all others: a sentence, and status 2."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message}; see: {self.prog} --help")
 
 

@@ -89,7 +89,8 @@ def is_text(data: bytes) -> bool:
 
 def text_lines(data: bytes, relevance: Array, begin: int, end: int) -> list[list[tuple]]:
     """Lines of (character, relevance of its bytes together)."""
-    lines, at = [[]], begin
+    lines: list[list[tuple]] = [[]]
+    at = begin
     while at < end:
         size = next((n for low, n in ((0xf0, 4), (0xe0, 3), (0xc0, 2)) if data[at] >= low), 1)
         size = min(size, end - at)

@@ -58,7 +58,7 @@ class Node:
 
     def __init__(self, op: str, inputs: list, label: str, **settings: Any) -> None:
         self.label = label
-        self.shape: tuple | None = None
+        self.shape: Any = None
         self.become(op, inputs, **settings)
 
     def become(self, op: str, inputs: list, **settings: Any) -> None:
@@ -129,7 +129,7 @@ class Graph:
 
     def users(self) -> dict[Node, list]:
         """{node: the nodes that read it}, one entry for each time they read it."""
-        found = {node: [] for node in self.nodes}
+        found: dict[Node, list] = {node: [] for node in self.nodes}
         for node in self.nodes:
             for read in node.reads:
                 found[read].append(node)
@@ -142,7 +142,8 @@ def dominators(nodes: list, inputs: Callable) -> tuple:
     nodes   in an order in which they can be computed;  inputs(node)   the nodes that it reads
     In a graph without cycles that is the nearest common ancestor, in this very tree, of all that it reads.
     """
-    above, depth = {}, {}
+    above: dict = {}
+    depth: dict = {}
     for node in nodes:
         read = list(inputs(node))
         common = read[0] if read else None

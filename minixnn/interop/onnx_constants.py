@@ -182,9 +182,8 @@ FUNCTIONS = {
         math.prod(arrays[0].shape[:settings.get("axis", 1)]), -1),
     "Expand": lambda arrays, settings: arrays[0] * np.ones(arrays[1].tolist(), arrays[0].dtype),
     "Tile": lambda arrays, settings: np.tile(arrays[0], arrays[1].tolist()),
-    "ConstantOfShape": lambda arrays, settings: np.full(
-        arrays[0].tolist(), *([settings["value"].item()] if "value" in settings else [0]),
-        settings["value"].dtype if "value" in settings else np.float32),
+    "ConstantOfShape": lambda arrays, settings: np.broadcast_to(
+        settings.get("value", np.float32(0)).reshape(()), arrays[0].tolist()).copy(),
     "Gemm": lambda arrays, settings: settings.get("alpha", 1.0) * (
         (arrays[0].T if settings.get("transA") else arrays[0]) @ (arrays[1].T if settings.get("transB") else arrays[1])
     ) + (settings.get("beta", 1.0) * arrays[2] if len(arrays) > 2 else 0),

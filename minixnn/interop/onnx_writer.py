@@ -51,8 +51,11 @@ class OnnxWriter:
     """
 
     def __init__(self, onnx: Any, dtype: Any) -> None:
-        self.onnx, self.nodes, self.weights = onnx, [], {}
-        self.first, self.last = {}, {}                      # name of one -> name of the other
+        self.onnx = onnx
+        self.nodes: list = []
+        self.weights: dict[str, Array] = {}
+        self.first: dict[str, str] = {}                     # name of one -> name of the other
+        self.last: dict[str, str] = {}
         self.dtype = dtype
 
     def chain(self, layers: list, x: str, shape: tuple[int, ...], place: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def packed(step_type: type, steps: list[Step]) -> list[Step] | None:
     """The steps with the first shared one put into a row with its dominator; None if no step is shared."""
-    users = {step: [] for step in steps}
+    users: dict[Step, list] = {step: [] for step in steps}
     for step in steps:
         for read in step.inputs:
             users[read].append(step)

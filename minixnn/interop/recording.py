@@ -28,7 +28,9 @@ class Recording:
 
     def __init__(self, helper: Any, dtype: Any) -> None:
         self.helper, self.dtype = helper, np.dtype(dtype)
-        self.nodes, self.constants, self.known = [], {}, {}
+        self.nodes: list = []
+        self.constants: dict[tuple, tuple] = {}             # what an array holds -> its name and the array
+        self.known: dict[tuple, list[str]] = {}             # a node as it was asked for -> the names of its outputs
         self.functions: Any = None
 
     def node(self, kind: str, *inputs: Any, outputs: Any = 1, **settings: Any) -> Any:

@@ -56,7 +56,7 @@ def written(shape: tuple[int, ...]) -> str:
 def windows(sizes: tuple | list, kernel: list[int] | tuple[int, ...], stride: tuple[int, ...], pads: str | tuple,
             dilation: tuple[int, ...], ceil: bool = False) -> tuple:
     """How many windows lie along every axis."""
-    found = []
+    found: list[int | None] = []
     for n, k, s, p, d in zip(sizes, kernel, stride, pads if pads != "same" else [None] * len(kernel), dilation):
         if n is None:
             found.append(None)

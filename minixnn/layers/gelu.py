@@ -61,9 +61,11 @@ def normal_cdf(x: Array) -> Array:
 
 
 @functools.cache
-def coefficients(degree: int) -> Array:
+def coefficients(degree: int) -> tuple[float, ...]:
     """The first Chebyshev coefficients of f, found from its values by Python's own erfc."""
-    return tuple(map(float, np.polynomial.chebyshev.chebinterpolate(lambda u: np.array([f(v) for v in u]), degree)))
+    def values(u: Any) -> Any:
+        return np.array([f(v) for v in u])
+    return tuple(map(float, np.polynomial.chebyshev.chebinterpolate(values, degree)))
 
 
 def f(u: float) -> float:

@@ -64,7 +64,7 @@ class BatchNorm2d(ChannelScale):
         return self.gamma / (self.variance + self.epsilon) ** 0.5
 
     @property
-    def b(self) -> Array:
+    def b(self) -> Array:                                   # type: ignore[override]  # computed, not set
         return self.beta - self.mean * self.W
 
     def with_weights(self, W: Array, b: Array | None) -> Affine:
@@ -128,7 +128,7 @@ def fold_batch_norm(net: Any) -> Any:
     Merging also goes through pools and blocks, and into a layer behind: see `folding.py`. Where no neighbour can take
     it, as between two ReLUs or before a convolution with padding, a ChannelScale stays, and a warning names the place.
     """
-    left = []
+    left: list[str] = []
     layers = _folded(net.layers, "layer ", left)
     if left:
         places = "; ".join(left[:4]) + (f" and {len(left) - 4} more" if len(left) > 4 else "")

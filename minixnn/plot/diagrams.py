@@ -61,7 +61,7 @@ def plane(f: Callable, panels: Any, span: Any, title: str | None = None, labels:
     points: [(x, text)] marked in every panel.
     """
     plt = pyplot()
-    axis = np.linspace(*span, 101)
+    axis = np.linspace(span[0], span[1], 101)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1)                       # (101, 101, 2)
     height = f(grid.reshape(-1, 2)).reshape(101, 101)
     with plt.rc_context(STYLE):
@@ -94,7 +94,7 @@ def surfaces(panels: Any, span: Any, title: str | None = None, labels: tuple[str
     relevance is everywhere. labels: of the axes; zlabel: of the height.
     """
     plt = pyplot()
-    axis = np.linspace(*span, 61)
+    axis = np.linspace(span[0], span[1], 61)
     x = np.stack(np.meshgrid(axis, axis), axis=-1)                          # (61, 61, 2)
     heights = {name: f(x.reshape(-1, 2)).reshape(61, 61) for name, f in panels.items()}
     top = max(abs(height).max() for height in heights.values())
@@ -108,8 +108,9 @@ def surfaces(panels: Any, span: Any, title: str | None = None, labels: tuple[str
         ax.plot_surface(x[..., 0], x[..., 1], height, cmap=signed_colours(), vmin=-top, vmax=top, rstride=2, cstride=2,
                         edgecolor="0.5", linewidth=0.3)
         ax.view_init(elev=28, azim=-120)
-        ax.set(title=name, xlabel=labels[0], ylabel=labels[1], zlabel=zlabel, xticks=np.linspace(*span, 3),
-               yticks=np.linspace(*span, 3), zticks=np.linspace(min(0, height.min()), max(0, height.max()), 3))
+        ticks = np.linspace(span[0], span[1], 3)
+        ax.set(title=name, xlabel=labels[0], ylabel=labels[1], zlabel=zlabel, xticks=ticks, yticks=ticks,
+               zticks=np.linspace(min(0, height.min()), max(0, height.max()), 3))
         ax.set_box_aspect(None, zoom=0.92)
     return figure
 

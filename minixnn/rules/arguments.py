@@ -61,6 +61,6 @@ def name_of(rule: Any) -> str:
     if isinstance(rule, (list, tuple)):                     # inside a block: each rule once
         return ", ".join(dict.fromkeys(filter(None, map(name_of, rule))))
     knobs = {k: v for k, v in getattr(rule, "keywords", {}).items() if k != "rules"}
-    shown = ", ".join(f"{k}={v}" if np.isscalar(v) else k for k, v in knobs.items())
+    shown = ", ".join(f"{k}={v}" if isinstance(v, (int, float, np.number)) else k for k, v in knobs.items())
     name = getattr(getattr(rule, "func", rule), "__name__", repr(rule))
     return f"{name} ({shown})" if shown else name

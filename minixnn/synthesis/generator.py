@@ -114,7 +114,7 @@ def input_gradient(net: Network, A: list[Array], dy: Array) -> Array:
 
 def parameter_gradients(net: Network, A: list[Array], dy: Array) -> list:
     """[{name: gradient}, ...], the gradients of each layer's parameters, from the activations A."""
-    gradients = [None] * len(net.layers)
+    gradients: list = [None] * len(net.layers)
     for l in reversed(range(len(net.layers))):
         gradients[l] = net.layers[l].parameter_gradients(A[l], dy)
         if l > 0:
