@@ -26,7 +26,7 @@ KINDS = {
     "softmax": "one softmax", "product": "one product of two arrays", "layer norm": "one LayerNorm",
     "RMS norm": "one RMSNorm",
 }
-TINY = 1e-11                                                # autolrp's own epsilon
+TINY = 1e-11                                                # autolrp's own epsilon; the bound leaves room for it
 AUTOLRP = "`.lrp()` starts from 1, where ours starts from the logit; "
 
 
@@ -217,9 +217,9 @@ COMPARISONS = [
     compare("scale_held_fixed", "lxt", "layer_norm", ours(scale_held_fixed, epsilon=0), lxt_layer_norm,
             ("layer norm",), note="epsilon = 0 in both"),
     compare("rules.attention.attn_lrp", "autolrp", "ATTNLRP", one_output(nearly_zero(attention.attn_lrp)),
-            by_autolrp("ATTNLRP"), BOTH[1:], note=AUTOLRP + "multiplied by it here"),
+            by_autolrp("ATTNLRP"), BOTH[1:], bound=1e-7, note=AUTOLRP + "multiplied by it here"),
     compare("rules.attention.cp_lrp", "autolrp", "CPLRP", one_output(nearly_zero(attention.cp_lrp)),
-            by_autolrp("CPLRP"), BOTH[1:], note=AUTOLRP + "multiplied by it here"),
+            by_autolrp("CPLRP"), BOTH[1:], bound=1e-7, note=AUTOLRP + "multiplied by it here"),
     compare("rules.attention.attn_lrp, epsilon=0.1", "lxt", "epsilon=0.1", ours(attention.attn_lrp, epsilon=0.1),
             lxt_attention(0.1), BOTH, explained=without_sign(0.1),
             note="its stabiliser has no sign: y + epsilon, which comes nearer to 0 where y < 0"),
@@ -228,10 +228,11 @@ COMPARISONS = [
             note="proposition 3.4 hands R on unchanged; LXT holds the scale fixed and shares by the differences from "
                  "the mean, as `scale_held_fixed` does"),
     compare("rules.attention.attn_lrp", "autolrp", "ATTNLRP, with biases",
-            one_output(nearly_zero(attention.attn_lrp)), by_autolrp("ATTNLRP"), BOTH[:1],
+            one_output(nearly_zero(attention.attn_lrp)), by_autolrp("ATTNLRP"), BOTH[:1], bound=1e-7,
             explained=one_output(bias_by_size(attention.attn_lrp)),
-            note="a bias takes |b| / (|W x| + |b|) of the relevance, where LRP-epsilon gives it b / y"),
+            note="a bias takes the share that its size has in the sizes of W x and b, where LRP-epsilon gives b / y"),
     compare("rules.attention.cp_lrp", "autolrp", "CPLRP, with biases", one_output(nearly_zero(attention.cp_lrp)),
-            by_autolrp("CPLRP"), BOTH[:1], explained=one_output(bias_by_size(attention.cp_lrp)),
+            by_autolrp("CPLRP"), BOTH[:1], bound=1e-7,
+            explained=one_output(bias_by_size(attention.cp_lrp)),
             note="the same"),
 ]
