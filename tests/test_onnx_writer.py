@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from layer_examples import EXAMPLES, TOKENS, draw
 
-from minixnn import Network, layers
+from minixnn import Network, datasets, layers, models
 from minixnn.interop import from_onnx, to_onnx
 from minixnn.interop.onnx_blocks import WRITERS
 from tests.onnx_files import runtime
@@ -70,3 +70,14 @@ def test_without_a_shape_the_remedy_is_said(path):  # noqa: F811
     with pytest.raises(ValueError, match=r"card says None of its input, .*; give input_shape=\(height, width, chann"):
         to_onnx(Network([layers.ReLU()]), path)
     assert not path.exists()
+
+
+def test_a_transformer_goes_to_a_file_and_comes_back(path):  # noqa: F811
+    net, x = models.load("vit"), datasets.mnist("test")[0][:8]
+    to_onnx(net, path)
+    found = runtime.InferenceSession(str(path)).run(None, {"input": x})[0]
+    np.testing.assert_allclose(found, net.forward(x), rtol=0, atol=1e-4)
+    again = from_onnx(path)
+    blocks = [layer for layer in again.layers if isinstance(layer, layers.Residual)]
+    assert [type(block.body[-1]) for block in blocks] == [layers.Attention, layers.Dense] * 2
+    np.testing.assert_allclose(again.forward(x), net.forward(x), rtol=0, atol=1e-4)

@@ -1,4 +1,7 @@
 """Blocks, and layers that move numbers, in ONNX: the second half of `onnx_layers.py`."""
+import numpy as np
+
+from minixnn.arrays import to_numpy
 from minixnn.interop.onnx_layers import BASIC
 
 
@@ -42,6 +45,42 @@ def _embedding(w, layer, x, shape):
     return w.node("Gather", layer.W, x, axis=0)
 
 
+def _tokens(w, layer, x, shape):
+    return w.node("Reshape", x, [0, -1, shape[-1]])
+
+
+def _take_token(w, layer, x, shape):
+    stop = 2 ** 62 if layer.index == -1 else layer.index + 1
+    return w.node("Squeeze", w.node("Slice", x, [layer.index], [stop], [1], [1]), [1])
+
+
+def _class_token(w, layer, x, shape):
+    """The token as often as there are sequences, in front of each."""
+    N = w.node("Slice", w.node("Shape", x), [0], [1])
+    token = w.node("Expand", layer.token[None, None], w.node("Concat", N, [1, shape[-1]], axis=0))
+    return w.node("Concat", token, x, axis=1)
+
+
+def _position_embedding(w, layer, x, shape):
+    return x if layer.b is None else w.node("Add", x, layer.b)
+
+
+def _attention(w, layer, x, shape):
+    """Attention written out, in opset 17: Q and K of each head, who is hidden, softmax, and the heads side by side."""
+    Q, K, V = (w.node("Reshape", BASIC["Dense"](w, layer.projection(name), x, shape), [0, 0, layer.heads, -1])
+               for name in "qkv")                           # (N, T, H, d)
+    S = w.node("MatMul", w.node("Transpose", Q, perm=[0, 2, 1, 3]), w.node("Transpose", K, perm=[0, 2, 3, 1]))
+    S = w.node("Mul", S, w.number((layer.W_q.shape[1] // layer.heads) ** -0.5))
+    hidden = layer.hidden(shape[0])
+    if hidden is not None and hidden.ndim > 2:
+        raise ValueError("a mask of its own for each sequence has no place in a file for sequences of any number")
+    if hidden is not None:
+        S = w.node("Add", S, np.where(to_numpy(hidden), -np.inf, 0))
+    O = w.node("MatMul", w.node("Softmax", S, axis=-1), w.node("Transpose", V, perm=[0, 2, 1, 3]))      # noqa: E741
+    joined = w.node("Reshape", w.node("Transpose", O, perm=[0, 2, 1, 3]), [0, 0, layer.W_o.shape[0]])
+    return BASIC["Dense"](w, layer.projection("o"), joined, shape)
+
+
 def _same(w, layer, x, shape):
     return x
 
@@ -65,4 +104,5 @@ WRITERS = {
     "Reshape": _reshape, "Permute": _permute, "Slice": _slice, "ChannelSelect": _select, "Pad": _pad,
     "ChannelShuffle": _shuffle, "Embedding": _embedding, "OneHot": _embedding, "Dropout": _same, "Identity": _same,
     "Sum": _block("Add"), "Residual": _block("Add"), "Product": _block("Mul"), "Concat": _block("Concat"),
-    "Repeated": _block("Concat")}
+    "Repeated": _block("Concat"), "Tokens": _tokens, "TakeToken": _take_token, "ClassToken": _class_token,
+    "PositionEmbedding": _position_embedding, "Attention": _attention}

@@ -128,6 +128,31 @@ def _softmax(t, layer, shape, name):
     return [(t.nn.LogSoftmax if type(layer).__name__ == "LogSoftmax" else t.nn.Softmax)(axis)]
 
 
+def _tokens(t, layer, shape, name):
+    return [t.nn.Flatten(2), t.Move(0, 2, 1)]               # (N, C, H, W) -> (N, C, H W) -> (N, H W, C)
+
+
+def _take_token(t, layer, shape, name):
+    return [t.Cut(1, layer.index, None if layer.index == -1 else layer.index + 1, 1), t.nn.Flatten()]
+
+
+def _class_token(t, layer, shape, name):
+    return [t.Token(t.tensor(layer.token))]
+
+
+def _position_embedding(t, layer, shape, name):
+    return [] if layer.b is None else [t.Place(t.tensor(layer.b))]
+
+
+def _attention(t, layer, shape, name):
+    masked = layer.causal or layer.mask is not None
+    hidden = layer.hidden(all_known(shape, name, "who sees whom")[0]) if masked else None
+    if hidden is not None and hidden.ndim > 2:
+        raise ValueError(f"{name}: a mask of its own for each sequence has no counterpart in torch")
+    maps = (BASIC["Dense"](t, layer.projection(each), (None, None), name)[0] for each in "qkvo")
+    return [t.Attention(*maps, layer.heads, None if hidden is None else t.torch.from_numpy(~to_numpy(hidden)))]
+
+
 def _embedding(t, layer, shape, name):
     return [t.filled(t.nn.Embedding(*layer.W.shape, device="meta"), weight=layer.W)]
 
@@ -136,4 +161,6 @@ WRITERS = {
     **BASIC, "Sum": _block("Sum"), "Residual": _block("Sum"), "Product": _block("Product"), "Concat": _block("Concat"),
     "Repeated": _block("Concat"), "Unflatten": _reshape, "Reshape": _reshape, "Permute": _permute, "Slice": _slice,
     "ChannelSelect": _select, "Pad": _pad, "ChannelShuffle": _shuffle, "Upsample": _upsample, "Softmax": _softmax,
-    "LogSoftmax": _softmax, "Embedding": _embedding, "OneHot": _embedding}
+    "LogSoftmax": _softmax, "Embedding": _embedding, "OneHot": _embedding, "Tokens": _tokens,
+    "TakeToken": _take_token, "ClassToken": _class_token, "PositionEmbedding": _position_embedding,
+    "Attention": _attention}

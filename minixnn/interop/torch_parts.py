@@ -31,7 +31,7 @@ class Parts:
                 return x.permute(self.axes)
 
         class Scale(nn.Module):
-            """x * weight + bias, one number a channel, axis 1 of arrays with `rank` axes, or one a number (C, H, W)."""
+            """x * weight + bias: one number per channel, axis 1 of arrays with `rank` axes, or an array (C, H, W)."""
 
             def __init__(self, weight, bias, rank):
                 super().__init__()
@@ -62,6 +62,39 @@ class Parts:
 
             def forward(self, x):
                 return self.rows @ (x @ self.columns.T)
+
+        class Place(nn.Module):
+            """x and a number for every place in a sequence."""
+
+            def __init__(self, bias):
+                super().__init__()
+                self.bias = nn.Parameter(bias)
+
+            def forward(self, x):
+                return x + self.bias
+
+        class Token(nn.Module):
+            """A token in front of every sequence."""
+
+            def __init__(self, token):
+                super().__init__()
+                self.token = nn.Parameter(token)
+
+            def forward(self, x):
+                return torch.cat([self.token.expand(x.shape[0], 1, -1), x], 1)
+
+        class Attention(nn.Module):
+            """Self-attention of any width, as a sequence (N, T, C) has it. seen: who sees whom, or None."""
+
+            def __init__(self, q, k, v, o, heads, seen):
+                super().__init__()
+                self.q, self.k, self.v, self.o, self.heads = q, k, v, o, heads
+                self.register_buffer("seen", seen)
+
+            def forward(self, x):
+                q, k, v = (each(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for each in (self.q, self.k, self.v))
+                y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=self.seen)
+                return self.o(y.transpose(1, 2).flatten(2))
 
         class Block(nn.Module):
             """Chains of modules, as a ModuleList of Sequentials."""
@@ -99,6 +132,7 @@ class Parts:
         self.torch, self.nn, self.dtype = torch, nn, dtype
         self.Move, self.Scale, self.Cut, self.Mix = Move, Scale, Cut, Mix
         self.Sum, self.Product, self.Concat = Sum, Product, Concat
+        self.Place, self.Token, self.Attention = Place, Token, Attention
 
     def tensor(self, array: Any) -> Any:
         """A copy of one of our arrays."""

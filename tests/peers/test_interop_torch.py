@@ -26,7 +26,7 @@ def test_outputs_are_equal_on_both_sides_and_after_the_way_back(kind, dtype):
         assert largest <= BOUNDS[dtype], f"{kind} {seed}: outputs differ by {largest:.3g}"
 
 
-@pytest.mark.parametrize("name", ["dense", "cnn"])
+@pytest.mark.parametrize("name", ["dense", "cnn", "vit"])
 def test_shipped_networks_can_be_taken_to_torch(name):
     case = networks.shipped(name)
     assert worst(case, "float64") <= 1e-10
