@@ -67,7 +67,7 @@ for l, a in enumerate(A):
 
 R = [None, None, None, np.ones((1, 1))]         # R[l] will lie beside A[l]
 for l in reversed(range(len(small.layers))):
-    R[l] = small.layers[l].gradient(A[l], A[l + 1], R[l + 1])   # <- STEP INTO: one line a layer
+    R[l] = small.layers[l].gradient(A[l], A[l + 1], R[l + 1])   # <- STEP INTO: one line per layer
 print("gradient at the inputs", R[0])
 assert np.array_equal(R[0], passes.gradient(small, x)[0]), "the loop above is the package's pass"
 diagrams.neurons(small, A, R, "Activations (in the circles) and gradients (colour: red positive, blue negative)",

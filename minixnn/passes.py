@@ -1,4 +1,4 @@
-"""The backward passes: one loop a method, each written out.
+"""The backward passes: one loop per method, each written out.
 
 Every pass first runs the network forwards and keeps all activations: A[l] enters layer l and A[l + 1] leaves it.
 Then it walks back from the output, hands each layer both its sides, and returns the list R of what it found on the
@@ -30,7 +30,7 @@ Target: TypeAlias = Any         # None for the largest output of each image, an 
 def gradient(net: Network, x: Array, target: Target = None, start: Array | None = None) -> list[Array]:
     """Plain backpropagation: dy_target / dx, layer by layer. Simonyan et al. 2014, section 3.
 
-    x (N, ...). target: None (the largest output of each image), an int, or one int an image. start: dL/dy, an
+    x (N, ...). target: None (the largest output of each image), an int, or one int per image. start: dL/dy, an
     array of the output's shape, in place of the one-hot vector of the target. Returns the list dL/dA[l].
     """
     net = at_logits(net, start)
@@ -73,7 +73,7 @@ def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsil
         start: Array | None = None) -> list[Array]:
     """Layer-wise relevance propagation. Bach et al. 2015; Montavon et al. 2019.
 
-    x (N, ...). target as for `gradient`. rules: one rule, a list with an entry a layer, or a composite. start:
+    x (N, ...). target as for `gradient`. rules: one rule, a list with an entry per layer, or a composite. start:
     relevance of the outputs; by default the output of the target, all others zero. Returns the list R: what
     arrives, R[0].sum(), is what started, R[-1].sum(), less what the rules let biases and stabilisers absorb.
 
@@ -193,7 +193,7 @@ def warn_of_positive_biases(net: Network) -> None:
 
 
 def as_reference(x: Array, x_ref: Array) -> Array:
-    """`x_ref` as one reference an image: repeated if there is one for all, refused if it does not fit."""
+    """`x_ref` as one reference per image: repeated if there is one for all, refused if it does not fit."""
     array_module(x_ref)                         # refuses what is not an array
     if x_ref.shape[1:] != x.shape[1:] or len(x_ref) not in (1, len(x)):
         raise ValueError(f"got a reference of shape {x_ref.shape} for inputs of shape {x.shape}; expected the same "

@@ -24,7 +24,7 @@ def one_bad(value):
 BAD_IMAGES = {
     "a single image": (IMAGES[0], ValueError, r"Conv2d\(3x3, 1 -> 2\) got .* shape \(8, 8, 1\), expected 4 axes"),
     "no channel axis": (IMAGES[..., 0], ValueError, "expected 4 axes .*height, width, channels"),
-    "one number an image": (IMAGES[:, 0, 0, 0], ValueError, r"expected a batch .*write x\[None\]"),
+    "one number per image": (IMAGES[:, 0, 0, 0], ValueError, r"expected a batch .*write x\[None\]"),
     "flat images": (IMAGES.reshape(4, -1), ValueError, "expected 4 axes"),
     "three channels": (IMAGES.repeat(3, axis=3), ValueError, "got images of 3 channels, expected 1; .*channel-last"),
     "channel first": (IMAGES.transpose(0, 3, 1, 2), ValueError, "got images of 8 channels, expected 1; .*channel-last"),
@@ -108,7 +108,7 @@ def test_a_start_of_another_shape_is_refused(use, start, error, sentence):
 
 
 @pytest.mark.parametrize("rules, sentence", [
-    ([lrp.epsilon] * 4, "a list of 4 rules for 5 layers; give one entry a layer"), ([], "a list of 0 rules for 5"),
+    ([lrp.epsilon] * 4, "a list of 4 rules for 5 layers; give one entry per layer"), ([], "a list of 0 rules for 5"),
     ((lrp.epsilon,) * 6, "a list of 6 rules"), ("epsilon", "got rules='epsilon', expected a rule such as lrp.epsilon"),
     (None, "got rules=None, expected a rule"), ({0: lrp.epsilon}, "expected a rule"),
     ([None] * 5, "layer 0 is Conv2d.*needs a rule to pass relevance on, got None"),
@@ -181,7 +181,7 @@ BAD_LAYERS = {
     "Dense, bias": (lambda: Dense(np.ones((2, 3)), np.ones(2)), r"shape \(2,\), .*one number per output: \(3,\)"),
     "Dense, init": (lambda: Dense.random(1, 1, RNG, init="best"), "init='best', expected one of .*glorot.*he"),
     "Conv2d, two axes": (lambda: Conv2d(np.ones((3, 3))), r"expected 4 axes \(kernel height, kernel width"),
-    "Conv2d, bias": (lambda: Conv2d(W4, np.ones(1)), r"bias of shape \(1,\), expected one number a channel: \(2,\)"),
+    "Conv2d, bias": (lambda: Conv2d(W4, np.ones(1)), r"bias of shape \(1,\), expected one number per channel: \(2,\)"),
     "Conv2d, stride 0": (lambda: Conv2d(W4, stride=0), "stride=0, expected a positive whole number"),
     "Conv2d, stride 1.5": (lambda: Conv2d(W4, stride=1.5), "stride=1.5, expected a positive whole number"),
     "Conv2d, three strides": (lambda: Conv2d(W4, stride=(1, 1, 1)), "or a pair of them"),

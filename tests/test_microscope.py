@@ -302,7 +302,7 @@ def test_the_modules_can_be_read_in_one_sitting():
 @pytest.mark.parametrize("layers, images, said", [
     ([Flatten(), Sigmoid()], (1, 4, 4, 1), r"cannot show layer 1, Sigmoid\(\)"),
     ([Flatten(), Dense(np.ones((16, 2)) * 1e6)], (1, 4, 4, 1), "W of layer 1 has numbers beyond 65504"),
-    ([ReLU()], (1, 4, 4, 1), "expected one number a class"),
+    ([ReLU()], (1, 4, 4, 1), "expected one number per class"),
     ([Flatten()], (1, 4, 4, 3), r"expected \(images, height, width, 1\)"),
 ])
 def test_what_the_page_cannot_show_is_refused_in_words(layers, images, said):

@@ -1,11 +1,11 @@
-"""Heatmaps: one function a method, and `METHODS`, the dictionary of them all.
+"""Heatmaps: one function per method, and `METHODS`, the dictionary of them all.
 
     R = attribution.lrp(net, images, target=labels, rules=composites.epsilon_plus)        # like images
     for name, method in METHODS.items():
         R = method(net, images, labels)
 
 Every function is f(net, x, target=None, *, batch_size=None, workers=1, ...) -> array of x's shape and dtype. target:
-None (the largest output of each image), an int, or one int an image. start: what a pass starts from in place of the
+None (the largest output of each image), an int, or one int per image. start: what a pass starts from in place of the
 target, an array of the output's shape. Images are explained `batch_size` at a time, by default as many as suit the
 machine (`batching.default_batch_size`), and `workers` such batches at a time, one unless more are asked for; -1 is
 one for each core. To see the layers on the way call `minixnn.passes` instead.

@@ -1,7 +1,7 @@
 """Heatmaps made of gradients. All are importable from `minixnn.attribution`.
 
 Every function is f(net, x, target=None, *, batch_size=None, workers=1) -> array like x. target: None (the largest
-output of each image), an int, or one int an image. start: dL/dy in place of the target, an array of the output's shape
+output of each image), an int, or one int per image. start: dL/dy in place of the target, an array of the output's shape
 (see `attribution.contrast`). Images are explained `batch_size` at a time (None: see `batching.default_batch_size`).
 """
 from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ def contrast(net: Network, x: Array, target: Target = None, other: Target = None
              batch_size: int | None = None, workers: int = 1) -> Array:
     """The start "output of `target` minus output of `other`": what speaks for one class *rather than* the other.
 
-    Shape of the output (N, classes). other: an int or one int an image; None is the largest output besides the
+    Shape of the output (N, classes). other: an int or one int per image; None is the largest output besides the
     target. With `relevance`, as LRP and deep Taylor start: the two outputs, the other's sign turned. Without,
     as gradients and DeepLIFT start: the derivatives 1 and -1.
 

@@ -44,7 +44,7 @@ class NetworkCase:
         return self.a.dtype.kind == "f"
 
     def score(self, x: Any, target: Any) -> Any:
-        """The output that is explained, one number an image."""
+        """The output that is explained, one number per image."""
         y = self.explained.forward(x)
         return y[range(len(y)), target]
 

@@ -56,7 +56,7 @@ def up(value: Any) -> Any:
 
 
 class ndarray:
-    """An array "on the device": `_host` holds the numbers, and nobody but this file looks at it."""
+    """An array "on the device": `_host` holds the numbers, and only this file looks at it."""
     __slots__ = ("_host",)
     __module__ = "standin_cupy"                 # what `array_module` asks an array for; registered in standin.py
     __hash__: Any = None

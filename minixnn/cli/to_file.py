@@ -31,7 +31,7 @@ def explain_to(path: Any, net: Any, images: Any, method: Any, target: Any = None
     """Write the heatmaps of all `images` (N, ...) by `method` to the .npy file `path`; returns it memory-mapped.
 
     images: an array; numpy.load(file, mmap_mode="r") stays on disk. method: a name of METHODS, or a function
-    (net, x, target) -> array like x. target: None, an int, or one int an image. on: the array module that computes.
+    (net, x, target) -> array like x. target: None, an int, or one int per image. on: the array module that computes.
     workers: threads, each with `batch_size` images at a time; -1 is one for each core. ValueError if `path` has a part
     of another run, with other images or another method.
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _scale(b, node):
-    """x * scale + shift, one number a channel of ours."""
+    """x * scale + shift, one number per channel of ours."""
     x, place = node.inputs[0], b.places[node.inputs[0]]
     if x.shape is None:
         raise ValueError("computes with a constant on an input whose shape is not known; give input_shape")
@@ -61,7 +61,7 @@ def _of_places(b, node, place):
         shift = np.broadcast_to(node.shift, (1, *layouts.known_sizes(node.shape[1:])))
         return b.put(place, [ours.PositionEmbedding(shift.transpose(place.axes)[0].copy())], node)
     raise ValueError(f"computes with a constant of shape {np.shape(node.scale if node.shift is None else node.shift)}, "
-                     "expected one number a channel")
+                     "expected one number per channel")
 
 
 def _together(b, node):
@@ -69,7 +69,7 @@ def _together(b, node):
     constant = next((x for x in node.inputs if x not in b.places), None)
     if constant is not None:
         raise ValueError(f"joins what is computed from the images with a constant of shape {np.shape(constant.array)}, "
-                         "expected one number a channel, or an array of the same shape")
+                         "expected one number per channel, or an array of the same shape")
     places = [b.places[x] for x in node.inputs]
     if all(place.axes == places[0].axes for place in places) and all(_same(place.order, places[0].order)
                                                                      for place in places):

@@ -57,7 +57,7 @@ def shaped(shape: tuple[int, ...], sizes: Any) -> list:
     """The layers that reshape an array of one input's `shape` to `sizes`."""
     if shape == sizes:
         return []
-    if len(sizes) == 1 or (not sizes and set(shape) == {1}):               # one number an input stays a column, (N, 1)
+    if len(sizes) == 1 or (not sizes and set(shape) == {1}):               # one number per input stays a column, (N, 1)
         return [ours.Flatten()] if len(shape) > 1 else []
     if None in sizes:
         raise unknown_order()
@@ -106,7 +106,7 @@ def reshaped(place: Place, shape: tuple, target: Any) -> tuple:
     order = [axis for old, _ in runs for axis in old]
     layers = [] if order == wide else arrange(place, shape, (have[0], *order))
     found = [*first[1], *(axis for _, new in runs for axis in new)]
-    axes = found if len(found) > 1 else list(range(len(target)))            # one number an image keeps an axis
+    axes = found if len(found) > 1 else list(range(len(target)))            # one number per image keeps an axis
     now = have[1:] if order == wide else order
     return layers + shaped(_sizes(shape, now), _sizes(target, axes[1:])), Place(None, axes)
 

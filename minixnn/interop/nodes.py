@@ -124,7 +124,7 @@ def _reduce(b, node):
 
 
 def _over_all(node, x, inner, kept):
-    """The layers that leave one number a channel; a sum is the mean of so many."""
+    """The layers that leave one number per channel; a sum is the mean of so many."""
     layers = [ours.GlobalMaxPool() if node.op == "max" else ours.GlobalAvgPool()]
     if node.op == "sum":
         sizes = layouts.known_sizes([x.shape[axis] for axis in inner])

@@ -124,7 +124,7 @@ def _pad(arrays, settings):
 
 def _dequantize(arrays, settings):
     x, scale, zero = [*arrays, None][:3]
-    if scale.ndim:                                          # one scale a channel
+    if scale.ndim:                                          # one scale per channel
         wide = [1] * x.ndim
         wide[settings.get("axis", 1)] = -1
         scale, zero = scale.reshape(wide), None if zero is None else zero.reshape(wide)

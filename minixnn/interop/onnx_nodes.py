@@ -1,4 +1,4 @@
-"""What each type of ONNX node is in the small graph: readers(reading) -> node, or a list with one entry an output.
+"""What each type of ONNX node is in the small graph: readers(reading) -> node, or a list with one entry per output.
 
     reading.inputs      nodes and constants, None for one that is left out
     reading.settings    the attributes of the node by name
@@ -182,7 +182,7 @@ def _prelu(r):
     a, rank = r.array(1), len(form.known_rank(r.x))
     wide = [axis for axis, n in enumerate(a.shape, rank - a.ndim) if n > 1]
     if len(wide) > 1:
-        raise ValueError(f"has slopes of shape {a.shape}, expected one number a channel")
+        raise ValueError(f"has slopes of shape {a.shape}, expected one number per channel")
     return r.add("prelu", a=a.reshape(-1), axis=wide[0] if wide else None)
 
 

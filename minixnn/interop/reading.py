@@ -69,13 +69,13 @@ def spatial(x: Node) -> list[int]:
 
 
 def as_bias(b: float | Array, outputs: int, rank: int, axis: int = -1) -> Array:
-    """`b` as one number an output, if an array with `outputs` along `axis` does not grow when it is added."""
+    """`b` as one number per output, if an array with `outputs` along `axis` does not grow when it is added."""
     full = [1] * rank
     full[axis] = outputs
     try:
         return np.broadcast_to(b, full).reshape(-1).copy()
     except ValueError as error:
-        raise ValueError(f"adds an array of shape {b.shape}, expected one number an output, {tuple(full)}") from error
+        raise ValueError(f"adds an array of shape {b.shape}, expected one number per output, {tuple(full)}") from error
 
 
 def clip(r: OnnxReading | Reading, low: float | Array | None, high: float | Array) -> Node:

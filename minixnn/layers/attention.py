@@ -95,7 +95,7 @@ class Projections(Layer):
 class Attention(Projections):
     """Multi-head self-attention: y = softmax(Q K^T / sqrt(d)) V W_o + b_o. x (N, T, C), y (N, T, O)
 
-    W_q, W_k (C, H d), W_v (C, H e), W_o (H e, O); biases of one number an output, or None. heads: H.
+    W_q, W_k (C, H d), W_v (C, H e), W_o (H e, O); biases of one number per output, or None. heads: H.
     causal: no token sees those behind it. mask: (T, T) or (N, T, T), 1 where token t (rows) may see token u
     (columns) and 0 where u is hidden, as padding is: each row needs a 1. Which rule a user wants is a decision
     of its own; where none is given, `composites.rules_for` takes `rules.attention.attn_lrp`.

@@ -110,7 +110,7 @@ def check_kernel(layer: Layer, W: Array, b: Array | None, groups: int,
         raise ValueError(f"{name} got groups={groups!r} for {W.shape[3]} channels, expected a whole number that "
                          "divides them")
     if b is not None and b.shape != W.shape[3:]:
-        raise ValueError(f"{name} got a bias of shape {b.shape}, expected one number a channel: {W.shape[3:]}")
+        raise ValueError(f"{name} got a bias of shape {b.shape}, expected one number per channel: {W.shape[3:]}")
 
 
 def spread(dilation: tuple[int, ...], groups: int) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def windows_at_a_time(x: Array, K: int) -> int:
 
 def column_chunks(x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], size: tuple[int, ...],
                   dilation: tuple[int, ...] = (1, 1)) -> Iterator[tuple[Any, ...]]:
-    """Yield (images, rows, columns): the windows of some images and output rows, one window a row.
+    """Yield (images, rows, columns): the windows of some images and output rows, one window per row.
 
     `columns` is (windows, kh * kw * C) and lives in a buffer that the next step overwrites. `x` is padded.
     """

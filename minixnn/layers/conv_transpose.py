@@ -33,7 +33,7 @@ class ConvTranspose2d(Affine):
         check_kernel(self, W.swapaxes(2, 3) if W.ndim == 4 else W, None, groups,
                      "(kernel height, kernel width, channels in, channels out / groups)")
         if b is not None and b.shape != (W.shape[3] * groups,):
-            raise ValueError(f"ConvTranspose2d got a bias of shape {b.shape}, expected one number a channel: "
+            raise ValueError(f"ConvTranspose2d got a bias of shape {b.shape}, expected one number per channel: "
                              f"{(W.shape[3] * groups,)}")
         if padding in ("same", "valid"):
             raise ValueError(f"ConvTranspose2d got padding={padding!r}, expected the pixels to cut off on each side: a "

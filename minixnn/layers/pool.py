@@ -51,8 +51,8 @@ class Maximum(Layer):
         """Multipliers under which the contributions sum to the change of the maximum, overlapping or not.
 
         The change is split at the higher of both maxima:  y - y_ref = (top - y_ref) + (y - top).
-        The rise is the doing of x's winner, which is now above what the window had; the fall that of the
-        reference's winner, which is no longer so high. Credit over (x - x_ref) is the multiplier.
+        The rise is due to x's winner, which is now above what the window had; the fall is due to the reference's
+        winner, which is no longer so high. Credit over (x - x_ref) is the multiplier.
         """
         xp = array_module(x)
         top = xp.maximum(y, y_ref)

@@ -1,4 +1,4 @@
-"""Where did my relevance go? A table with a line a layer that adds up.
+"""Where did my relevance go? A table with a line per layer that adds up.
 
     book = ledger(net, images, rules=composites.epsilon_plus)
     print(book)                         # the table, summed over the images
@@ -11,7 +11,7 @@ In each layer, what comes from above is what is handed to the layer below and wh
 
     bias          went to b_k, which is no input and hands nothing on
     stabiliser    went to the epsilon in a denominator
-    lost          belonged to an output with nobody to hand it to: nothing contributed, or all of it cancelled
+    lost          belonged to an output to which no input contributed, or whose contributions all cancelled
     unexplained   was withheld by a rule of your own, of which no more is known
     residual      is rounding: about 1e-16 of the relevance in float64. Anything larger is an error in a rule
 

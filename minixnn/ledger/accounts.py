@@ -115,7 +115,7 @@ def log_softmax(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-
 
 
 def cropped(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
-    """What came to the zeros around an input has nobody to go to."""
+    """Relevance of the zeros around an image is lost: they are no inputs."""
     inside = array_module(R).zeros_like(R)
     inside[layer.inside(x)] = R[layer.inside(x)]
     return Withheld(lost=R - inside)

@@ -1,4 +1,4 @@
-"""The ledger of a pass: a row a layer. What its columns mean stands in `ledger/__init__.py`."""
+"""The ledger of a pass: a row per layer. What its columns mean stands in `ledger/__init__.py`."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -22,7 +22,7 @@ from minixnn.rules.composites import name_of, rules_for
 
 @dataclass(frozen=True)
 class Row:
-    """The balance of one layer: numbers, or arrays (N,) with one number an image.
+    """The balance of one layer: numbers, or arrays (N,) with one number per image.
 
     relevance_out = relevance_in + absorbed_by_bias + absorbed_by_stabilizer + created_or_lost + unexplained + residual
     """

@@ -8,7 +8,7 @@ class Withheld(NamedTuple):
     """What of the relevance R_k of each output is not handed on: arrays of R's shape, or 0 for "nothing at all"."""
     bias: Array = 0                 # went to b_k, which is no input
     stabilizer: Array = 0           # went to the epsilon in the denominator
-    lost: Array = 0                 # there was nobody to hand it to; below zero: created
+    lost: Array = 0                 # no input could take it; below zero: created
 
 
 def division(R: Array, z: Array, b: Array | None = None, epsilon: float = 0.0) -> Withheld:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def ledger(book: Any, title: str | None = None, every_layer: bool = False) -> "Figure":
-    """The ledger as a figure: a bar a layer, from the output at the top to the pixels at the bottom.
+    """The ledger as a figure: a bar per layer, from the output at the top to the pixels at the bottom.
 
     A bar is cut into what the layer handed on and what it withheld; parts below zero, relevance created, lie left
     of it. The black stroke is what arrived, and so the sum of all parts. Layers that hand on everything are left

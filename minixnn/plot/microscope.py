@@ -60,11 +60,11 @@ def script() -> str:
 
 
 def written(net: Network, images: Array, low: Any, high: Any) -> Any:
-    """A network as JSON can hold it: shape of an image, layers, and for each composite a rule a layer."""
+    """A network as JSON can hold it: shape of an image, layers, and for each composite a rule per layer."""
     net = fold_batch_norm(net)
     A = net.trace(images[:1].astype(np.float32))
     if A[-1].ndim != 2:
-        raise ValueError(f"the network's output has shape {A[-1].shape[1:]}, expected one number a class: the page "
+        raise ValueError(f"the network's output has shape {A[-1].shape[1:]}, expected one number per class: the page "
                          "explains one of them")
     return {"shape": images.shape[1:], "layers": [written_layer(l, layer, A[l]) for l, layer in enumerate(net.layers)],
             "composites": {name: [written_rule(*pair) for pair in zip(net.layers, composites.rules_for(net, rules))]

@@ -166,7 +166,7 @@ def _complete(layers, rules, place):
     """The list without None; complaints say where in the network: "layer 3.body.0"."""
     if len(rules) != len(layers):
         where = "" if place == "layer " else f" inside {place.rstrip('.')}"
-        raise ValueError(f"got a list of {len(rules)} rules for {len(layers)} layers{where}; give one entry a layer, "
+        raise ValueError(f"got a list of {len(rules)} rules for {len(layers)} layers{where}; give one entry per layer, "
                          "None where a layer takes no rule; net.describe() lists the layers")
     return [_rule_of(layer, rule, f"{place}{l}") for l, (layer, rule) in enumerate(zip(layers, rules))]
 
@@ -213,7 +213,7 @@ def _inside(block, rule, place):
             isinstance(rules, (list, tuple)) for rules in inside):
         lengths = ", ".join(f"{len(layers)} for {name}" for name, layers in block.branches.items())
         raise ValueError(f"got {rule!r} as the rule of {place}, {block!r}, expected one rule for all affine layers "
-                         f"inside, or a tuple with a list for each chain, one entry a layer: {lengths}; None where a "
+                         f"inside, or a tuple with a list for each chain, one entry per layer: {lengths}; None where a "
                          "layer takes no rule")
     return partial(share, rules=[_complete(chain.layers, rules, f"{place}.{name}.") for name, chain, rules
                                  in zip(block.branches, block.chains, inside)], **knobs)

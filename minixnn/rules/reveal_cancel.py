@@ -98,7 +98,7 @@ def affine_backward(layer: Affine, x: Array, dx: Array, m_pos: Array, m_neg: Arr
     if_more = up.gradient(x, m_pos, m_pos) + down.gradient(x, m_neg, m_neg)
     if_less = up.gradient(x, m_neg, m_neg) + down.gradient(x, m_pos, m_pos)
     m = xp.where(dx > 0, if_more, xp.where(dx < 0, if_less, (if_more + if_less) / 2))
-    return m, m                                             # what x is made of is not asked any further
+    return m, m                                             # the same for both parts of x
 
 
 def corners(r: Array, d_pos: Array, d_neg: Array) -> tuple[Array, ...]:
@@ -122,8 +122,8 @@ def max_pool_backward(layer: Layer, r: Array, d_pos: Array, d_neg: Array, m_pos:
                       m_neg: Array) -> tuple[Array, Array]:
     """Our extension to max pooling; windows may overlap. The four changes of the maximum each go to one pixel.
 
-    Adding d+ can only raise a maximum: the rise is the doing of the pixel that wins *afterwards*. Adding d- can
-    only lower it: the fall is the doing of the pixel that had won *before*. Either pixel differs by at least as
+    Adding d+ can only raise a maximum: the rise is due to the pixel that wins *afterwards*. Adding d- can only
+    lower it: the fall is due to the pixel that had won *before*. Either pixel differs by at least as
     much as the maximum does, so the multiplier, credit / d, lies between 0 and 1 for each window.
     """
     xp = array_module(r)

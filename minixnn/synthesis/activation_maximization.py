@@ -153,7 +153,7 @@ def class_means(x: Array, labels: Array, classes: int = 10) -> Array:
     empty = [c for c in range(classes) if not (labels == c).any()]
     if len(labels) != len(x) or empty:
         raise ValueError(f"got {len(labels)} labels for {len(x)} images, none of them of classes {empty}; expected "
-                         f"one label an image and every class from 0 to {classes - 1}")
+                         f"one label per image and every class from 0 to {classes - 1}")
     return array_module(x).stack([x[like(x, labels == c)].mean(axis=0) for c in range(classes)])
 
 

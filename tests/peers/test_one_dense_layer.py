@@ -20,7 +20,7 @@ from tests.peers.libraries import captum, torch, zennit
 W = np.array([[1.0, 2, 3], [-1, -0.5, 2]])                  # torch's way round: (outputs, inputs)
 b = np.array([0.5, -0.5])
 x = np.array([1.0, -1, 2])
-Z = x * W                                                   # z_jk, one row an output
+Z = x * W                                                   # z_jk, one row per output
 R = np.ones(2)
 
 
