@@ -81,7 +81,7 @@ class Network:
         """The same layers with more on the card: input_shape, labels, head, layout, as in `minixnn.card.Card`.
 
         mean, std: how a pixel in [0, 1] becomes what the first weights were trained on, (pixel - mean) / std; numbers,
-        or one a channel. They become the first layer, `Prepare`, so that explanations are of pixels.
+        or one per channel. They become the first layer, `Prepare`, so that explanations are of pixels.
         """
         layers = self.layers
         if mean is not None or std is not None:

@@ -306,7 +306,7 @@ def test_a_channel_of_maps_is_explained_wherever_it_is_active(there):
     ("a.png --model grey.npz --size 99999x99999", "expected at most 16777216 pixels, 4096x4096"),
     ("a.png --model grey.npz --size 0x8", "expected height and width such as 224x224"),
     ("a.png --model grey.npz --batch-size 0", "argument --batch-size: got 0, expected a positive whole number"),
-    ("a.png --model grey.npz --mean a", "got --mean a, expected a number, or one a channel"),
+    ("a.png --model grey.npz --mean a", "got --mean a, expected a number, or one per channel"),
     ("a.png --model grey.npz --std 0", "got --std 0, expected finite numbers, above 0"),
     ("a.png --model nowhere.npz", "nowhere.npz"),
     ("a.png --model bad.npz", "bad.npz is not a network saved by minixnn"),

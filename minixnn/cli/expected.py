@@ -63,7 +63,7 @@ def numbers(text: str | None, what: str) -> Array | None:
     try:
         found = np.array([float(part) for part in text.split(",")], np.float32)
     except ValueError as error:
-        raise ValueError(f"got --{what} {text}, expected a number, or one a channel such as 0.485,0.456,0.406"
+        raise ValueError(f"got --{what} {text}, expected a number, or one per channel such as 0.485,0.456,0.406"
                          ) from error
     if not np.isfinite(found).all() or what == "std" and (found <= 0).any():
         raise ValueError(f"got --{what} {text}, expected finite numbers{', above 0' if what == 'std' else ''}")

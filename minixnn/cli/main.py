@@ -22,10 +22,10 @@ import os
 import pathlib
 import sys
 import warnings
-
-import minixnn
 from argparse import Namespace
 from typing import Any, NoReturn
+
+import minixnn
 from minixnn import datasets, models, plot
 from minixnn.cli import check
 from minixnn.cli.errors import CannotGoOn, sentence
@@ -109,9 +109,9 @@ def add_inputs(command: Parser) -> None:
     command.add_argument("--size", metavar="HxW", help="resize pictures to this; default: as the network asks")
     command.add_argument("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
     command.add_argument("--mean", metavar="M", help="what the network's training subtracted from pixels in [0, 1]: "
-                         "a number, or one a channel, such as 0.485,0.456,0.406")
+                         "a number, or one per channel, such as 0.485,0.456,0.406")
     command.add_argument("--std", metavar="S", help="what it divided them by, then")
-    command.add_argument("--labels", metavar="FILE", help="a text file with the name of each output, one a line")
+    command.add_argument("--labels", metavar="FILE", help="a text file with the name of each output, one per line")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="options",
                          help="an option of the method or rule, such as steps=100 or epsilon=0.1; see: minixnn methods")
     command.add_argument("--batch-size", type=positive, metavar="N", help="images at a time; default: what suits the "

@@ -8,7 +8,7 @@ from minixnn.layers.base import Layer, expect_arrays, pass_on
 class Prepare(Layer):
     """y = (x - mean) / std: from pixels in [0, 1] to the numbers that the first weights were trained on.
 
-    mean and std: a number, one a channel (C,), or an image (H, W, C). Though the map is affine it is no `Affine` layer:
+    mean, std: a number, one per channel (C,), or an image (H, W, C). Though the map is affine it is no `Affine` layer:
     it changes the unit in which a pixel is written, so relevance passes unchanged, and no rule can be given to it.
     """
     rule, takes_rules = staticmethod(pass_on), False
