@@ -95,9 +95,9 @@ class Builder:
         first, rank = self.places[self.graph.input].axes, 0 if shape is None else len(shape)
         if rank > 2 and len(first) > 2 and first == tuple(range(len(first))):           # channels last in the file, too
             return self.read(node, tuple(range(rank))).step
-        if rank == 4 or len(place.axes) < rank:
+        if rank == 4 or rank == len(first):                 # an image; or a sequence, of a network for sequences
             return self.read(node, channel_last(rank)).step
-        return place.step
+        return self.read(node, tuple(range(rank))).step if rank > 2 else place.step         # else as the file has it
 
     def put(self, place: Place, layers: list, node: Any, axes: list[int] | tuple[int, ...] | None = None,
             work: int = 0) -> Place:

@@ -125,7 +125,7 @@ def _mean_of_pixels(r, output_size=1):
 
 
 def _clamp(r, min=None, max=None):
-    return form.clip(r, min, max)
+    return form.clip(r, getattr(min, "array", min), getattr(max, "array", max))
 
 
 def _power(r, exponent):

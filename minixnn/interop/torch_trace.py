@@ -247,6 +247,6 @@ def _apart(torch, module, net, shape, output):
     moved = net.card.layout == "channels first"
     y = net.forward(np.ascontiguousarray(np.moveaxis(x, 1, -1) if moved else x).astype(theirs.dtype))
     y = y if net.card.head is None else getattr(layers, net.card.head)().forward(y)
-    theirs = np.moveaxis(theirs, 1, -1) if moved and theirs.ndim == 4 else theirs
+    theirs = np.moveaxis(theirs, 1, -1) if moved and theirs.ndim in (4, x.ndim) else theirs
     theirs = theirs[:, None] if theirs.ndim == 1 else theirs                # one output per input: ours is a column
     return abs(y - theirs).max() if y.shape == theirs.shape else np.inf, abs(theirs).max()
