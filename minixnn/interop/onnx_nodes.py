@@ -204,6 +204,10 @@ def _activation(name, **names):
     return read
 
 
+def _selu(r):
+    return form.selu(r, **{{"gamma": "scale"}.get(name, name): value for name, value in r.settings.items()})
+
+
 def _hard_sigmoid(r):
     return form.hard_sigmoid(r, r.settings.get("alpha", 0.2), r.settings.get("beta", 0.5))
 
@@ -243,7 +247,7 @@ READERS = {                                     # type of node -> its reader, th
     "LeakyRelu": (_activation("LeakyReLU", slope=("alpha", 0.01)), "alpha"),
     "Elu": (_activation("ELU", alpha=("alpha", 1.0)), "alpha"),
     "Gelu": (_activation("GELU", approximate=("approximate", "none")), "approximate"),
-    "PRelu": (_prelu, ""), "Selu": (lambda r: form.selu(r), "alpha gamma"),
+    "PRelu": (_prelu, ""), "Selu": (_selu, "alpha gamma"),
     **{kind: (_activation(name), "") for kind, name in (
         ("Relu", "ReLU"), ("Sigmoid", "Sigmoid"), ("Tanh", "Tanh"), ("Softplus", "Softplus"),
         ("HardSwish", "Hardswish"))},

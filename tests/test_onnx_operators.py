@@ -1,0 +1,152 @@
+"""One operator of ONNX after the other, on images and on constants, beside onnxruntime."""
+import re
+
+import numpy as np
+import pytest
+
+from minixnn.interop import from_onnx, onnx_constants
+from tests.onnx_files import compare, images, node, refused, saved, weights
+
+MEAN = ["GlobalAvgPool", "Dense"]
+IMAGES = ["N", 4, 6, 6]
+f32 = np.float32
+
+# name: (nodes, arrays, opset), on images of 4 channels and 6 x 6 pixels
+OPERATORS = {
+    "Gather, a range": ([node("Gather", "x at", "y", axis=1)], {"at": np.array([1, 2, 3])}, 17),
+    "Gather, single places": ([node("Gather", "x at", "y", axis=1)], {"at": np.array([3, 0, 0, -1])}, 17),
+    "Gather, one place": ([node("Gather", "x at", "y", axis=2)], {"at": np.array(4)}, 17),
+    "Expand": ([node("GlobalAveragePool", "x", "a"), node("Expand", "a to", "b"), node("Add", "x b", "y")],
+               {"to": np.array([1, 4, 6, 6])}, 17),
+    "Expand, at the end": ([node("GlobalAveragePool", "x", "a"), node("Expand", "a to", "y")],
+                           {"to": np.array([1, 4, 5, 2])}, 17),
+    "HardSigmoid": ([node("HardSigmoid", "x", "y", alpha=0.3, beta=0.4)], {}, 17),
+    "Selu": ([node("Selu", "x", "y", alpha=1.2, gamma=0.9)], {}, 17),
+    "Selu, gamma alone": ([node("Selu", "x", "y", gamma=0.9)], {}, 17),
+    "Elu": ([node("Elu", "x", "y", alpha=0.7)], {}, 17),
+    "PRelu": ([node("PRelu", "x a", "y")], weights(a=(4, 1, 1)), 17),
+    "Clip": ([node("Clip", "x low high", "y")], {"low": f32(-0.5), "high": f32(1)}, 17),
+    "Clip at infinity": ([node("Clip", "x low high", "a"), node("Neg", "a", "y")],
+                         {"low": np.finfo("f").min, "high": np.finfo("f").max}, 17),
+    "Resize to a size": ([node("Shape", "x", "n", end=1), node("Concat", "n size", "to", axis=0),
+                          node("Resize", "x r s to", "y", mode="nearest", nearest_mode="floor",
+                               coordinate_transformation_mode="asymmetric")],
+                         {"r": np.zeros(0, f32), "s": np.zeros(0, f32), "size": np.array([4, 9, 12])}, 17),
+    "Resize by a scale": ([node("Resize", "x r s", "y", mode="linear", coordinate_transformation_mode="half_pixel")],
+                          {"r": np.zeros(0, f32), "s": np.array([1, 1, 2, 2], f32)}, 17),
+    "RMSNormalization": ([node("RMSNormalization", "x g", "y", axis=-1, epsilon=1e-3)], weights(g=(6,)), 23),
+    "GroupNormalization of 21": ([node("GroupNormalization", "x g b", "y", num_groups=2)], weights(g=(4,), b=(4,)), 21),
+    "InstanceNormalization": ([node("InstanceNormalization", "x g b", "y", epsilon=1e-3)], weights(g=(4,), b=(4,)), 17),
+    "LRN": ([node("LRN", "x", "y", size=3, alpha=0.5, beta=0.7, bias=2.0)], {}, 17),
+    "mean of a mean": ([node("ReduceMean", "x", "a", axes=[3], keepdims=0), node("ReduceMean", "a", "y", axes=[2],
+                                                                                 keepdims=0)], {}, 17),
+    "means that keep their axes": ([node("ReduceMean", "x", "a", axes=[3], keepdims=1),
+                                    node("ReduceMean", "a", "y", axes=[2], keepdims=1)], {}, 17),
+    "sum over channels": ([node("ReduceSum", "x axes", "y", keepdims=0)], {"axes": np.array([2, 3])}, 17),
+    "largest of each channel": ([node("ReduceMax", "x", "y", axes=[2, 3], keepdims=0)], {}, 17),
+    "DepthToSpace, DCR": ([node("DepthToSpace", "x", "y", blocksize=2, mode="DCR")], {}, 17),
+    "Max of three": ([node("Max", "x zero low", "y")], {"zero": f32(0), "low": f32(-1)}, 17),
+    "a matrix times x": ([node("MatMul", "A x", "y")], weights(A=(3, 6)), 17),
+    "max pool of sequences": ([node("Reshape", "x to", "a"), node("MaxPool", "a", "y", kernel_shape=[3], strides=[2],
+                                                                  pads=[1, 1])], {"to": np.array([0, 4, 36])}, 17),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("batch", ["N", 2])
+def test_an_operator(name, batch, tmp_path):
+    nodes, arrays, opset = OPERATORS[name]
+    compare(saved(tmp_path / "net.onnx", nodes, arrays, [batch, *IMAGES[1:]], opset), images(2, 4, 6, 6))
+
+
+def matrix(*nodes):
+    """A network of one product with a matrix that nodes compute."""
+    return [*nodes, node("ReduceMean", "x", "m", axes=[2, 3], keepdims=0), node("MatMul", "m W", "y")]
+
+
+# name: (nodes that make a matrix W of 4 x 3, arrays)
+CONSTANTS = {
+    "Pad": (matrix(node("Pad", "A p v", "W")), {**weights(A=(3, 2)), "p": np.array([1, 0, 0, 1]), "v": f32(2)}),
+    "Range": (matrix(node("Range", "a b c", "r"), node("Reshape", "r to", "W")),
+              {"a": f32(0), "b": f32(12), "c": f32(1), "to": np.array([4, 3])}),
+    "Trilu": (matrix(node("Trilu", "A k", "W", upper=0)), {**weights(A=(4, 3)), "k": np.array(-1)}),
+    "sums and means": (matrix(node("ReduceSum", "A axes", "s", keepdims=1), node("Div", "A s", "W")),
+                       {**weights(A=(4, 3)), "axes": np.array([0])}),
+    "largest": (matrix(node("ReduceMax", "A", "s", axes=[1]), node("Sub", "A s", "W")), weights(A=(4, 3))),
+    "Tile": (matrix(node("Tile", "A n", "W")), {**weights(A=(4, 1)), "n": np.array([1, 3])}),
+    "Expand": (matrix(node("Expand", "A n", "W")), {**weights(A=(4, 1)), "n": np.array([4, 3])}),
+    "ConstantOfShape": (matrix(node("ConstantOfShape", "n", "o"), node("Add", "o A", "W")),
+                        {**weights(A=(4, 3)), "n": np.array([4, 3])}),
+    "Where": (matrix(node("Greater", "A zero", "up"), node("Where", "up A zero", "W")),
+              {**weights(A=(4, 3)), "zero": f32(0)}),
+    "Cast and Mod": (matrix(node("Mod", "i n", "j"), node("Cast", "j", "W", to=1)),
+                     {"i": np.arange(12).reshape(4, 3), "n": np.array(5)}),
+    "whole numbers divided": (matrix(node("Div", "i n", "j"), node("Cast", "j", "W", to=1)),
+                              {"i": np.arange(-6, 6).reshape(4, 3), "n": np.array(4)}),
+    "Concat, Slice, Transpose": (matrix(node("Concat", "A A", "c", axis=0), node("Slice", "c from to axes steps", "d"),
+                                        node("Transpose", "d", "e", perm=[1, 0]), node("Squeeze", "e", "W")),
+                                 {**weights(A=(3, 4)), "from": np.array([0]), "to": np.array([6]),
+                                  "axes": np.array([0]), "steps": np.array([2])}),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_an_operator_on_constants(name, tmp_path):
+    nodes, arrays = CONSTANTS[name]
+    assert compare(saved(tmp_path / "net.onnx", nodes, arrays, IMAGES), images(2, 4, 6, 6)) == MEAN
+
+
+def test_weights_of_eight_bits_are_the_numbers_that_they_stand_for(tmp_path):
+    """Not beside onnxruntime, which then computes in eight bits."""
+    arrays = {"q": np.arange(12, dtype=np.uint8).reshape(4, 3), "s": np.array([0.5, 1, 2], f32),
+              "z": np.array([3, 0, 7], np.uint8)}
+    nodes = matrix(node("DequantizeLinear", "q s z", "W", axis=1))
+    net = from_onnx(saved(tmp_path / "net.onnx", nodes, arrays, IMAGES))
+    assert np.array_equal(net.layers[-1].W, (arrays["q"] - arrays["z"].astype(f32)) * arrays["s"])
+    net = from_onnx(saved(tmp_path / "net.onnx", matrix(node("DequantizeLinear", "q s", "W")),
+                          {"q": arrays["q"], "s": f32(0.25)}, IMAGES))
+    assert np.array_equal(net.layers[-1].W, arrays["q"] * f32(0.25))
+
+
+@pytest.mark.parametrize("size, settings, expected", [
+    (6, {"split": [2, 4]}, [2, 4]), (6, {}, [3, 3]), (7, {}, [4, 3])])
+def test_a_constant_is_split_in_parts(size, settings, expected):
+    found = onnx_constants.evaluate("Split", [np.arange(size)], {**settings, "outputs": 2}, 100)
+    assert [len(part) for part in found] == expected
+
+
+@pytest.mark.parametrize("kind, arrays, settings, said", [
+    ("Einsum", [np.ones(2)], {}, "Einsum of constants is not supported"),
+    ("Tile", [np.ones(9), np.array([1000])], {}, "makes a constant of 9,000 numbers, expected 100 at most"),
+    ("Div", [np.array(3), np.array(0)], {}, "divides by zero"),
+    ("Split", [np.arange(6)], {"split": [1, 2], "outputs": 2}, r"splits 6 into \[1, 2\]"),
+    ("Cast", [np.ones(2)], {"to": 99}, "casts to type 99"),
+    ("Reshape", [np.ones(4), np.array([3, 3])], {}, "cannot reshape"),
+    ("Concat", [np.ones(2)], {}, "cannot be computed: 'axis'"),
+    ("Reshape", [np.ones(4), np.array([0, 0])], {}, r"cannot turn \(4,\) into \(0, 0\)")])
+def test_what_constants_cannot_do_is_said(kind, arrays, settings, said):
+    with pytest.raises(ValueError, match=said):
+        onnx_constants.evaluate(kind, arrays, settings, 100)
+
+
+@pytest.mark.parametrize("nodes, arrays, said", [
+    ([node("Gather", "x at", "y", axis=1)], {"at": np.array([[0, 1]])}, "takes 2 single places of axis 1"),
+    ([node("Gather", "x at", "y", axis=1)], {"at": np.arange(0, 200, 2) % 4}, "takes 100 single places of axis 1"),
+    ([node("Pad", "x p", "y", mode="reflect")], {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}, "mode='reflect' is not sup"),
+    ([node("Cast", "x", "y", to=7)], {}, "casts to numbers of type 7"),
+    ([node("Where", "x x x", "y")], {}, "Where is not supported, but as"),
+    ([node("Slice", "x a b axes steps", "y")], {"a": np.array([5]), "b": np.array([0]), "axes": np.array([2]),
+                                                "steps": np.array([-1])}, "goes backwards in steps of -1"),
+    ([node("Conv", "x W", "y", kernel_shape=[2, 2])], weights(W=(4, 4, 3, 3)), "kernel_shape=.* does not fit weights"),
+    ([node("Conv", "x W", "y", pads=[-1, 0, 0, 0])], weights(W=(4, 4, 3, 3)), "expected none below 0"),
+    ([node("PRelu", "x a", "y")], weights(a=(1, 6, 6)), "expected one number per channel"),
+    ([node("Resize", "x r s to", "y")], {"r": np.zeros(0, f32), "s": np.zeros(0, f32), "to": np.array([2, 8, 6, 6])},
+     "expected batch and channels as they are"),
+    ([node("Pow", "x n", "y")], {"n": f32(0.3)}, "a power of 0.3.* is supported as part of a norm"),
+    ([node("BatchNormalization", "x g b m v", "y")], {**weights(g=4, b=4, m=4), "v": -np.ones(4, f32)},
+     "its variances are negative"),
+    ([node("ReduceMean", "x", "y", axes=[7])], {}, "for 4 axes"),
+])
+def test_what_an_operator_cannot_be_is_said(nodes, arrays, said, tmp_path):
+    message = refused(tmp_path / "net.onnx", nodes, arrays, IMAGES)
+    assert re.search(said, message), message
