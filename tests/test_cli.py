@@ -189,6 +189,27 @@ def test_a_part_made_of_other_images_is_not_resumed(tmp_path):
     assert calls == [20] * 4
 
 
+@pytest.mark.parametrize("changed, differs", [
+    (["--method", "saliency"], "method"), (["--target", "3"], "method"), (["--target", "5", "--versus", "3"], "method"),
+    (["--method", "gradient", "--invert"], "images")])
+def test_a_run_of_the_command_line_goes_on_only_where_it_is_the_same(tmp_path, monkeypatch, capsys, changed, differs):
+    np.save(tmp_path / "many.npy", datasets.mnist("test")[0][:60])
+    call = ["explain", str(tmp_path / "many.npy"), "--model", "dense", "--method", "gradient", "--target", "5",
+            "--batch-size", "20", "--workers", "1", "-o", str(tmp_path)]
+
+    def interrupted(items, what, quiet=False):
+        yield items[0]
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patch:
+        patch.setattr("minixnn.cli.to_file.progress", interrupted)
+        assert main(call) == 130
+    assert main([*call, *changed]) == 1
+    assert f"which differs in: {differs}" in capsys.readouterr().err
+    assert main(call) == 0
+    np.testing.assert_allclose(np.load(tmp_path / "many_relevance.npy"), attribution.gradient(
+        models.load("dense"), datasets.mnist("test")[0][:60], 5), atol=1e-6)
+
+
 def test_a_process_that_is_killed_goes_on_from_the_batch_it_was_at(tmp_path):
     np.save(tmp_path / "many.npy", np.resize(datasets.mnist("test")[0][:200], (600, 28, 28, 1)))
     call = [sys.executable, "-m", "minixnn", "explain", str(tmp_path / "many.npy"), "--model", "dense", "--method",

@@ -28,7 +28,7 @@ def run(asked: Any) -> Any:
     from minixnn.checks import CheckFailed, check_network           # which need hypothesis, as no other command does
     net = open_model(asked.model)
     x = inputs(net, asked)
-    outputs, note = outputs_of(asked.model, x) if asked.model.endswith(".onnx") else (None, "")
+    outputs, note = outputs_of(asked.model, x, net.card.layout) if asked.model.endswith(".onnx") else (None, "")
     if note:
         print(f"minixnn: {note}", file=sys.stderr)
     try:
@@ -56,9 +56,10 @@ def inputs(net: Any, asked: Any) -> Any:
     return np.random.default_rng(0).random((IMAGES, *shape), dtype=np.float32)
 
 
-def outputs_of(path: Any, x: Any) -> Any:
+def outputs_of(path: Any, x: Any, layout: str | None) -> Any:
     """(what the ONNX file itself computes of the images x, ""), or (None, why that is not known)."""
-    x = np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
+    first = layout == "channels first"
+    x = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if first else x
     try:
         import onnxruntime
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -69,4 +70,4 @@ def outputs_of(path: Any, x: Any) -> Any:
         return None, "onnxruntime is not installed, so outputs were not compared with those of the file itself"
     except Exception as error:                  # of many kinds: images of another size than the file is for, say
         return None, f"onnxruntime could not run the file on these images, so outputs were not compared: {error}"
-    return (y.transpose(0, 2, 3, 1) if y.ndim == 4 else y), ""
+    return (np.moveaxis(y, 1, -1) if first and y.ndim in (4, x.ndim) else y), ""

@@ -154,7 +154,10 @@ class Explanation:
         return self.method(net, x, start=self.start(outputs(net.forward(x))))
 
     def __str__(self):
-        return f"{self.name} ({settings_of(self.method)})"
+        """What tells one explanation from another."""
+        asked = {"target": self.target, "versus": self.versus, "opposite": self.opposite}
+        told = [settings_of(self.method), *(f"{name}={value}" for name, value in asked.items())]
+        return f"{self.name} ({', '.join(filter(None, told))})"
 
 
 def settings_of(method: Any) -> Any:

@@ -8,6 +8,7 @@ call again goes on from there. When all is done the part takes its final name.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import math
 import os
@@ -106,6 +107,8 @@ def called(value: Callable) -> str:
     if hasattr(value, "func"):                              # a functools.partial
         options = ", ".join(f"{name}={called(option)}" for name, option in value.keywords.items())
         return f"{called(value.func)}({options})"
+    if inspect.ismethod(value):                             # the object decides, not the name of its method
+        return f"{value.__func__.__qualname__} of {value.__self__}"
     return getattr(value, "__qualname__", None) or str(value)
 
 

@@ -6,6 +6,7 @@ computed by torch on the spot, once.
 """
 import contextlib
 import copy
+import inspect
 import operator
 from collections.abc import Iterator
 from typing import Any
@@ -80,6 +81,10 @@ def trace(torch: Any, module: Any, graph: Any) -> Any:
                 return all(map(_computes_weights, hooks_of(part)))
             return kind_of(part) is None and super().is_leaf_module(part, path)
 
+    for name, parameter in list(inspect.signature(module.forward).parameters.items())[1:]:
+        if parameter.default is parameter.empty and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD,
+                                                                       parameter.KEYWORD_ONLY):
+            raise ValueError(f"its forward takes {name!r} beside its first input, expected one input")
     root = torch.nn.Sequential(module)
     try:
         with evaluating(torch, root):
@@ -101,21 +106,14 @@ class _Walk:
         for entry in traced.nodes:
             args, kwargs = (self.torch.fx.node.map_arg(each, self.values.__getitem__)
                             for each in (entry.args, entry.kwargs))
-            if entry.op == "placeholder":
-                self.values[entry] = self.argument(entry)
+            if entry.op == "placeholder":                   # the one input of the Sequential
+                self.values[entry] = self.graph.input
             elif entry.op == "output":
                 return args[0]
             elif entry.op == "get_attr":
                 self.values[entry] = operator.attrgetter(entry.target)(self.root)
             else:
                 self.values[entry] = self.call(entry, args, kwargs)
-
-    def argument(self, entry):
-        if not any(isinstance(value, Node) for value in self.values.values()):
-            return self.graph.input
-        if not entry.args:
-            raise ValueError(f"its forward takes {entry.target!r} beside its first input, expected one input")
-        return entry.args[0]
 
     def call(self, entry, args, kwargs):
         """What a module, function or method gives; an unknown node with the reason where it cannot be read."""

@@ -48,7 +48,7 @@ class Reshape(Reshaping):
 
     def forward(self, x: Array) -> Array:
         if math.prod(x.shape[1:]) != math.prod(self.shape):
-            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {math.prod(self.shape)} numbers an "
+            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {math.prod(self.shape)} numbers per "
                              "input")
         return x.reshape(len(x), *self.shape)
 
@@ -92,7 +92,7 @@ class Pad(Reshaping):
     rule = staticmethod(crop)
 
     def __init__(self, pads: Sequence[tuple[int, int]]) -> None:
-        self.pads = tuple(tuple(each) for each in pads)
+        self.pads = tuple(tuple(each) if hasattr(each, "__len__") else (each,) for each in pads)
         if not all(len(each) == 2 and min(each) >= 0 for each in self.pads):
             raise ValueError(f"Pad got pads={pads!r}, expected (before, after) for each axis of one input")
 
