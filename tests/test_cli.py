@@ -1,4 +1,6 @@
 """Does the command line explain what it is given, and say what it cannot?"""
+import io
+import itertools
 import json
 import os
 import pathlib
@@ -15,6 +17,7 @@ from minixnn.cli import main
 from minixnn.cli.to_file import explain_to
 from minixnn.cli.expected import expected
 from minixnn.cli.images import read
+from minixnn.progress import progress
 
 
 @pytest.fixture
@@ -229,3 +232,62 @@ def test_a_process_that_is_killed_goes_on_from_the_batch_it_was_at(tmp_path):
     subprocess.run(call, cwd=pathlib.Path(__file__).parents[1], check=True)
     after = np.load(tmp_path / "many_relevance.npy")
     assert np.array_equal(after[:done], before) and abs(after[done:]).reshape(600 - done, -1).max(axis=1).min() > 0
+
+
+@pytest.mark.parametrize("array, sentence", [
+    (np.zeros((3, 4), np.float32), "the network takes rows of 7"), (np.full((2, 7), np.nan, "f4"), "numbers in row 0"),
+    (np.zeros((2, 7), bool), "type bool, expected rows of 7")])
+def test_an_array_that_is_no_table_is_refused(tmp_path, capsys, array, sentence):
+    np.save(tmp_path / "rows.npy", array)
+    Network([Dense(np.ones((7, 2), np.float32))]).save(tmp_path / "net.npz")
+    assert main(["explain", str(tmp_path / "rows.npy"), "--model", str(tmp_path / "net.npz"), "-o", str(tmp_path)]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path, capsys):
+    (tmp_path / "rows.csv").write_bytes(bytes(range(256)))
+    Network([Dense(np.ones((7, 2), np.float32))]).save(tmp_path / "net.npz")
+    assert main(["explain", str(tmp_path / "rows.csv"), "--model", str(tmp_path / "net.npz"), "-o", str(tmp_path)]) == 1
+    assert "is no table of text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("array, sentence", [
+    (np.zeros((2, 2, 2, 2, 2), np.float32), "expected a picture"),
+    (np.zeros((28, 28, 5), np.uint8), "has 5 channels, the network takes 1")])
+def test_an_array_that_is_no_picture_is_refused(tmp_path, capsys, array, sentence):
+    np.save(tmp_path / "x.npy", array)
+    assert main(["explain", str(tmp_path / "x.npy"), "--model", "dense", "-o", str(tmp_path)]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_picture_of_other_numbers_cannot_be_inverted(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.full((28, 28), -7.0))
+    assert main(["explain", str(tmp_path / "x.npy"), "--model", "dense", "--invert", "-o", str(tmp_path)]) == 1
+    assert "holds numbers from -7 to -7, which cannot be inverted" in capsys.readouterr().err
+
+
+def test_without_pillow_the_numbers_are_written_and_the_remedy_is_said(tmp_path, capsys, monkeypatch):
+    np.save(tmp_path / "x.npy", datasets.mnist("test")[0][0])
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert main(["explain", str(tmp_path / "x.npy"), "--model", "dense", "-o", str(tmp_path / "out")]) == 0
+    assert "pip install minixnn[pictures]" in capsys.readouterr().err
+    assert list((tmp_path / "out").glob("*.npy")) and not list((tmp_path / "out").glob("*.png"))
+
+
+def test_a_reader_that_goes_away_ends_the_run_quietly(tmp_path):
+    call = f"{sys.executable} -m minixnn methods | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", call], cwd=pathlib.Path(__file__).parents[1], capture_output=True, text=True)
+    assert done.returncode in (0, 141) and not done.stderr and len(done.stdout.splitlines()) == 1
+
+
+def test_the_progress_bar_is_drawn_on_a_terminal_only(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+    screen, clock = Terminal(), itertools.count(0, 0.2)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    assert list(progress(range(4), "explaining")) == [0, 1, 2, 3]
+    assert "explaining [#######" in screen.getvalue() and "4/4" in screen.getvalue() and "s left" in screen.getvalue()
+    screen.truncate(0)
+    assert list(progress(range(4), "explaining", quiet=True)) == [0, 1, 2, 3] and not screen.getvalue()

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from helpers import assert_same, deconvnet, deeplift, gradient, guided_backprop, on, relevance
 
 from minixnn import Network, attribution, passes
-from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, ConvTranspose2d, Dense, Dropout, Flatten,
-                            GlobalAvgPool, Layer, MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, conv)
+from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, Conv1d, Conv2d, ConvTranspose2d, Dense, Dropout,
+                            Flatten, GlobalAvgPool, Layer, MaxPool2d, ReLU, Sigmoid, Softplus, SumPool2d, Tanh, conv)
 from minixnn.rules import pass_on
 
 
@@ -270,3 +270,12 @@ def test_a_transposed_1x1_convolution_may_have_a_row_more(groups):
     assert y.shape == (1, 3, 3, 3) and not y[:, 2].any() and not y[:, :, 2].any()
     np.testing.assert_array_equal(y[:, :2, :2], x @ W[0, 0] if groups == 1 else x * W[0, 0, :, 0])
     assert (y * y).sum() == (x * layer.gradient(x, y, y)).sum()
+
+
+@pytest.mark.parametrize("made, variance", [
+    (lambda rng: Conv1d.random(5, 6, 8, rng), 2 / 30), (lambda rng: Conv1d.random(3, 6, 9, rng, groups=3), 2 / 6),
+    (lambda rng: ConvTranspose2d.random(4, 6, 8, rng, stride=2), 2 / 24),
+    (lambda rng: Dense.random(40, 30, rng, init="glorot"), 2 / 70)])
+def test_random_weights_have_the_variance_under_which_signals_keep_their_size(made, variance):
+    W = np.concatenate([made(np.random.default_rng(seed)).W.ravel() for seed in range(20)])
+    assert abs(W.var() / variance - 1) < 0.1 and abs(W.mean()) < 0.1 * variance ** 0.5

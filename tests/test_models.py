@@ -3,12 +3,15 @@ import os
 import pathlib
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
 from minixnn import Network, datasets, models
 from minixnn.layers import Conv2d, Dense, GlobalAvgPool
+from minixnn.layers.chains import every_layer
+from minixnn.models import recipes
 from minixnn.train import accuracy
 
 # The least that each must get right of the 10,000 test images.
@@ -75,6 +78,29 @@ def test_each_load_gives_a_network_of_its_own():
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="got model 'vgg', expected one of .*cnn.*dense"):
         models.load("vgg")
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_a_recipe_builds_the_network_that_is_shipped(name):
+    architecture, data, epochs, rate = recipes.RECIPES[name]
+    built, shipped = architecture(np.random.default_rng(0)), models.load(name)
+    assert [repr(layer) for layer in built.layers] == [repr(layer) for layer in shipped.layers]
+    for ours, theirs in zip(every_layer(built.layers), every_layer(shipped.layers)):
+        for key, array in ours.arrays().items():
+            assert getattr(array, "shape", None) == getattr(theirs.arrays()[key], "shape", None), (ours, key)
+
+
+@pytest.mark.parametrize("data", [recipes.digits, recipes.nearby_digits, recipes.scenes])
+def test_the_data_of_a_recipe_are_images_with_labels(data, monkeypatch):
+    small = partial(datasets.cluttered_mnist, 20)
+    monkeypatch.setattr(datasets, "cluttered_mnist", lambda n, **which: small(**which))
+    (images, labels), (unseen, answers), moved = data()
+    images, labels = images(0) if callable(images) else (images, labels)
+    assert len(images) == len(labels) and len(unseen) == len(answers) and images.shape[1:] == unseen.shape[1:]
+    if moved is not None:
+        batch = moved(images[:5], np.random.default_rng(0))
+        assert batch.shape == images[:5].shape and (batch != images[:5]).any()
+        assert np.allclose(batch.sum(axis=(1, 2, 3)), images[:5].sum(axis=(1, 2, 3)), rtol=0.1)
 
 
 def test_training_starts_from_a_seed_and_leaves_weights_and_record(tmp_path, monkeypatch, capsys):

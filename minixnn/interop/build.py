@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from minixnn.layers.base import Layer
 
 FIRST, LAST = LAYOUTS
+IMAGE_CHANNELS = (1, 3, 4)      # where the graph does not tell: a last axis of such a size holds images' channels
 
 
 def build(graph: Graph, layout: str | None = None) -> Network:
@@ -143,7 +144,9 @@ def input_axes(graph: Graph, users: dict[Node, list], layout: str | None) -> tup
         return tuple(range(rank))
     channel = {FIRST: 1, LAST: rank - 1}.get(layout or "")
     if channel is None:
-        channel = _channel(node, list(range(rank)), users) or (1 if rank > 3 else rank - 1)
+        *_, height, width, behind = node.shape or (None,) * 3
+        last = rank == 3 or behind in IMAGE_CHANNELS and min(height or 0, width or 0) > max(IMAGE_CHANNELS)
+        channel = _channel(node, list(range(rank)), users) or (rank - 1 if last else 1)
     return 0, *(axis for axis in range(1, rank) if axis != channel), channel
 
 
