@@ -177,6 +177,9 @@ def _reshape(b, node):
     x = node.inputs[0]
     if x.shape is None:
         raise ValueError("needs input_shape=(channels, height, width)")
+    if x.op == "slice" and len(x.shape) == 3 and len(node.shape) == 2 and x.axis == 1 and x.shape[1] == 1 and \
+            len(b.users[x]) == 1 and b.places[x.inputs[0]].axes == (0, 1, 2):               # one token of a sequence
+        return b.put(b.places[x.inputs[0]], [ours.TakeToken(x.start)], node, axes=(0, 1))
     layers, new = layouts.reshaped(b.places[x], x.shape, node.shape)
     place = b.put(b.places[x], layers, node)
     return Place(place.step, new.axes, new.order, new.image)

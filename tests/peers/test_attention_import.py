@@ -129,6 +129,15 @@ class Looks(torch.nn.Module if torch else object):
         return x + self.look(self, x)
 
 
+class Taking(torch.nn.Module if torch else object):
+    def __init__(self, place):
+        super().__init__()
+        self.place = place
+
+    def forward(self, x):
+        return x[:, self.place]
+
+
 def test_a_mask_may_be_a_constant():
     module = Looks(lambda self, x: self.inner(x, x, x, attn_mask=self.causal, need_weights=False)[0]).eval()
     net = from_torch(module, (5, C))
@@ -170,6 +179,13 @@ def test_keys_of_another_width_are_refused():
     module = Looks(lambda self, x: self.inner(x, x, x)[0], bias=False, add_bias_kv=True)
     with pytest.raises(ValueError, match="belong to no layer we know: bias_k, bias_v"):
         from_torch(module.eval(), (5, C))
+
+
+@pytest.mark.parametrize("place", [0, -1, 2])
+def test_one_token_of_a_sequence_is_one_layer(place):
+    module = Looks(lambda self, x: self.other(x)).eval()
+    whole = torch.nn.Sequential(module, Taking(place))
+    assert from_torch(whole, (5, C)).layers[-1].index == place
 
 
 def test_attention_alone_without_any_projection():
