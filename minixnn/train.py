@@ -134,7 +134,7 @@ def fit(net: Network, images: Array, labels: Array | None = None, epochs: int = 
         rng: np.random.Generator | None = None, optimizer: SGD | Adam | None = None, batch_size: int = 100,
         schedule: Callable[[float], float] = cosine, augment: Callable | None = None,
         validation: tuple[Array, Array] | None = None, quiet: bool = False) -> list[dict[str, Any]]:
-    """Train `net` in place on softmax cross-entropy; returns a list with one dictionary an epoch.
+    """Train `net` in place on softmax cross-entropy; returns a list with one dictionary per epoch.
 
     images (N, ...) and labels (N,); or a function epoch -> (images, labels) that makes new ones. rng: the
     numpy.random.Generator that shuffles, drops out and augments; the same seed gives the same network.

@@ -1,4 +1,4 @@
-"""What the metrics share: which method, which images at a time, and numbers an image."""
+"""What the metrics share: which method, which images at a time, and numbers per image."""
 from collections.abc import Callable
 
 import numpy as np

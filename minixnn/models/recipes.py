@@ -63,7 +63,7 @@ def digits() -> tuple:
 
 
 def scenes() -> tuple:
-    """60,000 new cluttered scenes an epoch from the training digits; 10,000 from the test digits."""
+    """60,000 new cluttered scenes per epoch from the training digits; 10,000 from the test digits."""
     def new(epoch):
         return datasets.cluttered_mnist(60_000, seed=1000 + epoch, split="train")[:2]
     return (new, None), datasets.cluttered_mnist(10_000, seed=1, split="test")[:2], None

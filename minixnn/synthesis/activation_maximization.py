@@ -14,7 +14,7 @@ from minixnn.train import Adam, cosine, softmax
 
 @dataclasses.dataclass
 class Prototype:
-    """Images of maximal response, one a target, and how they came about."""
+    """Images of maximal response, one per target, and how they came about."""
     image: object               # (N, ...)
     target: object              # (N,), the classes
     probability: object         # (N,), softmax probability of each image's target, by the network itself

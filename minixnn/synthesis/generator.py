@@ -65,7 +65,7 @@ def fit(generator: Network, discriminator: Network, encoder: Network, images: Ar
     encoder: from images to what the generator starts from. image, feature, adversarial: weights of the three terms.
     memory: the generator ends as a running average of the one that learns, which keeps this share of itself a step:
     two networks that learn against each other never come to rest, their average does.
-    Returns a list with one dictionary an epoch.
+    Returns a list with one dictionary per epoch.
     """
     codes = encoder.predict(images, 1000)
     features = Network(encoder.layers[:FEATURE_LAYERS])
