@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from minixnn.cli.to_file import explain_to
 from minixnn.cli.expected import expected
 from minixnn.cli.images import read
 from minixnn.progress import progress
+from minixnn.rules import lrp
 
 
 @pytest.fixture
@@ -172,6 +174,45 @@ def test_a_part_of_another_run_is_not_gone_on_with(tmp_path):
     (tmp_path / "R.npy.progress").write_text(json.dumps({"done": 20, "method": "saliency"}))
     with pytest.raises(ValueError, match="belongs to another run, which differs in: .*method"):
         explain_to(tmp_path / "R.npy", net, x, "gradient", quiet=True)
+
+
+def test_damaged_notes_and_a_part_of_another_shape_are_named(tmp_path):
+    net, x = models.load("dense"), datasets.mnist("test")[0][:40]
+    with pytest.raises(KeyboardInterrupt):
+        explain_to(tmp_path / "R.npy", net, x, interrupting := Interrupting(), batch_size=20, workers=1, quiet=True)
+    np.save(tmp_path / "other.npy", np.zeros(3))
+    os.replace(tmp_path / "other.npy", tmp_path / "R.npy.part")
+    with pytest.raises(ValueError, match="holds another array than was begun there; delete it"):
+        explain_to(tmp_path / "R.npy", net, x, interrupting, batch_size=20, workers=1, quiet=True)
+    (tmp_path / "R.npy.progress").write_text("{")
+    with pytest.raises(ValueError, match="is damaged; delete it to begin anew"):
+        explain_to(tmp_path / "R.npy", net, x, interrupting, batch_size=20, workers=1, quiet=True)
+
+
+class Interrupting:
+    """A method that is interrupted at its second batch."""
+    calls = 0
+
+    def __call__(self, net, x, target):
+        self.calls += 1
+        if self.calls == 2:
+            raise KeyboardInterrupt
+        return attribution.gradient(net, x, target)
+
+    def __str__(self):
+        return "interrupting"
+
+
+def test_a_disk_without_room_is_said_before_anything_is_computed(tmp_path, monkeypatch):
+    def full(*what):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(OSError, match="No space left on device, 0.1 MiB are needed"):
+        explain_to(tmp_path / "R.npy", models.load("dense"), datasets.mnist("test")[0][:40], "gradient", quiet=True)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.delattr(os, "posix_fallocate")              # systems without it write zeros
+    assert len(explain_to(tmp_path / "R.npy", models.load("dense"), datasets.mnist("test")[0][:40], partial(
+        attribution.lrp, rules=partial(lrp.epsilon, epsilon=0.1)), quiet=True)) == 40
 
 
 def test_a_part_made_of_other_images_is_not_resumed(tmp_path):

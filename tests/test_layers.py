@@ -276,6 +276,6 @@ def test_a_transposed_1x1_convolution_may_have_a_row_more(groups):
     (lambda rng: Conv1d.random(5, 6, 8, rng), 2 / 30), (lambda rng: Conv1d.random(3, 6, 9, rng, groups=3), 2 / 6),
     (lambda rng: ConvTranspose2d.random(4, 6, 8, rng, stride=2), 2 / 24),
     (lambda rng: Dense.random(40, 30, rng, init="glorot"), 2 / 70)])
-def test_random_weights_have_the_variance_under_which_signals_keep_their_size(made, variance):
+def test_random_weights_have_the_variance_that_keeps_signals_as_large(made, variance):
     W = np.concatenate([made(np.random.default_rng(seed)).W.ravel() for seed in range(20)])
     assert abs(W.var() / variance - 1) < 0.1 and abs(W.mean()) < 0.1 * variance ** 0.5

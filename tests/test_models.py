@@ -1,6 +1,7 @@
 """Are the shipped networks what their record says, and cheap to have around?"""
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -117,6 +118,20 @@ def test_training_starts_from_a_seed_and_leaves_weights_and_record(tmp_path, mon
     assert {"accuracy", "seed", "epochs", "test_images"} <= set(first[1]) and first[1]["test_images"] == 200
     assert first[1]["accuracy"] == accuracy(models.load("dense"), *test)
     assert "of 200 test images" in capsys.readouterr().out
+
+
+def test_the_generator_has_a_recipe_too(tmp_path, monkeypatch, capsys):
+    """An epoch on a few digits: another discriminator, the same steps, weights and record."""
+    few = {split: [a[:300] for a in datasets.mnist(split)] for split in ("train", "test")}
+    monkeypatch.setattr(datasets, "mnist", few.__getitem__)
+    for name in ("dense", "dense_no_bias"):
+        shutil.copy(models.DATA / f"{name}.npz", tmp_path)
+    for module in (models, models.recipes):
+        monkeypatch.setattr(module, "DATA", tmp_path)
+        monkeypatch.setattr(module, "RECORD", tmp_path / "models.json")
+    made = models.train("generator", seed=1, epochs=1)
+    assert [repr(layer) for layer in made.layers] == [repr(layer) for layer in models.load("generator").layers]
+    assert models.record("generator")["test_images"] == 300 and "epoch 1  image" in capsys.readouterr().out
 
 
 def test_the_command_line_says_how_it_is_used():

@@ -7,7 +7,7 @@ import pytest
 from minixnn import Network, fold_batch_norm, passes
 from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, ChannelSelect, ChannelShuffle, Concat, Conv2d,
                             ConvTranspose2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, Product, ReLU, Residual,
-                            Sigmoid, SumPool2d, Upsample)
+                            Sigmoid, SumPool2d, Unflatten, Upsample)
 from minixnn.layers.chains import every_layer
 from minixnn.rules import composites, lrp
 from minixnn.train import SGD, fit
@@ -192,3 +192,29 @@ def test_a_scale_that_no_neighbour_can_take_stays_and_is_named(place):
     np.testing.assert_allclose(folded.forward(x), y, rtol=1e-10, atol=1e-10 * abs(y).max())
     R = passes.lrp(folded, x, start=y)
     assert np.isfinite(R[0]).all()
+
+
+def after(rng, *front, channels=6):
+    """A network for images (8, 8, 2): the layers of `front`, a normalisation, and a head."""
+    return Network([*front, drawn(rng, channels, "float64"), ReLU(), GlobalAvgPool(), Dense.random(channels, 3, rng)])
+
+
+@pytest.mark.parametrize("front", [
+    lambda rng: [Concat([[Conv2d.random(3, 2, 4, rng)], [ConvTranspose2d.random(1, 2, 2, rng)]])],
+    lambda rng: [Concat([[Conv2d.random(3, 2, 4, rng)], [Conv2d.random(1, 2, 2, rng), ChannelScale(np.ones(2))]])],
+    lambda rng: [Concat([[Conv2d.random(3, 2, 4, rng)], [ChannelSelect(0, 2)]])],
+    lambda rng: [Concat([[Conv2d.random(3, 2, 4, rng)], [Conv2d.random(1, 2, 2, rng), ReLU()]])],
+    lambda rng: [Concat([[Conv2d.random(3, 2, 4, rng)], [Residual([Conv2d.random(3, 2, 2, rng)])]])],
+    lambda rng: [Conv2d.random(3, 2, 6, rng), Product([[], [GlobalAvgPool(), Sigmoid(), Unflatten((1, 1, 6))]])],
+    lambda rng: [Conv2d.random(3, 2, 6, rng), Dropout(0.5), MaxPool2d(2), Upsample(2)],
+    lambda rng: [Conv2d.random(3, 2, 6, rng), ReLU()],
+], ids=["transposed chain", "scaled chain", "selected chain", "ReLU at the end", "block in a chain", "gates", "moves",
+        "ReLU"])
+def test_folding_changes_nothing_wherever_the_normalisation_stands(front):
+    rng = np.random.default_rng(0)
+    net, x = after(rng, *front(rng)).astype("float64"), rng.normal(size=(3, 8, 8, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")                     # what cannot be folded is named, and stays a ChannelScale
+        folded = fold_batch_norm(net)
+    assert not any(isinstance(layer, BatchNorm2d) for layer in every_layer(folded.layers))
+    np.testing.assert_allclose(folded.forward(x), net.forward(x), rtol=1e-9, atol=1e-9)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minixnn.interop import from_onnx, onnx_constants
-from tests.onnx_files import compare, images, node, refused, saved, weights
+from tests.onnx_files import compare, images, node, onnx, refused, saved, weights
 
 MEAN = ["GlobalAvgPool", "Dense"]
 IMAGES = ["N", 4, 6, 6]
@@ -38,6 +38,9 @@ OPERATORS = {
     "GroupNormalization of 21": ([node("GroupNormalization", "x g b", "y", num_groups=2)], weights(g=(4,), b=(4,)), 21),
     "InstanceNormalization": ([node("InstanceNormalization", "x g b", "y", epsilon=1e-3)], weights(g=(4,), b=(4,)), 17),
     "LRN": ([node("LRN", "x", "y", size=3, alpha=0.5, beta=0.7, bias=2.0)], {}, 17),
+    "parts and softmax of one pixel": ([node("GlobalAveragePool", "x", "a"), node("Slice", "a from to axis", "b"),
+                                        node("Softmax", "b", "c", axis=2), node("Add", "c a", "y")],
+                                       {"from": np.array([0]), "to": np.array([1]), "axis": np.array([2])}, 17),
     "mean of a mean": ([node("ReduceMean", "x", "a", axes=[3], keepdims=0), node("ReduceMean", "a", "y", axes=[2],
                                                                                  keepdims=0)], {}, 17),
     "means that keep their axes": ([node("ReduceMean", "x", "a", axes=[3], keepdims=1),
@@ -150,3 +153,90 @@ def test_what_constants_cannot_do_is_said(kind, arrays, settings, said):
 def test_what_an_operator_cannot_be_is_said(nodes, arrays, said, tmp_path):
     message = refused(tmp_path / "net.onnx", nodes, arrays, IMAGES)
     assert re.search(said, message), message
+
+
+def flat(*nodes, width=144):
+    """A network of nodes on the rows "f" of flattened images, and a product behind."""
+    return [node("Flatten", "x", "f"), *nodes, node("MatMul", "g A", "y")], weights(A=(width, 3))
+
+
+@pytest.mark.parametrize("name, network", [
+    ("a row with an axis more", flat(node("Unsqueeze", "f axis", "e"), node("Squeeze", "e axis", "g"))),
+    ("a row as an image again", flat(node("Reshape", "f to", "e"), node("Relu", "e", "d"), node("Flatten", "d", "g"))),
+    ("a row as rows of pixels", flat(node("Reshape", "f rows", "e"), node("ReduceMean", "e", "g", axes=[2], keepdims=0),
+                                     width=4)),
+    ("two rows", flat(node("Concat", "f f", "g", axis=1), width=288)),
+])
+def test_what_is_done_to_flattened_images(name, network, tmp_path):
+    nodes, arrays = network
+    arrays = {**arrays, "axis": np.array([1]), "to": np.array([0, 4, 6, 6]), "rows": np.array([0, 4, 36])}
+    compare(saved(tmp_path / "net.onnx", nodes, arrays, IMAGES), images(2, 4, 6, 6))
+
+
+@pytest.mark.parametrize("nodes, said", [
+    ([node("Slice", "f from to one", "g"), node("MatMul", "g B", "y")], "takes a part of a flattened image"),
+    ([node("Transpose", "f", "y", perm=[1, 0])], "transposes a flattened image"),
+    ([node("Concat", "f f", "g", axis=1), node("Reshape", "g two", "y")], "reshapes a row of features that come from"),
+    ([node("Concat", "f f", "y", axis=1)], "gives features of several images in another order than here"),
+    ([node("Softmax", "f", "g", axis=1), node("Tanh", "g", "y")], "softmax of a flattened image"),
+    ([node("Reshape", "x mixed", "y")], "expected one row for each image|cannot turn"),
+    ([node("Expand", "x more", "y")], "repeats an array of shape"),
+    ([node("Concat", "x V", "y", axis=1)], "which do not fit"),
+    ([node("ConvTranspose", "x U", "y")], "expects 5 channels, but the input's shape leads to 4"),
+    ([node("Add", "x x3", "y")], "which do not fit"),
+    ([node("Concat", "x x5", "y", axis=1)], "which do not fit|as many axes each|joins"),
+    ([node("MatMul", "V x", "y")], "multiplies by a constant that is no matrix"),
+    ([node("MaxPool", "x", "y", kernel_shape=[2, 2, 2])], "expected volumes"),
+    ([node("BatchNormalization", "x b5 b5 b5 v5", "y")], "expects 5 channels, but the input's shape leads to 4"),
+    ([node("Neg", "one", "y")], "does not depend on its input"),
+    ([node("Resize", "x r s", "y", mode="linear", coordinate_transformation_mode="tf_crop_and_resize")], "is not supp"),
+    ([node("Resize", "x r s", "y", antialias=1)], "antialias and keep_aspect_ratio_policy are not supported"),
+])
+def test_what_cannot_be_done_is_refused_by_the_node(nodes, said, tmp_path):
+    arrays = {"from": np.array([0]), "to": np.array([9]), "one": np.array([1]), "two": np.array([0, 8, 36]),
+              "mixed": np.array([3, -1]), "more": np.array([2, 1, 4, 6, 6]), "r": np.zeros(0, f32),
+              "s": np.array([1, 1, 2, 2], f32),
+              **weights(B=(9, 2), V=(2, 4, 6, 6), U=(5, 4, 3, 3), b5=(5,), x3=(3, 1, 5), x5=(2, 4, 5, 6)),
+              "v5": np.ones(5, f32)}
+    used = {name for each in nodes for name in each.input}
+    path = tmp_path / "net.onnx"
+    before = [node("Flatten", "x", "f")] if "f" in used else []
+    arrays = {name: array for name, array in arrays.items() if name in used}
+    message = refused(path, [*before, *nodes], arrays, IMAGES, opset=20)
+    assert re.search(said, message), message
+
+
+def test_a_file_with_two_inputs_or_odd_constants_is_refused(tmp_path):
+    path = saved(tmp_path / "net.onnx", [node("Add", "x z", "y")], {}, IMAGES)
+    model = onnx.load(path)
+    model.graph.input.append(onnx.helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, IMAGES))
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match=r"has 2 inputs \(x, z\), expected one"):
+        from_onnx(path)
+    text = onnx.helper.make_node("Constant", [], ["c"], name="my c", value_string="text")
+    saved(path, [text, node("Add", "x c", "y")], {}, IMAGES)
+    with pytest.raises(ValueError, match="holds value_string, expected numbers"):
+        from_onnx(path)
+
+
+@pytest.mark.parametrize("nodes, said", [
+    ([node("Flatten", "x", "f"), node("MatMul", "f A", "y")], None),
+    ([node("GlobalAveragePool", "x", "a"), node("Split", "a", "y", axis=2)], None),
+    ([node("Reshape", "x row", "f"), node("MatMul", "f A", "y")], None),
+    ([node("Slice", "x from to axis", "y")], "the sliced size is|depends on"),
+    ([node("Shape", "x", "n"), node("Slice", "n from to", "h"), node("Reshape", "x h", "y")], "give input_shape|needs"),
+])
+def test_images_of_a_size_that_is_not_said(nodes, said, tmp_path):
+    arrays = {"row": np.array([0, -1]), "from": np.array([1]), "to": np.array([3]), "axis": np.array([2]),
+              **weights(A=(4, 3))}
+    used = {name for each in nodes for name in each.input}
+    arrays = {name: a for name, a in arrays.items() if name in used}
+    path = tmp_path / "net.onnx"
+    if said:
+        assert re.search(said, refused(path, nodes, arrays, ["N", 4, "H", "W"]))
+        return
+    saved(path, nodes, arrays, ["N", 4, "H", "W"])
+    try:
+        from_onnx(path)
+    except ValueError as error:
+        assert re.search("give input_shape|size is not known", str(error)), error

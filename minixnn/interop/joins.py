@@ -161,6 +161,8 @@ def _slice(b, node):
     place = b.places[x]
     if place.order is not None:
         raise ValueError("takes a part of a flattened image, which is in another order here")
+    if node.axis not in place.axes:                         # of size 1, and so left as it is
+        return place
     axis, n = place.axes.index(node.axis), x.shape[node.axis]
     if axis == 0:
         raise ValueError("takes some of the images of a batch")

@@ -193,6 +193,8 @@ def _softmax(b, node):
     if place.order is not None:
         raise ValueError("softmax of a flattened image is not supported")
     made = {"softmax": ours.Softmax, "log_softmax": ours.LogSoftmax}[node.op]
+    if node.axis % len(x.shape) not in place.axes:          # of size 1
+        place = b.read(x, tuple(range(len(x.shape))))
     axis = place.axes.index(node.axis % len(x.shape)) - len(place.axes)
     return b.put(place, [made() if axis == -1 else made(axis)], node)
 

@@ -110,7 +110,7 @@ SEQUENCES = {
     "adaptive_avg_pool1d": lambda m, x: F.adaptive_avg_pool1d(x, 1),
     "gates of a sequence": lambda m, x: x * x.mean(2, keepdim=True).sigmoid(),
 }
-ONLY_TORCH = {"max over an axis", "local_response_norm"}    # exported as ArgMax beside it, as a pool of volumes
+ONLY_TORCH = {"max over an axis"}                           # exported with the places of the maxima
 
 
 def agrees(net, module, x, bound=1e-8):                 # torch's hardsigmoid has its sixth in single precision

@@ -168,3 +168,36 @@ def test_minixnn_itself_does_not_import_torch():
     code = "import sys, minixnn.interop; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert minixnn.interop is not None
+
+
+def conv(**settings):
+    return layers.Conv2d(np.ones((3, 3, 2, 2)), **settings)
+
+
+@pytest.mark.parametrize("ours, shape, sentence", [
+    ([conv(stride=2)], None, "layer 0, .*: padding='same' depends on the size of the images; give input_shape"),
+    ([layers.ConvTranspose2d(np.ones((3, 3, 2, 2)), padding=((0, 1), (0, 0)))], None, "of another size on each side"),
+    ([conv(), layers.Residual([layers.AvgPool2d(2, 1, ((1, 0), (0, 1)))])], (6, 6, 2), "layer 1.body.0.* real pixels"),
+    ([layers.AvgPool2d(2).with_weights(np.float64(2), None)], (6, 6, 2), "a pooling layer with weights has no count"),
+    ([layers.RMSNorm(np.ones(2), np.ones(2))], (6, 6, 2), "an RMSNorm with beta has no counterpart in torch"),
+    ([layers.LayerNorm(None, np.ones(2))], (6, 6, 2), "a norm with beta and without gamma has no counterpart"),
+    ([layers.Flatten(), layers.Softmax()], (6, 6, 2), "between Flatten and Dense this is not supported"),
+    ([conv(), layers.Flatten()], (6, 6, 2), "layer 1: no Dense follows the last Flatten"),
+    ([layers.Flatten(), layers.Dense(np.ones((72, 3)))], None, "the order of features behind Flatten depends on"),
+    ([layers.Attention(*np.ones((4, 2, 2)), mask=np.ones((3, 6, 6)))], (6, 2), "a mask of its own for each sequence"),
+])
+def test_what_torch_has_no_module_for_is_named_with_its_place(ours, shape, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        to_torch(Network(ours), shape)
+
+
+def test_blocks_that_multiply_and_embeddings_go_to_torch():
+    rng = np.random.default_rng(0)
+    gated = Network([layers.Product([[layers.Conv2d(rng.normal(size=(3, 3, 2, 4)))], [
+        layers.Conv2d(rng.normal(size=(1, 1, 2, 4))), layers.Sigmoid()]])])
+    x = rng.normal(size=(2, 5, 4, 2))
+    found = networks.to_array(to_torch(gated)(networks.to_tensor(x)))
+    np.testing.assert_allclose(found, gated.forward(x), atol=1e-12)
+    words = Network([layers.Embedding(rng.normal(size=(7, 3))), layers.GlobalAvgPool()])
+    tokens = np.array([[1, 6, 0, 2]])
+    np.testing.assert_allclose(to_torch(words, (4,))(torch.from_numpy(tokens)).detach().numpy(), words.forward(tokens))

@@ -96,6 +96,31 @@ def test_a_rule_of_the_readers_own_is_written_down_too(tmp_path):
     assert_agrees(models.load("cnn"), datasets.mnist("test")[0][:3], tmp_path / "net.onnx", by_size)
 
 
+def test_a_rule_may_call_what_the_recorded_functions_offer(tmp_path):
+    """Every function at least once. Infinite and missing numbers do not occur, so what guards them does nothing."""
+    def rule(layer, x, y, R):
+        xp = array_module(x)
+        x_pos, x_neg = xp.maximum(x, 0), xp.minimum(x, xp.zeros_like(x))
+        size = xp.expm1(xp.log1p(xp.sqrt(x_pos ** 2)))                      # x+ again
+        z = xp.where(xp.isfinite(y), y, xp.ones_like(y)) + xp.full(y.shape, 1e-3)
+        s = xp.where(xp.isnan(R) | xp.isinf(R), 0, R) / stabilize(z)
+        c = layer.gradient(x, y, s)
+        both = xp.concatenate([(size + x_neg) * c, xp.broadcast_to(c[:, :1] * 0, c.shape)], axis=-1)
+        return both[..., :c.shape[-1]] + xp.floor(xp.abs(c) * 0) * xp.sign(c) * xp.tanh(xp.exp(c * 0))
+    net = Network([Dense(draw(6, 5), draw(5, seed=1)), ReLU(), Dense(draw(5, 3, seed=2))])
+    assert_agrees(net, draw(4, 6, seed=3), tmp_path / "net.onnx", rule)
+
+
+@pytest.mark.parametrize("call, sentence", [
+    (lambda xp, x: xp.sort(x), "calls sort, for which no graph is written; it may call .*maximum"),
+    (lambda xp, x: xp.concatenate([x, x], axis=0)[:len(x)], "joins arrays along the batch")])
+def test_a_function_that_cannot_be_recorded_is_named(call, sentence, tmp_path):
+    def rule(layer, x, y, R):
+        return call(array_module(x), x) * layer.gradient(x, y, R)
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        to_onnx(Network([Dense(draw(6, 5))]), tmp_path / "net.onnx", method="lrp", rules=rule, input_shape=(6,))
+
+
 def test_relevance_beside_every_layer_is_there_on_request(tmp_path):
     net, x = models.load("dense"), datasets.mnist("test")[0][:4]
     to_onnx(net, tmp_path / "net.onnx", method="lrp", rules=lrp.epsilon, every_layer=True)
