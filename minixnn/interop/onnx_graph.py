@@ -108,7 +108,7 @@ class _Walk:
         return [self.values[entry.name] for entry in branch.output]
 
     def node(self, reading, entry):
-        """The nodes of the graph that a node becomes, one an output."""
+        """The nodes of the graph that a node becomes, one per output."""
         if entry.op_type not in READERS or entry.domain not in ("", "ai.onnx", "ai.onnx.ml"):
             raise ValueError(f"{entry.op_type} is not supported; docs/networks.md lists what is")
         reader, known = READERS[entry.op_type]

@@ -64,7 +64,7 @@ def known_rank(x: Node) -> tuple:
 def spatial(x: Node) -> list[int]:
     """The axes of x behind batch and channels."""
     if len(known_rank(x)) < 3:
-        raise ValueError(f"got {x.shape[1:]} numbers an input, expected images, (channels, height, width)")
+        raise ValueError(f"got {x.shape[1:]} numbers per input, expected images, (channels, height, width)")
     return list(range(2, len(known_rank(x))))
 
 
