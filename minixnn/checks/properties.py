@@ -10,12 +10,9 @@ import sys
 import traceback
 from dataclasses import dataclass, field
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from minixnn.checks.rule_cases import RuleCase
 
 from minixnn.arrays import Array
 
@@ -116,7 +113,7 @@ class CheckFailed(AssertionError):
     case: what it failed on, with `layer`, `x` and, of a rule, `R`.  expected, came: both sides of the formula.
     """
 
-    def __init__(self, message: str, property: str, report: Any, case: RuleCase | None = None,
+    def __init__(self, message: str, property: str, report: Any, case: Any = None,
                  observation: Observation | None = None) -> None:
         super().__init__(message)
         self.property, self.report, self.case = property, report, case
@@ -125,7 +122,7 @@ class CheckFailed(AssertionError):
         self.came = getattr(observation, "came", None)
 
 
-def ask(property: Property, case: RuleCase) -> Observation | None:
+def ask(property: Property, case: Any) -> Observation | None:
     """The Observation of a property, or None where it says nothing. What raises is as far off as can be."""
     if not case.usable and not getattr(property.test, "first", False):
         return None

@@ -18,7 +18,6 @@ from minixnn.cli import drawing, results
 from minixnn.models import magika
 
 if TYPE_CHECKING:
-    from minixnn.cli.explain import Run
     from minixnn.cli.reading import Picture
 
 PAGE = "relevance.html"
@@ -30,8 +29,8 @@ pre { font: 14px/1.45 monospace; white-space: pre-wrap; word-break: break-all; b
 i { color: #888 } s { text-decoration: none; color: #888 }"""
 
 
-def write(run: Run, picture: Picture, R: Array, said: dict[str, Any]) -> None:
-    """Write the page beside the other results, and show the text in the terminal if that is wanted."""
+def write(run: Any, picture: Picture, R: Array, said: dict[str, Any]) -> None:
+    """Write the page beside the other results, and show the text in the terminal if that is wanted. run: the Run."""
     lines, limit = coloured(picture.data, R)
     if run.figures:
         title = f"{picture.path.name}: {said['saw']}"

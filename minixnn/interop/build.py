@@ -14,7 +14,7 @@ from minixnn.interop import layouts, series_parallel
 from minixnn.interop.layouts import Place, channel_last
 from minixnn.interop.nodes import BUILDERS, CHANNELS_FIRST
 from minixnn.interop.patterns import recognise
-from minixnn.interop.series_parallel import Step
+from minixnn.interop.steps import Step
 from minixnn.interop.simplify import drop_head, simplify
 from minixnn.network import Network
 

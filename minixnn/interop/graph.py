@@ -30,61 +30,14 @@ stand in the settings, as NumPy arrays; a constant that takes part in arithmetic
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import Array
+from minixnn.interop.operations import Constant, Node
 from minixnn.interop.shapes import BATCH, shape_of
 
-if TYPE_CHECKING:
-    from minixnn.interop.series_parallel import Step
-
-
-class Constant:
-    """An array that does not depend on the input."""
-    op = "constant"
-
-    def __init__(self, array: Array | float, label: str = 'a constant') -> None:
-        self.array, self.label = np.asarray(array), label
-
-    @property
-    def shape(self) -> tuple:
-        return self.array.shape
-
-
-class Node:
-    """One operation. label: how the file calls it, for sentences; shape: of its output, None for what is not known."""
-
-    def __init__(self, op: str, inputs: list, label: str, **settings: Any) -> None:
-        self.label = label
-        self.shape: Any = None
-        self.become(op, inputs, **settings)
-
-    def become(self, op: str, inputs: list, **settings: Any) -> None:
-        """Turn into another operation that computes the same. The nodes that read this one stay as they are."""
-        self.op, self.inputs, self.settings = op, list(inputs), settings
-
-    def __getattr__(self, name):
-        """node.stride for node.settings["stride"]"""
-        try:
-            return self.__dict__["settings"][name]
-        except KeyError as error:
-            raise AttributeError(f"{self.__dict__.get('op')} has no setting {name}") from error
-
-    def __repr__(self):
-        return f"<{self.op} {self.label} {self.shape}>"
-
-    @property
-    def reads(self) -> list:
-        """The nodes, without constants, that this one is computed from."""
-        return [each for each in self.inputs if isinstance(each, Node)]
-
-    @property
-    def constant(self) -> Array | None:
-        """The one constant among the inputs of an arithmetic operation, as an array; None if there is none."""
-        found = [each.array for each in self.inputs if isinstance(each, Constant)]
-        return found[0] if len(found) == 1 else None
+__all__ = ["Constant", "Graph", "Node", "dominators", "nearest"]
 
 
 class Graph:
@@ -153,7 +106,7 @@ def dominators(nodes: list, inputs: Callable) -> tuple:
     return above, depth
 
 
-def nearest(a: Any, b: Step | Node, above: dict, depth: dict) -> Any:
+def nearest(a: Any, b: Any, above: dict, depth: dict) -> Any:
     """The nearest common ancestor of two nodes in the tree of dominators; None if they have none."""
     while a is not b:
         if a is None or b is None:

@@ -17,7 +17,7 @@ from minixnn import layers as ours
 from minixnn.interop.shapes import written
 
 if TYPE_CHECKING:
-    from minixnn.interop.series_parallel import Step
+    from minixnn.interop.steps import Step
 
 
 class Place:

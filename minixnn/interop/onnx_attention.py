@@ -1,13 +1,9 @@
 """ONNX's Attention (opset 23) as two products and a softmax, of which `attention_pattern.py` makes one layer."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from minixnn.interop import reading as form
-
-if TYPE_CHECKING:
-    from minixnn.interop.graph import Node
-    from minixnn.interop.onnx_graph import OnnxReading
+from minixnn.interop.graph import Node
+from minixnn.interop.onnx_reading import OnnxReading
 
 
 def read_attention(r: OnnxReading) -> Node:

@@ -12,19 +12,11 @@ import numpy as np
 from minixnn.interop import onnx_constants, onnx_file
 from minixnn.interop.graph import Constant, Graph, Node
 from minixnn.interop.onnx_nodes import READERS
-from minixnn.interop.reading import Reading
+from minixnn.interop.onnx_reading import OnnxReading
 from minixnn.interop.shapes import concrete
 
 
 MISTAKES = (TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError)
-
-
-class OnnxReading(Reading):
-    """A node as the file has it. settings: its attributes by name; outputs: how many it has."""
-
-    def __init__(self, graph: Graph, entry: Any, inputs: list, settings: dict[str, Any], opset: int) -> None:
-        super().__init__(graph, f"node {entry.name or entry.output[0]!r} ({entry.op_type})", inputs)
-        self.kind, self.settings, self.opset, self.outputs = entry.op_type, settings, opset, len(entry.output)
 
 
 def read_graph(path: Any, input_shape: tuple[int, ...] | None = None, output: str | None = None) -> Graph:

@@ -11,16 +11,12 @@ every rule gives what it gives in the graph.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from minixnn import layers as ours
 from minixnn.interop.graph import dominators
-
-if TYPE_CHECKING:
-    from minixnn.interop.series_parallel import Step
+from minixnn.interop.steps import Step
 
 
-def packed(step_type: type, steps: list[Step]) -> list[Step] | None:
+def packed(steps: list[Step]) -> list[Step] | None:
     """The steps with the first shared one put into a row with its dominator; None if no step is shared."""
     users: dict[Step, list] = {step: [] for step in steps}
     for step in steps:
@@ -30,7 +26,7 @@ def packed(step_type: type, steps: list[Step]) -> list[Step] | None:
     behind, _ = dominators(steps[::-1], lambda step: users[step])
     shared = next((step for step in steps if len(users[step]) > 1 and not _reaches(behind[step], step, above, depth)),
                   None)
-    return None if shared is None else _Row(step_type, steps, users, shared, above).replaced()
+    return None if shared is None else _Row(steps, users, shared, above).replaced()
 
 
 def _reaches(step, top, above, depth):
@@ -43,8 +39,8 @@ def _reaches(step, top, above, depth):
 class _Row:
     """One row: `shared` beside its dominator, or beside those parts of an earlier row that are still needed."""
 
-    def __init__(self, step_type, steps, users, shared, above):
-        self.new, self.steps, self.users, self.shared = step_type, steps, users, shared
+    def __init__(self, steps, users, shared, above):
+        self.steps, self.users, self.shared = steps, users, shared
         self.dominator = None
         behind, self.dominator = self.ways(), above[shared]
         while all(user in behind for user in users[self.dominator]):        # no way around begins here
@@ -114,7 +110,7 @@ class _Row:
         return self.step(ours.ChannelSelect(part[1], part[2]), [row])
 
     def step(self, layer, inputs, join=None):
-        step = self.new(layer, inputs, self.shared.label, 0, join)
+        step = Step(layer, inputs, self.shared.label, 0, join)
         self.added.append(step)
         return step
 

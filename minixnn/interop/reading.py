@@ -4,18 +4,14 @@ A `Reading` is one node of a file, or one call in a torch module, on its way int
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array
 from minixnn import layers as ours
-from minixnn.interop.graph import Constant, Node
+from minixnn.interop.graph import Constant, Graph, Node
 from minixnn.interop.shapes import written
-
-if TYPE_CHECKING:
-    from minixnn.interop.graph import Graph
-    from minixnn.interop.onnx_graph import OnnxReading
 
 
 class Reading:
@@ -78,7 +74,7 @@ def as_bias(b: float | Array, outputs: int, rank: int, axis: int = -1) -> Array:
         raise ValueError(f"adds an array of shape {b.shape}, expected one number per output, {tuple(full)}") from error
 
 
-def clip(r: OnnxReading | Reading, low: float | Array | None, high: float | Array) -> Node:
+def clip(r: Reading, low: float | Array | None, high: float | Array) -> Node:
     """min(max(x, low), high), either of which may be None; ReLU where it is one."""
     if any(bound is not None and np.size(bound) != 1 for bound in (low, high)):
         raise ValueError("clips at an array, expected one number for all")
@@ -102,14 +98,14 @@ def affine(r: Any, scale: Any, shift: Any, x: Any = None) -> Any:
     return r.add("add", [x, Constant(np.float32(shift))])
 
 
-def hard_sigmoid(r: OnnxReading, alpha: float, beta: float) -> Node:
+def hard_sigmoid(r: Reading, alpha: float, beta: float) -> Node:
     """min(max(alpha x + beta, 0), 1). Ours has alpha = 1 / 6 and beta = 1 / 2."""
     if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
         return r.add("elementwise", layer=ours.Hardsigmoid())
     return r.add("elementwise", [affine(r, alpha, beta)], layer=ours.Clip(0.0, 1.0))
 
 
-def selu(r: OnnxReading, alpha: float = 1.6732632423543772, scale: float = 1.0507009873554805) -> Node:
+def selu(r: Reading, alpha: float = 1.6732632423543772, scale: float = 1.0507009873554805) -> Node:
     """scale ELU(x, alpha) with any of the two numbers."""
     if abs(alpha - 1.6732632423543772) < 1e-5 and abs(scale - 1.0507009873554805) < 1e-5:
         return r.add("elementwise", layer=ours.SELU())
@@ -117,7 +113,7 @@ def selu(r: OnnxReading, alpha: float = 1.6732632423543772, scale: float = 1.050
     return r.add("mul", [inner, Constant(np.float32(scale))])
 
 
-def product(r: OnnxReading | Reading, a: Node | Constant, b: Node) -> Node:
+def product(r: Reading, a: Node | Constant, b: Node) -> Node:
     """A matrix product whose second factor is no matrix of weights. A matrix times x mixes the last axis but one."""
     if isinstance(a, Constant) and a.array.ndim == 2 and isinstance(b, Node) and len(known_rank(b)) > 2:
         rank = len(known_rank(b))
@@ -129,14 +125,14 @@ def product(r: OnnxReading | Reading, a: Node | Constant, b: Node) -> Node:
     raise ValueError("multiplies by a constant that is no matrix; expected (inputs, outputs) weights")
 
 
-def hide(r: OnnxReading | Reading, scores: Node, seen: Array, value: Array | float) -> Node:
+def hide(r: Reading, scores: Node, seen: Array, value: Array | float) -> Node:
     """The scores where `seen` holds, `value` where it does not, as a sum; a softmax must make 0 of `value`."""
     if not np.all(np.asarray(value) <= -1e4):
         raise ValueError(f"chooses between what is computed and {value}, expected -inf, which hides a score")
     return r.add("add", [scores, Constant(np.where(seen, 0.0, -np.inf).astype(r.graph.dtype))])
 
 
-def attention(r: OnnxReading | Reading, Q: Node, K: Node, V: Node, mask: Array | None = None, causal: bool = False,
+def attention(r: Reading, Q: Node, K: Node, V: Node, mask: Array | None = None, causal: bool = False,
               scale: float | None = None) -> Node:
     """softmax(scale Q K^T + mask) V, written out; Q, K, V: (N, heads, tokens, width)"""
     rank, T = len(known_rank(Q)), known_rank(Q)[-2]
@@ -151,7 +147,7 @@ def attention(r: OnnxReading | Reading, Q: Node, K: Node, V: Node, mask: Array |
     return r.add("matmul", [r.add("softmax", [S], axis=rank - 1), V])
 
 
-def flatten(r: OnnxReading | Reading, start: int = 1, end: int = -1) -> Node:
+def flatten(r: Reading, start: int = 1, end: int = -1) -> Node:
     """The axes from start to end as one; sizes may be unknown."""
     shape = known_rank(r.x)
     start, end = start % len(shape), end % len(shape)
@@ -163,7 +159,7 @@ def flatten(r: OnnxReading | Reading, start: int = 1, end: int = -1) -> Node:
     return r.add("reshape", shape=(*shape[:start], None if None in sizes else int(np.prod(sizes)), *shape[end + 1:]))
 
 
-def squeeze(r: OnnxReading | Reading, axes: tuple[int, ...] | list[int] | None = None) -> Node:
+def squeeze(r: Reading, axes: tuple[int, ...] | list[int] | None = None) -> Node:
     """Without the axes of size 1, or without those that are named where they have size 1."""
     shape = known_rank(r.x)
     gone = [a for a, n in enumerate(shape) if n == 1 and a > 0] if axes is None else \
@@ -207,7 +203,7 @@ def expand(r: Any, sizes: Any) -> Any:
     return r.add("expand", shape=sizes)
 
 
-def depth_to_space(r: OnnxReading, size: int, crd: bool = True) -> Node:
+def depth_to_space(r: Reading, size: int, crd: bool = True) -> Node:
     """(N, C size size, H, W) -> (N, C, H size, W size), as torch's PixelShuffle; crd=False: ONNX's DCR order."""
     N, C, H, W = known_rank(r.x)
     if None in (C, H, W):
@@ -218,7 +214,7 @@ def depth_to_space(r: OnnxReading, size: int, crd: bool = True) -> Node:
     return r.add("reshape", [x], shape=(N, c, H * size, W * size))
 
 
-def resize(r: OnnxReading | Reading, mode: str, places: str, nearest: str, size: tuple[int, ...] | None,
+def resize(r: Reading, mode: str, places: str, nearest: str, size: tuple[int, ...] | None,
            scale: Any) -> Node:
     """Larger images, as ONNX names the ways: mode, where pixels lie, which is the nearest."""
     if mode not in ("nearest", "linear"):

@@ -10,27 +10,13 @@ signals at a ReLU, so they do not add up, and a `Repeated` part refuses them. Wh
 """
 from __future__ import annotations
 
-from typing import Any
-
 from minixnn import layers as ours
 from minixnn.interop.graph import dominators, nearest
 from minixnn.interop.packing import packed
+from minixnn.interop.steps import Step
 
 MOST = 0.5              # of the multiplications of a network may be added by writing steps more than once
 BLOCKS = {"sum": "Sum", "concat": "Concat", "product": "Product"}
-
-
-class Step:
-    """layer: of ours, or None where `join` is "sum", "concat" or "product". work: multiplications for one input."""
-
-    def __init__(self, layer: Any, inputs: list, label: str, work: int = 0, join: str | None = None,
-                 shape: Any = None) -> None:
-        self.layer, self.inputs, self.label, self.work, self.join = layer, list(inputs), label, work, join
-        self.shape = shape                                  # of one input's output, where known
-        self.part, self.parts = None, ()                    # see packing.py: (row, place) of a part, parts of a row
-
-    def __repr__(self):
-        return f"<{self.join or self.layer!r} {self.label}>"
 
 
 def layers_of(first: Step, last: Step, steps: list[Step]) -> list:
@@ -39,10 +25,10 @@ def layers_of(first: Step, last: Step, steps: list[Step]) -> list:
     writer = _Writer(steps)
     writer.count(last, first)
     if not writer.fits():
-        more = packed(Step, steps)
+        more = packed(steps)
         while more is not None:
             steps = _needed(more, last)
-            more = packed(Step, steps)
+            more = packed(steps)
         writer = _Writer(steps)
         writer.count(last, first)
     return writer.write(last, first)

@@ -6,15 +6,13 @@ number of axes is not known. What does not fit is a ValueError that says which s
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array
 from minixnn.interop.layout import overhang
-
-if TYPE_CHECKING:
-    from minixnn.interop.graph import Node
+from minixnn.interop.operations import Node
 
 BATCH = 10007           # stands for a batch of any size: a prime that no layer has as its size
 
