@@ -24,7 +24,14 @@ class Map(NamedTuple):
     """y = scale * (x @ W + b) for every token."""
     W: Array
     b: Array | None
-    scale: float
+    scale: float = 1.0
+
+    def times(self, factor: float) -> Map:
+        """W and b multiplied, in their own precision; as they are where the factor is 1 up to rounding."""
+        if abs(factor - 1) < 1e-6:
+            return Map(self.W, self.b)
+        b = None if self.b is None else (self.b * factor).astype(self.b.dtype)
+        return Map((self.W * factor).astype(self.W.dtype), b)
 
 
 def map_of(graph: Graph, path: list[Node], shape: tuple, enter: Callable = lambda x: x,

@@ -9,12 +9,14 @@ random numbers.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.interop.affine_maps import ARITHMETIC, map_of
-from minixnn.interop.graph import Constant, Node
+from minixnn.interop.graph import Constant, without_dropout
+from minixnn.interop.reading import HIDDEN
 from minixnn.layers import Attention
 from minixnn.layers.attention import join_heads, split_heads
 
@@ -22,15 +24,15 @@ if TYPE_CHECKING:
     from minixnn.interop.graph import Graph
 
 MOVES = ("reshape", "transpose")
-HIDDEN = -1e4           # a score is hidden by adding at most this
 
 
 def recognise_attention(graph: Graph) -> None:
     """Replace every softmax(scale Q K^T + mask) V, with the maps before and behind it, by one Attention."""
+    users = graph.users()
     for node in list(graph.nodes):
-        if node.op == "matmul" and _through_dropout(node.inputs[0]).op == "softmax":
+        if node.op == "matmul" and without_dropout(node.inputs[0]).op == "softmax":
             try:
-                _recognise(graph, node, graph.users())
+                _recognise(graph, node, users)
             except ValueError as error:
                 for product in (node, *_before(node)):      # either may be the first that is asked for a layer
                     product.settings["reason"] = str(error)
@@ -47,7 +49,7 @@ def _before(node):
 
 def _recognise(graph, node, users):
     """node: O = A V"""
-    A = _through_dropout(node.inputs[0])
+    A = without_dropout(node.inputs[0])
     if A.axis != len(A.shape) - 1:
         raise ValueError(f"its softmax is along axis {A.axis}, expected the last")
     QK, scale, mask = _scores(A.inputs[0])
@@ -60,25 +62,25 @@ def _recognise(graph, node, users):
     last, out = _output(graph, node, users, heads, T, V.shape[-1])
     if out is None:
         raise ValueError("its heads are not put together again as one sequence")
-    factor = scale * maps["q"].scale * maps["k"].scale * Q.shape[-1] ** 0.5     # Attention itself divides by sqrt(d)
-    W = {name: each.W for name, each in maps.items()}
-    b = {f"b_{name}": each.b for name, each in maps.items()}
-    W_q, b["b_q"] = _scaled(W["q"], factor), None if b["b_q"] is None else _scaled(b["b_q"], factor)
-    W_v, b["b_v"] = _scaled(W["v"], maps["v"].scale), None if b["b_v"] is None else _scaled(b["b_v"], maps["v"].scale)
-    causal = mask is not None and np.array_equal(mask, np.tri(T))
-    made = Attention(W_q, W["k"], W_v, _scaled(out.W, out.scale), **b, heads=heads, causal=causal,
-                     b_o=None if out.b is None else _scaled(out.b, out.scale), mask=None if causal else mask)
+    scale *= maps["q"].scale * maps["k"].scale * Q.shape[-1] ** 0.5     # Attention itself divides by sqrt(d)
+    q, k, v = maps["q"].times(scale), maps["k"], maps["v"].times(maps["v"].scale)
+    o = out.times(out.scale)
+    made = Attention(q.W, k.W, v.W, o.W, q.b, k.b, v.b, o.b, heads=heads, **hiding(mask))
     last.become("layers", [x], layers=[made])
 
 
-def _scaled(a, factor):
-    return a if abs(factor - 1) < 1e-6 else (a * factor).astype(a.dtype)
+def hiding(seen: Array | None) -> dict[str, Any]:
+    """Attention's settings for who sees whom, (T, T) of 1 and 0; None where all see all."""
+    causal = seen is not None and np.array_equal(seen, np.tri(len(seen)))
+    return {"mask": None if causal else seen, "causal": causal}
 
 
-def _through_dropout(node):
-    while isinstance(node, Node) and node.op == "elementwise" and type(node.layer).__name__ == "Dropout":
-        node = node.inputs[0]
-    return node
+def seen_in(mask: Array) -> Array:
+    """1 where a mask that is added to the scores is 0, and 0 where it hides."""
+    if not ((mask == 0) | (mask <= HIDDEN)).all():
+        raise ValueError("adds numbers to its scores by its mask, such as a table of relative positions, expected 0 "
+                         "and -inf")
+    return (mask == 0).astype(np.float32)
 
 
 def _scores(node):
@@ -100,13 +102,12 @@ def _scores(node):
 
 
 def _seen(c, shape):
-    """1 where an array added to the scores is 0, and 0 where it hides: (T, T)"""
-    if not ((c == 0) | (c <= HIDDEN)).all():
-        raise ValueError("adds numbers to its scores, such as a table of relative positions, expected 0 and -inf")
-    c = np.broadcast_to(c, np.broadcast_shapes(c.shape, shape[-2:]))
-    if c.size != c.shape[-1] * c.shape[-2]:
-        raise ValueError(f"hides tokens by an array of shape {c.shape}, expected one for all sequences and heads")
-    return (c.reshape(c.shape[-2:]) == 0).astype(np.float32)
+    """Who sees whom by an array added to the scores: (T, T)"""
+    seen = seen_in(c)
+    seen = np.broadcast_to(seen, np.broadcast_shapes(seen.shape, shape[-2:]))
+    if seen.size != seen.shape[-1] * seen.shape[-2]:
+        raise ValueError(f"hides tokens by an array of shape {seen.shape}, expected one for all sequences and heads")
+    return seen.reshape(seen.shape[-2:])
 
 
 def _heads(graph, Q):

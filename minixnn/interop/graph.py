@@ -22,7 +22,7 @@ stand in the settings, as NumPy arrays; a constant that takes part in arithmetic
     exp, log, sqrt, reciprocal, erf, negative, absolute        parts of activations and norms written out
     softmax, log_softmax      axis
     matmul           of two inputs, along the last axis of one and the last but one of the other
-    layers           layers: ours, one behind the other, for sequences (N, T, C)
+    layers           layers: ours, one behind the other, from sequences (N, T, C) to sequences
     concat           axis;   slice   axis, start, stop, step;   pad   pads, value
     reshape          shape;  transpose   perm;   channel_shuffle   groups;   expand   shape
     unknown          reason: what could not be read; refused if the output depends on it
@@ -36,8 +36,9 @@ import numpy as np
 
 from minixnn.interop.operations import Constant, Node
 from minixnn.interop.shapes import BATCH, shape_of
+from minixnn.layers import Dropout
 
-__all__ = ["Constant", "Graph", "Node", "dominators", "nearest"]
+__all__ = ["Constant", "Graph", "Node", "dominators", "nearest", "without_dropout"]
 
 
 class Graph:
@@ -87,6 +88,13 @@ class Graph:
             for read in node.reads:
                 found[read].append(node)
         return found
+
+
+def without_dropout(node: Any) -> Any:
+    """The node itself, or what it drops units of."""
+    while isinstance(node, Node) and node.op == "elementwise" and isinstance(node.layer, Dropout):
+        node = node.inputs[0]
+    return node
 
 
 def dominators(nodes: list, inputs: Callable) -> tuple:

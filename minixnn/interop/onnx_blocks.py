@@ -17,13 +17,17 @@ def _permute(w, layer, x, shape):
     return w.node("Transpose", x, perm=[0, *(axis + 1 for axis in layer.axes)])
 
 
+def _part(w, x, axis, start, stop, step=1):
+    """A node that takes a part along an axis; None: from the beginning, to the end."""
+    return w.node("Slice", x, [start or 0], [2 ** 62 if stop is None else stop], [axis], [step])
+
+
 def _slice(w, layer, x, shape):
-    stop = 2 ** 62 if layer.stop is None else layer.stop
-    return w.node("Slice", x, [layer.start or 0], [stop], [layer.axis], [layer.step])
+    return _part(w, x, layer.axis, layer.start, layer.stop, layer.step)
 
 
 def _select(w, layer, x, shape):
-    return w.node("Slice", x, [layer.start or 0], [2 ** 62 if layer.stop is None else layer.stop], [-1], [1])
+    return _part(w, x, -1, layer.start, layer.stop)
 
 
 def _pad(w, layer, x, shape):
@@ -50,8 +54,8 @@ def _tokens(w, layer, x, shape):
 
 
 def _take_token(w, layer, x, shape):
-    stop = 2 ** 62 if layer.index == -1 else layer.index + 1
-    return w.node("Squeeze", w.node("Slice", x, [layer.index], [stop], [1], [1]), [1])
+    one = _part(w, x, 1, layer.index, None if layer.index == -1 else layer.index + 1)
+    return w.node("Squeeze", one, [1])
 
 
 def _class_token(w, layer, x, shape):

@@ -134,8 +134,7 @@ def _where(r):
     """Where(x > 20, x, Softplus(x)): torch's newer exporter writes Softplus so. Where(mask, x, -inf) hides scores."""
     above, x, smooth = r.inputs
     if isinstance(above, Constant) and isinstance(x, Node) != isinstance(smooth, Node):
-        seen = above.array.astype(bool)
-        return form.hide(r, x, seen, smooth.array) if isinstance(x, Node) else form.hide(r, smooth, ~seen, x.array)
+        return form.choose(r, above.array, x, smooth)
     if not (getattr(above, "op", "") == "greater" and above.inputs[0] is x and isinstance(smooth, Node)
             and smooth.op == "elementwise" and type(smooth.layer).__name__ == "Softplus" and smooth.inputs[0] is x
             and above.constant is not None and above.constant.min() >= 20):

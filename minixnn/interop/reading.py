@@ -125,9 +125,23 @@ def product(r: Reading, a: Node | Constant, b: Node) -> Node:
     raise ValueError("multiplies by a constant that is no matrix; expected (inputs, outputs) weights")
 
 
+HIDDEN = -1e4           # a score is hidden by this or less: softmax makes 0 of it
+
+
+def choose(r: Reading, condition: Array, a: Any, b: Any) -> Node:
+    """a where the condition holds, else b: one of them scores of attention, the other a constant that hides."""
+    seen = np.asarray(condition, bool)
+    return hide(r, a, seen, plain(b)) if isinstance(a, Node) else hide(r, b, ~seen, plain(a))
+
+
+def plain(value: Any) -> Any:
+    """A constant's array; any other value as it is."""
+    return value.array if isinstance(value, Constant) else value
+
+
 def hide(r: Reading, scores: Node, seen: Array, value: Array | float) -> Node:
     """The scores where `seen` holds, `value` where it does not, as a sum; a softmax must make 0 of `value`."""
-    if not np.all(np.asarray(value) <= -1e4):
+    if not np.all(np.asarray(value) <= HIDDEN):
         raise ValueError(f"chooses between what is computed and {value}, expected -inf, which hides a score")
     return r.add("add", [scores, Constant(np.where(seen, 0.0, -np.inf).astype(r.graph.dtype))])
 

@@ -212,15 +212,6 @@ def matmul(node: Node) -> tuple | None:
     return *a[:-1], b[-1]
 
 
-def layers(node: Node) -> tuple | None:
-    """What attention leaves: as many tokens, and the channels of the last matrix."""
-    shape = node.inputs[0].shape
-    for layer in node.layers:
-        W_o = getattr(layer, "W_o", None)
-        shape = shape if shape is None or W_o is None else (*shape[:-1], W_o.shape[1])
-    return shape
-
-
 def per_channel(node: Node) -> tuple[int, ...] | None:
     shape = node.inputs[0].shape
     if shape is not None and len(shape) > 1 and shape[1] not in (None, len(node.gamma)):
@@ -232,7 +223,6 @@ SHAPES = {
     "conv": conv, "conv_transpose": conv_transpose, "max_pool": pool, "avg_pool": pool, "adaptive_avg_pool": adaptive,
     "dense": dense, "mean": reduced, "sum": reduced, "max": reduced, "concat": concat, "slice": slice_, "pad": pad,
     "reshape": reshape, "transpose": transpose, "upsample": upsample, "embedding": embedding, "matmul": matmul,
-    "layers": layers,
     "expand": lambda node: node.settings["shape"],
     "batch_norm": per_channel, "group_norm": per_channel, "unknown": lambda node: None,
     **dict.fromkeys(("add", "sub", "mul", "div", "pow", "maximum", "minimum"), broadcast)}

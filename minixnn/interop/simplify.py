@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop.graph import Constant, Node
+from minixnn.interop.graph import Constant, Node, without_dropout
 from minixnn.interop.shapes import shape_of
 
 if TYPE_CHECKING:
@@ -117,9 +117,7 @@ def _combined(first, second):
 
 def drop_head(graph: Graph) -> str | None:
     """The name of the layer at the end that only squashes, which goes; None if there is none, or nothing else."""
-    last, head = graph.output, None
-    while last.op == "elementwise" and isinstance(last.layer, ours.Dropout):
-        last = last.inputs[0]
+    last, head = without_dropout(graph.output), None
     if last.shape is not None and len(last.shape) == 2:
         if last.op in HEADS and last.axis % 2 == 1:
             head = HEADS[last.op]

@@ -11,8 +11,9 @@ import numpy as np
 from minixnn.interop.build import build
 from minixnn.interop.graph import Graph, Node
 from minixnn.interop.reading import Reading
+from minixnn.interop.torch_attention import ATTENTION
 from minixnn.interop.torch_trace import KNOWN, check, hooks_of, kind_of, trace
-from minixnn.interop.transformers import ENCODERS, from_encoder
+from minixnn.interop.transformers import from_encoder
 from minixnn.network import Network
 
 
@@ -37,7 +38,7 @@ def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: 
         raise ValueError(f"got input_shape={tuple(input_shape)}, expected the shape of one input without the batch, "
                          "as torch sees it: (channels, height, width), or (inputs,)")
     module = getattr(module, "_orig_mod", module)           # torch.compile
-    if kind_of(module) in ENCODERS:
+    if kind_of(module) in ATTENTION:
         return from_encoder(module).with_card(mean, std, labels=labels)
     graph = Graph(input_shape, "the input", dtype=_dtype(module))
     leaves = list(_leaves(module, ""))

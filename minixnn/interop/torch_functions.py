@@ -72,19 +72,16 @@ def _matmul(r, other):
 def _attention(r, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
     if dropout_p or enable_gqa:
         raise ValueError(f"dropout_p={dropout_p} and enable_gqa={enable_gqa} are not supported")
-    return form.attention(r, r.x, key, value, getattr(attn_mask, "array", attn_mask), is_causal, scale)
+    return form.attention(r, r.x, key, value, form.plain(attn_mask), is_causal, scale)
 
 
 def _masked_fill(r, mask, value):
-    return form.hide(r, r.x, ~mask.array.astype(bool), getattr(value, "array", value))
+    return form.choose(r, mask.array, value, r.x)
 
 
 def _where(r, x, other):
     """torch.where(condition, x, other), one of the two a constant."""
-    seen = r.inputs[0].array.astype(bool)
-    if isinstance(x, Node):
-        return form.hide(r, x, seen, getattr(other, "array", other))
-    return form.hide(r, other, ~seen, getattr(x, "array", x))
+    return form.choose(r, r.inputs[0].array, x, other)
 
 
 def _conv(r, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -125,7 +122,7 @@ def _mean_of_pixels(r, output_size=1):
 
 
 def _clamp(r, min=None, max=None):
-    return form.clip(r, getattr(min, "array", min), getattr(max, "array", max))
+    return form.clip(r, form.plain(min), form.plain(max))
 
 
 def _power(r, exponent):

@@ -35,8 +35,6 @@ AROUND = {
     "timm": {"patches": "patch_embed.proj", "token": "cls_token", "places": "pos_embed", "blocks": r"blocks\.(\d+)\.",
              "norm": "norm", "head": "head"}}
 
-ENCODERS = ("MultiheadAttention", "TransformerEncoder", "TransformerEncoderLayer")
-
 
 def from_vit(state: dict[str, Any], heads: int | None = None, epsilon: float = 1e-06) -> Network:
     """A vision transformer (Dosovitskiy et al. 2021) from its weights: {name: array or tensor}.

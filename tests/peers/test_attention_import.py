@@ -7,6 +7,7 @@ import pytest
 from minixnn import passes
 from minixnn.interop import from_onnx, from_torch
 from minixnn.layers import Attention
+from minixnn.layers.chains import every_layer
 from minixnn.rules import composites
 from tests.peers import attention_like, libraries
 from tests.peers.attention_like import HEADS, KINDS, C
@@ -19,12 +20,7 @@ HARD = {"scaled_dot_product_attention", "causal", "MultiheadAttention"}         
 
 def attentions(net):
     """All layers of this kind, in blocks too."""
-    found, left = [], list(net.layers)
-    while left:
-        layer = left.pop(0)
-        found += [layer] if isinstance(layer, Attention) else []
-        left[:0] = [each for chain in getattr(layer, "chains", []) for each in chain.layers]
-    return found
+    return [layer for layer in every_layer(net.layers) if isinstance(layer, Attention)]
 
 
 def off(net, module):
