@@ -12,6 +12,7 @@ from minixnn.interop import layouts
 from minixnn.interop.joins import JOINS
 from minixnn.interop.layout import overhang
 from minixnn.interop.layouts import channel_last
+from minixnn.interop.moves import MOVES
 
 
 def _conv(b, node):
@@ -217,6 +218,6 @@ BUILDERS = {
     "avg_pool": _pool, "adaptive_avg_pool": _adaptive, "mean": _reduce, "sum": _reduce, "max": _reduce,
     "batch_norm": _batch_norm, "prelu": _prelu, "layer_norm": _layer_norm, "rms_norm": _layer_norm,
     "group_norm": _group_norm, "local_response_norm": _local_response_norm, "elementwise": _elementwise,
-    "softmax": _softmax, "log_softmax": _softmax, "layers": _layers, "matmul": _matmul, **JOINS}
+    "softmax": _softmax, "log_softmax": _softmax, "layers": _layers, "matmul": _matmul, **JOINS, **MOVES}
 CHANNELS_FIRST = ("conv", "conv_transpose", "max_pool", "avg_pool", "adaptive_avg_pool", "batch_norm",
                   "group_norm", "local_response_norm", "upsample", "channel_shuffle")     # channels along axis 1
