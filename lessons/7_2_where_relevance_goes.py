@@ -27,7 +27,7 @@ top = net.predict(x).argmax(axis=1)
 # %%
 # The books of one explanation
 # ----------------------------
-# Each row of a ledger adds up: what arrives at a layer is handed on, kept by the bias or by the stabiliser, or lost.
+# Each row of a ledger adds up: what arrives at a layer is passed on, kept by the bias or by the stabiliser, or lost.
 
 rules = {"LRP-epsilon-plus-flat": composites.epsilon_plus_flat, "LRP-epsilon-gamma-box": composites.epsilon_gamma_box,
          "LRP-0": lrp.epsilon}

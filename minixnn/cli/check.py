@@ -62,6 +62,8 @@ def outputs_of(path: Any, x: Any, layout: str | None) -> Any:
     x = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if first else x
     try:
         import onnxruntime
+
+        from minixnn.interop.layout import output_from_channels_first
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         name, batch = session.get_inputs()[0].name, session.get_inputs()[0].shape[0]
         parts = [x] if not isinstance(batch, int) else [x[n:n + batch] for n in range(0, len(x), batch)]
@@ -70,4 +72,4 @@ def outputs_of(path: Any, x: Any, layout: str | None) -> Any:
         return None, "onnxruntime is not installed, so outputs were not compared with those of the file itself"
     except Exception as error:                  # of many kinds: images of another size than the file is for, say
         return None, f"onnxruntime could not run the file on these images, so outputs were not compared: {error}"
-    return (np.moveaxis(y, 1, -1) if first and y.ndim in (4, x.ndim) else y), ""
+    return (output_from_channels_first(y, x.ndim) if first else y), ""

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from minixnn.layers.base import Layer
 
 
+def output_from_channels_first(y: Array, rank: int) -> Array:
+    """An output of the other side as `build.Builder.output` has it: images with their channels last, and what has as
+    many axes as an input, `rank`; anything else as it is."""
+    return np.moveaxis(y, 1, -1) if y.ndim in (4, rank) else y
+
+
 def kernel_from_channels_first(W: Array) -> Array:
     """(O, C, kh, kw) -> (kh, kw, C, O), a copy."""
     return np.ascontiguousarray(W.transpose(2, 3, 1, 0))

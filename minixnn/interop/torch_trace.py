@@ -15,6 +15,7 @@ import numpy as np
 
 from minixnn import layers
 from minixnn.interop.graph import Constant, Node
+from minixnn.interop.layout import output_from_channels_first
 from minixnn.interop.reading import Reading
 from minixnn.interop.torch_attention import ATTENTION
 from minixnn.interop.torch_functions import FUNCTIONS, INPLACE
@@ -245,6 +246,6 @@ def _apart(torch, module, net, shape, output):
     moved = net.card.layout == "channels first"
     y = net.forward(np.ascontiguousarray(np.moveaxis(x, 1, -1) if moved else x).astype(theirs.dtype))
     y = y if net.card.head is None else getattr(layers, net.card.head)().forward(y)
-    theirs = np.moveaxis(theirs, 1, -1) if moved and theirs.ndim in (4, x.ndim) else theirs
+    theirs = output_from_channels_first(theirs, x.ndim) if moved else theirs
     theirs = theirs[:, None] if theirs.ndim == 1 else theirs                # one output per input: ours is a column
     return abs(y - theirs).max() if y.shape == theirs.shape else np.inf, abs(theirs).max()

@@ -1,4 +1,4 @@
-"""What the rules of attention withhold: by step and by head.
+"""What the rules of attention withhold, per step and per head.
 
     steps = attention.attn_lrp_steps(layer, x, y, R)            # {"softmax": Withheld, "queries": Withheld, ...}
     attention.by_head(layer, steps["softmax"].bias)             # (N, H)

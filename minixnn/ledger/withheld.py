@@ -16,7 +16,7 @@ def division(R: Array, z: Array, b: Array | None = None, epsilon: float = 0.0) -
 
         R_k  =  (sum_j z_jk  +  b_k  +  epsilon sgn z_k) s_k             s_k = R_k / (z_k + epsilon sgn z_k)
 
-    The first term is handed on, the second goes to the bias, the third to the stabiliser. With epsilon = 0 and
+    The first term is passed on, the second goes to the bias, the third to the stabiliser. With epsilon = 0 and
     z_k = 0 (or too small to divide by) there is no s_k, and all of R_k is lost. Every account below names its z_k and
     b_k and comes here.
     """

@@ -34,7 +34,7 @@ export function lrp(layers, A, start, rules, top = layers.length) {
 }
 
 // What of R_k each output k does not hand on. R_k = (sum_j q_jk + b_k + epsilon sgn z_k) s_k, for each denominator:
-// the first term is handed on, the second goes to the bias, the third to the stabiliser; without s_k all is lost.
+// the first term is passed on, the second goes to the bias, the third to the stabiliser; without s_k all is lost.
 function withheld(parts, R) {
     const bias = new Float64Array(R.length), stabilizer = new Float64Array(R.length), lost = new Float64Array(R.length);
     for (const { share, z, b, epsilon = 0 } of parts) {
