@@ -6,16 +6,13 @@ it is in all is found by what it does to the rows of an identity, and believed o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from minixnn.arrays import Array
-from minixnn.interop.graph import Node
+from minixnn.interop.graph import Graph, Node
 from minixnn.interop.shapes import BATCH
-
-if TYPE_CHECKING:
-    from minixnn.interop.graph import Graph
 
 ARITHMETIC = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
 

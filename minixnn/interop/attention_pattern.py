@@ -9,19 +9,16 @@ random numbers.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array
 from minixnn.interop.affine_maps import ARITHMETIC, map_of
-from minixnn.interop.graph import Constant, without_dropout
+from minixnn.interop.graph import Constant, Graph, without_dropout
 from minixnn.interop.reading import HIDDEN
 from minixnn.layers import Attention
 from minixnn.layers.attention import join_heads, split_heads
-
-if TYPE_CHECKING:
-    from minixnn.interop.graph import Graph
 
 MOVES = ("reshape", "transpose")
 

@@ -2,7 +2,7 @@
 import numpy as np
 
 from minixnn.arrays import to_numpy
-from minixnn.interop.onnx_layers import BASIC
+from minixnn.interop.onnx_layers import BASIC, batch_of
 
 
 def _flatten(w, layer, x, shape):
@@ -60,8 +60,8 @@ def _take_token(w, layer, x, shape):
 
 def _class_token(w, layer, x, shape):
     """The token as often as there are sequences, in front of each."""
-    N = w.node("Slice", w.node("Shape", x), [0], [1])
-    token = w.node("Expand", layer.token[None, None], w.node("Concat", N, [1, shape[-1]], axis=0))
+    sizes = w.node("Concat", batch_of(w, x), [1, shape[-1]], axis=0)
+    token = w.node("Expand", layer.token[None, None], sizes)
     return w.node("Concat", token, x, axis=1)
 
 

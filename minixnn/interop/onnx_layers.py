@@ -6,6 +6,8 @@
 
 A convolution or a pool stands between two transpositions; where two of them meet, neither is written.
 """
+from typing import Any
+
 import numpy as np
 
 from minixnn.arrays import to_numpy
@@ -39,6 +41,11 @@ def _windows(layer, shape, explicit=False):
             return {**found, "auto_pad": "SAME_UPPER"}
         padding, _ = placed.place(np.empty((1, *shape) if n == 2 else (1, shape[0], 1, shape[1]), np.float32))
     return {**found, "pads": [p for p, _ in padding[:n]] + [q for _, q in padding[:n]]}
+
+
+def batch_of(w: Any, x: str) -> str:
+    """How many inputs there are, (1,): known when the file is run."""
+    return w.node("Slice", w.node("Shape", x), [0], [1])
 
 
 def _bias(layer):
@@ -93,8 +100,7 @@ def _upsample(w, layer, x, shape):
     scales = np.array([1, 1, *layer.scale] if layer.size is None else [], np.float32)
     sizes = [] if layer.size is None else [[-1, shape[-1], *layer.size]]
     if sizes:                                               # the size of a batch is whatever it is
-        batch = w.node("Slice", w.node("Shape", x), [0], [1])
-        sizes = [w.node("Concat", batch, [shape[-1], *layer.size], axis=0)]
+        sizes = [w.node("Concat", batch_of(w, x), [shape[-1], *layer.size], axis=0)]
     return w.node("Resize", x, None, scales if layer.size is None else None, *sizes, nearest_mode=nearest,
                   coordinate_transformation_mode=places, mode="linear" if layer.mode == "bilinear" else "nearest")
 

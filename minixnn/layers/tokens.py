@@ -85,7 +85,7 @@ class PositionEmbedding(Affine):
 
 
 def leave_token(layer: Layer, x: Array, y: Array, R: Array) -> Array:
-    """A class token's rule: what came to the token stays with it, for it is no input. The others keep theirs."""
+    """A class token's rule: what came to the token stays with it, for it is no input. The others' R is passed on."""
     return R[:, 1:]
 
 
