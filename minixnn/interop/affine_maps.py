@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minixnn.arrays import Array
-from minixnn.interop.graph import Graph, Node
+from minixnn.interop.graph import Graph
+from minixnn.interop.operations import Node
 from minixnn.interop.shapes import BATCH
 
 ARITHMETIC = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}

@@ -15,7 +15,8 @@ import numpy as np
 
 from minixnn.arrays import Array
 from minixnn.interop.affine_maps import ARITHMETIC, map_of
-from minixnn.interop.graph import Constant, Graph, without_dropout
+from minixnn.interop.graph import Graph, without_dropout
+from minixnn.interop.operations import Constant
 from minixnn.interop.reading import HIDDEN
 from minixnn.layers import Attention
 from minixnn.layers.attention import join_heads, split_heads

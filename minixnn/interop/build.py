@@ -19,7 +19,8 @@ from minixnn.interop.simplify import drop_head, simplify
 from minixnn.network import Network
 
 if TYPE_CHECKING:
-    from minixnn.interop.graph import Graph, Node
+    from minixnn.interop.graph import Graph
+    from minixnn.interop.operations import Node
     from minixnn.layers.base import Layer
 
 FIRST, LAST = LAYOUTS

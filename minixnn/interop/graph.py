@@ -34,11 +34,9 @@ from typing import Any
 
 import numpy as np
 
-from minixnn.interop.operations import Constant, Node
+from minixnn.interop.operations import Node
 from minixnn.interop.shapes import BATCH, shape_of
 from minixnn.layers import Dropout
-
-__all__ = ["Constant", "Graph", "Node", "dominators", "nearest", "without_dropout"]
 
 
 class Graph:

@@ -11,7 +11,7 @@ from minixnn.interop.layouts import Place, channel_last
 from minixnn.interop.moves import spread
 
 if TYPE_CHECKING:
-    from minixnn.interop.graph import Node
+    from minixnn.interop.operations import Node
 
 
 def _scale(b, node):

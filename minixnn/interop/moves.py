@@ -1,4 +1,6 @@
 """What cuts, repeats and moves numbers about in a Network: see `nodes.py`."""
+from typing import Any
+
 import numpy as np
 
 from minixnn import layers as ours
@@ -68,15 +70,16 @@ def _expand(b, node):
     return b.put(b.images(x), spread(b, x.shape, node.shape), node)
 
 
-def spread(b, shape, target):
+def spread(b: Any, shape: tuple, target: tuple) -> list:
     """The layers that repeat channel-last images of one pixel, or of one channel."""
     if shape == target:
         return []
     if len(target) != 4 or shape[0] != target[0] or any(m not in (1, n) for m, n in zip(shape, target)):
         raise ValueError(f"repeats {layouts.written(shape)} to {layouts.written(target)}, expected images")
-    layers = []
+    layers: list = []
     if shape[2:] != target[2:]:
-        layers.append(ours.Upsample(size=layouts.known_sizes(target[2:])))
+        height, width = layouts.known_sizes(target[2:])
+        layers.append(ours.Upsample(size=(height, width)))
     if shape[1] != target[1]:
         layers.append(ours.Dense(np.ones((1, *layouts.known_sizes(target[1:2])), b.graph.dtype)))
     return layers

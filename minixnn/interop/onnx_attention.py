@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from minixnn.interop import reading as form
-from minixnn.interop.graph import Node
+from minixnn.interop.operations import Node
 from minixnn.interop.onnx_reading import OnnxReading
 
 

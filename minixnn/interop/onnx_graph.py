@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from minixnn.interop import onnx_constants, onnx_file
-from minixnn.interop.graph import Constant, Graph, Node
+from minixnn.interop.graph import Graph
+from minixnn.interop.operations import Constant, Node
 from minixnn.interop.onnx_nodes import READERS
 from minixnn.interop.onnx_reading import OnnxReading
 from minixnn.interop.shapes import concrete

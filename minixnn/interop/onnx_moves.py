@@ -2,7 +2,7 @@
 import numpy as np
 
 from minixnn.interop import reading as form
-from minixnn.interop.graph import Constant, Node
+from minixnn.interop.operations import Constant, Node
 from minixnn.interop.onnx_constants import axes_in, slices, splits, target_shape
 from minixnn.interop.shapes import written
 

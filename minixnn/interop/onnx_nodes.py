@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minixnn.interop import reading as form
-from minixnn.interop.graph import Node
+from minixnn.interop.operations import Node
 from minixnn.interop.onnx_activations import ACTIVATIONS
 from minixnn.interop.onnx_attention import read_attention
 from minixnn.interop.onnx_constants import axes_in

@@ -2,7 +2,7 @@
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop.graph import Constant
+from minixnn.interop.operations import Constant
 
 HEADS = ("NONE", "SOFTMAX", "LOGISTIC")
 

@@ -13,7 +13,8 @@ import numpy as np
 from minixnn.arrays import Array
 from minixnn import layers as ours
 from minixnn.interop.attention_pattern import recognise_attention
-from minixnn.interop.graph import Constant, Node, dominators
+from minixnn.interop.graph import dominators
+from minixnn.interop.operations import Constant, Node
 
 if TYPE_CHECKING:
     from minixnn.interop.graph import Graph

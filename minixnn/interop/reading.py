@@ -10,7 +10,8 @@ import numpy as np
 
 from minixnn.arrays import Array
 from minixnn import layers as ours
-from minixnn.interop.graph import Constant, Graph, Node
+from minixnn.interop.graph import Graph
+from minixnn.interop.operations import Constant, Node
 from minixnn.interop.shapes import written
 
 

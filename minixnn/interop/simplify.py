@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop.graph import Constant, Node, without_dropout
+from minixnn.interop.graph import without_dropout
+from minixnn.interop.operations import Constant, Node
 from minixnn.interop.shapes import shape_of
 
 if TYPE_CHECKING:

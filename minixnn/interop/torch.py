@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from minixnn.interop.build import build
-from minixnn.interop.graph import Graph, Node
+from minixnn.interop.graph import Graph
+from minixnn.interop.operations import Node
 from minixnn.interop.reading import Reading
 from minixnn.interop.torch_attention import ATTENTION
 from minixnn.interop.torch_trace import KNOWN, check, hooks_of, kind_of, trace

@@ -8,7 +8,7 @@ import numpy as np
 
 from minixnn.interop import reading as form
 from minixnn.interop.attention_pattern import hiding, seen_in
-from minixnn.interop.graph import Constant
+from minixnn.interop.operations import Constant
 from minixnn.interop.transformers import from_encoder
 from minixnn.layers import Attention, Residual
 

@@ -10,7 +10,7 @@ import numpy as np
 from minixnn.arrays import Array
 from minixnn import layers as ours
 from minixnn.interop import reading as form, torch_modules as modules
-from minixnn.interop.graph import Constant, Node
+from minixnn.interop.operations import Constant, Node
 from minixnn.interop.torch_moves import MOVES
 
 

@@ -15,7 +15,7 @@ from minixnn import layers as ours
 from minixnn.interop import reading as form
 
 if TYPE_CHECKING:
-    from minixnn.interop.graph import Node
+    from minixnn.interop.operations import Node
     from minixnn.interop.reading import Reading
     from minixnn.layers.base import Layer
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minixnn import layers
-from minixnn.interop.graph import Constant, Node
+from minixnn.interop.operations import Constant, Node
 from minixnn.interop.layout import output_from_channels_first
 from minixnn.interop.reading import Reading
 from minixnn.interop.torch_attention import ATTENTION
