@@ -18,7 +18,7 @@ import numpy as np
 from minixnn.arrays import Array
 from minixnn.layers import BatchNorm2d, Conv2d, Dense, GlobalAvgPool, ReLU6, Residual
 from minixnn.layers.base import Layer
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.network import Network
 
 DATA = pathlib.Path(__file__).parents[1] / "data"
