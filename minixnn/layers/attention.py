@@ -122,13 +122,18 @@ class JoinHeads(Reshaping):
         return dy.reshape(N, T, H, d).swapaxes(1, 2)
 
 
+def lose_hidden(layer: "Hide", x: Array, y: Array, R: Array) -> Array:
+    """The rule of hidden scores: what came to them is lost, the rest goes on. Behind a softmax nothing comes to them."""
+    return layer.gradient(x, y, R)
+
+
 class Hide(Layer):
     """y = x where token t may see token u, else a number far below all others. x, y (N, H, T, U)
 
     Its exponential is 0; it is finite, so that no rule meets 0 times infinity. mask: (T, U), 1 where u may be seen and 0
     where it is hidden. causal: those behind t are hidden, for any number of tokens. What is hidden receives nothing.
     """
-    rule, takes_rules = staticmethod(carry_back), False
+    rule, takes_rules = staticmethod(lose_hidden), False
 
     def __init__(self, mask: Array | None = None, causal: bool = False) -> None:
         self.mask, self.causal = mask, causal

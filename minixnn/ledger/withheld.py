@@ -26,7 +26,3 @@ def division(R: Array, z: Array, b: Array | None = None, epsilon: float = 0.0) -
                     stabilizer=(denominator - z) * s if epsilon else 0,
                     lost=0 if epsilon else xp.where(xp.isinf(denominator), R, R * 0))
 
-
-def image_sums(part: Any) -> Array:
-    """(N, ...) -> (N,); a number stays one."""
-    return part.reshape(len(part), -1).sum(axis=1) if getattr(part, "ndim", 0) else part
