@@ -27,8 +27,8 @@ SUBMODULES = ["arrays", "attribution", "checks", "datasets", "heads", "interop",
 FORMER = {"backend": "arrays", "density": "synthesis.density", "diagrams": "plot.diagrams",
           "generator": "synthesis.generator"}                   # from minixnn import diagrams, as older programs do
 __all__ = ["AdaptiveAvgPool2d", "Add", "Attention", "AvgPool2d", "BatchNorm2d", "Branches", "Concat", "Conv2d", "Dense",
-           "Dropout", "Flatten", "GlobalAvgPool", "Graph", "MatMul", "MaxPool2d", "Multiply", "Network", "Prepare", "ReLU",
-           "Residual", "Sigmoid", "Softplus", "SumPool2d", "Tanh", "Unflatten", "fold_batch_norm", *SUBMODULES]
+           "Dropout", "Flatten", "GlobalAvgPool", "Graph", "MatMul", "MaxPool2d", "Multiply", "Network", "Prepare",
+           "ReLU", "Residual", "Sigmoid", "Softplus", "SumPool2d", "Tanh", "Unflatten", "fold_batch_norm", *SUBMODULES]
 
 
 def __getattr__(name: str) -> ModuleType:

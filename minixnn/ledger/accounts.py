@@ -168,4 +168,3 @@ def account_of(layer: Layer, rule: Any, accounts: Mapping[Any, Any] = ACCOUNTS) 
         return nothing
     account = accounts.get(function)
     return account and partial(account, *getattr(rule, "args", ()), **getattr(rule, "keywords", {}))
-

@@ -7,7 +7,7 @@ import numpy as np
 
 from minixnn import passes
 from minixnn.arrays import Array, to_numpy
-from minixnn.batching import default_batch_size, is_list
+from minixnn.batching import default_batch_size, is_list, rows, some
 from minixnn.heads import at_logits, head_of, logits
 from minixnn.layers.base import Join, Rule
 from minixnn.ledger.table import table
@@ -119,13 +119,12 @@ def ledger(net: Network, x: Array, target: Target = None, rules: Rules = lrp.eps
     net = at_logits(net, start)
     rules, books = rules_for(net, rules), []
     batch_size = default_batch_size(x, batch_size)
-    for n in progress(range(0, max(len(x), 1), batch_size), "ledger", quiet):
-        batch = slice(n, n + batch_size)
-        wanted, begin = (value[batch] if is_list(value) and len(value) == len(x) else value
-                         for value in [target, start])
-        R = passes.lrp(net, x[batch], wanted, rules, begin)
-        books.append(audit(net, x[batch], R, rules, accounts).per_image)
-    return Ledger([join(rows) for rows in zip(*books)])
+    N, several = rows(x), isinstance(x, tuple)
+    for n in progress(range(0, max(N, 1), batch_size), "ledger", quiet):
+        part, wanted, begin = (some(value, slice(n, n + batch_size), N, several) for value in (x, target, start))
+        R = passes.lrp(net, part, wanted, rules, begin)
+        books.append(audit(net, part, R, rules, accounts).per_image)
+    return Ledger([join(each) for each in zip(*books)])
 
 
 def audit(net: Network, x: Array, R: list[Array], rules: Rules,
@@ -184,7 +183,7 @@ def same(r: Any, other: Any) -> bool:
 
 def balance(net: Network, l: int, x: Any, y: Array, R_out: Array, sent: Mapping[int, Any], rule: Rule,
             account: Callable | None) -> Row:
-    """One row, with arrays (N,): R_out came to layer l, it sent its inputs so much, and `account` says what of the rest."""
+    """One row, with arrays (N,): R_out came to layer l, `sent` is what its inputs got, `account` explains the rest."""
     came, nothing = per_image(R_out), per_image(R_out) * 0
     withheld = Withheld() if account is None else account(net.layers[l], x, y, R_out)
     bias, stabilizer, lost = (per_image(part) if is_list(part) else nothing for part in withheld)
@@ -214,8 +213,9 @@ def put_together(rows: Sequence[Row], depth: int) -> Row:
         for i, share in row.sent.items():
             if i not in inside:
                 sent[i] = sent.get(i, 0) + share
-    return Row(rows[0].l, ".".join(rows[0].place.split(".")[:depth]), f"{len(rows)} layers",
-               ", ".join(dict.fromkeys(row.rule for row in rows if row.rule)), **{**sums, **ends}, sent=sent)
+    names = dict.fromkeys(row.rule.partition(" (")[0] for row in rows if row.rule)
+    return Row(rows[0].l, ".".join(rows[0].place.split(".")[:depth]), f"{len(rows)} layers", ", ".join(names),
+               **{**sums, **ends}, sent=sent)
 
 
 def shown(rule: Rule) -> str:
