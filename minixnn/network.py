@@ -251,9 +251,9 @@ class Network:
 
 def plus(r: Any, more: Any) -> Any:
     """r + more; of tuples, such as the parts of an input or the pairs of RevealCancel, entry by entry."""
-    if not isinstance(more, tuple):
-        return r + more
-    return tuple(map(plus, r, more)) if isinstance(r, tuple) else more      # r is 0 where nothing has arrived yet
+    if isinstance(r, int):
+        return more                             # nothing has arrived there yet
+    return tuple(map(plus, r, more)) if isinstance(r, tuple) else r + more
 
 
 def check_layer(layer: Any, l: int) -> None:
