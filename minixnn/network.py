@@ -2,8 +2,6 @@
 import functools
 import inspect
 import json
-import os
-import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -17,6 +15,7 @@ from minixnn import layers as kinds
 from minixnn.arrays import Array, array_module, like, require, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, squash
+from minixnn.files import draft_of
 from minixnn.layers.base import Layer, carry_back, pass_on
 from minixnn.layers.chains import every_layer
 from minixnn.layers import Prepare
@@ -131,13 +130,8 @@ class Network:
             kept = None if isinstance(layer, Prepare) else dtype            # few numbers, known to many digits
             arrays.update({f"{l}.{name}": _stored(a, kept, f"{name} of layer {l}") for name, a in own.items()})
         header = json.dumps({"format": "minixnn", "version": VERSION, "layers": plan, "card": self.card.entries()})
-        draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
-        try:
-            with open(draft, "wb") as file:
-                np.savez_compressed(file, architecture=np.array(header), **arrays)
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with draft_of(path) as draft, open(draft, "wb") as file:
+            np.savez_compressed(file, architecture=np.array(header), **arrays)
 
     @classmethod
     def load(cls, path: str | PathLike) -> "Network":
@@ -213,7 +207,7 @@ def _rebuild(l, entry, arrays):
 
 @functools.cache
 def check_methods(kind: type) -> None:
-    """Refuse a class whose gradient still has the former arguments (x, dy)."""
+    """Refuse a class whose gradient has the arguments (x, dy), without y."""
     gradient = getattr(kind, "gradient", None)
     if gradient is None:
         raise ValueError(f"{kind.__name__} has no gradient; write gradient(self, x, y, dy) -> dx, or derive it from "
