@@ -8,7 +8,7 @@ from typing import Any
 
 from minixnn import passes
 from minixnn.arrays import Array
-from minixnn.heads import at_logits
+from minixnn.logits import at_logits
 from minixnn.layers import Attention, Block
 from minixnn.layers.base import Layer
 from minixnn.ledger import attention

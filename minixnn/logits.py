@@ -42,7 +42,7 @@ def at_logits(net: Network, start: Array | None = None) -> Network:
     if l is None:
         return net
     warnings.warn(f"the network ends in {net.layers[l]!r}, which only squashes; the logit that enters it is explained, "
-                  "layer for layer as minixnn.heads.logits(net) has it. Give start= to explain the output itself",
+                  "layer for layer as minixnn.logits.logits(net) has it. Give start= to explain the output itself",
                   stacklevel=callers())
     return logits(net)
 
