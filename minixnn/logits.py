@@ -21,7 +21,7 @@ def head_of(net: Network) -> int | None:
     while l > 0 and isinstance(net.layers[l], MOVING):
         l = net.inputs[l][0] - 1                            # the layer whose output enters it; -1 for the input
     layer = net.layers[l]
-    if l <= 0 or len(net.readers(l + 1)) > 1 or not isinstance(layer, SQUASHING) or getattr(layer, "axis", -1) not in (-1, 1):
+    if l <= 0 or net.readers(l + 1)[1:] or not isinstance(layer, SQUASHING) or getattr(layer, "axis", -1) not in (-1, 1):
         return None
     return l
 

@@ -7,7 +7,7 @@
 `fit` changes the arrays of the layers in place. It is the only function here that does.
 """
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -106,15 +106,25 @@ def backpropagate(net: Network, x: Array, labels: Array, rng: np.random.Generato
         A.append(layers[-1].forward(x_l))
     loss, dy = cross_entropy(A[-1], labels)
     right = (A[-1].argmax(axis=1) == like(A[-1], labels)).sum()
-    gradients: list = [None] * len(layers)
-    dA, learns = [0] * len(layers) + [dy], learning(net)
+    return loss, right, backward(net, A, dy, layers)[0]
+
+
+def backward(net: Network, A: list, dy: Array, layers: Sequence[Any] | None = None,
+             to_input: bool = False) -> tuple[list, Any]:
+    """dL/dy of the output -> ([{name: gradient}, ...] by place, dL/dx). A: the trace, which is used up.
+
+    layers: what took the places of the network's while it learns. dL/dx is asked for with `to_input`, else it is only
+    gone down to the first parameters.
+    """
+    layers = net.layers if layers is None else layers
+    dA, learns, gradients = [0] * len(layers) + [dy], learning(net), []
     for l in reversed(range(len(layers))):
         x_l = net.entering(A, l)
-        gradients[l] = layers[l].parameter_gradients(x_l, dA[l + 1])
-        if any(learns[i] for i in net.inputs[l]):           # below the first parameters no gradient is needed
+        gradients.append(layers[l].parameter_gradients(x_l, dA[l + 1]))
+        if to_input or any(learns[i] for i in net.inputs[l]):
             net.add_to_inputs(dA, l, layers[l].gradient(x_l, A[l + 1], dA[l + 1]))
         A[l + 1] = dA[l + 1] = None
-    return loss, right, gradients
+    return gradients[::-1], dA[0]
 
 
 def learning(net: Network) -> list[bool]:

@@ -26,8 +26,8 @@ from minixnn.layers.upsample import Upsample
 __all__ = ["AdaptiveAvgPool2d", "Add", "Affine", "Attention", "AvgPool2d", "BatchNorm2d", "Block", "Branches",
            "ChannelScale", "ChannelSelect", "ChannelShuffle", "ClassToken", "Clip", "Concat", "Conv1d", "Conv2d",
            "ConvTranspose2d", "Dense", "Dropout", "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool",
-           "GlobalMaxPool", "Graph", "GroupNorm", "Hardsigmoid", "Hardswish", "Hide", "Identity", "Input", "Join", "JoinHeads", "Layer",
-           "LayerNorm", "LeakyReLU", "LocalResponseNorm", "LogSoftmax", "MatMul", "MaxPool2d", "Mish", "Multiply",
-           "OneHot", "PReLU", "Pad", "Permute", "PositionEmbedding", "Prepare", "RMSNorm", "ReLU", "ReLU6", "Reshape",
-           "Residual", "SELU", "Scale", "SiLU", "Sigmoid", "Slice", "Softmax", "Softplus", "SplitHeads", "SumPool2d",
-           "TakeToken", "Tanh", "Tokens", "Unflatten", "Upsample"]
+           "GlobalMaxPool", "Graph", "GroupNorm", "Hardsigmoid", "Hardswish", "Hide", "Identity", "Input", "Join",
+           "JoinHeads", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm", "LogSoftmax", "MatMul", "MaxPool2d",
+           "Mish", "Multiply", "OneHot", "PReLU", "Pad", "Permute", "PositionEmbedding", "Prepare", "RMSNorm", "ReLU",
+           "ReLU6", "Reshape", "Residual", "SELU", "Scale", "SiLU", "Sigmoid", "Slice", "Softmax", "Softplus",
+           "SplitHeads", "SumPool2d", "TakeToken", "Tanh", "Tokens", "Unflatten", "Upsample"]

@@ -122,13 +122,18 @@ class JoinHeads(Reshaping):
         return dy.reshape(N, T, H, d).swapaxes(1, 2)
 
 
+def lose_hidden(layer: "Hide", x: Array, y: Array, R: Array) -> Array:
+    """The rule of hidden scores: what comes to them is lost, the rest goes on. Behind a softmax nothing comes there."""
+    return layer.gradient(x, y, R)
+
+
 class Hide(Layer):
     """y = x where token t may see token u, else a number far below all others. x, y (N, H, T, U)
 
-    Its exponential is 0; it is finite, so that no rule meets 0 times infinity. mask: (T, U), 1 where u may be seen and 0
-    where it is hidden. causal: those behind t are hidden, for any number of tokens. What is hidden receives nothing.
+    Its exponential is 0; it is finite, so that no rule meets 0 times infinity. mask: (T, U), 1 where u may be seen and
+    0 where it is hidden. causal: those behind t are hidden, for any number of tokens. What is hidden receives nothing.
     """
-    rule, takes_rules = staticmethod(carry_back), False
+    rule, takes_rules = staticmethod(lose_hidden), False
 
     def __init__(self, mask: Array | None = None, causal: bool = False) -> None:
         self.mask, self.causal = mask, causal
@@ -136,8 +141,8 @@ class Hide(Layer):
             return
         expect_arrays(mask)
         if mask.ndim != 2:
-            raise ValueError(f"got a mask of shape {mask.shape}, expected (tokens, tokens); a mask for each sequence is "
-                             "an input of the network: add it to the scores, as Attention's third input")
+            raise ValueError(f"got a mask of shape {mask.shape}, expected (tokens, tokens); a mask for each sequence "
+                             "is an input of the network: add it to the scores, as Attention's third input")
         if not bool(self.visible(*mask.shape).any(axis=-1).all()):
             raise ValueError(f"{self!r} hides all tokens from one of them; let it see itself at least")
 
@@ -150,8 +155,8 @@ class Hide(Layer):
     def visible(self, T: int, U: int, xp: Any = None) -> Array:
         """Where token t sees token u, (T, U)."""
         if self.mask is not None and self.mask.shape != (T, U):
-            raise ValueError(f"{self!r} got scores of {T} tokens for {U}, which its mask of shape {self.mask.shape} does "
-                             "not fit")
+            raise ValueError(f"{self!r} got scores of {T} tokens for {U}, which its mask of shape {self.mask.shape} "
+                             "does not fit")
         if not self.causal:
             return self.mask > 0
         xp = array_module(self.mask) if xp is None else xp

@@ -129,7 +129,7 @@ def by_reader(net: Any, l: int, s: Array, t: Array) -> Changes | None:
         above = into_behind(net, l + 1, s, t)
         if above is not None:
             return {**above, l: None}
-        return None if isinstance(layer, BatchNorm2d) else {l: layer.with_weights(s, t)}    # a batch norm is folded next
+        return None if isinstance(layer, BatchNorm2d) else {l: layer.with_weights(s, t)}    # a norm is folded next
     if isinstance(layer, (ChannelSelect, ChannelShuffle)):
         s, t = layer.forward(s), layer.forward(t)
     elif isinstance(layer, Flatten):

@@ -19,7 +19,7 @@ Arrays: TypeAlias = tuple[Array, ...]           # one beside each input of a joi
 
 
 def by_contribution(layer: "Add", x: Arrays, y: Array, R: Array, epsilon: float = 1e-6) -> Arrays:
-    """A sum's rule: each input receives by its share of the sum, LRP-epsilon for weights of 1. Bach et al. 2015, eq. 58.
+    """A sum's rule: each input receives by its share, LRP-epsilon for weights of 1. Bach et al. 2015, eq. 58.
 
         R_i = x_i / (y + epsilon sgn y) R           y = sum_i x_i
 

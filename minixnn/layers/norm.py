@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from minixnn.arrays import Array, require
+from minixnn.arrays import Array, array_module, require
 from minixnn.layers.base import Affine, Layer
 
 

@@ -12,13 +12,12 @@ a rule that favours the positive ones; at the pixels a rule that knows what a pi
 The projections of attention are dense layers and get their rule. What neighbours a layer has follows the network's
 connections: `surroundings`.
 """
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from minixnn.arrays import Array
 from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Identity, MatMul, Multiply,
-                            Prepare, Softmax)
+                            Softmax)
 from minixnn.layers.base import Elementwise, Join, Layer, Rule
 from minixnn.layers.joins import half_each, signal_takes_all
 from minixnn.layers.pool import Maximum
@@ -104,7 +103,6 @@ def in_place_of(rule: Rule | None, layer: Layer, epsilon: float = 1e-6) -> Any:
     if isinstance(layer, Affine):
         return rule
     return partial(layer.rule, epsilon=epsilon) if epsilon != 1e-6 and getattr(layer, "stabilized", False) else None
-
 
 
 def epsilon_plus(net: HasLayers, epsilon: float = 1e-6) -> list:
