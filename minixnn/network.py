@@ -311,7 +311,7 @@ def shown_rule(layer, rule):
 
 @functools.cache
 def check_methods(kind: type) -> None:
-    """Refuse a class whose gradient takes (x, dy) only."""
+    """Refuse a class whose gradient has the arguments (x, dy), without y."""
     gradient = getattr(kind, "gradient", None)
     if gradient is None:
         raise ValueError(f"{kind.__name__} has no gradient; write gradient(self, x, y, dy) -> dx, or derive it from "

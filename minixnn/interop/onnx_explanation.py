@@ -5,19 +5,19 @@ is written down like any other, as long as it does not branch on numbers.
 """
 from __future__ import annotations
 
-import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minixnn.arrays import Array, to_numpy
-from minixnn.heads import logits
+from minixnn.files import draft_of
 from minixnn.interop import layout
-from minixnn.interop.onnx_file import library
+from minixnn.interop.onnx_file import library, needed_nodes
 from minixnn.interop.recorded_functions import Functions
 from minixnn.interop.recorded_layers import twin
 from minixnn.interop.recording import BATCH, Recorded, Recording
+from minixnn.logits import logits
 from minixnn.rules import composites, lrp
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ def save(onnx: Any, graph: Any, path: Any, x: Any, outputs: Any) -> None:
     helper, code = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype
     for name, value in outputs.items():
         graph.nodes.append(helper.make_node("Identity", [value.name], [name]))
-    graph.nodes = needed(graph.nodes, set(outputs))
-    read = {name for node in graph.nodes for name in node.input}
+    graph.nodes, read = needed_nodes(graph.nodes, outputs)
     model = helper.make_model(helper.make_graph(
         graph.nodes, "explanation",
         [helper.make_tensor_value_info("input", code(x.dtype), ["N", *x.shape[1:]]),
@@ -117,19 +116,5 @@ def save(onnx: Any, graph: Any, path: Any, x: Any, outputs: Any) -> None:
          for name, array in graph.constants.values() if name in read]),
         opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8, producer_name="minixnn")
     onnx.checker.check_model(model)
-    draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
-    try:
+    with draft_of(path) as draft:
         onnx.save(model, draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def needed(nodes: list, names: set[str]) -> list:
-    """The nodes from which the tensors `names` follow, in their order."""
-    wanted, kept = set(names), []
-    for node in reversed(nodes):
-        if wanted & set(node.output):
-            kept.append(node)
-            wanted |= set(node.input)
-    return kept[::-1]

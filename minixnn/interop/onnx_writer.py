@@ -1,17 +1,17 @@
 """A Network becomes an ONNX file. What each layer is there stands in `onnx_layers.py` and `onnx_blocks.py`."""
 from __future__ import annotations
 
-import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minixnn.arrays import Array, to_numpy
+from minixnn.files import draft_of
 from minixnn.interop import layout
 from minixnn.interop.onnx_blocks import WRITERS
 from minixnn.interop.onnx_explanation import write_explanation
-from minixnn.interop.onnx_file import library
+from minixnn.interop.onnx_file import library, needed_nodes
 
 if TYPE_CHECKING:
     from minixnn.layers.base import Layer
@@ -110,12 +110,7 @@ class OnnxWriter:
         kind = kinds.DOUBLE if self.dtype == np.float64 else kinds.FLOAT
         whole = getattr(first, "takes_integers", False)
         self.nodes.append(helper.make_node("Identity", [output], ["output"], name="output"))
-        read = {name for node in self.nodes for name in node.input}
-        while True:                                         # transpositions that nobody needed in the end
-            needed = [node for node in self.nodes if node.output[0] in read or node.output[0] == "output"]
-            if len(needed) == len(self.nodes):
-                break
-            self.nodes, read = needed, {name for node in needed for name in node.input}
+        self.nodes, read = needed_nodes(self.nodes, ["output"])             # without transpositions that nobody reads
         graph = helper.make_graph(
             self.nodes, "network", [helper.make_tensor_value_info("input", kinds.INT64 if whole else kind,
                                                                   ["N", *shape])],
@@ -124,9 +119,5 @@ class OnnxWriter:
              for name, array in self.weights.items() if name in read])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8,
                                   producer_name="minixnn")
-        draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
-        try:
+        with draft_of(path) as draft:
             self.onnx.save(model, draft)
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)

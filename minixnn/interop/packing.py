@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from minixnn import layers as ours
 from minixnn.interop.graph import dominators
+from minixnn.interop.layout import size_unknown
 from minixnn.interop.steps import Step
 
 
@@ -82,8 +83,8 @@ class _Row:
     def keep_value(self, step):
         """Flatten a step into the row; the number of its part."""
         if step.shape is None or None in step.shape:
-            raise ValueError(f"{step.label}: is needed in several branches that are no blocks, and its size is not "
-                             "known; give input_shape=(channels, height, width)")
+            raise size_unknown(f"{step.label}: is needed in several branches that are no blocks, and its size is not "
+                               "known")
         flat = step if len(step.shape) == 1 else self.step(ours.Flatten(), [step])
         return self.keep((step.shape, None, None), flat)
 

@@ -11,7 +11,7 @@ signals at a ReLU, so they do not add up, and a `Repeated` part refuses them. Wh
 from __future__ import annotations
 
 from minixnn import layers as ours
-from minixnn.interop.graph import dominators, nearest
+from minixnn.interop.graph import dominators, nearest, needed
 from minixnn.interop.packing import packed
 from minixnn.interop.steps import Step
 
@@ -21,27 +21,22 @@ BLOCKS = {"sum": "Sum", "concat": "Concat", "product": "Product"}
 
 def layers_of(first: Step, last: Step, steps: list[Step]) -> list:
     """The list of layers that computes `last` from `first`. steps: all, in an order in which they can be computed."""
-    steps = _regrouped(_needed(steps, last))
+    steps = _regrouped(_kept(steps, last))
     writer = _Writer(steps)
     writer.count(last, first)
     if not writer.fits():
         more = packed(steps)
         while more is not None:
-            steps = _needed(more, last)
+            steps = _kept(more, last)
             more = packed(steps)
         writer = _Writer(steps)
         writer.count(last, first)
     return writer.write(last, first)
 
 
-def _needed(steps, last):
-    needed, left = {last}, [last]
-    while left:
-        for step in left.pop().inputs:
-            if step not in needed:
-                needed.add(step)
-                left.append(step)
-    return [step for step in steps if step in needed]
+def _kept(steps, last):
+    found = needed([last], lambda step: step.inputs)
+    return [step for step in steps if step in found]
 
 
 def _regrouped(steps):

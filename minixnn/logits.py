@@ -41,7 +41,7 @@ def at_logits(net: Network, start: Array | None = None) -> Network:
     if start is not None or not isinstance(net.layers[-1], ENDS) or (l := head_of(net)) is None:
         return net
     warnings.warn(f"the network ends in {net.layers[l]!r}, which only squashes; the logit that enters it is explained, "
-                  "layer for layer as minixnn.heads.logits(net) has it. Give start= to explain the output itself",
+                  "layer for layer as minixnn.logits.logits(net) has it. Give start= to explain the output itself",
                   stacklevel=callers())
     return logits(net)
 
