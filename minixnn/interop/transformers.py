@@ -55,7 +55,7 @@ def from_vit(state: dict[str, Any], heads: int | None = None, epsilon: float = 1
     for prefix in state.numbered(names["blocks"]):
         layers += block(state, prefix, heads, GELU(), True, epsilon)
     layers += [norm(state, names["norm"], epsilon), TakeToken(0), dense(state, names["head"])]
-    return state.emptied(Network(layers))
+    return Network(state.emptied(layers))
 
 
 def from_encoder(module: Any) -> Network:
