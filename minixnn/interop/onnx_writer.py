@@ -261,14 +261,22 @@ def scatter(dy: Recorded, W: Array, b: Array | None, shape: Any, pads: Any, stri
         turned = np.flip(W, range(n)).reshape(*W.shape[:n + 1], groups, W.shape[-1] // groups)
         turned = turned.transpose(n + 1, n, n + 2, *range(n)).reshape(-1, W.shape[-1] // groups, *W.shape[:n])
         return graph.node("Conv", first(dy), turned, *bias, pads=ends(around), dilations=list(dilation), group=groups)
-    cut = [(p, max(q - m, 0)) for (p, q), m in zip(pads, missing)]          # what is cut off less is there already
-    rest = [max(m - q, 0) for (_, q), m in zip(pads, missing)]
-    settings = {"pads": ends(cut), "strides": list(stride), "dilations": list(dilation), "group": groups}
+    pads, rest = with_more(pads, missing)
+    settings = {"pads": ends(pads), "strides": list(stride), "dilations": list(dilation), "group": groups}
     if all(m < s for m, s in zip(rest, stride)):
         return graph.node("ConvTranspose", first(dy), kernel(W), *bias, output_padding=rest, **settings)
     name = graph.node("Pad", graph.node("ConvTranspose", first(dy), kernel(W), **settings),
                       np.asarray([0] * (n + 4) + rest, np.int64))
     return name if b is None else graph.node("Add", name, b.reshape(-1, *[1] * n))
+
+
+def with_more(pads: Any, missing: Any) -> tuple[list, list]:
+    """Pads of a transposed convolution that gives so many pixels more at the ends, and how many it cannot give.
+
+    Those that were cut off are there already; the others see no input.
+    """
+    return ([(p, max(q - m, 0)) for (p, q), m in zip(pads, missing)],
+            [max(m - q, 0) for (_, q), m in zip(pads, missing)])
 
 
 def geometry(layer: Any, x: Any) -> tuple:
@@ -293,7 +301,10 @@ def transposed(layer, value, x):
 
 
 def transposed_back(layer, value, x, y, dy):
-    name = convolve(dy, layer.kernel(), None, layer.padding, layer.stride, layer.dilation, layer.groups)
+    pads, (down, across) = with_more(layer.padding, layer.output_padding)
+    if down or across:                          # no pixel of x has been there
+        dy = dy[:, :dy.shape[1] - down, :dy.shape[2] - across]
+    name = convolve(dy, layer.kernel(), None, pads, layer.stride, layer.dilation, layer.groups)
     return last(name, value, dy.graph)
 
 

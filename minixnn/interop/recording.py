@@ -237,15 +237,16 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         if isinstance(index, Recorded) and index.dtype.kind == "b":
             self.becomes(self.graph.functions.where(index, value, self))
             return
-        index = self.places(index)
+        asked, index = index, self.places(index)
         if not all(isinstance(each, (slice, int)) for each in index) or index[0] != slice(None):
             raise Unrecordable("a rule writes into an array; a graph is written for x[condition] = number and for "
                                "x[slices] = array, for all images")
         index = tuple(slice(each, each + 1 or None) if isinstance(each, int) else each for each in index)
         kept = np.ones((1, *self.shape[1:]), self.dtype)
         kept[index] = 0
-        shape = (len(self), *(len(range(*cut.indices(n))) for cut, n in zip(index[1:], self.shape[1:])))
-        value = value.reshape(shape) if isinstance(value, Recorded) else np.broadcast_to(value, (1, *shape[1:]))
+        part, whole = self.recorded[asked].shape, self.recorded[index].shape                # without axes, and with them
+        value = self.graph.functions.broadcast_to(value, part).reshape(whole) if isinstance(value, Recorded) else \
+            np.broadcast_to(value, (1, *part[1:])).reshape(1, *whole[1:])
         for axis, (cut, n) in enumerate(zip(index, self.shape)):
             if cut.indices(n) != (0, n, 1):     # spread along this axis: a product with rows of a unit matrix
                 value = (value.swapaxes(axis, -1) @ np.eye(n, dtype=self.dtype)[cut]).swapaxes(axis, -1)
