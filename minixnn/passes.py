@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minixnn.arrays import Array, array_module, like, negative, positive, require, to_numpy
-from minixnn.heads import at_logits
+from minixnn.logits import at_logits
 from minixnn.layers import Affine, Layer
 from minixnn.layers.base import Rule
 from minixnn.network import Network, expect_network

@@ -15,7 +15,7 @@ from minixnn.arrays import to_numpy
 from minixnn.attribution import integrated_gradients
 from minixnn.checks import standin
 from minixnn.checks.properties import Observation, compare
-from minixnn.heads import logits
+from minixnn.logits import logits
 from minixnn.ledger import ledger as keep_ledger
 from minixnn.network import Network
 

@@ -16,6 +16,7 @@ import numpy as np
 from minixnn.arrays import Array
 from minixnn.interop.affine_maps import ARITHMETIC, map_of
 from minixnn.interop.graph import Graph, without_dropout
+from minixnn.interop.layout import size_unknown
 from minixnn.interop.operations import Constant
 from minixnn.interop.reading import HIDDEN
 from minixnn.layers import Attention
@@ -111,7 +112,7 @@ def _seen(c, shape):
 def _heads(graph, Q):
     """How many heads: an axis of (N, H, T, d), or in the batch, (N H, T, d)."""
     if None in Q.shape:
-        raise ValueError("its number of tokens is not known; give input_shape, the shape of one input")
+        raise size_unknown("its number of tokens is not known")
     if len(Q.shape) not in (3, 4) or len(Q.shape) == 4 and Q.shape[0] != graph.batch \
             or Q.shape[0] % graph.batch:
         raise ValueError(f"its queries have the shape {Q.shape}, expected (N, heads, tokens, width)")

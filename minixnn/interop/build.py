@@ -122,7 +122,7 @@ class Builder:
         """The place of a node with exactly these axes in this order."""
         place = self.places[node]
         if node.shape is None:
-            raise ValueError("needs input_shape=(channels, height, width), the shape of one input as the file sees it")
+            raise layouts.size_unknown("depends on the number of axes, which is not known")
         return self.put(place, layouts.arrange(place, node.shape, axes), node, axes) if place.axes != tuple(axes) \
             else place
 

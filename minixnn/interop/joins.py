@@ -7,6 +7,7 @@ import numpy as np
 
 from minixnn import layers as ours
 from minixnn.interop import layouts
+from minixnn.interop.layout import size_unknown
 from minixnn.interop.layouts import Place, channel_last
 from minixnn.interop.moves import spread
 
@@ -18,7 +19,7 @@ def _scale(b, node):
     """x * scale + shift, one number per channel of ours."""
     x, place = node.inputs[0], b.places[node.inputs[0]]
     if x.shape is None:
-        raise ValueError("computes with a constant on an input whose shape is not known; give input_shape")
+        raise size_unknown("computes with a constant on an input whose shape is not known")
     rank, arrays = len(x.shape), []
     wide = {axis for a in (node.scale, node.shift) if a is not None
             for axis, n in enumerate(np.shape(a), rank - np.ndim(a)) if n > 1}

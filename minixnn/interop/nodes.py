@@ -10,7 +10,7 @@ import numpy as np
 from minixnn import layers as ours
 from minixnn.interop import layouts
 from minixnn.interop.joins import JOINS
-from minixnn.interop.layout import overhang
+from minixnn.interop.layout import overhang, size_unknown
 from minixnn.interop.layouts import channel_last
 from minixnn.interop.moves import MOVES
 
@@ -59,7 +59,7 @@ def _pool(b, node):
         raise ValueError(f"dilation={node.dilation} is not supported")
     if node.ceil and pads != "same":                        # sizes rounded up: padding at the end
         if None in sizes:
-            raise ValueError("rounding sizes up (ceil_mode) needs input_shape=(channels, height, width)")
+            raise size_unknown("rounding sizes up (ceil_mode) depends on the size of the images")
         more = tuple(overhang(n, k, s, *p) for n, k, s, p in zip(sizes, node.size, node.stride, pads))
     layers, counted = [], bool(node.settings.get("count_padding"))
     if counted and pads != "same" and any(more):            # what sticks out is not counted, what is padded is

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import os
-import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,15 +16,17 @@ import numpy as np
 from minixnn import layers as ours
 from minixnn import passes
 from minixnn.arrays import Array, to_numpy
-from minixnn.heads import logits
-from minixnn.interop.onnx_file import library
+from minixnn.files import draft_of
+from minixnn.interop.onnx_file import library, needed_nodes
 from minixnn.interop.recording import BATCH, Recorded, Recording, Unrecordable, numbers
 from minixnn.layers.windows import span
+from minixnn.logits import logits
 from minixnn.rules import composites, lrp
 from minixnn.rules.arguments import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from os import PathLike
 
     from minixnn.layers.base import Layer
     from minixnn.network import Network
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 OPSET = 17
 
 
-def to_onnx(net: Network, path: str | os.PathLike, input_shape: tuple | None = None, method: str | None = None,
+def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None, method: str | None = None,
             rules: Any = lrp.epsilon, every_layer: bool = False, example: Any = None) -> None:
     """Write the network, or its explanation, to an ONNX file for batches of any size, in opset 17.
 
@@ -135,29 +135,22 @@ def save(onnx: Any, graph: Recording, path: Any, given: dict[str, Recorded], out
             raise Unrecordable(f"{name} does not depend on the input: a {type(value).__name__} came back, expected "
                                "what is computed from recorded arrays")
         graph.nodes.append(helper.make_node("Identity", [value.name], [name], name=name))
-    wanted, nodes = set(outputs), []
-    for node in reversed(graph.nodes):          # those from which the outputs follow
-        if wanted & set(node.output):
-            nodes.append(node)
-            wanted |= set(node.input)
-            while len(node.output) > 1 and node.output[-1] not in wanted:
-                node.output.pop()               # the winners' places, where nobody asked for them
+    nodes, wanted = needed_nodes(graph.nodes, outputs)
+    for node in nodes:
+        if len(node.output) > 1 and node.output[-1] not in wanted:
+            node.output.pop()                   # the winners' places, where nobody asked for them
 
     def described(values):
         return [helper.make_tensor_value_info(name, code(value.dtype), ["N", *value.shape[1:]])
                 for name, value in values.items()]
     model = helper.make_model(helper.make_graph(
-        nodes[::-1], "network", described(given), described(outputs),
+        nodes, "network", described(given), described(outputs),
         [onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
          for name, array in graph.constants.values() if name in wanted]),
         opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8, producer_name="minixnn")
     onnx.checker.check_model(model)
-    draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
-    try:
+    with draft_of(path) as draft:
         onnx.save(model, draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 # ---------------------------------------------------------------------------------------------- layers that record

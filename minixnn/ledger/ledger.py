@@ -8,7 +8,7 @@ import numpy as np
 from minixnn import passes
 from minixnn.arrays import Array, to_numpy
 from minixnn.batching import default_batch_size, is_list, rows, some
-from minixnn.heads import at_logits, head_of, logits
+from minixnn.logits import at_logits, head_of, logits
 from minixnn.layers.base import Join, Rule
 from minixnn.ledger.table import table
 from minixnn.progress import progress
