@@ -13,6 +13,7 @@ from minixnn.network import Network, expect_network
 
 SQUASHING = (LogSoftmax, Sigmoid, Softmax, Tanh)
 MOVING = (Dropout, Flatten, Identity, Unflatten)        # may stand behind it
+ENDS = (*SQUASHING, *MOVING)
 
 
 def head_of(net: Network) -> int | None:
@@ -21,9 +22,8 @@ def head_of(net: Network) -> int | None:
     while l > 0 and isinstance(net.layers[l], MOVING):
         l = net.inputs[l][0] - 1                            # the layer whose output enters it; -1 for the input
     layer = net.layers[l]
-    if l <= 0 or net.readers(l + 1)[1:] or not isinstance(layer, SQUASHING) or getattr(layer, "axis", -1) not in (-1, 1):
-        return None
-    return l
+    squashes = isinstance(layer, SQUASHING) and getattr(layer, "axis", -1) in (-1, 1)
+    return l if l > 0 and squashes and len(net.readers(l + 1)) < 2 else None
 
 
 def logits(net: Network) -> Network:
@@ -38,8 +38,7 @@ def logits(net: Network) -> Network:
 def at_logits(net: Network, start: Array | None = None) -> Network:
     """What a pass explains: `net`, or its logits if it ends in a squashing layer and no `start` is given. Says so."""
     expect_network(net)
-    l = head_of(net) if start is None else None
-    if l is None:
+    if start is not None or not isinstance(net.layers[-1], ENDS) or (l := head_of(net)) is None:
         return net
     warnings.warn(f"the network ends in {net.layers[l]!r}, which only squashes; the logit that enters it is explained, "
                   "layer for layer as minixnn.logits.logits(net) has it. Give start= to explain the output itself",

@@ -16,7 +16,7 @@ import numpy as np
 from minixnn import tuning
 from minixnn.arrays import Array, array_module, like, to_numpy
 from minixnn.layers.softmax import log_sum_exp, softmax
-from minixnn.network import Network, check_input, expect_network
+from minixnn.network import Network, expect_network
 from minixnn.progress import progress
 
 
@@ -172,7 +172,7 @@ def fit(net: Network, images: Array, labels: Array | None = None, epochs: int = 
     full_rate, history = optimizer.learning_rate, []
     for epoch in range(epochs):
         x, y = images(epoch) if callable(images) else (images, labels)
-        check_input(x, [net.layers[l] for l in net.readers(0)])
+        net.check(x)
         check_labels(y, len(x))
         if net.card.input_shape is None:
             net.card = replace(net.card, input_shape=x.shape[1:])

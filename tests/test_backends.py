@@ -16,7 +16,7 @@ from minixnn.checks import standin as standin_cupy
 from minixnn.cli.to_file import explain_to
 from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten,
                             GlobalAvgPool, MaxPool2d, ReLU, Residual, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.metrics import randomization as sanity
 from minixnn.network import Network
 from minixnn.rules import composites, deep_taylor, lrp, root_points

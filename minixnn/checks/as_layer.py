@@ -105,7 +105,7 @@ def booked(layer: Any, rule: Any, x: Array, y: Array, R: Array, R_x: Array) -> t
         seen = account and (lambda layer, x, y, R: account(layer.layer, layer.parts(x), y, R))
     else:
         seen = account = account_of(layer, rule)
-    return balance(Network([layer]), 0, x, y, R, {0: R_x}, rule, seen), account is not None
+    return balance(0, layer, x, y, R, R_x, rule, seen), account is not None
 
 
 class Written(Layer):

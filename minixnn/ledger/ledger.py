@@ -141,10 +141,14 @@ def audit(net: Network, x: Array, R: list[Array], rules: Rules,
     if [shapes(r) for r in R] != [shapes(a) for a in A]:
         raise ValueError(f"got relevances of shapes {[shapes(r) for r in R]}, expected one array beside each "
                          f"activation, as a pass returns them: {[shapes(a) for a in A]}")
-    sent = shares(net, A, R, rules)
-    return Ledger([balance(net, l, net.entering(A, l), A[l + 1], R[l + 1], sent[l], rules[l],
-                           account_of(net.layers[l], rules[l], accounts), taken_off(net, l, sent))
-                   for l in range(len(net.layers))])
+    rows = [balance(l, layer, net.entering(A, l), A[l + 1], R[l + 1], sent, rule, account_of(layer, rule, accounts),
+                    net.names[l])
+            for l, (layer, rule, sent) in enumerate(zip(net.layers, rules, shares(net, A, R, rules)))]
+    for i in range(len(net.layers)):            # what is left of R[i] for the lowest of several is as exact as R[i]
+        lowest, *others = net.readers(i)
+        if others:
+            rows[lowest] = replace(rows[lowest], moved=np.maximum(rows[lowest].moved, per_image(size(R[i]))))
+    return Ledger(rows)
 
 
 def shares(net: Network, A: list[Array], R: list[Array], rules: Sequence[Rule]) -> list[dict[int, Any]]:
@@ -167,12 +171,6 @@ def shares(net: Network, A: list[Array], R: list[Array], rules: Sequence[Rule]) 
     return sent
 
 
-def taken_off(net: Network, l: int, sent: Sequence[Mapping[int, Any]]) -> Any:
-    """The size of what others sent to inputs of layer l where its own share is what they left, with their rounding."""
-    return sum(per_image(size(sent[other][i])) for i in sent[l] for other in net.readers(i)[1:]
-               if net.readers(i)[0] == l)
-
-
 def less(r: Any, part: Any) -> Any:
     """r - part; of several inputs, for each."""
     return tuple(map(less, r, part)) if isinstance(r, tuple) else r - part
@@ -188,21 +186,22 @@ def same(r: Any, other: Any) -> bool:
     return shapes(r) == shapes(other) and bool((r == other).all())
 
 
-def balance(net: Network, l: int, x: Any, y: Array, R_out: Array, sent: Mapping[int, Any], rule: Rule,
-            account: Callable | None, beside: Any = 0) -> Row:
-    """One row, with arrays (N,): R_out came to layer l, `sent` is what its inputs got, `account` explains the rest.
+def balance(l: int, layer: Any, x: Any, y: Array, R_out: Array, sent: Any, rule: Rule, account: Callable | None,
+            place: str = "") -> Row:
+    """One row, with arrays (N,): R_out came to layer l, its inputs got `sent`, and `account` explains the rest.
 
-    beside: sizes of other relevance whose rounding is in what was sent.
+    sent: {i: what A[i] got}, or the array that the input of a chain's layer got.
     """
+    sent = sent if isinstance(sent, dict) else {l: sent}
     came, nothing = per_image(R_out), per_image(R_out) * 0
-    withheld = Withheld() if account is None else account(net.layers[l], x, y, R_out)
+    withheld = Withheld() if account is None else account(layer, x, y, R_out)
     bias, stabilizer, lost = (per_image(part) if is_list(part) else nothing for part in withheld)
     totals = {i: per_image(part) for i, part in sent.items()}
     left = sum(totals.values(), nothing)
     rest = came - left - bias - stabilizer - lost
-    return Row(l, net.names[l], repr(net.layers[l]), shown(rule), came, left, bias, stabilizer, lost,
+    return Row(l, place, repr(layer), shown(rule), came, left, bias, stabilizer, lost,
                unexplained=rest if account is None else nothing, residual=nothing if account is None else rest,
-               moved=np.maximum(per_image(abs(R_out)), beside + sum(map(per_image, map(size, sent.values())), nothing)),
+               moved=np.maximum(per_image(abs(R_out)), sum((per_image(size(part)) for part in sent.values()), nothing)),
                sent=totals)
 
 

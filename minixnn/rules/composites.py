@@ -185,7 +185,11 @@ def z_boxes(net: Any, low: float | Array, high: float | Array) -> list[Rule | No
 
 
 class Chosen(list):
-    """A complete list of rules, as `rules_for` returns it: nothing is left to choose or to check."""
+    """A complete list of rules for one network, as `rules_for` returns it: nothing is left to choose or to check."""
+
+    def __init__(self, net: Any, rules: Any) -> None:
+        super().__init__(rules)
+        self.net = net
 
 
 def rules_for(net: Any, rules: Any) -> list[Rule]:
@@ -194,28 +198,35 @@ def rules_for(net: Any, rules: Any) -> list[Rule]:
     None stands for the layer's default rule. ValueError where a layer has none, takes no other, or the rule has other
     arguments.
     """
-    if isinstance(rules, Chosen) and len(rules) == len(net.layers):
+    if isinstance(rules, Chosen) and rules.net is net:
         return rules
-    if is_composite(rules):
-        rules = rules(net)
-    if callable(rules):
-        epsilon = epsilon_of(rules)
-        rules = [in_place_of(rules, layer, epsilon) for layer in net.layers]
+    if callable(rules) and not is_composite(rules):
+        return for_all(net, check_arguments(rules), epsilon_of(rules))
+    rules = rules(net) if callable(rules) else rules
     if not isinstance(rules, (list, tuple)):
         raise ValueError(f"got rules={rules!r}, expected a rule such as lrp.epsilon, a list of rules with one "
                          "entry a layer, or a composite such as composites.epsilon_plus")
     if len(rules) != len(net.layers):
         raise ValueError(f"got a list of {len(rules)} rules for {len(net.layers)} layers; give one entry per layer, "
                          "None where a layer takes no rule; net.describe() lists the layers")
-    chosen = Chosen()
+    chosen = Chosen(net, rules)
     for l, layer in enumerate(net.layers):
-        rule, own = rules[l], getattr(layer, "rule", None)
-        if rule is None or isinstance(layer, Identity):     # which stands for a layer that has been left out
-            rule = own
-        chosen.append(rule)
-        if rule is None or rule is not own:
-            check_rule(rule, layer, l)
+        own = getattr(layer, "rule", None)
+        if rules[l] is None or isinstance(layer, Identity):                 # which stands for one that was left out
+            chosen[l] = own
+        if chosen[l] is None or chosen[l] is not own:
+            check_rule(chosen[l], layer, l)
     return chosen
+
+
+def for_all(net: Any, rule: Rule, epsilon: float) -> list[Rule]:
+    """`rule` for every affine layer; the others have their default rules, with its stabiliser."""
+    rules = Chosen(net, [rule if isinstance(layer, Affine) else getattr(layer, "rule", None) for layer in net.layers])
+    if epsilon != 1e-6:
+        rules = Chosen(net, [in_place_of(rule, layer, epsilon) or own for layer, own in zip(net.layers, rules)])
+    if None in rules:
+        check_rule(None, net.layers[rules.index(None)], rules.index(None))
+    return rules
 
 
 def check_rule(rule: Any, layer: Layer, l: int) -> None:

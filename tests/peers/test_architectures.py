@@ -11,7 +11,7 @@ import pytest
 from minixnn import Network, attribution, interop, passes
 from minixnn.layers import Block
 from minixnn.layers.chains import every_layer
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.rules import composites
 from tests.peers import architectures, twins
 from tests.peers.libraries import REASONS, pytorchcv, torch, zennit

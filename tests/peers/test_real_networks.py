@@ -9,7 +9,7 @@ import pytest
 from minixnn import datasets, models, passes
 from minixnn.interop import from_torch
 from minixnn.layers import BatchNorm2d
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.layers.chains import every_layer
 from minixnn.rules import composites
 from tests.peers import twins
