@@ -1,22 +1,28 @@
 """The layers, one file per kind. Each is a function y = f(x) that remembers nothing: see `base.py`."""
 from minixnn.layers.activation import Clip, Hardsigmoid, Hardswish, LeakyReLU, PReLU, ReLU, ReLU6
 from minixnn.layers.attention import Attention
-from minixnn.layers.axes import Pad, Permute, Reshape, Slice
-from minixnn.layers.base import Affine, Elementwise, Layer
+from minixnn.layers.axes import Pad, Permute, Reshape, Roll, Slice
+from minixnn.layers.base import Affine, Elementwise, Join, Layer
 from minixnn.layers.blocks import Concat, Product, Residual, Sum
 from minixnn.layers.chains import Block, Chain
+from minixnn.layers.combine import Divide, Maximum, Minimum, Stack, Where
 from minixnn.layers.conv import Conv2d
 from minixnn.layers.conv1d import Conv1d
 from minixnn.layers.conv_transpose import ConvTranspose2d
 from minixnn.layers.dense import Dense
+from minixnn.layers.einsum import Contract, Einsum
 from minixnn.layers.embedding import Embedding, OneHot
+from minixnn.layers.functions import Function, Power
+from minixnn.layers.gather import Gather, Scatter
 from minixnn.layers.gelu import GELU
 from minixnn.layers.layer_norm import GroupNorm, LayerNorm, RMSNorm
 from minixnn.layers.local_response_norm import LocalResponseNorm
 from minixnn.layers.norm import BatchNorm2d, ChannelScale
 from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d, SumPool2d
 from minixnn.layers.prepare import Prepare
+from minixnn.layers.reduce import MaxOver, MeanOver, MinOver, Norm, SumOver
 from minixnn.layers.repeated import Repeated
+from minixnn.layers.scale import Scale, Shift
 from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Identity, Unflatten
 from minixnn.layers.smooth import ELU, SELU, Mish, Sigmoid, SiLU, Softplus, Tanh
 from minixnn.layers.softmax import LogSoftmax, Softmax
@@ -24,10 +30,12 @@ from minixnn.layers.tokens import ClassToken, PositionEmbedding, TakeToken, Toke
 from minixnn.layers.upsample import Upsample
 
 __all__ = ["AdaptiveAvgPool2d", "Affine", "Attention", "AvgPool2d", "BatchNorm2d", "Block", "Chain", "ChannelScale",
-           "ChannelSelect", "ChannelShuffle", "ClassToken", "Clip", "Concat", "Conv1d", "Conv2d", "ConvTranspose2d",
-           "Dense", "Dropout", "ELU", "Elementwise", "Embedding", "Flatten", "GELU", "GlobalAvgPool", "GlobalMaxPool",
-           "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "Layer", "LayerNorm", "LeakyReLU",
-           "LocalResponseNorm", "LogSoftmax", "MaxPool2d", "Mish", "OneHot", "PReLU", "Pad", "Permute",
-           "PositionEmbedding", "Prepare", "Product", "RMSNorm", "ReLU", "ReLU6", "Repeated", "Reshape", "Residual",
-           "SELU", "SiLU", "Sigmoid", "Slice", "Softmax", "Softplus", "Sum", "SumPool2d", "TakeToken", "Tanh",
-           "Tokens", "Unflatten", "Upsample"]
+           "ChannelSelect", "ChannelShuffle", "ClassToken", "Clip", "Concat", "Contract", "Conv1d", "Conv2d",
+           "ConvTranspose2d", "Dense", "Divide", "Dropout", "ELU", "Einsum", "Elementwise", "Embedding", "Flatten",
+           "Function", "GELU", "Gather", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm", "Hardsigmoid", "Hardswish",
+           "Identity", "Join", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm", "LogSoftmax", "MaxOver",
+           "MaxPool2d", "Maximum", "MeanOver", "MinOver", "Minimum", "Mish", "Norm", "OneHot", "PReLU", "Pad",
+           "Permute", "PositionEmbedding", "Power", "Prepare", "Product", "RMSNorm", "ReLU", "ReLU6", "Repeated",
+           "Reshape", "Residual", "Roll", "SELU", "Scale", "Scatter", "Shift", "SiLU", "Sigmoid", "Slice", "Softmax",
+           "Softplus", "Stack", "Sum", "SumOver", "SumPool2d", "TakeToken", "Tanh", "Tokens", "Unflatten", "Upsample",
+           "Where"]

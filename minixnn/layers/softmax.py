@@ -43,6 +43,9 @@ class LogSoftmax(Layer):
     rule: Rule = staticmethod(log_taylor)
 
     def __init__(self, axis: int = -1) -> None:
+        if not hasattr(axis, "__index__") or axis == 0:
+            raise ValueError(f"{type(self).__name__} got axis={axis!r}, expected a whole number other than 0, the axis "
+                             "of the images")
         self.axis = axis
 
     def settings(self) -> dict[str, Any]:
@@ -54,7 +57,8 @@ class LogSoftmax(Layer):
         return top + xp.log(xp.exp(x - top).sum(axis=self.axis, keepdims=True))
 
     def forward(self, x: Array) -> Array:
-        return x - self.log_sum(x)
+        down = x - x.max(axis=self.axis, keepdims=True)                     # before L is taken: large scores are rounded
+        return down - self.log_sum(down)
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy - array_module(x).exp(y) * dy.sum(axis=self.axis, keepdims=True)
