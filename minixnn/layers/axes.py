@@ -12,7 +12,7 @@ from minixnn.layers.shape import Reshaping
 
 
 def crop(layer: Layer, x: Array, y: Array, R: Array) -> Array:
-    """Padding's rule: what came to a constant is lost, the rest goes back to where it was. Conserves but for the lost."""
+    """Padding's rule: what came to a constant is lost, the rest goes back to where it was. Conserves all but that."""
     return layer.gradient(x, y, R)
 
 
@@ -130,7 +130,7 @@ class Pad(Reshaping):
     preserves_sign = True
     rule = staticmethod(crop)
 
-    def __init__(self, pads: Sequence[tuple[int, int]], mode: str = "constant", value: float = 0.0) -> None:
+    def __init__(self, pads: Sequence[tuple[int, int]], mode: Any = "constant", value: float = 0.0) -> None:
         self.pads = tuple(tuple(each) if hasattr(each, "__len__") else (each,) for each in pads)
         self.mode, self.value = mode, value
         if not all(len(each) == 2 and min(each) >= 0 for each in self.pads):

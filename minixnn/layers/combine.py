@@ -63,7 +63,7 @@ class Divide(Join):
         return sum_to(dy / b, a.shape), sum_to(-dy * y / b, b.shape)
 
     def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
-        """A product of a and 1 / b, each by the mean of the other; the slope of 1 / b is -1 / (b b_ref). Sums exactly."""
+        """A product of a and 1 / b, each by the mean of the other; 1 / b has the slope -1 / (b b_ref). Sums exactly."""
         (a, b), (a_ref, b_ref) = x, x_ref
         return sum_to(m * (1 / b + 1 / b_ref) / 2, a.shape), sum_to(-m * (a + a_ref) / 2 / b / b_ref, b.shape)
 

@@ -81,8 +81,9 @@ class Einsum(Join):
         return {"equation": self.equation}
 
     def forward(self, x: tuple[Array, ...]) -> Array:
-        check_sizes(self, *zip(x, self.axes))
-        return multiply(*x, *self.axes)
+        (a, b), (axes_a, axes_b, axes_y) = x, self.axes
+        check_sizes(self, (a, axes_a), (b, axes_b))
+        return multiply(a, b, axes_a, axes_b, axes_y)
 
     def gradient(self, x: tuple[Array, ...], y: Array, dy: Array) -> tuple[Array, ...]:
         (a, b), (axes_a, axes_b, axes_y) = x, self.axes

@@ -36,7 +36,7 @@ KEEP_SIGN = {"asin", "asinh", "atan", "atanh", "erf", "expm1", "log1p", "sinh", 
 
 
 class Function(Elementwise):
-    """y = f(x), f being one of FUNCTIONS by its name: "exp", "log", "sin", ... Function("abs") takes 0 at 0 as slope."""
+    """y = f(x), f being one of FUNCTIONS by its name: "exp", "log", "sin", ... Of "abs" the slope at 0 is 0."""
 
     def __init__(self, name: str) -> None:
         if name not in FUNCTIONS:

@@ -31,7 +31,7 @@ def add_along(dx: Array, index: np.ndarray, dy: Array, axis: int) -> Array:
 
 
 class Indexed(Layer):
-    """What Gather and Scatter share: whole numbers, which stay on the host: a setting, not an array to cast or learn."""
+    """What Gather and Scatter share, whole numbers on the host: a setting, not an array to cast or learn."""
 
     def set_index(self, index: Any) -> None:
         """index: an array, or a list of lists, of any number of axes."""

@@ -55,7 +55,7 @@ class Over(Layer):
     """What all of them share: the axes."""
 
     def __init__(self, axes: Sequence[int] | int | None = None, keepdims: bool = False) -> None:
-        self.axes = axes if axes is None else (axes,) if hasattr(axes, "__index__") else tuple(axes)
+        self.axes: Any = axes if axes is None else (axes,) if hasattr(axes, "__index__") else tuple(axes)
         self.keepdims = bool(keepdims)
         if self.axes is not None and (0 in self.axes or not self.axes):
             raise ValueError(f"{type(self).__name__} got axes={axes!r}, expected one or more without the axis 0 of the "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minixnn.arrays import Array, array_module, stabilize
-from minixnn.layers.base import Affine, Layer, expect_arrays, sum_to
+from minixnn.layers.base import Affine, Layer, Rule, expect_arrays, sum_to
 
 
 def pass_scaled(layer: "Scale", x: Array, y: Array, R: Array) -> Array:
@@ -80,7 +80,7 @@ class Shift(Affine):
 
     An affine map with weights of 1, so that any rule for affine layers applies; what goes to b is absorbed.
     """
-    rule = staticmethod(share_with_constant)
+    rule: Rule | None = staticmethod(share_with_constant)
     W = np.float64(1)                           # used as float(W), which leaves float32 images float32
 
     def __init__(self, b: Array) -> None:

@@ -57,7 +57,7 @@ class LogSoftmax(Layer):
         return top + xp.log(xp.exp(x - top).sum(axis=self.axis, keepdims=True))
 
     def forward(self, x: Array) -> Array:
-        down = x - x.max(axis=self.axis, keepdims=True)                     # before L is taken: large scores are rounded
+        down = x - x.max(axis=self.axis, keepdims=True)                     # before L: of large x that is rounded
         return down - self.log_sum(down)
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
