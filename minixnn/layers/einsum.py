@@ -59,7 +59,7 @@ def check_sizes(layer: Any, *arrays: tuple[Array, str]) -> None:
 
 class Einsum(Join):
     """y = the sum of products of a and b, as `equation` says: "nhtd,nhud->nhtu". x is (a, b)"""
-    rule, most_inputs = staticmethod(half_each), 2
+    rule, most_inputs, stabilized = staticmethod(half_each), 2, True
 
     def __init__(self, equation: str) -> None:
         self.equation, self.axes = equation, parse(equation)
