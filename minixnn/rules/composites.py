@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from minixnn.arrays import Array
-from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Einsum, Embedding, Identity, MatMul, Multiply,
-                            Softmax)
+from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Einsum, Embedding, Identity, MatMul,
+                            Multiply, Softmax)
 from minixnn.layers.base import Elementwise, Join, Layer, Rule
 from minixnn.layers.joins import half_each, signal_takes_all
 from minixnn.layers.pool import Maximum
