@@ -304,7 +304,7 @@ def folded(rows: list[tuple], depth: int) -> list[tuple]:
              ", ".join(dict.fromkeys(row[6] for row in group if row[6]))) for group in groups]
 
 
-def shown_rule(layer, rule):
+def shown_rule(layer: Layer, rule: Any) -> str:
     """The rule's name; nothing where the layer's own rule only passes relevance on."""
     return "" if rule is None or rule in (pass_on, carry_back, cut, winner_takes_all) else name_of(rule)
 
