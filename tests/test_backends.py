@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from layer_examples import EXAMPLES, TOKENS
+from registry import EXAMPLES, TOKENS
 from helpers import apply, deconvnet, deeplift, gradient, guided_backprop, relevance
 
 from minixnn import arrays, attribution, batching, datasets, layers, ledger, metrics, passes, synthesis
@@ -115,7 +115,7 @@ def test_every_layer_is_here():
     families = {layers.Layer, layers.Affine, layers.Elementwise, layers.Block, layers.Chain}
     expected = {kind for kind in kinds if isinstance(kind, type)} - families - set(map(type, TOKENS.values()))
     missing = {kind.__name__ for kind in expected - {type(layer) for layer, _ in LAYERS.values()}}
-    assert not missing, f"add an example of {', '.join(missing)} to tests/layer_examples.py"
+    assert not missing, f"add an example of {', '.join(missing)} to tests/registry.py"
 
 
 @pytest.mark.parametrize("name", LAYERS)

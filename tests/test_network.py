@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from layer_examples import EXAMPLES
+from registry import EXAMPLES
 
 from minixnn import Network
 from minixnn import layers as kinds
@@ -41,7 +41,7 @@ def every_layer(dtype="float32"):
 
 
 def others():
-    """The kinds that `layer_examples.py` holds, one after the other, each cut and reshaped to what it takes."""
+    """The kinds that `registry.py` holds, one after the other, each cut and reshaped to what it takes."""
     found, features = [], 3
     for layer, shape in EXAMPLES.values():
         if type(layer) in map(type, found):
@@ -126,7 +126,7 @@ def test_a_network_without_layers_is_refused():
 def test_the_network_of_these_tests_has_every_kind_of_layer():
     families, tokens = {"Affine", "Block", "Chain", "Elementwise", "Layer"}, {"Embedding", "OneHot"}
     missing = set(kinds.__all__) - families - tokens - {type(layer).__name__ for layer in every_layer().layers}
-    assert not missing, f"add an example of {', '.join(missing)} to tests/layer_examples.py"
+    assert not missing, f"add an example of {', '.join(missing)} to tests/registry.py"
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

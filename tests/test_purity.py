@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from layer_examples import EXAMPLES
+from registry import EXAMPLES
 
 from minixnn import Network, passes
 from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten,

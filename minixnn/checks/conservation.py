@@ -52,7 +52,7 @@ def far_shares(case: RuleCase) -> Array:
     """The shares of a case that is not affine; of a join at inputs so large that a stabiliser does not count."""
     if not isinstance(case.layer, SideBySide):
         return case.shares
-    return shares(case.rule, case.layer, case.x * HUGE ** 0.5, case.outputs)
+    return shares(case.rule, case.layer, case.x * HUGE, case.outputs)
 
 
 def worst(off: Array, sums: Array, case: RuleCase, note: str, expected: str | int = 1) -> Observation:
