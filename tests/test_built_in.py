@@ -33,7 +33,8 @@ def test_a_rule_for_max_pooling_keeps_its_promises(rule):
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_keeps_what_layers_promise(name, device):
     layer, inputs = LAYERS[name]
-    report = check_layer(layer, inputs, device=DEVICES[device], examples=40 if name in DRAWN else 4 if name in WRITTEN else 15)
+    examples = 40 if name in DRAWN else 4 if name in WRITTEN else 15
+    report = check_layer(layer, inputs, device=DEVICES[device], examples=examples)
     assert "images apart" in report.held and "saved and loaded" in report.held, report
 
 
