@@ -54,3 +54,4 @@ LAYERS = {**{name: (kind, None) for name, kind in DRAWN.items()},
           **{name: (written, smaller.get(name, shape[1:])) for name, (written, shape) in WRITTEN.items()
              for smaller in [{"Attention": (4, 6), "Attention, causal": (3, 6)}]},
           **{name: (layer, np.arange(9).reshape(1, 9)) for name, layer in TOKENS.items()}}
+DOMAINS = {"Divide": (0.5, 3), "Divide, by one for all": (0.5, 3)}

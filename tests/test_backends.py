@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 from helpers import apply, deconvnet, deeplift, gradient, guided_backprop, relevance
-from registry import EXAMPLES, IMAGES, JOINS, TOKENS, WRITTEN
+from registry import EXAMPLES, IMAGES, JOINS, MORE, TOKENS, WRITTEN
 
 from minixnn import arrays, attribution, batching, datasets, layers, ledger, metrics, passes, synthesis
 from minixnn.checks import standin as standin_cupy
@@ -64,7 +64,8 @@ def waiting_at_most(times):
     assert len(waits) <= times, waits
 
 
-AFFINE = {name: (layer, shape) for name, (layer, shape) in EXAMPLES.items() if isinstance(layer, layers.Affine)}
+LAYERS = {**EXAMPLES, **MORE}
+AFFINE = {name: (layer, shape) for name, (layer, shape) in LAYERS.items() if isinstance(layer, layers.Affine)}
 RULES = {
     "epsilon": lrp.epsilon, "LRP-0": partial(lrp.epsilon, epsilon=0), "gamma_signed": lrp.gamma_signed,
     "alpha2_beta1": lrp.alpha_beta, "alpha1_beta0": composites.alpha1_beta0, "flat": lrp.flat,
@@ -78,9 +79,9 @@ def on(layer, xp):
     return layer.map_arrays(xp.asarray)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", LAYERS)
 def test_the_verbs_of_every_layer(name, xp):
-    layer, shape = EXAMPLES[name]
+    layer, shape = LAYERS[name]
     x, x_ref = draw(*shape), draw(*shape, seed=5)
     y = layer.forward(x)
     dy = draw(*y.shape, seed=6)
@@ -133,9 +134,9 @@ def test_what_tokens_enter(layer, xp):
                         deeplift(layer, x, x_ref, dy), layer.parameter_gradients(x, dy)], xp)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", LAYERS)
 def test_every_layer_while_it_learns(name, xp):
-    layer, shape = EXAMPLES[name]
+    layer, shape = LAYERS[name]
     layer, mine = layer.map_arrays(np.copy), on(layer, xp)              # the running statistics change
     x = draw(*shape)
     mx = xp.asarray(x)

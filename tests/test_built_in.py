@@ -1,10 +1,10 @@
 """Does everything built in hold what `minixnn.checks` asks? One test for each rule, layer, block and network."""
 import numpy as np
 import pytest
-from built_in import DRAWN, JOIN_RULES, LAYERS, RULES
+from built_in import DOMAINS, DRAWN, JOIN_RULES, LAYERS, RULES
 from hypothesis import given, settings
 from record_cupy import installed_cupy
-from registry import EXAMPLES, JOINS, TOKENS, WRITTEN
+from registry import EXAMPLES, JOINS, MORE, TOKENS, WRITTEN
 
 from minixnn import Network, datasets, layers, models
 from minixnn.checks import check_layer, check_network, check_rule, standin, strategies
@@ -34,7 +34,7 @@ def test_a_rule_for_max_pooling_keeps_its_promises(rule):
 def test_a_layer_keeps_what_layers_promise(name, device):
     layer, inputs = LAYERS[name]
     examples = 40 if name in DRAWN else 4 if name in WRITTEN else 15
-    report = check_layer(layer, inputs, device=DEVICES[device], examples=examples)
+    report = check_layer(layer, inputs, DOMAINS.get(name, "any"), device=DEVICES[device], examples=examples)
     assert "images apart" in report.held and "saved and loaded" in report.held, report
 
 
@@ -47,7 +47,8 @@ def test_a_rule_of_joins_keeps_its_promises(name, device):
 
 
 def test_no_kind_of_layer_is_missing():
-    seen = {type(layer) for layer, _ in [*EXAMPLES.values(), *JOINS.values()]} | set(map(type, TOKENS.values()))
+    seen = {type(layer) for layer, _ in [*EXAMPLES.values(), *MORE.values(), *JOINS.values()]}
+    seen |= set(map(type, TOKENS.values()))
     kinds = {kind for kind in map(layers.__dict__.get, layers.__all__) if issubclass(kind, layers.Layer)}
     families = {layers.Affine, layers.Elementwise, layers.Join, layers.Layer}
     missing = {kind.__name__ for kind in kinds - seen - families}

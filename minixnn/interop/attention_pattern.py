@@ -20,7 +20,7 @@ from minixnn.interop.layout import size_unknown
 from minixnn.interop.operations import Constant
 from minixnn.interop.reading import HIDDEN
 from minixnn.layers import Attention
-from minixnn.layers.attention import join_heads, split_heads
+from minixnn.layers.attention import JoinHeads, SplitHeads
 
 MOVES = ("reshape", "transpose")
 
@@ -173,10 +173,10 @@ def _output(graph, node, users, heads, T, width):
 
 def _as_heads(x, heads, merged):
     """(N, T, H e) -> (N, H, T, e); merged: (N H, T, e)"""
-    y = split_heads(x, heads)
+    y = SplitHeads(heads).forward(x)
     return y.reshape(-1, *y.shape[2:]) if merged else y
 
 
 def _as_sequence(y, n, heads):
     """(N, H, T, d), or (N H, T, d), -> (N, T, H d)"""
-    return join_heads(y.reshape(n, heads, *y.shape[-2:]))
+    return JoinHeads().forward(y.reshape(n, heads, *y.shape[-2:]))

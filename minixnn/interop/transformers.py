@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 
 def from_encoder(module: Any) -> Network:
-    """nn.MultiheadAttention, nn.TransformerEncoderLayer or nn.TransformerEncoder of torch as a Network.
+    """nn.MultiheadAttention, nn.TransformerEncoderLayer or nn.TransformerEncoder of torch as a Network."""
+    return Network(encoder_layers(module))
 
-    MultiheadAttention is read as self-attention, of one sequence to itself.
-    """
+
+def encoder_layers(module: Any) -> list:
+    """The layers and ways of writing of torch's module. MultiheadAttention is read as self-attention."""
     kind = type(module).__name__
     state = Arrays(module.state_dict())
     if kind == "MultiheadAttention":
-        return state.emptied(Network([attention(state, "in_proj_", "out_proj", module.num_heads)]))
+        return state.emptied([attention(state, "in_proj_", "out_proj", module.num_heads)])
     if kind not in ("TransformerEncoder", "TransformerEncoderLayer"):
         raise ValueError(f"got a {kind}, expected nn.MultiheadAttention, nn.TransformerEncoderLayer or "
                          "nn.TransformerEncoder; from_torch reads other modules")
@@ -35,7 +37,7 @@ def from_encoder(module: Any) -> Network:
                         each.norm_first, each.norm1.eps)
     if several and module.norm is not None:
         layers.append(norm(state, "norm", module.norm.eps))
-    return state.emptied(Network(layers))
+    return state.emptied(layers)
 
 
 def block(state: Arrays, prefix: str, heads: int, between: Layer, norm_first: bool, epsilon: float) -> list[Layer]:
@@ -97,9 +99,9 @@ class Arrays(dict):
             raise ValueError(f"got no {name}.weight, expected it among the weights of a transformer")
         return self.take(f"{name}.weight"), self.take(f"{name}.bias")
 
-    def emptied(self, net: Network) -> Network:
-        """`net`, if every array has been taken; a name left over would be a layer left out."""
+    def emptied(self, layers: Any) -> Any:
+        """`layers`, if every array has been taken; a name left over would be a layer left out."""
         if self:
             raise ValueError(f"got weights that belong to no layer we know: {', '.join(sorted(self)[:5])}; expected a "
                              "transformer without other parts than attention, LayerNorm and dense layers")
-        return net
+        return layers
