@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn import layers as kinds
-from minixnn.arrays import Array, array_module, like, require, to_numpy
+from minixnn.arrays import Array, array_module, holds, like, require, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, squash
 from minixnn.files import draft_of
@@ -247,7 +247,8 @@ def check_input(x: Array, first: Layer | None = None) -> None:
 
 def check_output(y: Array) -> Array:
     """`y` itself, if its numbers are finite, as those of the input and of the weights are."""
-    require(array_module(y).isfinite(y).all(), "the network's output has NaN or infinite numbers: they grew beyond "
-            f"what {y.dtype} holds; compute in double precision, net.astype('float64'), or look for inputs that were "
-            "not prepared as in training")
+    if not holds(array_module(y).isfinite(y).all()):
+        raise ValueError(f"the network's output has NaN or infinite numbers: they grew beyond what {y.dtype} holds; "
+                         "compute in double precision, net.astype('float64'), or look for inputs that were not "
+                         "prepared as in training")
     return y

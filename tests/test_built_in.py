@@ -6,9 +6,10 @@ from layer_examples import EXAMPLES, TOKENS
 from record_cupy import installed_cupy
 
 from minixnn import Network, datasets, layers, models
-from minixnn.checks import check_layer, check_network, check_rule, standin, strategies
+from minixnn.checks import check_layer, check_network, check_rule, strategies
 from minixnn.layers import Concat, Product, ReLU, Residual, Sigmoid, Sum
 from minixnn.rules import composites, lrp
+from tests.backends import standin
 
 CUPY, _ = installed_cupy()
 DEVICES = {"standin": standin, **({"cupy": CUPY} if CUPY else {})}
@@ -20,11 +21,14 @@ def test_a_rule_is_its_formula_and_keeps_its_promises(name, device):
     rule, definition, claims = RULES[name]
     report = check_rule(rule, definition=definition, device=DEVICES[device], examples=40, **claims)
     assert {"definition", "ledger", "receptive field", "conserves"} <= set(report.held), f"not asked:\n{report}"
+    if device == "standin":
+        found = check_rule(rule, domain=claims.get("domain", "any"), examples=15)
+        assert found.conserves == report.conserves == claims["conserves"], found
 
 
 @pytest.mark.parametrize("rule", [layers.MaxPool2d.rule, lrp.proportional], ids=composites.name_of)
 def test_a_rule_for_max_pooling_keeps_its_promises(rule):
-    check_rule(rule, domain="nonnegative", layers=strategies.max_pools(), device=True)
+    check_rule(rule, domain="nonnegative", layers=strategies.max_pools(), device=standin)
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=DEVICES)
@@ -58,5 +62,5 @@ def test_a_network_of_every_kind_of_layer_is_right_in_every_layer():
     made = [conv(rng, 2, 4), norm(rng, 4), ReLU(), layers.MaxPool2d(2), Residual([conv(rng, 4, 4), ReLU()]),
             Concat([[conv(rng, 4, 2), ReLU()], []]), Sum([[layers.AvgPool2d(2)], [layers.MaxPool2d(2)]]),
             Product([[], [conv(rng, 6, 6), Sigmoid()]]), layers.GlobalAvgPool(), dense(rng, 6, 3), layers.Softmax()]
-    report = check_network(Network(made), rng.random((3, 8, 8, 2)), rules=composites.epsilon_plus, device=True)
+    report = check_network(Network(made), rng.random((3, 8, 8, 2)), rules=composites.epsilon_plus, device=standin)
     assert len(report.layers) == len(made) + 8, "those inside blocks, too"
