@@ -1,6 +1,6 @@
 """Does everything run on the array module it is given, compute what NumPy computes, and stay there?
 
-Every test runs on NumPy, on the stand-in for CuPy (minixnn/checks/standin.py) and, where there is a device,
+Every test runs on NumPy, on the stand-in for CuPy (tests/backends/standin.py) and, where there is a device,
 on CuPy. What must come back: the same kind of array, the same type of number, NumPy's values to 1e-4.
 """
 import contextlib
@@ -12,7 +12,7 @@ from helpers import apply, deconvnet, deeplift, gradient, guided_backprop, relev
 from registry import EXAMPLES, IMAGES, JOINS, MORE, TOKENS, WRITTEN
 
 from minixnn import arrays, attribution, batching, datasets, layers, ledger, metrics, passes, synthesis
-from minixnn.checks import standin as standin_cupy
+from tests.backends import standin as standin_cupy
 from minixnn.cli.to_file import explain_to
 from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,
                             Sigmoid, Tanh, Unflatten)
