@@ -576,7 +576,7 @@ def test_numbers_are_written_where_nothing_can_be_drawn(there):
             "sys.exit(main(['explain', 'one.npy', '--model', 'grey.npz', '-o', 'out']))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0 and "pip install minixnn[pictures]" in done.stderr, done
+    assert done.returncode == 0 and "pip install pillow" in done.stderr, done
     assert os.path.exists("out/one_relevance.npy") and not os.path.exists("out/one_overlay.png")
 
 

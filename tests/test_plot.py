@@ -39,7 +39,7 @@ def test_importing_plot_does_not_import_matplotlib():
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r"pip install minixnn\[lessons\]"):
+    with pytest.raises(ImportError, match=r"pip install matplotlib"):
         plot.images(digits(1))
 
 

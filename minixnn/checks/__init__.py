@@ -13,7 +13,7 @@ properties with their formulas.
 `strategies` draws layers, networks and inputs for tests of your own, `definitions` has the papers' formulas for one
 output, `standin` is a module that behaves like CuPy on a machine without a GPU.
 
-`check_rule`, `check_layer` and `strategies` need Hypothesis (`pip install minixnn[test]`); nothing else does.
+`check_rule`, `check_layer` and `strategies` need Hypothesis (`pip install hypothesis`); nothing else does.
 """
 import importlib
 

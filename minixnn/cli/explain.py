@@ -223,7 +223,7 @@ def can_draw() -> bool:
         import PIL  # noqa: F401
     except ImportError:
         print("minixnn: the numbers are written, but no pictures: drawing needs Pillow, which is not installed; "
-              "install it with: pip install minixnn[pictures]", file=sys.stderr)
+              "install it with: pip install pillow", file=sys.stderr)
         return False
     return True
 

@@ -105,7 +105,7 @@ def decode_picture(path: pathlib.Path) -> tuple:
         from PIL import Image, ImageOps
     except ImportError as error:
         raise ImportError("reading pictures needs Pillow, which is not installed; give .npy files, or install it with: "
-                          "pip install minixnn[pictures]") from error
+                          "pip install pillow") from error
     with Image.open(path) as file:
         notes, frames = [], getattr(file, "n_frames", 1)
         if file.width * file.height > MOST_READ:

@@ -26,7 +26,7 @@ def from_onnx(path: str | PathLike, input_shape: tuple[int, ...] | None = None, 
     Softmax, Sigmoid or Tanh at the end is left out: the outputs are the logits that enter it.
 
     Images enter the Network channel-last: net.forward(x.transpose(0, 2, 3, 1)). Raises ValueError, naming the
-    node, for what a Network cannot represent. Needs the onnx package: pip install minixnn[onnx].
+    node, for what a Network cannot represent. Needs the onnx package: pip install onnx.
     """
     net = build(read_graph(path, input_shape, output), layout)
     if net.card.head is not None:

@@ -16,7 +16,7 @@ def library() -> Any:
         import onnx.inliner
         return onnx
     except ImportError as error:
-        raise ImportError("reading ONNX files needs the onnx package: pip install minixnn[onnx]") from error
+        raise ImportError("reading ONNX files needs the onnx package: pip install onnx") from error
 
 
 def read(onnx: Any, path: Any) -> Any:

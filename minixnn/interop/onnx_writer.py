@@ -30,7 +30,7 @@ def to_onnx(net: Network, path: pathlib.Path, input_shape: tuple[int, ...] | Non
 
     The input of the file, "input", is the network's: images are channel-last. Its output is "output". What was left out
     when the network was read (`net.card.head`) is not in the file. Raises ValueError, naming the layer, for what ONNX
-    cannot represent. Needs the onnx package: pip install minixnn[onnx].
+    cannot represent. Needs the onnx package: pip install onnx.
     """
     if method is not None:
         return write_explanation(net, path, input_shape, method, **how)
