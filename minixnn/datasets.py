@@ -134,7 +134,7 @@ def photo(name: str, size: int | None = None) -> Array:
     """
     if pathlib.Path(name).is_file():
         from minixnn.cli import images
-        return images.read(name, (size, size, 3), square=True)[0]
+        return images.read(name, (size, size, 3), fit="crop")[0]
     if not PHOTOS.is_dir():
         raise FileNotFoundError(f"there is no folder {PHOTOS}: the photographs come with the repository, not with the "
                                 "installed package; clone the repository and run from there")

@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from os import PathLike
 from types import ModuleType
 from typing import Any
@@ -16,10 +15,9 @@ from numpy.typing import DTypeLike
 from minixnn import layers as kinds
 from minixnn.arrays import Array, array_module, like, require, to_numpy
 from minixnn.batching import map_batches
-from minixnn.card import Card, squash
+from minixnn.card import Card, extended, squash
 from minixnn.layers.base import Layer, carry_back, pass_on
 from minixnn.layers.chains import every_layer
-from minixnn.layers import Prepare
 from minixnn.layers.pool import winner_takes_all
 from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of, rules_for
@@ -49,21 +47,24 @@ class Network:
 
     def forward(self, x: Array) -> Array:
         """The output of the last layer. x (N, ...), output (N, outputs)"""
-        check_input(x, self.layers[0])
-        self.card.check(x)
+        self.check(x)
         for layer in self.layers:
             x = layer.forward(x)
-        return check_output(x)
+        return self.card.check_outputs(check_output(x))
 
     def trace(self, x: Array) -> list[Array]:
         """All activations, as a list: A[l] enters layer l, and A[-1] is the output."""
-        check_input(x, self.layers[0])
-        self.card.check(x)
+        self.check(x)
         A = [x]
         for layer in self.layers:
             A.append(layer.forward(A[-1]))
         check_output(A[-1])
         return A
+
+    def check(self, x: Array) -> None:
+        """Refuse an input that would go wrong silently, or far from here."""
+        check_input(x, self.layers[0])
+        self.card.check(x)
 
     def predict(self, x: Array, batch_size: int | None = None, workers: int = 1) -> Array:
         """As `forward`, `batch_size` images at a time (None: what suits the machine), so that memory stays flat.
@@ -81,17 +82,17 @@ class Network:
         """The same layers with more on the card: input_shape, labels, head, layout, as in `minixnn.card.Card`.
 
         mean, std: how a pixel in [0, 1] becomes what the first weights were trained on, (pixel - mean) / std; numbers,
-        or one per channel. They become the first layer, `Prepare`, so that explanations are of pixels.
+        or one per channel. They become the first layer, `Prepare`. Such as are of pixels up to 255 are told.
         """
         layers = self.layers
         if mean is not None or std is not None:
-            if isinstance(layers[0], Prepare):
+            if isinstance(layers[0], kinds.Prepare):
                 raise ValueError(f"got mean and std for a network that prepares its images already, by {layers[0]!r}; "
                                  "give pixels in [0, 1] as they are")
             a = next((a for layer in layers for a in layer.arrays().values() if a is not None), np.zeros(1, np.float32))
             given = (0 if mean is None else mean, 1 if std is None else std)
-            layers = [Prepare(*(like(a, np.asarray(to_numpy(value), a.dtype)) for value in given)), *layers]
-        return Network(layers, replace(self.card, **known))
+            layers = [kinds.Prepare(*(like(a, np.asarray(to_numpy(value), a.dtype)) for value in given)), *layers]
+        return Network(layers, extended(self.card, layers, **known))
 
     def on(self, xp: ModuleType) -> "Network":
         """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""
@@ -128,7 +129,7 @@ class Network:
                     raise ValueError(f"layer {l} is {each!r}, not one of minixnn.layers; only those can be saved")
             own = {name: to_numpy(a) for name, a in layer.arrays().items() if a is not None}
             plan.append({"kind": type(layer).__name__, "settings": layer.settings(), "arrays": sorted(own)})
-            kept = None if isinstance(layer, Prepare) else dtype            # few numbers, known to many digits
+            kept = None if isinstance(layer, kinds.Prepare) else dtype            # few numbers, known to many digits
             arrays.update({f"{l}.{name}": _stored(a, kept, f"{name} of layer {l}") for name, a in own.items()})
         header = json.dumps({"format": "minixnn", "version": VERSION, "layers": plan, "card": self.card.entries()})
         draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
@@ -245,8 +246,8 @@ def check_input(x: Array, first: Layer | None = None) -> None:
     if getattr(first, "takes_integers", False) and x.dtype.kind in "iu":
         return
     if x.dtype.kind != "f":
-        raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the "
-                         "network was trained on them, for instance x.astype('float32') / 255")
+        raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the network "
+                         "was trained on them: x.astype('float32') / 255, undivided where card.pixels is 255")
     require(xp.isfinite(x).all(), "got NaN or infinite numbers in the input, expected finite ones; look for a division "
             "by zero where the images are prepared")
 

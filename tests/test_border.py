@@ -25,8 +25,8 @@ COLOUR = RNG.integers(0, 256, (8, 8, 3), np.uint8)
 
 
 def photo_net(**card):
-    """For colour pictures of any size, if the card does not say which."""
-    rng = np.random.default_rng(1)
+    """For colour pictures of any size, if the card does not say which, and with pixels from 0 to 1."""
+    rng, card = np.random.default_rng(1), {"pixels": 1, **card}
     return Network([Conv2d.random(3, 3, 4, rng), ReLU(), GlobalAvgPool(), Dense.random(4, 3, rng)]).with_card(**card)
 
 

@@ -62,7 +62,7 @@ def gradient_times_input(net: Network, x: Array, target: Target = None, *, start
     Sums to the output where the network is homogeneous: ReLU, max pooling and no biases. Of tokens, whole numbers,
     the gradient by a token's 1 is this product already.
     """
-    array_module(x)                             # refuses what is not an array
+    net.check(x)
     if x.dtype.kind != "f":
         return gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
     return x * gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
@@ -112,7 +112,7 @@ def integrated_gradients(net: Network, x: Array, target: Target = None, baseline
     array([[1., 6.]])
     """
     net = at_logits(net, start)
-    array_module(x)                             # refuses what is not an array
+    net.check(x)
     if x.dtype.kind != "f":                                 # tokens: the path runs between their embeddings
         return of_embeddings(integrated_gradients, net, x, target, baseline, steps, method, return_error, start=start,
                              batch_size=batch_size, workers=workers)
@@ -176,7 +176,7 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
 
     Every image has a stream of random numbers of its own, so that `batch_size` does not change the result.
     """
-    array_module(x)                             # refuses what is not an array
+    net.check(x)
     if x.dtype.kind != "f":
         raise ValueError(f"smoothgrad got whole numbers of type {x.dtype}, to which no small noise can be added; "
                          "explain the network behind its Embedding: Network(net.layers[1:]), net.layers[0].forward(x)")

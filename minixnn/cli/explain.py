@@ -32,7 +32,7 @@ FIGURES = ("heatmap.png", "overlay.png")
 def explain(asked: Namespace) -> int:
     """Explain everything that was asked for; returns the exit status."""
     given, asked.model = asked.model, asked.model or usual_model(asked.images)
-    net = open_model(asked.model, asked.mean, asked.std, asked.labels)
+    net = open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size)
     asked.method = asked.method or USUAL.get(net.card.source or "", "lrp_epsilon_plus")
     run = Run(asked, net, chosen(METHODS, asked.method, "method", asked.options))
     if run.bytes:
@@ -66,7 +66,8 @@ class Run(Reader):
         self.explanation: Explanation | None = None
         self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
                         "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
-                        "size": asked.size or "as the network asks", "invert": asked.invert}
+                        "size": asked.size or "as the network asks", "invert": asked.invert,
+                        "fit": asked.fit or "as the card says", "header": asked.header}
         self.figures = () if not asked.figures else (text.PAGE,) if self.bytes else FIGURES if can_draw() else ()
 
     def explain(self, group: list) -> None:
@@ -145,7 +146,8 @@ class Run(Reader):
             said = self.found(y, n)
             print(f"{rows.path}, row {n}: {said['saw']}, {said['explained']}, relevance sums to "
                   f"{float(R[n].sum()):.3f}, most of it: {tables.strongest(R[n], rows.names)}")
-        print(f"{len(R)} rows explained: {self.names(rows.path, 'relevance.npy')}", flush=True)
+        print(f"{len(R)} rows explained: {self.names(rows.path, 'relevance.npy')}"
+              + (f" ({rows.note})" if rows.note else ""), flush=True)
 
     def array(self, item: Array) -> None:
         """Explain the images of one .npy file, piece by piece into another."""

@@ -30,7 +30,7 @@ from minixnn import datasets, models, plot
 from minixnn.cli import check
 from minixnn.cli.errors import CannotGoOn, sentence
 from minixnn.cli.explain import explain
-from minixnn.cli.expected import open_model
+from minixnn.cli.expected import of_unit_pixels, open_model
 from minixnn.cli.ledger import show_ledger
 from minixnn.cli.methods import METHODS, RULES, described, options
 
@@ -107,6 +107,10 @@ def add_inputs(command: Parser) -> None:
                          "default: the largest output")
     command.add_argument("--versus", metavar="NAME", help="what speaks for the target rather than for this output")
     command.add_argument("--size", metavar="HxW", help="resize pictures to this; default: as the network asks")
+    command.add_argument("--fit", choices=("crop", "squash"), help="pictures of other proportions are cut in their "
+                         "middle, or squashed; default: as the network's card says, else squashed")
+    command.add_argument("--header", action="store_true", help="the first line of a table names its columns, though "
+                         "by numbers")
     command.add_argument("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
     command.add_argument("--mean", metavar="M", help="what the network's training subtracted from pixels in [0, 1]: "
                          "a number, or one per channel, such as 0.485,0.456,0.406")
@@ -148,7 +152,7 @@ def show_microscope(asked: Any) -> Any:
     """`minixnn microscope`: one HTML file that needs no network, with ten test digits to begin with."""
     images, labels = datasets.mnist("test")
     ten = [int((labels == digit).argmax()) for digit in range(10)]
-    nets = {pathlib.Path(name).stem: open_model(name) for name in asked.model or ("cnn", "dense")}
+    nets = {pathlib.Path(name).stem: of_unit_pixels(open_model(name)) for name in asked.model or ("cnn", "dense")}
     asked.out.write_text(plot.microscope(nets, images[ten]), encoding="utf-8")
     print(f"{asked.out}: open it in a browser")
     return 0

@@ -69,6 +69,13 @@ def output_of(path: Path | str, graph: Any, wanted: str | None) -> str:
     return numbers[0]
 
 
+def open_sizes(path: Any) -> tuple[int | None, ...] | None:
+    """The shape of one input as the file declares it, None for each size that it leaves open; None if it has none."""
+    model = read(library(), path)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return declared(next(entry for entry in model.graph.input if entry.name not in weights), None)[1]
+
+
 def declared(entry: Any, given: tuple[int, ...] | None) -> Any:
     """(batch, shape of one input) from what the file says of its input and what the caller gives."""
     kind = entry.type.tensor_type
