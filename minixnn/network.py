@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
-from os import PathLike
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn import layers as kinds
-from minixnn.arrays import Array, array_module, like, require, to_numpy
+from minixnn.arrays import Array, array_module, expect_modest, like, require, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, extended, squash
 from minixnn.layers.base import Layer, carry_back, pass_on
@@ -116,7 +115,7 @@ class Network:
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows]
         return "\n".join([*lines, *([""] if self.card.text() else []), *self.card.text()])
 
-    def save(self, path: str | PathLike, dtype: DTypeLike | None = None) -> None:
+    def save(self, path: str | os.PathLike, dtype: DTypeLike | None = None) -> None:
         """Write architecture and weights to one .npz file, all of it or nothing.
 
         The file is written beside `path` and then put in its place, so a failed save leaves an old file whole.
@@ -141,12 +140,12 @@ class Network:
             draft.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, path: str | PathLike) -> "Network":
+    def load(cls, path: str | os.PathLike) -> "Network":
         """The network that `save` wrote. ValueError if the file is damaged, foreign, or from a newer version."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                if "architecture" not in file:
-                    raise ValueError("it has no entry 'architecture'")
+                expect_modest(sum(entry.file_size for entry in file.zip.infolist()), os.path.getsize(path))
+                require("architecture" in file, "it has no entry 'architecture'")
                 header, arrays = json.loads(str(file["architecture"])), {k: file[k] for k in file.files}
             if header["format"] != "minixnn":
                 raise ValueError("its architecture is not in minixnn's format")
@@ -207,7 +206,8 @@ def _rebuild(l, entry, arrays):
         if f"{l}.{name}" not in arrays:
             raise ValueError(f"the array {name} of layer {l} is missing")
         a = arrays[f"{l}.{name}"]
-        require(np.isfinite(a).all(), f"the array {name} of layer {l} has NaN or infinite numbers")
+        require(a.dtype.kind in "fiu" and np.isfinite(a).all(), f"the array {name} of layer {l} has NaN, infinite or "
+                "complex numbers")
         own[name] = a.astype(np.float32) if a.dtype == np.float16 else a
     return getattr(kinds, entry["kind"])(**own, **entry["settings"])
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from minixnn.card import largest_pixel
 from minixnn.cli import images
+from minixnn.cli.errors import say
 from minixnn.cli.expected import expected, open_model
 
 IMAGES = 4                  # checked at a time
@@ -52,7 +53,7 @@ def inputs(net: Any, asked: Any) -> Any:
         paths, found = images.find(asked.images), []
         for path in paths[:IMAGES]:
             picture, notes = images.read(path, (height, width, channels), asked.invert, net.card.fit, largest)
-            print(f"{path}: {notes or 'as it is'}")
+            say(f"{path}: {notes or 'as it is'}")
             found.append(picture)
         if len(paths) > IMAGES:
             print(f"the first {IMAGES} of {len(paths)} pictures are looked at")

@@ -238,8 +238,7 @@ class Batch:
     """The images of a 4-D .npy file, prepared when they are asked for: `len`, `shape` and slices, as of an array."""
 
     def __init__(self, array: Any, shape: tuple, invert: bool, fit: str | None = None, pixels: int = 1) -> None:
-        self.array, self.how = array, (shape, invert)
-        self.last = fit, pixels
+        self.array, self.how, self.last = array, (shape, invert), (fit, pixels)
         self.notes: list[str] = []
         self.shape = (len(array), *finish(array[0], *self.how, self.notes, *self.last).shape)
 

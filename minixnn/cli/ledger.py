@@ -5,7 +5,7 @@ from argparse import Namespace
 import numpy as np
 
 from minixnn import attribution
-from minixnn.cli.errors import CannotGoOn
+from minixnn.cli.errors import CannotGoOn, say
 from minixnn.cli.expected import open_model, usual_model
 from minixnn.cli.methods import RULES, chosen, explanation, outputs
 from minixnn.cli.reading import Array, Reader, Rows
@@ -23,7 +23,7 @@ def show_ledger(asked: Namespace) -> int:
     for item in items:
         note = item.batch.note if isinstance(item, Array) else item.note if item is not None else ""
         if note:
-            print(f"{item.path}: {note}")
+            say(f"{item.path}: {note}")
     if len({inputs.shape[1:] for inputs in x}) != 1:
         raise CannotGoOn("the pictures are of several sizes; give --size, or one at a time" if x else
                          "none of the files could be read")

@@ -13,7 +13,7 @@ import numpy as np
 
 from minixnn.card import largest_pixel
 from minixnn.cli import images, tables
-from minixnn.cli.errors import CannotGoOn, sentence
+from minixnn.cli.errors import CannotGoOn, sentence, visible
 from minixnn.cli.expected import expected, of_unit_pixels, prepares
 from minixnn.layers import Flatten
 from minixnn.models import magika
@@ -63,7 +63,7 @@ class Reader:
         return images.find(self.asked.images, images.PICTURES + tables.TABLES * (self.expected.row is not None))
 
     def left_out(self, path: Path, error: Any) -> None:
-        print(f"minixnn: {path} left out: {sentence(error)}", file=sys.stderr)
+        print(visible(f"minixnn: {path} left out: {sentence(error)}"), file=sys.stderr)
         self.status = 1
 
     def read(self, path: Path) -> Picture | Array | Rows | None:
