@@ -94,7 +94,8 @@ def test_complex_weights_are_refused_with_both_their_halves(said):
             make(np.ones((1, 1, 1, 1)) * 1j)
 
 
-@pytest.mark.parametrize("name", ["a\x1b[31mb.png", "two\nlines.png", "bell\x07.png", "left\u202eright.png", "bad\udcff.png"])
+@pytest.mark.parametrize("name", ["a\x1b[31mb.png", "two\nlines.png", "bell\x07.png", "left\u202eright.png",
+                                  "bad\udcff.png"])
 def test_a_name_gives_no_orders_to_a_terminal(said, name):
     try:
         Image.new("RGB", (2, 2)).save(name)

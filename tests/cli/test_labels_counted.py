@@ -30,7 +30,8 @@ def said(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("text", ["ant\nbee\ncat\ndog\n", "ant\nbee\ncat\ndog", "ant\n\ncat\ndog\n",
-                                  "\nbee\ncat\ndog\n", "ant\r\n\r\ncat\r\ndog\r\n", "ant\nbee\ncat\n\n", "\n\ncat\n\n\n\n",
+                                  "\nbee\ncat\ndog\n", "ant\r\n\r\ncat\r\ndog\r\n", "ant\nbee\ncat\n\n",
+                                  "\n\ncat\n\n\n\n",
                                   "\ufeffant\nbee\ncat\ndog\n", "ant\nbe\u2028e\ncat\ndog\n"])
 def test_an_output_has_the_name_in_its_line(said, text):
     status, words = said(net(), text)
@@ -56,7 +57,8 @@ def test_a_single_output_has_two_labels_or_one(said):
 
 def test_labels_are_counted_from_python_too():
     for layers, outputs in (([Flatten(), Dense(np.eye(12, 4))], 4),
-                            ([Conv2d(np.ones((1, 1, 3, 5))), GlobalAvgPool()], 5), ([Flatten(), Dense(np.eye(12, 4)), Softmax()], 4), ([ReLU()], None)):
+                            ([Conv2d(np.ones((1, 1, 3, 5))), GlobalAvgPool()], 5),
+                            ([Flatten(), Dense(np.eye(12, 4)), Softmax()], 4), ([ReLU()], None)):
         assert outputs_of(layers) == outputs
         if outputs:
             with pytest.raises(ValueError, match=f"got 2 labels .* has {outputs} outputs"):
