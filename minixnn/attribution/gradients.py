@@ -62,7 +62,7 @@ def gradient_times_input(net: Network, x: Array, target: Target = None, *, start
     Sums to the output where the network is homogeneous: ReLU, max pooling and no biases. Of tokens, whole numbers,
     the gradient by a token's 1 is this product already.
     """
-    net.check(x)
+    array_module(x)                             # refuses what is not an array
     if x.dtype.kind != "f":
         return gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
     return x * gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
@@ -176,6 +176,7 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
 
     Every image has a stream of random numbers of its own, so that `batch_size` does not change the result.
     """
+    net = at_logits(net, start)
     net.check(x)
     if x.dtype.kind != "f":
         raise ValueError(f"smoothgrad got whole numbers of type {x.dtype}, to which no small noise can be added; "
@@ -186,7 +187,6 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
         raise ValueError(f"got samples={samples!r}, expected a positive whole number")
     if not noise >= 0:
         raise ValueError(f"got noise={noise!r}, expected a share of the range of pixels, 0 or more")
-    net = at_logits(net, start)
     streams = np.random.default_rng(0 if rng is None else rng).spawn(len(x))
     outer, inner = share_workers(x, batch_size, workers)
 
