@@ -14,7 +14,7 @@ properties with their formulas.
 output. `device=` takes an array module, such as cupy, on whose arrays the same answers are expected as on NumPy's; the
 tests of minixnn itself give a module that behaves like CuPy on a machine without a GPU (tests/backends/standin.py).
 
-`check_rule`, `check_layer` and `strategies` need Hypothesis (`pip install minixnn[test]`); nothing else does.
+`check_rule`, `check_layer` and `strategies` need Hypothesis (`pip install hypothesis`); nothing else does.
 """
 import importlib
 
