@@ -6,9 +6,9 @@ from minixnn.layers.base import Affine, Elementwise, Join, Layer
 from minixnn.layers.blocks import Concat, Product, Residual, Sum
 from minixnn.layers.chains import Block, Chain
 from minixnn.layers.combine import Divide, Maximum, Minimum, Stack, Where
-from minixnn.layers.conv import Conv2d
+from minixnn.layers.conv import Conv2d, Conv3d
 from minixnn.layers.conv1d import Conv1d
-from minixnn.layers.conv_transpose import ConvTranspose2d
+from minixnn.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minixnn.layers.dense import Dense
 from minixnn.layers.einsum import Contract, Einsum
 from minixnn.layers.embedding import Embedding, OneHot
@@ -18,7 +18,9 @@ from minixnn.layers.gelu import GELU
 from minixnn.layers.layer_norm import GroupNorm, LayerNorm, RMSNorm
 from minixnn.layers.local_response_norm import LocalResponseNorm
 from minixnn.layers.norm import BatchNorm2d, ChannelScale
-from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d, SumPool2d
+from minixnn.layers.pool import (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool1d, AvgPool2d,
+                                 AvgPool3d, GlobalAvgPool, GlobalMaxPool, MaxPool1d, MaxPool2d, MaxPool3d, SumPool1d,
+                                 SumPool2d, SumPool3d)
 from minixnn.layers.prepare import Prepare
 from minixnn.layers.reduce import MaxOver, MeanOver, MinOver, Norm, SumOver
 from minixnn.layers.repeated import Repeated
@@ -29,13 +31,14 @@ from minixnn.layers.softmax import LogSoftmax, Softmax
 from minixnn.layers.tokens import ClassToken, PositionEmbedding, TakeToken, Tokens
 from minixnn.layers.upsample import Upsample
 
-__all__ = ["AdaptiveAvgPool2d", "Affine", "Attention", "AvgPool2d", "BatchNorm2d", "Block", "Chain", "ChannelScale",
-           "ChannelSelect", "ChannelShuffle", "ClassToken", "Clip", "Concat", "Contract", "Conv1d", "Conv2d",
-           "ConvTranspose2d", "Dense", "Divide", "Dropout", "ELU", "Einsum", "Elementwise", "Embedding", "Flatten",
-           "Function", "GELU", "Gather", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm", "Hardsigmoid", "Hardswish",
-           "Identity", "Join", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm", "LogSoftmax", "MaxOver",
-           "MaxPool2d", "Maximum", "MeanOver", "MinOver", "Minimum", "Mish", "Norm", "OneHot", "PReLU", "Pad",
-           "Permute", "PositionEmbedding", "Power", "Prepare", "Product", "RMSNorm", "ReLU", "ReLU6", "Repeated",
-           "Reshape", "Residual", "Roll", "SELU", "Scale", "Scatter", "Shift", "SiLU", "Sigmoid", "Slice", "Softmax",
-           "Softplus", "Stack", "Sum", "SumOver", "SumPool2d", "TakeToken", "Tanh", "Tokens", "Unflatten", "Upsample",
-           "Where"]
+__all__ = ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "Affine", "Attention", "AvgPool1d",
+           "AvgPool2d", "AvgPool3d", "BatchNorm2d", "Block", "Chain", "ChannelScale", "ChannelSelect", "ChannelShuffle",
+           "ClassToken", "Clip", "Concat", "Contract", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d",
+           "ConvTranspose2d", "ConvTranspose3d", "Dense", "Divide", "Dropout", "ELU", "Einsum", "Elementwise",
+           "Embedding", "Flatten", "Function", "GELU", "Gather", "GlobalAvgPool", "GlobalMaxPool", "GroupNorm",
+           "Hardsigmoid", "Hardswish", "Identity", "Join", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm",
+           "LogSoftmax", "MaxOver", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "MeanOver", "MinOver", "Minimum",
+           "Mish", "Norm", "OneHot", "PReLU", "Pad", "Permute", "PositionEmbedding", "Power", "Prepare", "Product",
+           "RMSNorm", "ReLU", "ReLU6", "Repeated", "Reshape", "Residual", "Roll", "SELU", "Scale", "Scatter", "Shift",
+           "SiLU", "Sigmoid", "Slice", "Softmax", "Softplus", "Stack", "Sum", "SumOver", "SumPool1d", "SumPool2d",
+           "SumPool3d", "TakeToken", "Tanh", "Tokens", "Unflatten", "Upsample", "Where"]

@@ -102,3 +102,72 @@ JOINS = {
 @pytest.mark.parametrize("name", JOINS)
 def test_joins(name):
     agree(*JOINS[name], draw(*SIZES), draw(*SIZES, seed=1))
+
+
+# --- windows -------------------------------------------------------------------------------------------------------
+
+SHAPES = {1: (2, 9, 4), 2: (2, 8, 7, 4), 3: (2, 5, 6, 7, 4)}
+
+
+def kernel(W):
+    """Our weights (..., C, O) as torch's (O, C, ...), or our transposed ones (..., C, O) as torch's (C, O, ...)."""
+    return torch.tensor(np.moveaxis(W, (-1, -2), (0, 1)))
+
+
+def test_convolutions_of_videos():
+    for stride, padding, dilation, groups in ((1, 1, 1, 1), ((1, 2, 3), (1, 0, 2), 1, 2), (2, 1, (1, 2, 1), 4)):
+        W, b = draw(2, 3, 2, 4 // groups, 8), draw(8)
+        pads = [(p, p) for p in np.broadcast_to(padding, 3).tolist()]
+        agree(layers.Conv3d(W, b, stride, pads, dilation, groups), images(lambda x: F.conv3d(
+            x, kernel(W), torch.tensor(b), stride, padding, dilation, groups)), draw(*SHAPES[3]))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_transposed_convolutions(n):
+    for stride, padding, extra, dilation, groups in ((2, 0, 0, 1, 1), (3, 1, 1, 2, 2), (2, 1, 1, 1, 4)):
+        W, b = draw(*(3, 2, 3)[:n], 4, 8 // groups), draw(8)
+        ours = getattr(layers, f"ConvTranspose{n}d")(W, b, stride, padding, extra, dilation, groups)
+        agree(ours, images(lambda x: getattr(F, f"conv_transpose{n}d")(
+            x, torch.tensor(np.moveaxis(W, (-2, -1), (0, 1))), torch.tensor(b), stride, padding, extra, groups,
+            dilation)), draw(*SHAPES[n]))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("ceil", [False, True])
+def test_pools(n, ceil):
+    x, tried = draw(*SHAPES[n]), 0
+    for size in (2, 3):
+        for stride in (1, 2, 3):
+            for padding in {0, size // 2}:
+                settings = dict(kernel_size=size, stride=stride, padding=padding, ceil_mode=ceil)
+                for dilation in (1, 2):
+                    agree(getattr(layers, f"MaxPool{n}d")(size, stride, padding, ceil, dilation), images(
+                        lambda x: getattr(F, f"max_pool{n}d")(x, dilation=dilation, **settings)), x)
+                for counts in (False, True):
+                    agree(getattr(layers, f"AvgPool{n}d")(size, stride, padding, counts, ceil), images(
+                        lambda x: getattr(F, f"avg_pool{n}d")(x, count_include_pad=counts, **settings)), x)
+                    tried += 1
+    assert tried == 24
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_adaptive_pools(n):
+    size = (3, 2, 5)[:n]
+    agree(getattr(layers, f"AdaptiveAvgPool{n}d")(size), images(
+        lambda x: getattr(F, f"adaptive_avg_pool{n}d")(x, size)), draw(*SHAPES[n]))
+
+
+MODES = {"nearest": ("nearest",) * 3, "nearest-exact": ("nearest-exact",) * 3,
+         "bilinear": ("linear", "bilinear", "trilinear"), "bicubic": (None, "bicubic", None)}
+
+
+@pytest.mark.parametrize("mode, n, corners", [(mode, n, corners) for mode in MODES for n in (1, 2, 3) for corners in (
+    False, True) if MODES[mode][n - 1] and not (corners and "nearest" in mode)])
+def test_sizes(mode, n, corners):
+    theirs = MODES[mode][n - 1]
+    sizes, scale = (5, 13, 9)[:n], (1.7, 0.6, 2.0)[:n]
+    more = {} if "nearest" in mode else {"align_corners": corners}
+    agree(layers.Upsample(size=sizes, mode=mode, **more), images(lambda x: F.interpolate(
+        x, size=sizes, mode=theirs, **more)), draw(*SHAPES[n]))
+    agree(layers.Upsample(scale, mode=mode, **more), images(lambda x: F.interpolate(
+        x, scale_factor=scale, mode=theirs, **more)), draw(*SHAPES[n]))
