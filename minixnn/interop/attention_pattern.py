@@ -16,10 +16,11 @@ import numpy as np
 from minixnn.arrays import Array
 from minixnn.interop.affine_maps import ARITHMETIC, map_of
 from minixnn.interop.graph import Graph, without_dropout
+from minixnn.interop.layout import size_unknown
 from minixnn.interop.operations import Constant
 from minixnn.interop.reading import HIDDEN
 from minixnn.layers import Attention
-from minixnn.layers.attention import join_heads, split_heads
+from minixnn.layers.attention import JoinHeads, SplitHeads
 
 MOVES = ("reshape", "transpose")
 
@@ -111,7 +112,7 @@ def _seen(c, shape):
 def _heads(graph, Q):
     """How many heads: an axis of (N, H, T, d), or in the batch, (N H, T, d)."""
     if None in Q.shape:
-        raise ValueError("its number of tokens is not known; give input_shape, the shape of one input")
+        raise size_unknown("its number of tokens is not known")
     if len(Q.shape) not in (3, 4) or len(Q.shape) == 4 and Q.shape[0] != graph.batch \
             or Q.shape[0] % graph.batch:
         raise ValueError(f"its queries have the shape {Q.shape}, expected (N, heads, tokens, width)")
@@ -172,10 +173,10 @@ def _output(graph, node, users, heads, T, width):
 
 def _as_heads(x, heads, merged):
     """(N, T, H e) -> (N, H, T, e); merged: (N H, T, e)"""
-    y = split_heads(x, heads)
+    y = SplitHeads(heads).forward(x)
     return y.reshape(-1, *y.shape[2:]) if merged else y
 
 
 def _as_sequence(y, n, heads):
     """(N, H, T, d), or (N H, T, d), -> (N, T, H d)"""
-    return join_heads(y.reshape(n, heads, *y.shape[-2:]))
+    return JoinHeads().forward(y.reshape(n, heads, *y.shape[-2:]))

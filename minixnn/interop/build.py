@@ -1,8 +1,7 @@
 """The small graph becomes a Network.
 
 Every node becomes a layer of ours, or a join of several nodes; `layouts.py` keeps account of where the file's axes are
-in our arrays, and `series_parallel.py` makes a list of layers with blocks out of what branches. What a node becomes is
-in `nodes.py`.
+in our arrays. What a node becomes is in `nodes.py`.
 """
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minixnn import layers as ours
 from minixnn.card import LAYOUTS, Card
-from minixnn.interop import layouts, series_parallel
+from minixnn.interop import layouts
 from minixnn.interop.layouts import Place, channel_last
 from minixnn.interop.nodes import BUILDERS, CHANNELS_FIRST
 from minixnn.interop.patterns import recognise
@@ -42,7 +41,8 @@ def build(graph: Graph, layout: str | None = None) -> Network:
     head = drop_head(graph)
     builder = Builder(graph, layout)
     try:
-        return Network(builder.layers(), builder.card(head))
+        layers, inputs = builder.layers()
+        return Network(layers, inputs, card=builder.card(head))
     except RecursionError as error:
         raise ValueError("blocks lie within one another more deeply than can be followed") from error
 
@@ -54,7 +54,6 @@ class Builder:
         self.graph, self.users = graph, graph.users()
         first = Step(None, [], graph.input.label)
         self.steps, self.places = [first], {graph.input: Place(first, input_axes(graph, self.users, layout))}
-        self.note_shape(graph.input, self.places[graph.input])
 
     def card(self, head: str | None) -> Card:
         """What is known of the input and of the head."""
@@ -64,23 +63,27 @@ class Builder:
         shape = None if node.shape is None else tuple(node.shape[axis] for axis in axes[1:])
         return Card(input_shape=shape, layout=order, head=head)
 
-    def layers(self) -> list[Layer]:
-        """The list of layers from the input to the output."""
+    def layers(self) -> tuple[list[Layer], list[tuple[int, ...]]]:
+        """The layers from the input to the output, and the numbers of what enters each."""
         for node in self.graph.nodes[1:]:
             try:
-                place = self.places[node] = BUILDERS[node.op](self, node)
-                self.note_shape(node, place)
+                self.places[node] = BUILDERS[node.op](self, node)
             except ValueError as error:
                 raise ValueError(f"{node.label}: {error}") from error
             except (TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError) as error:
                 raise ValueError(f"{node.label}: its inputs make no sense together: {error!r}") from error
         last = self.output()
-        return series_parallel.layers_of(self.steps[0], last, self.steps) or [ours.Identity()]
-
-    def note_shape(self, node: Node, place: Place) -> None:
-        """Keep the shape of one output with the step that computes it, for `packing.py`."""
-        if node.shape is not None and place.step.shape is None:
-            place.step.shape = tuple(node.shape[axis] for axis in place.axes[1:]) or (1,)
+        if last is self.steps[0]:
+            last = self.put(Place(last, ()), [ours.Identity()], self.graph.output).step
+        needed, left = {last}, [last]
+        while left:
+            for step in left.pop().inputs:
+                if step not in needed:
+                    needed.add(step)
+                    left.append(step)
+        steps = [step for step in self.steps if step in needed and step is not self.steps[0]]
+        numbers = {step: n for n, step in enumerate([self.steps[0], *steps])}
+        return [step.layer for step in steps], [tuple(numbers[each] for each in step.inputs) for step in steps]
 
     def output(self) -> Any:
         """The step of the output, in the order in which its user expects it."""
@@ -101,19 +104,17 @@ class Builder:
             return self.read(node, channel_last(rank)).step
         return self.read(node, tuple(range(rank))).step if rank > 2 else place.step         # else as the file has it
 
-    def put(self, place: Place, layers: list, node: Any, axes: list[int] | tuple[int, ...] | None = None,
-            work: int = 0) -> Place:
+    def put(self, place: Place, layers: list, node: Any, axes: list[int] | tuple[int, ...] | None = None) -> Place:
         """Layers behind a place; the place of what comes out, with these axes or those that it had."""
         step = place.step
         for layer in layers:
-            step = Step(layer, [step], node.label, work)
+            step = Step(layer, [step], node.label)
             self.steps.append(step)
         return place.at(step) if axes is None else Place(step, axes)
 
-    def join(self, kind: str, places: list[Place], node: Node, axes: Any = None, order: Any = None) -> Place:
-        """A block of several places."""
-        work = 0 if node.shape is None or None in node.shape else _size(node.shape)
-        step = Step(None, [place.step for place in places], node.label, work, kind)
+    def join(self, layer: Layer, places: list[Place], node: Node, axes: Any = None, order: Any = None) -> Place:
+        """Several places, joined by a layer of several inputs."""
+        step = Step(layer, [place.step for place in places], node.label)
         self.steps.append(step)
         return Place(step, places[0].axes if axes is None else axes, order)
 
@@ -121,20 +122,13 @@ class Builder:
         """The place of a node with exactly these axes in this order."""
         place = self.places[node]
         if node.shape is None:
-            raise ValueError("needs input_shape=(channels, height, width), the shape of one input as the file sees it")
+            raise layouts.size_unknown("depends on the number of axes, which is not known")
         return self.put(place, layouts.arrange(place, node.shape, axes), node, axes) if place.axes != tuple(axes) \
             else place
 
     def images(self, node: Node) -> Place:
         """The place of a node of images or sequences, channel-last."""
         return self.places[node] if node.shape is None else self.read(node, channel_last(len(node.shape)))
-
-
-def _size(shape):
-    size = 1
-    for n in shape[1:]:
-        size *= n
-    return size
 
 
 def input_axes(graph: Graph, users: dict[Node, list], layout: str | None) -> tuple[int, ...]:

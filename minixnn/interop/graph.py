@@ -29,7 +29,7 @@ stand in the settings, as NumPy arrays; a constant that takes part in arithmetic
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -61,13 +61,8 @@ class Graph:
 
     def prune(self) -> None:
         """Keep what the output depends on."""
-        needed, left = {self.output}, [self.output]
-        while left:
-            for node in left.pop().reads:
-                if node not in needed:
-                    needed.add(node)
-                    left.append(node)
-        self.nodes = [node for node in self.nodes if node in needed or node is self.input]
+        kept = needed([self.output], lambda node: node.reads) | {self.input}
+        self.nodes = [node for node in self.nodes if node in kept]
 
     def complete(self) -> None:
         """Where nothing is said of the input's shape: as much as the first layer with weights tells."""
@@ -86,6 +81,18 @@ class Graph:
             for read in node.reads:
                 found[read].append(node)
         return found
+
+
+def needed(outputs: Iterable, reads: Callable) -> set:
+    """The outputs and all that they depend on. reads(each): what one of them reads directly."""
+    found = set(outputs)
+    left = list(found)
+    while left:
+        for each in reads(left.pop()):
+            if each not in found:
+                found.add(each)
+                left.append(each)
+    return found
 
 
 def without_dropout(node: Any) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 
 from minixnn import layers as ours
 from minixnn.interop import layouts
+from minixnn.interop.layout import size_unknown
 from minixnn.interop.layouts import Place, channel_last
 from minixnn.interop.moves import spread
 
@@ -18,7 +19,7 @@ def _scale(b, node):
     """x * scale + shift, one number per channel of ours."""
     x, place = node.inputs[0], b.places[node.inputs[0]]
     if x.shape is None:
-        raise ValueError("computes with a constant on an input whose shape is not known; give input_shape")
+        raise size_unknown("computes with a constant on an input whose shape is not known")
     rank, arrays = len(x.shape), []
     wide = {axis for a in (node.scale, node.shift) if a is not None
             for axis, n in enumerate(np.shape(a), rank - np.ndim(a)) if n > 1}
@@ -95,14 +96,14 @@ def _sum(b, node):
         places = [places[0], b.put(place, [ours.ChannelScale(np.full(C, -1, b.graph.dtype))], node)]
     if any(x.shape != node.shape for x in node.inputs):     # a sum repeats nothing by itself
         places = [b.put(place, spread(b, x.shape, node.shape), node) for x, place in zip(node.inputs, places)]
-    return _joined(b, "sum", places, node)
+    return _joined(b, ours.Add(), places, node)
 
 
 def _product(b, node):
-    """The signal is the first factor and the gates follow: see `blocks.Product`."""
+    """The signal is the first factor and the gates follow: see `layers.Multiply`."""
     places = _together(b, node)
     order = sorted(range(len(places)), key=lambda n: _is_gate(node.inputs[n], node.shape))
-    return _joined(b, "product", [places[n] for n in order], node)
+    return _joined(b, ours.Multiply(), [places[n] for n in order], node)
 
 
 def _is_gate(x, shape):
@@ -119,11 +120,11 @@ def _power(b, node):
     exponent = None if node.constant is None or node.constant.size != 1 else float(node.constant.reshape(()))
     if exponent not in (2, 3):
         raise ValueError(f"a power of {exponent} is supported as part of a norm that is recognised only, and 2 and 3")
-    return _joined(b, "product", [b.places[node.inputs[0]]] * int(exponent), node)
+    return _joined(b, ours.Multiply(), [b.places[node.inputs[0]]] * int(exponent), node)
 
 
-def _joined(b, kind, places, node):
-    found = b.join(kind, places, node)
+def _joined(b, layer, places, node):
+    found = b.join(layer, places, node)
     return Place(found.step, places[0].axes, places[0].order, places[0].image)
 
 
@@ -149,12 +150,12 @@ def _concat(b, node):
         starts = np.cumsum([0, *sizes])
         order = np.concatenate([start + (np.arange(n) if place.order is None else place.order)
                                 for start, n, place in zip(starts, sizes, places)])
-        return b.join("concat", places, node, order=order)
+        return b.join(ours.Concat(), places, node, order=order)
     if any(place.axes != places[0].axes or place.axes[-1] != node.axis for place in places):
         axes = channel_last(rank) if node.axis == 1 else (
             *(axis for axis in range(rank) if axis != node.axis), node.axis)
         places = [b.read(x, axes) for x in node.inputs]
-    return b.join("concat", places, node)
+    return b.join(ours.Concat(), places, node)
 
 
 def _missing(sentence):

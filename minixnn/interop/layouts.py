@@ -14,6 +14,7 @@ import numpy as np
 
 from minixnn.arrays import Array
 from minixnn import layers as ours
+from minixnn.interop.layout import size_unknown
 from minixnn.interop.shapes import written
 
 if TYPE_CHECKING:
@@ -41,15 +42,14 @@ def channel_last(rank: int) -> tuple[int, ...]:
     return (0, *range(2, rank), 1) if rank > 1 else (0,)
 
 
-def unknown_order() -> Any:
-    return ValueError("the order of features behind it depends on the size of the images; give "
-                      "input_shape=(channels, height, width)")
+def unknown_order() -> ValueError:
+    return size_unknown("the order of features behind it depends on the size of the images")
 
 
 def known_sizes(sizes: tuple[int, ...] | list[int]) -> tuple[int, ...]:
     """The sizes, if all are known."""
     if None in sizes:
-        raise ValueError("depends on a size that is not known; give input_shape=(channels, height, width)")
+        raise size_unknown("depends on a size that is not known")
     return tuple(sizes)
 
 

@@ -30,7 +30,7 @@ def _slice(b, node):
 def _reshape(b, node):
     x = node.inputs[0]
     if x.shape is None:
-        raise ValueError("needs input_shape=(channels, height, width)")
+        raise layouts.size_unknown("reshapes an array whose shape is not known")
     if _takes_token(b, x, node):
         return b.put(b.places[x.inputs[0]], [ours.TakeToken(x.start)], node, axes=(0, 1))
     layers, new = layouts.reshaped(b.places[x], x.shape, node.shape)

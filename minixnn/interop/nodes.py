@@ -10,7 +10,7 @@ import numpy as np
 from minixnn import layers as ours
 from minixnn.interop import layouts
 from minixnn.interop.joins import JOINS
-from minixnn.interop.layout import overhang
+from minixnn.interop.layout import overhang, size_unknown
 from minixnn.interop.layouts import channel_last
 from minixnn.interop.moves import MOVES
 
@@ -18,7 +18,6 @@ from minixnn.interop.moves import MOVES
 def _conv(b, node):
     W, spatial = node.W, node.W.ndim - 2
     x = b.images(node.inputs[0])
-    work = W.size * (1 if node.shape is None or None in node.shape else math.prod(node.shape[2:]))
     settings = {"stride": node.stride, "padding": node.pads}
     settings.update({"dilation": node.dilation} if set(node.dilation) != {1} else {})
     settings.update({"groups": node.groups} if node.groups != 1 else {})
@@ -29,7 +28,7 @@ def _conv(b, node):
         made = ours.Conv2d(np.ascontiguousarray(W.transpose(2, 3, 1, 0)), node.b, **settings)
     else:
         raise ValueError(f"weights of shape {W.shape} are not supported, expected those of images or sequences")
-    return b.put(x, [made], node, work=work)
+    return b.put(x, [made], node)
 
 
 def _conv_transpose(b, node):
@@ -38,8 +37,7 @@ def _conv_transpose(b, node):
         raise ValueError(f"weights of shape {W.shape} are not supported, expected those of images")
     made = ours.ConvTranspose2d(np.ascontiguousarray(W.transpose(2, 3, 0, 1)), node.b, node.stride, node.pads,
                                 node.output_padding, node.dilation, groups)
-    work = W.size * (1 if None in (node.shape or (None,)) else math.prod(node.inputs[0].shape[2:]))
-    return b.put(b.images(node.inputs[0]), [made], node, work=work)
+    return b.put(b.images(node.inputs[0]), [made], node)
 
 
 def _dense(b, node):
@@ -48,8 +46,7 @@ def _dense(b, node):
     if place.axes[-1] != rank - 1:
         place = b.read(x, tuple(range(rank)))
     W = node.W if place.order is None else node.W.T[:, place.order].T    # a file's (O, I) stays as it lies in memory
-    work = W.size * (1 if x.shape is None or None in x.shape else math.prod(x.shape[1:-1]))
-    return b.put(place, [ours.Dense(W, node.b)], node, axes=place.axes, work=work)
+    return b.put(place, [ours.Dense(W, node.b)], node, axes=place.axes)
 
 
 def _pool(b, node):
@@ -62,7 +59,7 @@ def _pool(b, node):
         raise ValueError(f"dilation={node.dilation} is not supported")
     if node.ceil and pads != "same":                        # sizes rounded up: padding at the end
         if None in sizes:
-            raise ValueError("rounding sizes up (ceil_mode) needs input_shape=(channels, height, width)")
+            raise size_unknown("rounding sizes up (ceil_mode) depends on the size of the images")
         more = tuple(overhang(n, k, s, *p) for n, k, s, p in zip(sizes, node.size, node.stride, pads))
     layers, counted = [], bool(node.settings.get("count_padding"))
     if counted and pads != "same" and any(more):            # what sticks out is not counted, what is padded is

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minixnn.arrays import Array
+from minixnn.interop.layout import size_unknown
 
 TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16,
          11: np.float64, 12: np.uint32, 13: np.uint64}          # onnx.TensorProto.DataType -> numpy
@@ -57,7 +58,7 @@ def slices(rank: int, arrays: list) -> list[tuple]:
     found = []
     for axis, start, stop, step in zip(axes, starts, ends, steps):
         if any(np.isnan(float(number)) for number in (start, stop, step)):
-            raise ValueError("takes a part whose size depends on the size of the images; give input_shape")
+            raise size_unknown("takes a part whose size depends on the size of the images")
         far = int(stop) >= 2 ** 31 - 1 if step > 0 else int(stop) <= -2 ** 31
         found.append((axis, int(start), None if far else int(stop), int(step)))
     return found

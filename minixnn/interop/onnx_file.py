@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from minixnn.interop.graph import needed
 from minixnn.interop.shapes import BATCH
 
 OLDEST = 11
@@ -81,3 +82,22 @@ def declared(entry: Any, given: tuple[int, ...] | None) -> Any:
         raise ValueError(f"got input_shape={given}, but in the graph {entry.name!r} has the shape {shape}, without the "
                          "batch")
     return batch, given
+
+
+def read_by(entry: Any) -> list[str]:
+    """The names that a node reads, those inside the branches of an If too."""
+    found, left = [], [entry]
+    while left:
+        each = left.pop()
+        found += each.input
+        for attribute in each.attribute:
+            left += attribute.g.node
+            found += [out.name for out in attribute.g.output]
+    return found
+
+
+def needed_nodes(entries: Any, outputs: Any) -> tuple[list, set[str]]:
+    """(the nodes that the named outputs depend on, in their order; all names that are read for it)."""
+    maker = {name: entry for entry in entries for name in entry.output if name}
+    names = needed(outputs, lambda name: read_by(maker[name]) if name in maker else ())
+    return [entry for entry in entries if not names.isdisjoint(filter(None, entry.output))], names

@@ -12,6 +12,7 @@ import numpy as np
 from minixnn.interop import onnx_constants, onnx_file
 from minixnn.interop.graph import Graph
 from minixnn.interop.operations import Constant, Node
+from minixnn.interop.onnx_file import needed_nodes, read_by
 from minixnn.interop.onnx_nodes import READERS
 from minixnn.interop.onnx_reading import OnnxReading
 from minixnn.interop.shapes import concrete
@@ -32,7 +33,7 @@ def read_graph(path: Any, input_shape: tuple[int, ...] | None = None, output: st
     output = onnx_file.output_of(path, model.graph, output)
     batch, shape = onnx_file.declared(inputs[0], input_shape)
     graph = Graph(shape, f"the input {name!r}", batch, np.float64 if kind == onnx.TensorProto.DOUBLE else np.float32)
-    entries = _needed(model.graph.node, output)
+    entries, _ = needed_nodes(model.graph.node, [output])
     walk = _Walk(onnx, graph, weights, onnx_file.opset_of(path, model))
     walk.values[name] = graph.input
     walk.run(entries, _last_readers(entries, output))
@@ -53,7 +54,7 @@ class _Walk:
     def run(self, entries, forget=None):
         """Read these nodes. forget: for each the names that are not needed behind it."""
         for number, entry in enumerate(entries):
-            for name in _read_by(entry):
+            for name in read_by(entry):
                 if name in self.weights and name not in self.values:
                     self.values[name] = Constant(_array(self.onnx, self.weights[name], name), name)
             self.values.update(zip(entry.output, self.read(entry)))
@@ -138,33 +139,9 @@ def _value_of(settings):
     raise ValueError(f"holds {', '.join(settings) or 'nothing'}, expected numbers")
 
 
-def _read_by(entry):
-    """The names that a node reads, those inside the branches of an If too."""
-    found, left = [], [entry]
-    while left:
-        each = left.pop()
-        found += each.input
-        for attribute in each.attribute:
-            left += attribute.g.node
-            found += [out.name for out in attribute.g.output]
-    return found
-
-
-def _needed(nodes, output):
-    """The nodes that the output depends on, in the order of the file."""
-    maker = {name: number for number, entry in enumerate(nodes) for name in entry.output if name}
-    needed, left = set(), [output]
-    while left:
-        number = maker.get(left.pop())
-        if number is not None and number not in needed:
-            needed.add(number)
-            left += _read_by(nodes[number])
-    return [nodes[number] for number in sorted(needed)]
-
-
 def _last_readers(entries, output):
     """For every node the names that no later one reads."""
-    last = {name: number for number, entry in enumerate(entries) for name in (*_read_by(entry), *entry.output)}
+    last = {name: number for number, entry in enumerate(entries) for name in (*read_by(entry), *entry.output)}
     last[""], last[output] = len(entries), len(entries)
     found = [[] for _ in range(len(entries) + 1)]
     for name, number in last.items():

@@ -1,7 +1,8 @@
 """ONNX nodes that move numbers about: reshaping, joining, cutting, padding, resizing. See `onnx_nodes.py`."""
 import numpy as np
 
-from minixnn.interop import reading as form
+from minixnn.interop import layouts, reading as form
+from minixnn.interop.layout import size_unknown
 from minixnn.interop.operations import Constant, Node
 from minixnn.interop.onnx_constants import axes_in, slices, splits, target_shape
 from minixnn.interop.shapes import written
@@ -13,7 +14,7 @@ def _numbers(r, place, name="the size"):
     if array is None:
         return None
     if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"{name} depends on the size of the images; give input_shape=(channels, height, width)")
+        raise size_unknown(f"{name} depends on the size of the images")
     return [int(n) for n in np.atleast_1d(array)]
 
 
@@ -23,8 +24,7 @@ def _reshape(r):
     if None in shape and -1 in target:          # (N, C, ?, ?) to (N, -1)
         if len(target) == 2 and target[0] == shape[0]:
             return form.flatten(r)
-        raise ValueError("the order of features behind it depends on the size of the images; give "
-                         "input_shape=(channels, height, width)")
+        raise layouts.unknown_order()
     return r.add("reshape", shape=tuple(target))
 
 
@@ -69,7 +69,7 @@ def _split(r):
     axis = r.settings.get("axis", 0) % len(form.known_rank(r.x))
     size = r.x.shape[axis]
     if size is None:
-        raise ValueError("splits an axis whose size is not known; give input_shape=(channels, height, width)")
+        raise size_unknown("splits an axis whose size is not known")
     return form.split(r, axis, splits(size, [None, r.array(1, weights=False)], r.settings, r.outputs))
 
 

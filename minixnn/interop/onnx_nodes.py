@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minixnn.interop import reading as form
+from minixnn.interop.layout import size_unknown
 from minixnn.interop.operations import Node
 from minixnn.interop.onnx_activations import ACTIVATIONS
 from minixnn.interop.onnx_attention import read_attention
@@ -45,7 +46,7 @@ def _windows(r, kernel, known=("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")):
     elif auto == "SAME_LOWER":                  # as "same", with the odd pixel at the beginning
         sizes = (None,) * n if r.x.shape is None else r.x.shape[2:]
         if None in sizes and set(stride) != {1}:
-            raise ValueError("auto_pad='SAME_LOWER' needs input_shape=(channels, height, width)")
+            raise size_unknown("auto_pad='SAME_LOWER' depends on the size of the images")
         short = [d * (k - 1) if size is None else max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
                  for size, k, s, d in zip(sizes, kernel, stride, dilation)]
         pads = tuple((p - p // 2, p // 2) for p in short)

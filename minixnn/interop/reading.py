@@ -11,6 +11,7 @@ import numpy as np
 from minixnn.arrays import Array
 from minixnn import layers as ours
 from minixnn.interop.graph import Graph
+from minixnn.interop.layout import size_unknown
 from minixnn.interop.operations import Constant, Node
 from minixnn.interop.shapes import written
 
@@ -54,7 +55,7 @@ def known_rank(x: Node) -> tuple:
     """The shape of x, of which at least the number of axes is known."""
     shape = x.shape
     if shape is None:
-        raise ValueError("needs input_shape=(channels, height, width), the shape of one input as the file sees it")
+        raise size_unknown("depends on the number of axes, which is not known")
     return shape
 
 
@@ -222,7 +223,7 @@ def depth_to_space(r: Reading, size: int, crd: bool = True) -> Node:
     """(N, C size size, H, W) -> (N, C, H size, W size), as torch's PixelShuffle; crd=False: ONNX's DCR order."""
     N, C, H, W = known_rank(r.x)
     if None in (C, H, W):
-        raise ValueError("needs input_shape=(channels, height, width)")
+        raise size_unknown("depends on a size that is not known")
     c = C // size ** 2
     x = r.add("reshape", shape=(N, c, size, size, H, W) if crd else (N, size, size, c, H, W))
     x = r.add("transpose", [x], perm=(0, 1, 4, 2, 5, 3) if crd else (0, 3, 4, 1, 5, 2))

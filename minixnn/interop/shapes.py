@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minixnn.arrays import Array
-from minixnn.interop.layout import overhang
+from minixnn.interop.layout import overhang, size_unknown
 from minixnn.interop.operations import Node
 
 BATCH = 10007           # stands for a batch of any size: a prime that no layer has as its size
@@ -30,8 +30,7 @@ def same(node: Node) -> tuple | None:
 def known(shape: tuple[int, ...], what: str = 'the shape of the input') -> tuple[int, ...]:
     """`shape`, if all of it is known."""
     if shape is None or None in shape:
-        raise ValueError(f"{what} is {shape} here, and what this does depends on it; give input_shape="
-                         "(channels, height, width), the shape of one input as the file sees it")
+        raise size_unknown(f"{what} is {shape} here, and what this does depends on it")
     return shape
 
 

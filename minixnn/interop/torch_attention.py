@@ -9,8 +9,9 @@ import numpy as np
 from minixnn.interop import reading as form
 from minixnn.interop.attention_pattern import hiding, seen_in
 from minixnn.interop.operations import Constant
-from minixnn.interop.transformers import from_encoder
+from minixnn.interop.transformers import encoder_layers
 from minixnn.layers import Attention, Residual
+from minixnn.layers.attention import PARAMETERS
 
 
 def _multihead(r, module, **named):
@@ -52,7 +53,7 @@ def _no_padding(mask):
 
 def _layers(r, module, attention, mask):
     """The node of what torch's module becomes. attention: the part of it that knows which axis holds the batch."""
-    layers = from_encoder(module).layers
+    layers = encoder_layers(module)
     if mask is not None:
         layers = [_masked(layer, _seen(mask)) for layer in layers]
     if attention.batch_first:
@@ -75,7 +76,7 @@ def _masked(layer, seen):
         return Residual([_masked(each, seen) for each in layer.body])
     if not isinstance(layer, Attention):
         return layer
-    return Attention(**{**layer.arrays(), **hiding(seen)}, heads=layer.heads)
+    return Attention(**{**{name: getattr(layer, name) for name in PARAMETERS}, **hiding(seen)}, heads=layer.heads)
 
 
 ATTENTION = {"MultiheadAttention": _multihead, "TransformerEncoderLayer": _layer, "TransformerEncoder": _stack}

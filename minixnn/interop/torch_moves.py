@@ -2,7 +2,7 @@
 
 The second half of `torch_functions.py`.
 """
-from minixnn.interop import reading as form, torch_modules as modules
+from minixnn.interop import layouts, reading as form, torch_modules as modules
 
 
 def _permute(r, *dims):
@@ -23,8 +23,7 @@ def _reshape(r, *shape):
     if any(n is None for n in shape) or -1 in shape and None in have:
         if len(shape) == 2 and shape[0] == have[0]:
             return form.flatten(r)
-        raise ValueError("the order of features behind it depends on the size of the images; give "
-                         "input_shape=(channels, height, width)")
+        raise layouts.unknown_order()
     return r.add("reshape", shape=tuple(shape))
 
 

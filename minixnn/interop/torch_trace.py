@@ -15,7 +15,7 @@ import numpy as np
 
 from minixnn import layers
 from minixnn.interop.operations import Constant, Node
-from minixnn.interop.layout import output_from_channels_first
+from minixnn.interop.layout import output_from_channels_first, size_unknown
 from minixnn.interop.reading import Reading
 from minixnn.interop.torch_attention import ATTENTION
 from minixnn.interop.torch_functions import FUNCTIONS, INPLACE
@@ -165,7 +165,7 @@ class _Walk:
         if name == "getattr" and more[0] not in ("shape", "ndim"):
             raise ValueError(f"reads .{more[0]} of a tensor, expected shape, ndim, dtype or device")
         if x.shape is None:
-            raise ValueError("asks for a size that is not known; give input_shape=(channels, height, width)")
+            raise size_unknown("asks for a size that is not known")
         if name in ("dim", "ndimension") or more[:1] == ("ndim",):
             return len(x.shape)
         if name == "numel":

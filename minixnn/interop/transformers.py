@@ -1,72 +1,33 @@
-"""Transformers of torch: nn.MultiheadAttention and nn.TransformerEncoder, and files of ViT weights.
+"""Transformers of torch: nn.MultiheadAttention and nn.TransformerEncoder.
 
     net = from_encoder(module)                              # MultiheadAttention, TransformerEncoderLayer or -Encoder
-    net = from_vit(state_dict)                              # a vision transformer in the names of torchvision or timm
 
-Both name the same arrays: torch's linear maps are (outputs, inputs), and the three that make queries, keys and values
-are one below the other. Sequences are (N, T, C), as with batch_first=True.
+Torch's linear maps are (outputs, inputs), and the three that make queries, keys and values are one below the other.
+Sequences are (N, T, C), as with batch_first=True.
 """
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from minixnn.arrays import Array, to_numpy
-from minixnn.layers import (GELU, Attention, ClassToken, Conv2d, Dense, LayerNorm, PositionEmbedding, ReLU, Residual,
-                            TakeToken, Tokens)
+from minixnn.layers import GELU, Attention, Dense, LayerNorm, ReLU, Residual
 from minixnn.network import Network
 
 if TYPE_CHECKING:
     from minixnn.layers.base import Layer
 
-# what we call an array: its name in a block of torch's encoder, of torchvision's ViT (two versions), of timm's
-BLOCKS = {
-    "torch": {"norm1": "norm1", "norm2": "norm2", "qkv": "self_attn.in_proj_", "out": "self_attn.out_proj",
-              "up": "linear1", "down": "linear2"},
-    "torchvision": {"norm1": "ln_1", "norm2": "ln_2", "qkv": "self_attention.in_proj_",
-                    "out": "self_attention.out_proj", "up": "mlp.0", "down": "mlp.3"},
-    "torchvision 0.11": {"norm1": "ln_1", "norm2": "ln_2", "qkv": "self_attention.in_proj_",
-                         "out": "self_attention.out_proj", "up": "mlp.linear_1", "down": "mlp.linear_2"},
-    "timm": {"norm1": "norm1", "norm2": "norm2", "qkv": "attn.qkv.", "out": "attn.proj", "up": "mlp.fc1",
-             "down": "mlp.fc2"}}
-AROUND = {
-    "torchvision": {"patches": "conv_proj", "token": "class_token", "places": "encoder.pos_embedding",
-                    "blocks": r"encoder\.layers\.encoder_layer_(\d+)\.", "norm": "encoder.ln", "head": "heads.head"},
-    "timm": {"patches": "patch_embed.proj", "token": "cls_token", "places": "pos_embed", "blocks": r"blocks\.(\d+)\.",
-             "norm": "norm", "head": "head"}}
-
-
-def from_vit(state: dict[str, Any], heads: int | None = None, epsilon: float = 1e-06) -> Network:
-    """A vision transformer (Dosovitskiy et al. 2021) from its weights: {name: array or tensor}.
-
-    heads: how many in each block, which no array tells; None: one for each 64 channels, as the published ones have.
-    Read are classifiers with a class token and GELU; whatever array is left over is a ValueError.
-    """
-    state = Arrays(state)
-    names = AROUND["torchvision" if "conv_proj.weight" in state else "timm"]
-    missing = [names[part] for part in ("token", "places") if names[part] not in state]
-    if missing or f"{names['patches']}.weight" not in state:
-        raise ValueError(f"got no {' and no '.join(missing) or names['patches']} among the weights, expected those of "
-                         "a vision transformer with a class token, as torchvision and timm name them")
-    W, b = state.pair(names["patches"])
-    heads = heads or W.shape[0] // 64
-    layers = [Conv2d(W.transpose(2, 3, 1, 0), b, stride=W.shape[2], padding=0), Tokens(),
-              ClassToken(state.take(names["token"]).reshape(-1)), PositionEmbedding(state.take(names["places"])[0])]
-    for prefix in state.numbered(names["blocks"]):
-        layers += block(state, prefix, heads, GELU(), True, epsilon)
-    layers += [norm(state, names["norm"], epsilon), TakeToken(0), dense(state, names["head"])]
-    return state.emptied(Network(layers))
-
 
 def from_encoder(module: Any) -> Network:
-    """nn.MultiheadAttention, nn.TransformerEncoderLayer or nn.TransformerEncoder of torch as a Network.
+    """nn.MultiheadAttention, nn.TransformerEncoderLayer or nn.TransformerEncoder of torch as a Network."""
+    return Network(encoder_layers(module))
 
-    MultiheadAttention is read as self-attention, of one sequence to itself.
-    """
+
+def encoder_layers(module: Any) -> list:
+    """The layers and ways of writing of torch's module. MultiheadAttention is read as self-attention."""
     kind = type(module).__name__
     state = Arrays(module.state_dict())
     if kind == "MultiheadAttention":
-        return state.emptied(Network([attention(state, "in_proj_", "out_proj", module.num_heads)]))
+        return state.emptied([attention(state, "in_proj_", "out_proj", module.num_heads)])
     if kind not in ("TransformerEncoder", "TransformerEncoderLayer"):
         raise ValueError(f"got a {kind}, expected nn.MultiheadAttention, nn.TransformerEncoderLayer or "
                          "nn.TransformerEncoder; from_torch reads other modules")
@@ -76,7 +37,7 @@ def from_encoder(module: Any) -> Network:
                         each.norm_first, each.norm1.eps)
     if several and module.norm is not None:
         layers.append(norm(state, "norm", module.norm.eps))
-    return state.emptied(Network(layers))
+    return state.emptied(layers)
 
 
 def block(state: Arrays, prefix: str, heads: int, between: Layer, norm_first: bool, epsilon: float) -> list[Layer]:
@@ -84,14 +45,9 @@ def block(state: Arrays, prefix: str, heads: int, between: Layer, norm_first: bo
 
     Their LayerNorm comes first inside of the body (norm_first), or behind the sum, as in Vaswani et al. 2017.
     """
-    names = next((names for names in BLOCKS.values() if f"{prefix}{names['qkv']}weight" in state
-                  and f"{prefix}{names['up']}.weight" in state), None)
-    if names is None:
-        raise ValueError(f"got no weights of attention under {prefix or 'the names known'!r}, expected those of one of "
-                         f"{', '.join(BLOCKS)}, queries, keys and values in one array")
-    looks = [attention(state, prefix + names["qkv"], prefix + names["out"], heads)]
-    thinks = [dense(state, prefix + names["up"]), between, dense(state, prefix + names["down"])]
-    first, second = (norm(state, prefix + names[name], epsilon) for name in ("norm1", "norm2"))
+    looks = [attention(state, f"{prefix}self_attn.in_proj_", f"{prefix}self_attn.out_proj", heads)]
+    thinks = [dense(state, f"{prefix}linear1"), between, dense(state, f"{prefix}linear2")]
+    first, second = (norm(state, f"{prefix}norm{n}", epsilon) for n in (1, 2))
     if norm_first:
         return [Residual([first, *looks]), Residual([second, *thinks])]
     return [Residual(looks), first, Residual(thinks), second]
@@ -143,14 +99,9 @@ class Arrays(dict):
             raise ValueError(f"got no {name}.weight, expected it among the weights of a transformer")
         return self.take(f"{name}.weight"), self.take(f"{name}.bias")
 
-    def numbered(self, pattern: str) -> list[str]:
-        """The prefixes of the blocks, in the order of their numbers."""
-        found = {int(match[1]): match[0] for match in (re.match(pattern, name) for name in self) if match}
-        return [found[n] for n in sorted(found)]
-
-    def emptied(self, net: Network) -> Network:
-        """`net`, if every array has been taken; a name left over would be a layer left out."""
+    def emptied(self, layers: Any) -> Any:
+        """`layers`, if every array has been taken; a name left over would be a layer left out."""
         if self:
             raise ValueError(f"got weights that belong to no layer we know: {', '.join(sorted(self)[:5])}; expected a "
                              "transformer without other parts than attention, LayerNorm and dense layers")
-        return net
+        return layers

@@ -138,6 +138,8 @@ class Pad(Reshaping):
         if mode not in ("constant", "edge", "reflect", "wrap"):
             raise ValueError(f"Pad got mode={mode!r}, expected 'constant', 'edge', 'reflect' or 'wrap'")
         self.preserves_sign = value >= 0
+        if mode != "constant":                  # all came from somewhere in x
+            self.rule = carry_back
 
     def settings(self) -> dict[str, Any]:
         more = {"mode": self.mode, "value": self.value}

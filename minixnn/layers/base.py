@@ -54,6 +54,7 @@ class Layer:
     takes_integers = False      # whether its input is whole numbers, such as tokens
     nonnegative = False         # whether y >= 0 whatever x is
     preserves_sign = False      # whether y >= 0 where x >= 0
+    stabilized = False          # whether its default rule has an epsilon, which then is that of the network's rules
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments other than arrays, as plain values that JSON can hold."""
@@ -77,10 +78,6 @@ class Layer:
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         """dL/dW and dL/db as a dictionary like `arrays()`. Nothing to learn, nothing returned."""
         return {}
-
-    def learn(self, x: Array, y: Array, dy: Array) -> tuple[dict[str, Array], Array]:
-        """What training asks for in one: the parameters' gradients, and dL/dx. Blocks do both on one way back."""
-        return self.parameter_gradients(x, dy), self.gradient(x, y, dy)
 
     def with_weights(self, W: Array, b: Array | None) -> "Affine":
         raise TypeError(f"{self!r} is not an affine layer: it has no weights that a rule could change; "
@@ -133,6 +130,7 @@ class Affine(Layer):
 class Elementwise(Layer):
     """y_i = f(x_i): each output has one input. A subclass gives `forward` and `derivative(x, y)`."""
     rule, takes_rules = staticmethod(pass_on), False
+    is_rectifier = False        # whether all that is negative becomes 0, and gets no relevance either
 
     def derivative(self, x: Array, y: Array) -> Array:
         """f'(x), entry by entry, in the shape of x; y = f(x) is often all it takes."""

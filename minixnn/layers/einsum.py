@@ -9,19 +9,9 @@ product of matrices, with the letters that both factors and the result have in f
 import math
 from typing import Any
 
-from minixnn.arrays import Array, array_module, stabilize
+from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Affine, Join, expect_arrays
-
-
-def half_each(layer: "Einsum", x: tuple[Array, ...], y: Array, R: Array, epsilon: float = 1e-6) -> tuple[Array, ...]:
-    """A product's rule: both factors alike. Achtibat et al. 2024, proposition 3.3.
-
-        s = R / (2 y + epsilon sgn y)      R_a = a * (what of s comes back to a),  R_b likewise
-
-    Any x. Conserves, except for what the stabiliser absorbs.
-    """
-    s = R / stabilize(2 * y, epsilon)
-    return tuple(a * c for a, c in zip(x, layer.gradient(x, y, s)))
+from minixnn.layers.joins import half_each
 
 
 def parse(equation: str) -> tuple[str, str, str]:
@@ -68,8 +58,11 @@ def check_sizes(layer: Any, *arrays: tuple[Array, str]) -> None:
 
 
 class Einsum(Join):
-    """y = the sum of products of a and b, as `equation` says: "nhtd,nhud->nhtu". x is (a, b)"""
-    rule, most_inputs = staticmethod(half_each), 2
+    """y = the sum of products of a and b, as `equation` says: "nhtd,nhud->nhtu". x is (a, b)
+
+    Relevance is shared as by a product of matrices: both factors alike, or `signal_takes_all`.
+    """
+    rule, stabilized, most_inputs = staticmethod(half_each), True, 2
 
     def __init__(self, equation: str) -> None:
         self.equation, self.axes = equation, parse(equation)

@@ -121,6 +121,7 @@ class SumPool2d(Affine, Windowed):
 
     As a linear map every pixel of a window weighs the same, so relevance is shared in proportion to x.
     """
+    preserves_sign = True
     W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
 
     def arrays(self) -> dict[str, Array]:

@@ -53,7 +53,7 @@ class PositionEmbedding(Shift):
 
     An affine map with weights of 1, so that any rule for affine layers applies; what goes to b is absorbed.
     """
-    rule = None
+    rule, stabilized = None, False
 
     def __init__(self, b: Array) -> None:
         expect_arrays(weights=[b])

@@ -29,6 +29,8 @@ class Mixed(Affine):
 
     Rules that re-weight a layer keep its mixture: flat and w_square share by it.
     """
+    preserves_sign = True
+
     W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
 
     def arrays(self) -> dict[str, Array]:

@@ -13,17 +13,17 @@ from minixnn.network import Network, expect_network
 
 SQUASHING = (LogSoftmax, Sigmoid, Softmax, Tanh)
 MOVING = (Dropout, Flatten, Identity, Unflatten)        # may stand behind it
+ENDS = (*SQUASHING, *MOVING)
 
 
 def head_of(net: Network) -> int | None:
     """The index of the squashing layer that the network ends in, or None."""
     l = len(net.layers) - 1
     while l > 0 and isinstance(net.layers[l], MOVING):
-        l -= 1
+        l = net.inputs[l][0] - 1                            # the layer whose output enters it; -1 for the input
     layer = net.layers[l]
-    if l == 0 or not isinstance(layer, SQUASHING) or getattr(layer, "axis", -1) not in (-1, 1):
-        return None
-    return l
+    squashes = isinstance(layer, SQUASHING) and getattr(layer, "axis", -1) in (-1, 1)
+    return l if l > 0 and squashes and len(net.readers(l + 1)) < 2 else None
 
 
 def logits(net: Network) -> Network:
@@ -32,17 +32,16 @@ def logits(net: Network) -> Network:
     Layers keep their places, so that what is found at layer l here lies at layer l there.
     """
     l = head_of(net)
-    return net if l is None else Network([*net.layers[:l], Identity(), *net.layers[l + 1:]], net.card)
+    return net if l is None else net.replaced(l, Identity())
 
 
 def at_logits(net: Network, start: Array | None = None) -> Network:
     """What a pass explains: `net`, or its logits if it ends in a squashing layer and no `start` is given. Says so."""
     expect_network(net)
-    l = head_of(net) if start is None else None
-    if l is None:
+    if start is not None or not isinstance(net.layers[-1], ENDS) or (l := head_of(net)) is None:
         return net
     warnings.warn(f"the network ends in {net.layers[l]!r}, which only squashes; the logit that enters it is explained, "
-                  "layer for layer as minixnn.heads.logits(net) has it. Give start= to explain the output itself",
+                  "layer for layer as minixnn.logits.logits(net) has it. Give start= to explain the output itself",
                   stacklevel=callers())
     return logits(net)
 

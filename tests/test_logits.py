@@ -4,7 +4,7 @@ import warnings
 import numpy as np
 import pytest
 
-from minixnn import Network, attribution, heads, ledger, metrics, passes
+from minixnn import Network, attribution, ledger, logits, metrics, passes
 from minixnn.layers import (Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh,
                             Unflatten)
 from minixnn.rules import composites, lrp
@@ -90,14 +90,14 @@ def test_the_ledger_balances_at_the_logit_and_at_the_output(head):
 def test_layers_that_squash_elsewhere_are_no_head():
     for layers in ([Dense(np.eye(2)), Sigmoid(), Dense(np.eye(2))], [Sigmoid()], [Dense(np.eye(2)), Softmax(axis=0)],
                    [Dense(np.eye(2)), ReLU()]):
-        assert heads.head_of(Network(layers)) is None
-    assert heads.head_of(Network([Dense(np.eye(4)), Tanh(), Unflatten((2, 2))])) == 1
-    assert heads.head_of(Network([Dense(np.eye(4)), Tanh(), Flatten()])) == 1
+        assert logits.head_of(Network(layers)) is None
+    assert logits.head_of(Network([Dense(np.eye(4)), Tanh(), Unflatten((2, 2))])) == 1
+    assert logits.head_of(Network([Dense(np.eye(4)), Tanh(), Flatten()])) == 1
 
 
 def test_the_network_of_the_logits_keeps_its_card():
     net = networks([Softmax()])[0].with_card(labels=["a", "b", "c"])
-    assert heads.logits(net).card == net.card
+    assert logits.logits(net).card == net.card
 
 
 # --- one output ------------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_one_output_is_the_contrast_of_class_1_and_class_0():
 
 
 def test_the_contrast_of_probabilities_is_refused():
-    with pytest.raises(ValueError, match=r"ends in Softmax.*heads\.logits\(net\)"):
+    with pytest.raises(ValueError, match=r"ends in Softmax.*logits\.logits\(net\)"):
         attribution.contrast(networks([Softmax()])[0], X)
 
 
