@@ -85,5 +85,5 @@ def may_be_negative(x: Array) -> bool:
 
 def require(ok: Any, message: str) -> None:
     """Raise ValueError(message) unless the condition `ok` holds: a bool, or a 0-d array of one, on any device."""
-    if not (ok.get() if hasattr(ok, "get") else ok):
+    if not (ok.item() if hasattr(ok, "item") else ok):
         raise ValueError(message)

@@ -361,14 +361,14 @@ def check_input(x: Array, net: Network, entries: Sequence[int] = (0,)) -> None:
             return
         raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the "
                          "network was trained on them, for instance x.astype('float32') / 255")
-    if not bool(xp.isfinite(x).all()):
+    if not xp.isfinite(x).all().item():
         raise ValueError("got NaN or infinite numbers in the input, expected finite ones; look for a division by zero "
                          "where the images are prepared")
 
 
 def check_output(y: Array) -> Array:
     """`y` itself, if its numbers are finite, as those of the input and of the weights are."""
-    if not bool(array_module(y).isfinite(y).all()):
+    if not array_module(y).isfinite(y).all().item():
         raise ValueError(f"the network's output has NaN or infinite numbers: they grew beyond what {y.dtype} holds; "
                          "compute in double precision, net.astype('float64'), or look for inputs that were not "
                          "prepared as in training")

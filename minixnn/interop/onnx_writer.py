@@ -80,11 +80,11 @@ def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None
         outputs = {"output": recordable(net).forward(whole)}
     else:
         net = logits(net)
-        chosen = {} if method != "lrp" else {"rules": placed(net, composites.rules_for(net, rules))}
-        net = recordable(net)
+        chosen, net = composites.rules_for(net, rules) if method == "lrp" else None, recordable(net)
         y = net.forward(whole)
         given["target"], start = target_of(y)
-        R = getattr(passes, method)(net, whole, start=start * y if method == "lrp" else start, **chosen)
+        R = getattr(passes, method)(net, whole, start=start * y if method == "lrp" else start,
+                                    **({} if chosen is None else {"rules": placed(net, chosen)}))
         outputs = {"output": y, **dict(zip((name.replace("input", "heatmap") for name in names),
                                            R[0] if isinstance(R[0], tuple) else R[:1]))}
         if every_layer:
@@ -199,7 +199,7 @@ def placed(net: Network, rules: list) -> list:
             return at_place(place, rule, *arguments)
         named.__name__ = name_of(rule)
         return named
-    return composites.Chosen(at(f"layer {l}, {net.layers[l]!r}", rule) for l, rule in enumerate(rules))
+    return composites.Chosen(net, (at(layer.place_in_file, rule) for layer, rule in zip(net.layers, rules)))
 
 
 def at_place(place: str, function: Callable, *arguments: Any) -> Any:

@@ -163,8 +163,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         raise Unrecordable("a rule asked for the numbers of an array, which a graph does not have; use operators, "
                            "array methods and the functions of array_module(x)")
 
-    def get(self):
-        """What `arrays.require` asks of a condition: whether it holds, here for the example."""
+    def item(self):
+        """Whether a condition holds, for the example: what `arrays.require` asks. Numbers have no answer."""
         return self.recorded if self.dtype.kind == "b" and self.ndim == 0 else self.__array__()
 
     def __len__(self):
