@@ -1,12 +1,11 @@
 """The layers, one file per kind. Each is a function y = f(x) that remembers nothing: see `base.py`."""
 from minixnn.layers.activation import Clip, Hardsigmoid, Hardswish, LeakyReLU, PReLU, ReLU, ReLU6
 from minixnn.layers.attention import Attention, Hide, JoinHeads, SplitHeads
-from minixnn.layers.axes import Pad, Permute, Reshape, Roll, Slice
+from minixnn.layers.axes import ChannelSelect, Pad, Permute, Reshape, Roll, Slice, Unflatten
 from minixnn.layers.base import Affine, Elementwise, Join, Layer
 from minixnn.layers.blocks import Block, Branches, Graph, Residual
 from minixnn.layers.combine import Divide, Maximum, Minimum, Stack, Where
-from minixnn.layers.conv import Conv2d, Conv3d
-from minixnn.layers.conv1d import Conv1d
+from minixnn.layers.conv import Conv1d, Conv2d, Conv3d
 from minixnn.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minixnn.layers.dense import Dense
 from minixnn.layers.einsum import Contract, Einsum
@@ -24,7 +23,7 @@ from minixnn.layers.pool import (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveA
 from minixnn.layers.prepare import Prepare
 from minixnn.layers.reduce import MaxOver, MeanOver, MinOver, Norm, SumOver
 from minixnn.layers.scale import Scale, Shift
-from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Identity, Input, Unflatten
+from minixnn.layers.shape import ChannelShuffle, Dropout, Flatten, Identity, Input
 from minixnn.layers.smooth import ELU, SELU, Mish, Sigmoid, SiLU, Softplus, Tanh
 from minixnn.layers.softmax import LogSoftmax, Softmax
 from minixnn.layers.tokens import ClassToken, PositionEmbedding, TakeToken, Tokens

@@ -107,6 +107,14 @@ class Conv2d(Affine):
         return f"{type(self).__name__}({'x'.join(map(str, kernel))}, {C * self.groups} -> {O}{stride}{more}{bias})"
 
 
+class Conv1d(Conv2d):
+    """x (N, T, C), W (k, C / groups, O), b (O,) or None, y (N, To, O): sequences, signals, texts.
+
+    padding: "valid", "same", a whole number of steps on either side, or (before, after).
+    """
+    rank = 1
+
+
 class Conv3d(Conv2d):
     """x (N, T, H, W, C), W (kt, kh, kw, C / groups, O), b (O,) or None, y (N, To, Ho, Wo, O): videos, volumes."""
     rank = 3

@@ -37,12 +37,13 @@ def check_padding(padding: Any, rank: int = 2) -> Any:
         return padding
     try:
         pads = ((padding, padding),) * rank if hasattr(padding, "__index__") else padding
+        pads = (pads,) if rank == 1 and len(pads) == 2 else pads            # (before, after), of one axis
         pads = tuple((index(before), index(after)) for before, after in pads)
         if len(pads) == rank and 0 <= min(map(min, pads)) <= max(map(max, pads)) <= MOST_PADDING:
             return pads
     except (TypeError, ValueError):
         pass
-    sides = "((top, bottom), (left, right))" if rank == 2 else f"(before, after) for each of the {rank} axes"
+    sides = {1: "(before, after)", 2: "((top, bottom), (left, right))"}.get(rank, "(before, after) for each axis")
     raise ValueError(f"got padding={padding!r}, expected 'valid', 'same', a whole number of pixels "
                      f"or {sides}, at most {MOST_PADDING} on a side")
 
