@@ -3,8 +3,11 @@ import numpy as np
 import pytest
 from layer_examples import JOINS, MORE, POSITIVE
 
-from minixnn import layers
+from minixnn import Network, layers, ledger, passes
 from minixnn.checks import check_layer, standin
+from minixnn.checks.layer_cases import as_type
+from minixnn.layers.folding import fold_batch_norm
+from minixnn.rules import lrp
 
 EVERYWHERE = {**{name: (*case, "any") for name, case in MORE.items()}, **POSITIVE}
 
@@ -44,15 +47,10 @@ def inputs(name, seed=0, dtype="float64"):
 
 
 @pytest.mark.parametrize("name", JOINS)
-def test_a_joins_gradient_is_the_difference_quotient(name):
-    layer, x = inputs(name)
-    y, h = layer.forward(x), 1e-6
-    dy, found = draw(*y.shape), layer.gradient(x, y, draw(*y.shape))
-    for i, (a, dx) in enumerate(zip(x, found)):
-        assert dx.shape == a.shape
-        v = draw(*a.shape, seed=i)
-        up, down = (layer.forward((*x[:i], a + sign * h * v, *x[i + 1:])) for sign in (1, -1))
-        assert (dx * v).sum() == pytest.approx((dy * (up - down)).sum() / (2 * h), rel=1e-6)
+def test_a_join_keeps_what_layers_promise(name):
+    layer, shapes = JOINS[name]
+    report = check_layer(layer, [shape[1:] for shape in shapes], (0.5, 3), device=standin, examples=12)
+    assert {"images apart", "saved and loaded", "derivative", "DeepLIFT", "own rule"} <= set(report.held), report
 
 
 @pytest.mark.parametrize("name", JOINS)
@@ -81,22 +79,18 @@ def test_a_joins_rule_conserves_relevance_of_either_sign(name):
         close(other, -2 * part)
 
 
-@pytest.mark.parametrize("name", JOINS)
-def test_a_join_keeps_types_and_devices_and_comes_back_from_a_file(name):
-    layer, x = inputs(name, dtype="float32")
-    again = type(layer)(**layer.arrays(), **layer.settings()).map_arrays(lambda a: a.astype("float64"))
-    mine, moved = layer.map_arrays(standin.asarray), tuple(map(standin.asarray, x))
-    y = layer.forward(x)
-    assert y.dtype == "float32"
-    np.testing.assert_allclose(again.forward(x), y, rtol=1e-6)
-    with standin.waiting() as waits:
-        found = [mine.forward(moved), *mine.gradient(moved, moved_y := mine.forward(moved), moved_y),
-                 *mine.deeplift(moved, moved_y, moved, moved_y, moved_y), *mine.rule(mine, moved, moved_y, moved_y)]
-    assert not waits
-    expected = [y, *layer.gradient(x, y, y), *layer.deeplift(x, y, x, y, y), *layer.rule(layer, x, y, y)]
-    for came, wanted in zip(found, expected):
-        assert came.dtype == wanted.dtype == "float32"
-        np.testing.assert_allclose(came.get(), wanted, rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("name", [*MORE, *JOINS])
+def test_the_own_rule_balances_in_the_ledger(name):
+    if name in JOINS:
+        layer, x = inputs(name)
+        count = len(x)
+        net = Network([*map(layers.Input, range(count)), layer], [*((0,) for _ in x), tuple(range(1, count + 1))])
+    else:
+        net, x = Network([as_type(MORE[name][0], "float64")]), draw(*MORE[name][1])
+    rules = [lrp.epsilon if each.rule is None else None for each in net.layers]
+    R = passes.lrp(net, x, rules=rules, start=draw(*net.forward(x).shape))
+    book = ledger.audit(net, x, R, rules)
+    assert book.largest_residual < 1e-10 and not any(row.unexplained for row in book.rows), str(book)
 
 
 def test_the_rule_of_a_product_of_sums_is_the_loop_over_its_terms():
@@ -222,3 +216,21 @@ def test_windows_of_an_image_are_picked_and_put_back_by_indices():
 def test_what_is_not_meant_is_refused_in_a_sentence(make, complaint):
     with pytest.raises(ValueError, match=complaint):
         make()
+
+
+# --- folding -------------------------------------------------------------------------------------------------------
+
+@pytest.mark.filterwarnings("ignore:fold_batch_norm left")
+@pytest.mark.parametrize("before, shape", [
+    ([layers.Conv1d(draw(3, 2, 4))], (5, 2)), ([layers.Conv3d(draw(1, 2, 2, 2, 4), draw(4))], (2, 3, 3, 2)),
+    ([layers.ConvTranspose3d(draw(1, 2, 2, 2, 2), draw(4), groups=2)], (2, 3, 3, 2)),
+    ([layers.Conv2d(draw(1, 1, 2, 4)), layers.MaxPool2d(2, ceil=True)], (3, 3, 2)),
+    ([layers.Conv2d(draw(1, 1, 2, 4)), layers.MaxOver(1)], (3, 3, 2)),
+    ([layers.Conv2d(draw(1, 1, 2, 4)), layers.Permute((0, 2, 1)), layers.MaxOver(-1), layers.Gather([1, 0, 2, 3], -1)],
+     (3, 3, 2)), ([layers.Dense(draw(4, 4)), layers.Contract(draw(4), "nc,c->nc")], (4,))])
+def test_folding_batch_normalisation_changes_no_number(before, shape):
+    rng = np.random.default_rng(0)
+    norm = layers.BatchNorm2d(*rng.normal(size=(3, 4)), rng.random(4) + 0.5)
+    x = draw(3, *shape)
+    for net in (Network([*before, norm]), Network([*before, norm, layers.ReLU(), norm])):
+        close(fold_batch_norm(net).forward(x), net.forward(x))
