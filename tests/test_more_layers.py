@@ -4,7 +4,7 @@ import pytest
 from layer_examples import JOINS, MORE, POSITIVE
 
 from minixnn import Network, layers, ledger, passes
-from minixnn.checks import check_layer, standin
+from minixnn.checks import check_layer, check_network, standin
 from minixnn.checks.layer_cases import as_type
 from minixnn.layers.folding import fold_batch_norm
 from minixnn.rules import lrp
@@ -173,6 +173,19 @@ def test_windows_move_into_the_batch_and_back_and_an_image_keeps_its_rows_togeth
     assert type(out)(**out.settings()).rows == (1, 4) and "rows" not in layers.Reshape((3,)).settings()
     with pytest.raises(ValueError, match="expected 980 numbers per input, in 4 rows"):
         back.forward(y[:-1])
+
+
+def test_a_network_whose_windows_are_rows_of_their_own_explains_each_image_by_itself():
+    rng = np.random.default_rng(0)
+    net = Network([
+        layers.Roll((1, 1), (1, 2)), layers.Reshape((2, 2, 2, 2, 6)), layers.Permute((0, 2, 1, 3, 4)),
+        layers.Reshape((4, 6), rows=(1, 4)), layers.LayerNorm(), layers.Attention(*rng.normal(size=(4, 6, 6)), heads=2),
+        layers.Reshape((2, 2, 2, 2, 6), rows=(4, 1)), layers.Permute((0, 2, 1, 3, 4)), layers.Reshape((4, 4, 6)),
+        layers.GlobalAvgPool(), layers.Dense(rng.normal(size=(6, 3)))])
+    x = draw(3, 4, 4, 6)
+    close(net.predict(x, batch_size=2), net.forward(x))
+    close(passes.lrp(net, x)[0][1:2], passes.lrp(net, x[1:2])[0])
+    check_network(net, x)
 
 
 def test_windows_of_an_image_are_picked_and_put_back_by_indices():
