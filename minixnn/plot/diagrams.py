@@ -72,8 +72,8 @@ def network(net: Network, x: Array | None = None, depth: int | None = None, titl
             lines.append((short, repr(layer), shapes[l + 1]))
         place.append(len(lines) - 1)
     if len(lines) > MOST_LINES:
-        raise ValueError(f"got a network whose drawing has {len(lines)} lines, expected at most {MOST_LINES}; fold it by "
-                         f"the names of its places, depth=1 or more" + ("" if any(net.names) else ", which it lacks"))
+        raise ValueError(f"got a network whose drawing has {len(lines)} lines, expected at most {MOST_LINES}; fold it "
+                         "by the names of its places, depth=1 or more" + ("" if any(net.names) else ", which it lacks"))
     arrows = {(place[i], place[l + 1]) for l, sources in enumerate(net.inputs) for i in sources} - {
         (n, n) for n in range(len(lines))}
     texts = ["  ".join(filter(None, (name, text))) for name, text, _ in lines]
