@@ -110,7 +110,8 @@ class Shift(Affine):
 
     def bounds(self, low: float | Array, high: float | Array) -> tuple[Array, Array]:
         """Where the bounds of the pixels lie behind this layer, for z^B."""
-        return low + self.b, high + self.b
+        b = 0 if self.b is None else self.b
+        return low + b, high + b
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         return {"b": sum_to(dy, self.b.shape)}

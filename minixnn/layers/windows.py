@@ -36,7 +36,7 @@ def check_padding(padding: Any, rank: int = 2) -> Any:
     if isinstance(padding, str) and padding in ("valid", "same"):
         return padding
     try:
-        pads = ((padding, padding),) * rank if hasattr(padding, "__index__") else padding
+        pads: Any = ((padding, padding),) * rank if hasattr(padding, "__index__") else padding
         pads = (pads,) if rank == 1 and len(pads) == 2 else pads            # (before, after), of one axis
         pads = tuple((index(before), index(after)) for before, after in pads)
         if len(pads) == rank and 0 <= min(map(min, pads)) <= max(map(max, pads)) <= MOST_PADDING:
