@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn import files
-from minixnn.arrays import Array, array_module, like, to_numpy
+from minixnn.arrays import Array, array_module, holds, like, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, squash
 from minixnn.layers import Prepare
@@ -304,7 +304,7 @@ def folded(rows: list[tuple], depth: int) -> list[tuple]:
              ", ".join(dict.fromkeys(row[6] for row in group if row[6]))) for group in groups]
 
 
-def shown_rule(layer, rule):
+def shown_rule(layer: Layer, rule: Any) -> str:
     """The rule's name; nothing where the layer's own rule only passes relevance on."""
     return "" if rule is None or rule in (pass_on, carry_back, cut, winner_takes_all) else name_of(rule)
 
@@ -368,7 +368,7 @@ def check_input(x: Array, net: Network, entries: Sequence[int] = (0,)) -> None:
 
 def check_output(y: Array) -> Array:
     """`y` itself, if its numbers are finite, as those of the input and of the weights are."""
-    if not array_module(y).isfinite(y).all().item():
+    if not holds(array_module(y).isfinite(y).all()):
         raise ValueError(f"the network's output has NaN or infinite numbers: they grew beyond what {y.dtype} holds; "
                          "compute in double precision, net.astype('float64'), or look for inputs that were not "
                          "prepared as in training")

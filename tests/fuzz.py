@@ -27,7 +27,7 @@ from minixnn import layers as kinds
 from minixnn.cli import main as command_line
 from minixnn.ledger import ledger
 from minixnn.rules import composites, lrp
-from tests.layer_examples import EXAMPLES
+from tests.registry import EXAMPLES
 
 SECONDS, MEMORY = 10, 4 * 2 ** 30       # of one case; address space of the whole process
 # What a call may raise: ValueError and TypeError for what came, OSError and ImportError for the world outside,

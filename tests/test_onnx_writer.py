@@ -3,7 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
-from layer_examples import EXAMPLES, TOKENS, draw
+from registry import EXAMPLES, TOKENS, draw
 
 from minixnn import Network, datasets, layers, models
 from minixnn.interop import from_onnx, to_onnx

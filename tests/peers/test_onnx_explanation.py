@@ -3,7 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from layer_examples import EXAMPLES
+from registry import EXAMPLES
 
 from minixnn import Network, datasets, models, passes
 from minixnn.arrays import array_module, stabilize
