@@ -160,7 +160,7 @@ def recordable(net: Network) -> Network:
     return net.like_this([stand_in(layer, f"layer {l}, {layer!r}") for l, layer in enumerate(net.layers)])
 
 
-def stand_in(layer: Layer, place: str) -> Any:
+def stand_in(layer: Any, place: str) -> Any:
     """A copy of a layer, of a class that differs in `forward`, `gradient` and what makes other layers."""
     layer = copy.copy(layer)
     layer.__class__, layer.place_in_file = recording_class(type(layer)), place
@@ -170,10 +170,10 @@ def stand_in(layer: Layer, place: str) -> Any:
 @functools.cache
 def recording_class(kind: type) -> type:
     """A class like `kind`, to which composites and passes treat it alike, for recorded arrays."""
-    methods = {}
+    methods: dict[str, Any] = {}
     for name, table in (("forward", FORWARD), ("gradient", GRADIENT)):
         maker = next((each for each in kind.__mro__ if each in table or name in vars(each)), None)
-        methods[name] = recorded(getattr(kind, name), table.get(maker))
+        methods[name] = recorded(getattr(kind, name), None if maker is None else table.get(maker))
     if hasattr(kind, "summing"):
         methods["summing"] = lambda layer: stand_in(kind.summing(layer), layer.place_in_file)
     return type(kind.__name__, (kind,), {**methods, "__module__": kind.__module__})
@@ -251,11 +251,11 @@ def scatter(dy: Recorded, W: Array, b: Array | None, shape: Any, pads: Any, stri
     around = [(k - 1 - p, k - 1 - q) for k, (p, q) in zip(reach, pads)]
     missing = [m + sum(p) - (m_y - 1) * s - k for m, p, m_y, s, k in zip(shape, pads, dy.shape[1:], stride, reach)]
     if set(stride) == {1} and min(map(min, around)) >= 0 and not any(missing):
-        turned = np.flip(W, range(n)).reshape(*W.shape[:n + 1], groups, W.shape[-1] // groups)
+        turned = np.flip(W, tuple(range(n))).reshape(*W.shape[:n + 1], groups, W.shape[-1] // groups)
         turned = turned.transpose(n + 1, n, n + 2, *range(n)).reshape(-1, W.shape[-1] // groups, *W.shape[:n])
         return graph.node("Conv", first(dy), turned, *bias, pads=ends(around), dilations=list(dilation), group=groups)
     pads, rest = with_more(pads, missing)
-    settings = {"pads": ends(pads), "strides": list(stride), "dilations": list(dilation), "group": groups}
+    settings: dict[str, Any] = {"pads": ends(pads), "strides": list(stride), "dilations": list(dilation), "group": groups}
     if all(m < s for m, s in zip(rest, stride)):
         return graph.node("ConvTranspose", first(dy), kernel(W), *bias, output_padding=rest, **settings)
     name = graph.node("Pad", graph.node("ConvTranspose", first(dy), kernel(W), **settings),
