@@ -1,9 +1,10 @@
-"""A Network, or its explanation, becomes an ONNX file: from an image and a class to outputs and heatmap, without Python.
+"""A Network, or its explanation, becomes an ONNX file: from an image and a class to outputs and heatmap.
 
 `net.forward`, or a pass, is run once on an example of recorded arrays (`recording.py`); what it does is the graph. So a
-layer or a rule of one's own is written down like any other, as long as it does not branch on numbers. Here is what else
-a file needs: for layers whose code moves windows over images, ONNX's operators in its place; for some others an operator
-that computes the same in one node, `FORWARD`.
+layer or a rule of one's own is written down like any other, as long as it does not branch on numbers.
+
+What else a file needs stands here. Code that moves windows over images is not recorded: ONNX has operators for it. Some
+other layers have one that computes in one node what their code computes in several. `FORWARD` and `GRADIENT` list them.
 """
 from __future__ import annotations
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
 
-    from minixnn.layers.base import Layer
     from minixnn.network import Network
 
 OPSET = 17
@@ -41,7 +41,7 @@ def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None
     Parameters
     ----------
     input_shape : tuple
-        Of one input, (H, W, C), where neither the network's card nor `example` says it; one for each of several inputs.
+        Of one input, (H, W, C), where neither the network's card nor `example` says it; of several, one for each.
     method : str
         None for the network: what `net.forward` computes. "lrp", "gradient", "deconvnet" or "guided_backprop" for what
         this function of `minixnn.passes` computes.
@@ -56,7 +56,8 @@ def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None
     The input of the file, "input" (N, ...), is the network's: images are channel-last. Several are "input0", "input1",
     ... Its output is "output". What was left out when the network was read (`net.card.head`) is not in the file. An
     explanation has another input, "target" (N,) int64, the class to explain, and another output, "heatmap", which has
-    the shape of the input. There "output" are the logits, as in `minixnn.logits`. Needs onnx: pip install minixnn[onnx].
+    the shape of the input. There "output" are the logits, as in `minixnn.logits`. Needs the onnx package: pip install
+    minixnn[onnx].
 
     Raises
     ------
@@ -69,54 +70,57 @@ def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None
     if method is not None and method not in methods:
         raise ValueError(f"got method={method!r}, expected None for the network alone, or one of {', '.join(methods)}")
     onnx, net = library(), net.on(np)
-    examples = example_of(net, input_shape, example)
-    dtype = next((part.dtype for part in examples if part.dtype.kind == "f"), np.float32)
-    names = [f"input{n}" if len(examples) > 1 else "input" for n in range(len(examples))]
+    arrays = [a for layer in net.layers for a in layer.arrays().values() if a is not None]
+    dtype = np.float64 if any(a.dtype == np.float64 for a in arrays) else np.float32
+    examples = example_of(net, input_shape, example, dtype)
+    names = ["input"] if len(examples) == 1 else [f"input{n}" for n in range(len(examples))]
     graph = Recording(onnx.helper, dtype, names[0])
-    x = tuple(Recorded(part, name, graph) for part, name in zip(examples, names))
-    given = dict(zip(names, x))
-    whole = x if len(x) > 1 or any(isinstance(net.layers[l], ours.Input) for l in net.readers(0)) else x[0]
+    given = {name: Recorded(part, name, graph) for name, part in zip(names, examples)}
+    x: Any = tuple(given.values()) if picked(net) else given["input"]
     if method is None:
-        outputs = {"output": recordable(net).forward(whole)}
+        save(onnx, graph, path, given, {"output": recordable(net).forward(x)})
+        return
+    net = logits(net)
+    rules, net = composites.rules_for(net, rules) if method == "lrp" else None, recordable(net)
+    y = net.forward(x)
+    given["target"], one = target_of(y)
+    if method == "lrp":
+        R = passes.lrp(net, x, rules=placed(net, rules), start=y * one)
     else:
-        net = logits(net)
-        chosen, net = composites.rules_for(net, rules) if method == "lrp" else None, recordable(net)
-        y = net.forward(whole)
-        given["target"], start = target_of(y)
-        R = getattr(passes, method)(net, whole, start=start * y if method == "lrp" else start,
-                                    **({} if chosen is None else {"rules": placed(net, chosen)}))
-        outputs = {"output": y, **dict(zip((name.replace("input", "heatmap") for name in names),
-                                           R[0] if isinstance(R[0], tuple) else R[:1]))}
-        if every_layer:
-            outputs.update({f"R{l}": r for l, r in enumerate(R) if isinstance(r, Recorded)})
+        R = getattr(passes, method)(net, x, start=one)
+    heatmaps = [name.replace("input", "heatmap") for name in names]
+    outputs = {"output": y, **dict(zip(heatmaps, R[0] if isinstance(x, tuple) else R))}
+    if every_layer:
+        outputs.update({f"R{l}": r for l, r in enumerate(R) if not isinstance(r, tuple)})
     save(onnx, graph, path, given, outputs)
 
 
-def example_of(net: Network, input_shape: Any, example: Any) -> list[Array]:
+def picked(net: Network) -> dict[int, list[int]]:
+    """{number of an input: the layers that it enters} of a network of several; {} where x is one array."""
+    first = [l for l in net.readers(0) if isinstance(net.layers[l], ours.Input)]
+    return {net.layers[l].index: net.readers(l + 1) for l in sorted(first, key=lambda l: net.layers[l].index)}
+
+
+def example_of(net: Network, input_shape: Any, example: Any, dtype: Any) -> list[Array]:
     """The example's arrays, one for each input of the network; drawn if none is given."""
-    pickers = [net.layers[l] for l in net.readers(0) if isinstance(net.layers[l], ours.Input)]
-    count = 1 + max((layer.index for layer in pickers), default=0)
-    dtype = np.float64 if any(a.dtype == np.float64 for layer in net.layers for a in layer.arrays().values()
-                              if a is not None) else np.float32
+    readers = list(picked(net).values()) or [net.readers(0)]
     if example is not None:
         parts = [to_numpy(part) for part in (example if isinstance(example, tuple) else (example,))]
     else:
         shape = input_shape or net.card.input_shape
-        shapes = [shape] if shape is None or not shape or not isinstance(shape[0], (tuple, list)) else shape
-        if len(shapes) != count or any(shape is None or None in shape for shape in shapes):
+        shapes = shape if isinstance(shape, tuple) and shape and isinstance(shape[0], tuple) else [shape]
+        if len(shapes) != len(readers) or any(shape is None or None in shape for shape in shapes):
+            several = f", {len(readers)} of them, ((...), (...))" if len(readers) > 1 else ""
             raise ValueError(f"the network's card says {shape} of its input, expected the shape of one input; give "
-                             "input_shape=(height, width, channels), or (inputs,)"
-                             + (f", {count} of them, ((...), (...))" if count > 1 else ""))
-        rng, parts = np.random.default_rng(0), []
-        for k, shape in enumerate(shapes):
-            readers = [i for l in net.readers(0) if count > 1 and net.layers[l].index == k for i in net.readers(l + 1)]
-            readers = readers if pickers else net.readers(0)
-            integers = readers and all(getattr(net.layers[l], "takes_integers", False) for l in readers)
-            parts.append(rng.integers(0, 2, (BATCH, *shape)) if integers else rng.random((BATCH, *shape)))
-    parts = [part.astype(dtype if part.dtype.kind == "f" else np.int64) for part in parts]
-    if any(len(part) != BATCH for part in parts):
-        raise ValueError(f"got an example of {' and '.join(str(len(part)) for part in parts)} inputs, expected {BATCH}")
-    return parts
+                             f"input_shape=(height, width, channels), or (inputs,){several}")
+        rng = np.random.default_rng(0)
+        parts = [rng.integers(0, 2, (BATCH, *shape)) if all(getattr(net.layers[l], "takes_integers", False)
+                                                            for l in into) else rng.random((BATCH, *shape))
+                 for shape, into in zip(shapes, readers)]
+    if len(parts) != len(readers) or any(len(part) != BATCH for part in parts):
+        raise ValueError(f"got an example of {' and '.join(str(len(part)) for part in parts)} rows, expected {BATCH}"
+                         + (f" of each of {len(readers)} inputs" if len(readers) > 1 else ""))
+    return [part.astype(dtype if part.dtype.kind == "f" else np.int64) for part in parts]
 
 
 def target_of(y: Recorded) -> tuple[Recorded, Recorded]:
@@ -163,7 +167,7 @@ def recordable(net: Network) -> Network:
 def stand_in(layer: Any, place: str) -> Any:
     """A copy of a layer, of a class that differs in `forward`, `gradient` and what makes other layers."""
     layer = copy.copy(layer)
-    layer.__class__, layer.place_in_file = recording_class(type(layer)), place
+    layer.__class__, layer.place_in_file = recording_class(layer.__class__), place
     return layer
 
 
@@ -255,7 +259,8 @@ def scatter(dy: Recorded, W: Array, b: Array | None, shape: Any, pads: Any, stri
         turned = turned.transpose(n + 1, n, n + 2, *range(n)).reshape(-1, W.shape[-1] // groups, *W.shape[:n])
         return graph.node("Conv", first(dy), turned, *bias, pads=ends(around), dilations=list(dilation), group=groups)
     pads, rest = with_more(pads, missing)
-    settings: dict[str, Any] = {"pads": ends(pads), "strides": list(stride), "dilations": list(dilation), "group": groups}
+    settings: dict[str, Any] = {"pads": ends(pads), "strides": list(stride), "dilations": list(dilation),
+                                "group": groups}
     if all(m < s for m, s in zip(rest, stride)):
         return graph.node("ConvTranspose", first(dy), kernel(W), *bias, output_padding=rest, **settings)
     name = graph.node("Pad", graph.node("ConvTranspose", first(dy), kernel(W), **settings),

@@ -1,8 +1,9 @@
 """An array that writes down what is done with it: how layers, rules and passes become a graph of ONNX operators.
 
-A `Recorded` array holds the numbers of an example and the name of the tensor that stands for them in a graph. It answers
-NumPy's protocols: its operators, NumPy's functions of it and those of `array_module(x)` compute with the numbers and add
-a node to the graph. So what is written for arrays, a rule of a reader's own too, writes its own graph down.
+A `Recorded` array holds the numbers of an example and the name of the tensor that stands for them in a graph. It
+answers NumPy's protocols: its operators, NumPy's functions of it and those of `array_module(x)` compute with the
+numbers and add a node to the graph. So what is written for arrays, a rule of a reader's own too, writes its own graph
+down.
 
 A graph has no branches: what is decided by looking at numbers would hold for the example alone. `arrays.require` may
 look, since the domain of a rule is a condition on its user; every other question is refused by `Unrecordable`.
@@ -10,6 +11,7 @@ The first axis is the batch, of any length in the graph: no shape may depend on 
 """
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -38,7 +40,7 @@ class Unrecordable(TypeError):
 
 
 class Recording:
-    """The nodes and constants of an ONNX graph, as far as it has been written. batch: a tensor that tells its length."""
+    """The nodes and constants of an ONNX graph so far. batch: a tensor as long as the batch."""
 
     def __init__(self, helper: Any, dtype: Any, batch: str = "input") -> None:
         self.helper, self.dtype, self.batch = helper, np.dtype(dtype), batch
@@ -70,7 +72,7 @@ class Recording:
 
     def constant(self, array: Array) -> str:
         """The name of an array that is stored as it is, once."""
-        key = (array.dtype.str, array.shape, array.tobytes())
+        key = (array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest())
         return self.constants.setdefault(key, (f"c{len(self.constants)}", array))[0]
 
     def lying(self, value: Any, order: tuple[int, ...] | None) -> Any:
@@ -186,7 +188,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         if value.shape == self.shape:
             return self.copy(view=(None, None))
         sizes = [0 if n == 0 and m == len(self) else m for n, m in enumerate(value.shape)]         # 0: as before
-        return Recorded(value, self.graph.node("Reshape", self, np.asarray(sizes, np.int64)), self.graph, view=(None, None))
+        name = self.graph.node("Reshape", self, np.asarray(sizes, np.int64))
+        return Recorded(value, name, self.graph, view=(None, None))
 
     def transpose(self, *axes: Any) -> Recorded:
         axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
@@ -244,7 +247,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         index = tuple(slice(each, each + 1 or None) if isinstance(each, int) else each for each in index)
         kept = np.ones((1, *self.shape[1:]), self.dtype)
         kept[index] = 0
-        part, whole = self.recorded[asked].shape, self.recorded[index].shape                # without axes, and with them
+        part, whole = self.recorded[asked].shape, self.recorded[index].shape        # x[:, 3] has an axis less
         value = self.graph.functions.broadcast_to(value, part).reshape(whole) if isinstance(value, Recorded) else \
             np.broadcast_to(value, (1, *part[1:])).reshape(1, *whole[1:])
         for axis, (cut, n) in enumerate(zip(index, self.shape)):

@@ -245,7 +245,8 @@ def test_relevance_beside_every_layer_is_there_on_request(tmp_path):
     (lambda layer, x, y, R: np.asarray(x), "asked for the numbers of an array"),
     (lambda layer, x, y, R: layer.gradient(x, y, R.reshape(-1)), "merges images of the batch"),
     (lambda layer, x, y, R: np.ones((3, 100), "f") * x, "layer 7.*known numbers for each of the 3 images"),
-    (lambda layer, x, y, R: write_into(x[:, :, None].swapaxes(1, 2), R[:, :1, None]), "layer 7.*writes into an array that it sees in another"),
+    (lambda layer, x, y, R: write_into(x[:, :, None].swapaxes(1, 2), R[:, :1, None]),
+     "layer 7.*writes into an array that it sees in another shape"),
     (lambda layer, x, y, R: np.add(x, x, where=x > 0), "layer 7.*calls add in a way"),
     (lambda layer, x, y, R: 0, "the rule <lambda> returned 0 at layer 7, expected the relevance")])
 def test_what_cannot_be_written_down_is_refused_by_name(rule, words, tmp_path):
