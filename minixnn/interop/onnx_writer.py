@@ -19,7 +19,7 @@ from minixnn import passes
 from minixnn.arrays import Array, to_numpy
 from minixnn.files import draft_of
 from minixnn.interop.onnx_file import library, needed_nodes
-from minixnn.interop.recording import BATCH, Recorded, Recording, Unrecordable, numbers
+from minixnn.interop.recording import Recorded, Recording, Unrecordable, numbers, same_graph
 from minixnn.layers.windows import span
 from minixnn.logits import logits
 from minixnn.rules import composites, lrp
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from minixnn.network import Network
 
 OPSET = 17
+LENGTHS = 2, 3          # images of the examples on which a graph is recorded: it leaves open how many there are
 
 
 def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None, method: str | None = None,
@@ -49,7 +50,7 @@ def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None
         As for `passes.lrp`.
     every_layer : bool
         Whether the relevance beside every activation is an output, too: R0, R1, ...
-    example : array (3, ...)
+    example : array (N, ...)
         Inputs on which the pass is recorded: the rules' conditions on their domain hold for these. None draws numbers
         in [0, 1).
 
@@ -72,27 +73,40 @@ def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None
     onnx, net = library(), net.on(np)
     arrays = [a for layer in net.layers for a in layer.arrays().values() if a is not None]
     dtype = np.float64 if any(a.dtype == np.float64 for a in arrays) else np.float32
-    examples = example_of(net, input_shape, example, dtype)
-    names = ["input"] if len(examples) == 1 else [f"input{n}" for n in range(len(examples))]
-    graph = Recording(onnx.helper, dtype, names[0])
-    given = {name: Recorded(part, name, graph) for name, part in zip(names, examples)}
+    example = example_of(net, input_shape, example, dtype)
+    if method is not None:
+        net = logits(net)
+    rules = composites.rules_for(net, rules) if method == "lrp" else None
+    graphs = []
+    for length in LENGTHS:
+        graph = Recording(onnx.helper, dtype, "input" if len(example) == 1 else "input0", length)
+        given, outputs = recorded(graph, net, [np.resize(part, (length, *part.shape[1:])) for part in example], method,
+                                  rules, every_layer)
+        graphs.append(graph)
+    same_graph(*graphs)
+    save(onnx, graph, path, given, outputs)
+
+
+def recorded(graph: Recording, net: Network, example: list[Array], method: str | None, rules: Any,
+             every_layer: bool) -> tuple[dict[str, Recorded], dict[str, Any]]:
+    """Inputs and outputs of the graph, {name: array}, after the network or the pass has been recorded on an example."""
+    names = [graph.batch] if len(example) == 1 else [f"input{n}" for n in range(len(example))]
+    given = {name: Recorded(part, name, graph) for name, part in zip(names, example)}
     x: Any = tuple(given.values()) if picked(net) else given["input"]
-    if method is None:
-        save(onnx, graph, path, given, {"output": recordable(net).forward(x)})
-        return
-    net = logits(net)
-    rules, net = composites.rules_for(net, rules) if method == "lrp" else None, recordable(net)
+    net = net.like_this([stand_in(layer, (graph, f"layer {l}, {layer!r}")) for l, layer in enumerate(net.layers)])
     y = net.forward(x)
+    if method is None:
+        return given, {"output": y}
     given["target"], one = target_of(y)
     if method == "lrp":
         R = passes.lrp(net, x, rules=placed(net, rules), start=y * one)
     else:
         R = getattr(passes, method)(net, x, start=one)
-    heatmaps = [name.replace("input", "heatmap") for name in names]
-    outputs = {"output": y, **dict(zip(heatmaps, R[0] if isinstance(x, tuple) else R))}
+    outputs = {"output": y, **dict(zip([name.replace("input", "heatmap") for name in names],
+                                       R[0] if isinstance(x, tuple) else R))}
     if every_layer:
         outputs.update({f"R{l}": r for l, r in enumerate(R) if not isinstance(r, tuple)})
-    save(onnx, graph, path, given, outputs)
+    return given, outputs
 
 
 def picked(net: Network) -> dict[int, list[int]]:
@@ -113,13 +127,12 @@ def example_of(net: Network, input_shape: Any, example: Any, dtype: Any) -> list
             several = f", {len(readers)} of them, ((...), (...))" if len(readers) > 1 else ""
             raise ValueError(f"the network's card says {shape} of its input, expected the shape of one input; give "
                              f"input_shape=(height, width, channels), or (inputs,){several}")
-        rng = np.random.default_rng(0)
-        parts = [rng.integers(0, 2, (BATCH, *shape)) if all(getattr(net.layers[l], "takes_integers", False)
-                                                            for l in into) else rng.random((BATCH, *shape))
-                 for shape, into in zip(shapes, readers)]
-    if len(parts) != len(readers) or any(len(part) != BATCH for part in parts):
-        raise ValueError(f"got an example of {' and '.join(str(len(part)) for part in parts)} rows, expected {BATCH}"
-                         + (f" of each of {len(readers)} inputs" if len(readers) > 1 else ""))
+        rng, n = np.random.default_rng(0), max(LENGTHS)
+        parts = [rng.integers(0, 2, (n, *shape)) if all(getattr(net.layers[l], "takes_integers", False) for l in into)
+                 else rng.random((n, *shape)) for shape, into in zip(shapes, readers)]
+    if len(parts) != len(readers) or not all(len(part) == len(parts[0]) > 0 for part in parts):
+        raise ValueError(f"got an example of {' and '.join(str(len(part)) for part in parts)} rows, expected as many "
+                         f"of each of {len(readers)} inputs")
     return [part.astype(dtype if part.dtype.kind == "f" else np.int64) for part in parts]
 
 
@@ -159,12 +172,7 @@ def save(onnx: Any, graph: Recording, path: Any, given: dict[str, Recorded], out
 
 # ---------------------------------------------------------------------------------------------- layers that record
 
-def recordable(net: Network) -> Network:
-    """The network with layers that write ONNX's operators, and name their place in what they raise."""
-    return net.like_this([stand_in(layer, f"layer {l}, {layer!r}") for l, layer in enumerate(net.layers)])
-
-
-def stand_in(layer: Any, place: str) -> Any:
+def stand_in(layer: Any, place: tuple[Recording, str]) -> Any:
     """A copy of a layer, of a class that differs in `forward`, `gradient` and what makes other layers."""
     layer = copy.copy(layer)
     layer.__class__, layer.place_in_file = recording_class(layer.__class__), place
@@ -177,13 +185,13 @@ def recording_class(kind: type) -> type:
     methods: dict[str, Any] = {}
     for name, table in (("forward", FORWARD), ("gradient", GRADIENT)):
         maker = next((each for each in kind.__mro__ if each in table or name in vars(each)), None)
-        methods[name] = recorded(getattr(kind, name), None if maker is None else table.get(maker))
+        methods[name] = recording_method(getattr(kind, name), None if maker is None else table.get(maker))
     if hasattr(kind, "summing"):
         methods["summing"] = lambda layer: stand_in(kind.summing(layer), layer.place_in_file)
     return type(kind.__name__, (kind,), {**methods, "__module__": kind.__module__})
 
 
-def recorded(own: Callable, write: Callable | None) -> Callable:
+def recording_method(own: Callable, write: Callable | None) -> Callable:
     """A layer's own method, or an operator in its place: write(layer, what the method returns, *its arguments)."""
     @functools.wraps(own)
     def method(layer, *arguments):
@@ -206,14 +214,18 @@ def placed(net: Network, rules: list) -> list:
     return composites.Chosen(net, (at(layer.place_in_file, rule) for layer, rule in zip(net.layers, rules)))
 
 
-def at_place(place: str, function: Callable, *arguments: Any) -> Any:
-    """function(*arguments), with the layer's place in what it raises."""
+def at_place(place: tuple[Recording, str], function: Callable, *arguments: Any) -> Any:
+    """function(*arguments), with the layer's place beside the nodes that it writes and in what it raises."""
+    graph, outer = place[0], place[0].place
+    graph.place = place[1]
     try:
         return function(*arguments)
     except (TypeError, AttributeError, NotImplementedError) as error:
         if str(error).startswith("layer "):
             raise
-        raise type(error)(f"{place}: {error}") from error
+        raise type(error)(f"{place[1]}: {error}") from error
+    finally:
+        graph.place = outer
 
 
 # ---------------------------------------------------------------------------------------------- ONNX's operators

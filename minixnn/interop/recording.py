@@ -8,17 +8,18 @@ down.
 A graph has no branches: what is decided by looking at numbers would hold for the example alone. `arrays.require` may
 look, since the domain of a rule is a condition on its user; every other question is refused by `Unrecordable`.
 The first axis is the batch, of any length in the graph: no shape may depend on it otherwise than by being its length.
+Whether that is so is seen by recording twice, examples of two lengths: `same_graph`.
 """
 from __future__ import annotations
 
 import hashlib
+import weakref
 from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array
 
-BATCH = 3                                       # images of the example: a length that the graph leaves open
 UFUNCS = {
     "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "power": "Pow", "matmul": "MatMul",
     "maximum": "Max", "minimum": "Min", "negative": "Neg", "absolute": "Abs", "exp": "Exp", "log": "Log",
@@ -40,10 +41,14 @@ class Unrecordable(TypeError):
 
 
 class Recording:
-    """The nodes and constants of an ONNX graph so far. batch: a tensor as long as the batch."""
+    """The nodes and constants of an ONNX graph so far.
 
-    def __init__(self, helper: Any, dtype: Any, batch: str = "input") -> None:
-        self.helper, self.dtype, self.batch = helper, np.dtype(dtype), batch
+    batch: a tensor as long as the batch; length: how long it is in the example. place: what is being written, in words.
+    """
+
+    def __init__(self, helper: Any, dtype: Any, batch: str, length: int) -> None:
+        self.helper, self.dtype, self.batch, self.length = helper, np.dtype(dtype), batch, length
+        self.place = ""
         self.nodes: list = []
         self.constants: dict[tuple, tuple] = {}             # what an array holds -> its name and the array
         self.known: dict[tuple, list[str]] = {}             # a node as it was asked for -> the names of its outputs
@@ -58,7 +63,8 @@ class Recording:
         key = (kind, names, repr(sorted(settings.items())))
         if key not in self.known:
             self.known[key] = [f"{kind.lower()}_{len(self.nodes)}{'_' * k}" for k in range(outputs)]
-            self.nodes.append(self.helper.make_node(kind, names, self.known[key], name=self.known[key][0], **settings))
+            self.nodes.append(self.helper.make_node(kind, names, self.known[key], name=self.known[key][0],
+                                                    doc_string=self.place, **settings))
         return self.known[key][0] if outputs == 1 else self.known[key]
 
     def name_of(self, value: Recorded | str | Array | None) -> str:
@@ -89,6 +95,17 @@ class Recording:
         return Recorded(result, self.node(kind, *(self.lying(a, order) for a in inputs), **settings), self, order)
 
 
+def same_graph(one: Recording, other: Recording) -> None:
+    """Refuse what has become another graph for another number of images."""
+    different = [key for key, also in zip(one.constants, other.constants) if key != also]
+    names = {one.constants[key][0] for key in different[:1]}
+    for node, also in zip(one.nodes, other.nodes):
+        if node != also or names & set(node.input):
+            raise Unrecordable(f"{node.doc_string}: what {node.op_type} computes with there differs between "
+                               f"{one.length} and {other.length} images, such as len(x) or numbers for each image; a "
+                               "graph is for batches of any length")
+
+
 def numbers(value: Any) -> Any:
     """The example's numbers of a Recorded array; anything else as it is."""
     return value.recorded if isinstance(value, Recorded) else value
@@ -106,6 +123,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self.recorded, self.tensor, self.graph = value, tensor, graph
         self.order = None if order == tuple(range(len(order or ()))) else order
         self.view, self.zero = view, zero                   # (array, index) of which it is a part; whether all is 0
+        self.parts: list[weakref.ref] = []                  # arrays that are parts of this one
+        if view is not None:
+            view[0].parts.append(weakref.ref(self))
 
     shape = property(lambda self: self.recorded.shape)
     dtype = property(lambda self: self.recorded.dtype)
@@ -151,10 +171,6 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
             else common
         typed = []
         for each in inputs:
-            if isinstance(each, np.ndarray) and len(each.shape) == value.ndim > 1 and len(each) == BATCH and \
-                    name != "matmul" and self.shape[:1] == (BATCH,):
-                raise Unrecordable(f"a rule computes with an array of known numbers for each of the {BATCH} images of "
-                                   "the example; a graph is for batches of any length")
             typed.append(each.astype(common) if isinstance(each, Recorded) else np.asarray(each, common))
         value = value.astype(graph.dtype) if value.dtype.kind == "f" else value
         if name == "matmul":
@@ -186,16 +202,16 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
             raise Unrecordable(f"a rule reshapes {self.shape} to {value.shape}, which merges images of the batch; a "
                                "graph is for batches of any length")
         if value.shape == self.shape:
-            return self.copy(view=(None, None))
+            return self.copy(view=(self, None))
         sizes = [0 if n == 0 and m == len(self) else m for n, m in enumerate(value.shape)]         # 0: as before
         name = self.graph.node("Reshape", self, np.asarray(sizes, np.int64))
-        return Recorded(value, name, self.graph, view=(None, None))
+        return Recorded(value, name, self.graph, view=(self, None))
 
     def transpose(self, *axes: Any) -> Recorded:
         axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         axes = tuple(axes) or tuple(reversed(range(self.ndim)))
         order = tuple((self.order or range(self.ndim))[axis] for axis in axes)
-        return Recorded(self.recorded.transpose(axes), self.tensor, self.graph, order, (None, None))
+        return Recorded(self.recorded.transpose(axes), self.tensor, self.graph, order, (self, None))
 
     def swapaxes(self, a: int, b: int) -> Recorded:
         order = list(range(self.ndim))
@@ -235,11 +251,14 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __setitem__(self, index, value):
         """x[condition] = number, or x[slices] = array: the name stands for another tensor from here on."""
-        if isinstance(value, Recorded) and value.view is not None and value.view[0] is self and value.view[1] == index:
-            return                              # x[index] += y has written it already
-        if isinstance(index, Recorded) and index.dtype.kind == "b":
+        if isinstance(index, Recorded) and index.dtype.kind == "b" and np.ndim(numbers(value)) == 0:
             self.becomes(self.graph.functions.where(index, value, self))
-            return
+        elif not isinstance(value, Recorded) or value.view is None or value.view[0] is not self or \
+                value.view[1] != index:         # else x[index] += y has written it already
+            self.write(index, value)
+
+    def write(self, index: Any, value: Any, by: Recorded | None = None) -> None:
+        """x[slices] = value. by: the array that is x[slices], if the change is one of it."""
         asked, index = index, self.places(index)
         if not all(isinstance(each, (slice, int)) for each in index) or index[0] != slice(None):
             raise Unrecordable("a rule writes into an array; a graph is written for x[condition] = number and for "
@@ -247,22 +266,25 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         index = tuple(slice(each, each + 1 or None) if isinstance(each, int) else each for each in index)
         kept = np.ones((1, *self.shape[1:]), self.dtype)
         kept[index] = 0
-        part, whole = self.recorded[asked].shape, self.recorded[index].shape        # x[:, 3] has an axis less
+        part, whole = np.shape(self.recorded[asked]), self.recorded[index].shape    # x[:, 3] has an axis less
         value = self.graph.functions.broadcast_to(value, part).reshape(whole) if isinstance(value, Recorded) else \
             np.broadcast_to(value, (1, *part[1:])).reshape(1, *whole[1:])
         for axis, (cut, n) in enumerate(zip(index, self.shape)):
             if cut.indices(n) != (0, n, 1):     # spread along this axis: a product with rows of a unit matrix
                 value = (value.swapaxes(axis, -1) @ np.eye(n, dtype=self.dtype)[cut]).swapaxes(axis, -1)
-        self.becomes(value if self.zero and isinstance(value, Recorded) else self * kept + value)
+        self.becomes(value if self.zero and isinstance(value, Recorded) else self * kept + value, by)
 
-    def becomes(self, other: Recorded) -> Recorded:
+    def becomes(self, other: Recorded, by: Recorded | None = None) -> Recorded:
         """Let the name stand for another tensor; in the array, too, of which this is a part."""
+        if any(each() is not None and each() is not by for each in self.parts):
+            raise Unrecordable("a rule writes into an array of which it holds a part, or which it holds in another "
+                               "shape, too; a graph does not know of shared memory, take a copy()")
         if self.view is not None:
             whole, index = self.view
-            if whole is None:
+            if index is None:
                 raise Unrecordable("a rule writes into an array that it sees in another shape; a graph is written for "
                                    "x[condition] = number and for x[slices] = array")
-            whole[index] = other.copy()
+            whole.write(index, other.copy(), self)
         self.recorded, self.tensor, self.order, self.zero = other.recorded, other.tensor, other.order, other.zero
         return self
 
@@ -367,7 +389,7 @@ class Functions:
     def full(self, shape: Any, value: float, dtype: Any = None) -> Recorded | Array:
         """An array of one number; where its first axis is the batch, one that is as long as the batch."""
         array = np.full(shape, value, dtype or self.graph.dtype)
-        if array.ndim < 2 or len(array) != BATCH:
+        if array.ndim < 2 or len(array) != self.graph.length:
             return array
         zero, one = np.asarray([0], np.int64), np.full((1,) * array.ndim, value, array.dtype)
         batch = self.graph.node("Slice", self.graph.node("Shape", self.graph.batch), zero, zero + 1)
@@ -393,7 +415,7 @@ class Functions:
             return x.copy()
         if not isinstance(x, Recorded):
             value = np.broadcast_to(x, shape)
-            repeated = len(value) == BATCH and (x.ndim < value.ndim or len(x) == 1)
+            repeated = len(value) == self.graph.length and (x.ndim < value.ndim or len(x) == 1)
             return self.ones(shape, value.dtype) * value[:1] if repeated else value
         sizes = np.asarray([1 if n == 0 and m == len(x) else m for n, m in enumerate(shape)], np.int64)
         return Recorded(np.broadcast_to(x.recorded, shape), x.graph.node("Expand", x, sizes), x.graph)

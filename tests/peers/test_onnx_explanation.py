@@ -127,6 +127,12 @@ def write_into(x, value):
     return x
 
 
+def held_in_part(x):
+    part = x[:, :1]
+    x[x > 0] = 1
+    return part * x
+
+
 def test_numpys_own_functions_of_recorded_arrays_are_written_down(tmp_path):
     def rule(layer, x, y, R):
         s = np.where(y > 0, R, 0.5 * R) / np.sqrt(1 + np.square(y))
@@ -244,7 +250,9 @@ def test_relevance_beside_every_layer_is_there_on_request(tmp_path):
     (lambda layer, x, y, R: R @ layer.W.T if R.sum() > 0 else x, "layer 7.*asked whether a condition .* cannot branch"),
     (lambda layer, x, y, R: np.asarray(x), "asked for the numbers of an array"),
     (lambda layer, x, y, R: layer.gradient(x, y, R.reshape(-1)), "merges images of the batch"),
-    (lambda layer, x, y, R: np.ones((3, 100), "f") * x, "layer 7.*known numbers for each of the 3 images"),
+    (lambda layer, x, y, R: np.ones(x.shape, "f") * x, "layer 7.* what Mul computes with there differs between 2 "),
+    (lambda layer, x, y, R: x / len(x), "layer 7.* what Div computes with .* such as len"),
+    (lambda layer, x, y, R: held_in_part(x.copy()), "layer 7.*writes into an array of which it holds a part"),
     (lambda layer, x, y, R: write_into(x[:, :, None].swapaxes(1, 2), R[:, :1, None]),
      "layer 7.*writes into an array that it sees in another shape"),
     (lambda layer, x, y, R: np.add(x, x, where=x > 0), "layer 7.*calls add in a way"),
