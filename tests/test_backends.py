@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from layer_examples import EXAMPLES, TOKENS
+from layer_examples import EXAMPLES, JOINS, MORE, TOKENS
 from helpers import apply, deconvnet, deeplift, gradient, guided_backprop, relevance
 
 from minixnn import arrays, attribution, batching, datasets, layers, ledger, metrics, passes, synthesis
@@ -94,7 +94,7 @@ LAYERS = {
     "Concat": (layers.Concat([[Conv2d(draw(3, 3, 5, 4), draw(4)), ReLU()], []]), IMAGES),
     "Product": (layers.Product([[], [Sigmoid()], [Tanh()]]), IMAGES),
     "Repeated": (layers.Repeated([[Conv2d(draw(3, 3, 5, 4), draw(4)), Tanh()]]), IMAGES),
-    **EXAMPLES,
+    **EXAMPLES, **MORE,
 }
 AFFINE = {name: (layer, shape) for name, (layer, shape) in LAYERS.items() if isinstance(layer, layers.Affine)}
 RULES = {
@@ -112,7 +112,8 @@ def on(layer, xp):
 
 def test_every_layer_is_here():
     kinds = [getattr(layers, name) for name in layers.__all__]
-    families = {layers.Layer, layers.Affine, layers.Elementwise, layers.Block, layers.Chain}
+    families = {layers.Layer, layers.Affine, layers.Elementwise, layers.Block, layers.Chain, layers.Join,
+                *(type(layer) for layer, _ in JOINS.values())}          # joins have tests of their own
     expected = {kind for kind in kinds if isinstance(kind, type)} - families - set(map(type, TOKENS.values()))
     missing = {kind.__name__ for kind in expected - {type(layer) for layer, _ in LAYERS.values()}}
     assert not missing, f"add an example of {', '.join(missing)} to tests/layer_examples.py"

@@ -56,13 +56,17 @@ class LogSoftmax(Layer):
     affine_rules = ()
 
     def __init__(self, axis: int = -1) -> None:
+        if not hasattr(axis, "__index__") or axis == 0:
+            raise ValueError(f"{type(self).__name__} got axis={axis!r}, expected a whole number other than 0, the axis "
+                             "of the images")
         self.axis = axis
 
     def settings(self) -> dict[str, Any]:
         return {"axis": self.axis}
 
     def forward(self, x: Array) -> Array:
-        return x - log_sum_exp(x, self.axis)
+        down = x - x.max(axis=self.axis, keepdims=True)                     # before L: of large x that is rounded
+        return down - log_sum_exp(down, self.axis)
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy - array_module(x).exp(y) * dy.sum(axis=self.axis, keepdims=True)

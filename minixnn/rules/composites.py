@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from minixnn.arrays import Array
-from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Identity, MatMul, Multiply,
-                            Softmax)
+from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Einsum, Embedding, Identity, MatMul,
+                            Multiply, Softmax)
 from minixnn.layers.base import Elementwise, Join, Layer, Rule
 from minixnn.layers.joins import half_each, signal_takes_all
 from minixnn.layers.pool import Maximum
@@ -155,7 +155,7 @@ def cp_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
     rules = by_kind(net, rule, rule)
     for l, layer in enumerate(net.layers):
         constant = [behind_softmax(net, i) for i in net.inputs[l]]
-        if isinstance(layer, MatMul) and sum(constant) == 1:
+        if isinstance(layer, (MatMul, Einsum)) and sum(constant) == 1:
             rules[l] = partial(signal_takes_all, signal=constant.index(False), epsilon=epsilon)
     return rules
 
