@@ -407,7 +407,25 @@ def embedding(layer, value, x):
 
 
 def pad(layer, value, x):
-    return Recorded(value, x.graph.node("Pad", x, np.asarray(ends(((0, 0), *layer.pads)), np.int64)), x.graph)
+    if layer.mode != "constant":
+        return NotImplemented
+    pads = np.asarray(ends(((0, 0), *layer.pads)), np.int64)
+    return Recorded(value, x.graph.node("Pad", x, pads, np.asarray(layer.value, x.dtype)), x.graph)
+
+
+def contract(layer, value, x):
+    return Recorded(value, x.graph.node("Einsum", x, layer.W, equation=layer.equation), x.graph)
+
+
+def contract_back(layer, value, x, y, dy):
+    """What was summed over alone is spread again."""
+    axes_x, axes_W, axes_y = layer.axes
+    left = "".join(letter for letter in axes_x if letter in axes_W + axes_y)
+    name = dy.graph.node("Einsum", dy, layer.W, equation=f"{axes_y},{axes_W}->{left}")
+    part = tuple(slice(None) if letter in left else 0 for letter in axes_x)
+    dx = Recorded(value[part], name, dy.graph)
+    return dy.graph.functions.broadcast_to(dx[tuple(slice(None) if letter in left else None for letter in axes_x)],
+                                           x.shape)
 
 
 def softmax(layer, value, x):
@@ -453,7 +471,8 @@ def softplus(layer, node, x):
 FORWARD: dict[type, Callable] = {
     ours.Conv2d: conv, ours.Conv1d: conv, ours.ConvTranspose2d: transposed, ours.SumPool2d: mean_pool,
     ours.MaxPool2d: max_pool, ours.Upsample: upsample, ours.LayerNorm: layer_norm, ours.GroupNorm: group_norm,
-    ours.LocalResponseNorm: local_response, ours.Embedding: embedding, ours.Pad: pad, ours.Softmax: softmax,
+    ours.LocalResponseNorm: local_response, ours.Embedding: embedding, ours.Pad: pad, ours.Contract: contract,
+    ours.Softmax: softmax,
     ours.LogSoftmax: softmax, ours.PReLU: prelu, ours.ReLU: entrywise("Relu"), ours.Sigmoid: entrywise("Sigmoid"),
     ours.LeakyReLU: entrywise("LeakyRelu", alpha="slope"), ours.ELU: entrywise("Elu", alpha="alpha"),
     ours.SELU: entrywise("Selu"), ours.Hardswish: entrywise("HardSwish"),
@@ -462,4 +481,4 @@ FORWARD: dict[type, Callable] = {
     ours.Mish: formula(lambda layer, node, x: node("Mul", x, node("Tanh", node("Softplus", x))))}
 GRADIENT: dict[type, Callable] = {
     ours.Conv2d: conv_back, ours.Conv1d: conv_back, ours.ConvTranspose2d: transposed_back,
-    ours.SumPool2d: mean_pool_back, ours.MaxPool2d: max_pool_back}
+    ours.SumPool2d: mean_pool_back, ours.MaxPool2d: max_pool_back, ours.Contract: contract_back}

@@ -26,12 +26,14 @@ UFUNCS = {
     "tanh": "Tanh", "sqrt": "Sqrt", "floor": "Floor", "sign": "Sign", "isnan": "IsNaN", "isinf": "IsInf",
     "less": "Less", "greater": "Greater", "less_equal": "LessOrEqual", "greater_equal": "GreaterOrEqual",
     "equal": "Equal", "bitwise_and": "And", "bitwise_or": "Or", "bitwise_xor": "Xor", "logical_and": "And",
-    "logical_or": "Or", "logical_xor": "Xor", "invert": "Not", "logical_not": "Not"}
+    "logical_or": "Or", "logical_xor": "Xor", "invert": "Not", "logical_not": "Not",
+    **{theirs.lower().replace("a", "arc", 1) if theirs[0] == "A" else theirs.lower(): theirs for theirs in (
+        "Sin", "Cos", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh")}}
 COMPOSED = {"not_equal": lambda a, b: ~(a == b), "isfinite": lambda x: ~(np.isinf(x) | np.isnan(x)),
             "log1p": lambda x: np.log(1 + x), "expm1": lambda x: np.exp(x) - 1, "square": lambda x: x * x,
             "positive": lambda x: x.copy()}
-METHODS = ("sum", "mean", "max", "min", "all", "any", "argmax", "clip", "reshape", "transpose", "swapaxes", "repeat",
-           "copy")
+METHODS = ("sum", "mean", "max", "min", "all", "any", "argmax", "argmin", "clip", "reshape", "transpose", "swapaxes",
+           "repeat", "take", "copy")
 HOST = ("arange", "asarray", "eye", "finfo", "float32", "float64", "inf", "int64", "isscalar", "newaxis", "result_type",
         "abs")
 
@@ -167,8 +169,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         """The node of an operator. All of its inputs have one type; a bool counts as 0 or 1 beside numbers."""
         graph = self.graph
         common = np.result_type(*map(numbers, inputs))
-        common = graph.dtype if common.kind == "f" or UFUNCS[name] in ("Div", "Pow", "Exp", "Log", "Tanh", "Sqrt") \
-            else common
+        common = graph.dtype if common.kind == "f" or value.dtype.kind == "f" else common
         typed = []
         for each in inputs:
             typed.append(each.astype(common) if isinstance(each, Recorded) else np.asarray(each, common))
@@ -198,13 +199,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     # ------------------------------------------------------------------------------------------ shapes
     def reshape(self, *shape: Any) -> Recorded:
         value = self.recorded.reshape(*shape)
-        if value.shape[:1] != self.shape[:1]:
-            raise Unrecordable(f"a rule reshapes {self.shape} to {value.shape}, which merges images of the batch; a "
-                               "graph is for batches of any length")
         if value.shape == self.shape:
             return self.copy(view=(self, None))
-        sizes = [0 if n == 0 and m == len(self) else m for n, m in enumerate(value.shape)]         # 0: as before
-        name = self.graph.node("Reshape", self, np.asarray(sizes, np.int64))
+        first = [0 if value.shape[:1] == self.shape[:1] else -1]            # as before, or what is left for the images
+        name = self.graph.node("Reshape", self, np.asarray([*first, *value.shape[1:]][:value.ndim], np.int64))
         return Recorded(value, name, self.graph, view=(self, None))
 
     def transpose(self, *axes: Any) -> Recorded:
@@ -226,21 +224,24 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return index[:at] + (slice(None),) * missing + index[at + 1:]
 
     def __getitem__(self, index):
-        """Slices, None, ..., and a number for another axis than the batch."""
+        """Slices, None, ..., numbers, and an array of places along one axis."""
         asked, index = index, self.places(index)
-        if any(isinstance(each, int) for each in index[1:]) and not isinstance(index[0], int):
+        if any(isinstance(each, int) for each in index):
             kept = self[tuple(slice(each, each + 1 or None) if isinstance(each, int) else each for each in index)]
-            kept = kept.reshape([n for n, each in zip(kept.shape, index) if not isinstance(each, int)])
-            return kept.copy(view=(self, asked))
+            gone = tuple(axis for axis, each in enumerate(index) if isinstance(each, int))
+            name = self.graph.node("Squeeze", kept, np.asarray(gone, np.int64))
+            return Recorded(kept.recorded.squeeze(gone), name, self.graph, view=(self, asked))
+        picks = [axis for axis, each in enumerate(index) if isinstance(each, np.ndarray) and each.dtype.kind in "iu"]
+        if len(picks) == 1 and all(each == slice(None) for axis, each in enumerate(index) if axis not in picks):
+            return self.take(index[picks[0]], picks[0])
         if not all(each is None or isinstance(each, slice) for each in index):
             raise Unrecordable(f"a rule takes the entries {index!r} of an array; a graph is written for slices")
         x, cuts = self, [each for each in index if each is not None]
         chosen = [((x.order or range(x.ndim))[axis], *cut.indices(n)) for axis, (cut, n) in
                   enumerate(zip(cuts, self.shape)) if cut.indices(n) != (0, n, 1)]
         if chosen:
-            if any(step < 0 for *_, step in chosen):
-                raise Unrecordable("a rule turns an axis round; a graph is written for slices that go forwards")
             axes, starts, stops, steps = (np.asarray(part, np.int64) for part in zip(*chosen))
+            stops[stops < 0] = -2 ** 62         # -1 is the end of what goes backwards, in ONNX the last place
             x = Recorded(self.recorded[tuple(cuts)], self.graph.node("Slice", x.tensor, starts, stops, axes, steps),
                          self.graph, x.order)
         new = [place for place, each in enumerate(index) if each is None]
@@ -254,13 +255,14 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         if isinstance(index, Recorded) and index.dtype.kind == "b" and np.ndim(numbers(value)) == 0:
             self.becomes(self.graph.functions.where(index, value, self))
         elif not isinstance(value, Recorded) or value.view is None or value.view[0] is not self or \
-                value.view[1] != index:         # else x[index] += y has written it already
+                value.view[1] is not index:     # else x[index] += y has written it already
             self.write(index, value)
 
     def write(self, index: Any, value: Any, by: Recorded | None = None) -> None:
         """x[slices] = value. by: the array that is x[slices], if the change is one of it."""
         asked, index = index, self.places(index)
-        if not all(isinstance(each, (slice, int)) for each in index) or index[0] != slice(None):
+        if not all(isinstance(each, (slice, int, np.ndarray)) for each in index) or index[0] != slice(None) or \
+                sum(isinstance(each, np.ndarray) for each in index) > 1:
             raise Unrecordable("a rule writes into an array; a graph is written for x[condition] = number and for "
                                "x[slices] = array, for all images")
         index = tuple(slice(each, each + 1 or None) if isinstance(each, int) else each for each in index)
@@ -270,7 +272,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         value = self.graph.functions.broadcast_to(value, part).reshape(whole) if isinstance(value, Recorded) else \
             np.broadcast_to(value, (1, *part[1:])).reshape(1, *whole[1:])
         for axis, (cut, n) in enumerate(zip(index, self.shape)):
-            if cut.indices(n) != (0, n, 1):     # spread along this axis: a product with rows of a unit matrix
+            if isinstance(cut, np.ndarray) or cut.indices(n) != (0, n, 1):
+                # spread along this axis: a product with rows of a unit matrix
                 value = (value.swapaxes(axis, -1) @ np.eye(n, dtype=self.dtype)[cut]).swapaxes(axis, -1)
         self.becomes(value if self.zero and isinstance(value, Recorded) else self * kept + value, by)
 
@@ -303,6 +306,13 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         ends = [None if end is None or abs(end) == np.inf else np.asarray(end, self.dtype) for end in (low, high)]
         return self.graph.entrywise("Clip", self.recorded.clip(low, high), self, *ends)
 
+    def take(self, index: Array, axis: int) -> Recorded:
+        """The entries at places along an axis other than the batch."""
+        if axis % self.ndim == 0:
+            raise Unrecordable("a rule picks images out of the batch; a graph treats every image by itself")
+        return Recorded(self.recorded.take(index, axis), self.graph.node("Gather", self, np.asarray(index, np.int64),
+                                                                         axis=axis % self.ndim), self.graph)
+
     def repeat(self, count: int, axis: int) -> Recorded:
         """Every entry of an axis `count` times: one more axis of that length, and both as one."""
         axis = axis % self.ndim
@@ -315,6 +325,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         axes = tuple(range(self.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         axes, order = tuple(each % self.ndim for each in axes), self.order or tuple(range(self.ndim))
         x = self.astype(self.graph.dtype) if self.dtype.kind == "b" else self
+        if not axes and self.ndim:              # none, which in ONNX would be all
+            return x.copy()
         value = function(x.recorded, axis=axis, keepdims=keepdims)
         lying = tuple(sorted(order[each] for each in axes))
         if not keepdims:
@@ -324,7 +336,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
             name = self.graph.node(kind, x.tensor, np.asarray(lying, np.int64), keepdims=int(keepdims))
         else:
             name = self.graph.node(kind, x.tensor, keepdims=int(keepdims), **(
-                {"axis": lying[0]} if kind == "ArgMax" else {"axes": lying}))
+                {"axis": lying[0]} if kind[:3] == "Arg" else {"axes": lying}))
         return Recorded(value, name, self.graph, order)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Recorded:
@@ -341,6 +353,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def argmax(self, axis: int, keepdims: bool = False) -> Recorded:
         return self.reduced("ArgMax", np.argmax, axis, keepdims)
+
+    def argmin(self, axis: int, keepdims: bool = False) -> Recorded:
+        return self.reduced("ArgMin", np.argmin, axis, keepdims)
 
     def all(self, axis: Any = None, keepdims: bool = False) -> Recorded:
         return self.reduced("ReduceMin", np.min, axis, keepdims) > 0.5
@@ -419,6 +434,27 @@ class Functions:
             return self.ones(shape, value.dtype) * value[:1] if repeated else value
         sizes = np.asarray([1 if n == 0 and m == len(x) else m for n, m in enumerate(shape)], np.int64)
         return Recorded(np.broadcast_to(x.recorded, shape), x.graph.node("Expand", x, sizes), x.graph)
+
+    def broadcast_arrays(self, *arrays: Any) -> list:
+        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        return [self.broadcast_to(a, shape) for a in arrays]
+
+    def moveaxis(self, x: Recorded, source: int, destination: int) -> Recorded:
+        order = [axis for axis in range(x.ndim) if axis != source % x.ndim]
+        order.insert(destination % x.ndim, source % x.ndim)
+        return x.transpose(order)
+
+    def roll(self, x: Recorded, shift: Any, axis: Any) -> Recorded:
+        for n, along in zip(*([each] if isinstance(each, int) else each for each in (shift, axis))):
+            cut = [slice(None)] * (along % x.ndim)
+            n = n % x.shape[along]
+            if n:
+                x = self.concatenate([x[(*cut, slice(-n, None))], x[(*cut, slice(None, -n))]], along)
+        return x.copy()
+
+    def stack(self, arrays: Any, axis: int = 0) -> Recorded:
+        before = (slice(None),) * (axis % (arrays[0].ndim + 1))
+        return self.concatenate([a[(*before, None)] for a in arrays], axis)
 
     def concatenate(self, arrays: Any, axis: int = 0) -> Recorded:
         axis = axis % arrays[0].ndim
