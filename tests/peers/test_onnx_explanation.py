@@ -282,7 +282,8 @@ def test_relevance_beside_every_layer_is_there_on_request(tmp_path):
 @pytest.mark.parametrize("rule, words", [
     (lambda layer, x, y, R: R @ layer.W.T if R.sum() > 0 else x, "layer 7.*asked whether a condition .* cannot branch"),
     (lambda layer, x, y, R: np.asarray(x), "asked for the numbers of an array"),
-    (lambda layer, x, y, R: x + R.reshape(1, -1)[:, :1], "layer 7.* what Reshape computes with .* differs between 2 and 3 images"),
+    (lambda layer, x, y, R: x + R.reshape(1, -1)[:, :1],
+     "layer 7.* what Reshape computes with .* differs between 2 and 3 images"),
     (lambda layer, x, y, R: np.ones(x.shape, "f") * x, "layer 7.* what Mul computes with there differs between 2 "),
     (lambda layer, x, y, R: x / len(x), "layer 7.* what Div computes with .* such as len"),
     (lambda layer, x, y, R: held_in_part(x.copy()), "layer 7.*writes into an array of which it holds a part"),
