@@ -41,13 +41,13 @@ class Surroundings(NamedTuple):
     high: list[Any]
 
 
-def surroundings(net: Any, nonnegative: bool = False, low: Any = None, high: Any = None) -> Surroundings:
+def surroundings(network: Any, nonnegative: bool = False, low: Any = None, high: Any = None) -> Surroundings:
     """Follow the connections of a network from its input, of which sign and bounds may be known.
 
     Pixels have bounds as long as they are pixels; where several inputs meet in a join they have none.
     """
     here = Surroundings([True], [nonnegative], [low], [high])
-    for layer, sources in zip(net.layers, net.inputs):
+    for layer, sources in zip(network.layers, network.inputs):
         i = sources[0]
         mixed = isinstance(layer, (*WEIGHTED, Embedding)) or not all(here.pixels[i] for i in sources)
         positive = all(here.nonnegative[i] for i in sources) and getattr(layer, "preserves_sign", False)

@@ -43,8 +43,8 @@ def epsilon_rms(layer: Affine, x: Array, y: Array, R: Array, share: float = 0.25
         R_j = sum_k z_jk / (z_k + e sgn z_k) R_k          z_k = sum_j z_jk + b_k          e = share sqrt(mean_k z_k^2)
 
     Any x. The mean is over all outputs of one image, as in the code beside Montavon et al. 2019: a fixed epsilon is
-    large in one layer and nothing in another. What is small against e is mostly absorbed, and with it the noise. share = 0
-    is LRP-0.
+    large in one layer and nothing in another. What is small against e is mostly absorbed, and with it the noise.
+    share = 0 is LRP-0.
 
     >>> import numpy as np
     >>> from minixnn import Dense
