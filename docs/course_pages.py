@@ -106,7 +106,7 @@ def page(stem, every, results):
     way = " · ".join([*before, "[The course](README.md)", *after])
     head, *rest = markdown.cells(text)
     done = [way, "", links(markdown.markdown(head.prose)), "",
-            f"*About {course.minutes(text)} minutes. Run it:* `python lessons/{stem}.py` · "
+            f"*About {course.minutes(text)} minutes. Run it:* `.venv/bin/python -m lessons.{stem}` · "
             f"[the script](../../lessons/{stem}.py) · [a notebook](notebooks/{stem}.ipynb)", ""]
     for cell in [head._replace(prose=""), *rest]:
         done += [links(markdown.markdown(cell.prose)), ""] if cell.prose else []
@@ -127,7 +127,7 @@ def links(text):
 def notebook(stem, every):
     """The lesson as a notebook without output, as text."""
     title, docstring, text = every[stem]
-    needs = ("# This notebook needs minixnn and its drawing:  pip install \"minixnn[lessons]\"\n"
+    needs = ("# This notebook needs minixnn and its drawing; in its folder:  pip install -e \".[lessons]\"\n"
              "%matplotlib inline")
     if re.search(r"datasets\.(photo|record)\(", text):
         needs = needs.replace("\n", "\n# and the data in lessons/data: start it in a checkout of the repository.\n", 1)

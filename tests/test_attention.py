@@ -3,7 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from layer_examples import EXAMPLES
+from registry import EXAMPLES
 
 from minixnn import Network, attribution, ledger, passes
 from minixnn.layers import (GELU, Attention, ClassToken, Conv2d, Dense, Embedding, GlobalAvgPool, LayerNorm,

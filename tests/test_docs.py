@@ -176,10 +176,10 @@ def test_the_tables_of_what_fits_are_what_is_tried_today():
 
 def test_the_page_of_checks_lists_the_properties_that_are_asked():
     assert checks.written() == checks.PAGE.read_text(encoding="utf-8"), "run python docs/checks.py"
-    asked = {"rule": check_rule(lrp.epsilon, conserves="without bias", definition=definitions.epsilon, device=True,
-                                examples=1).rows,
-             "layer": check_layer(Dense(np.eye(2)), definition=lambda x: x, examples=1).rows,
-             "network": check_network(Network([Dense(np.eye(2))]), np.ones((2, 2)), device=True).whole}
+    asked = {"rule": check_rule(partial(lrp.epsilon, epsilon=0), conserves="without bias", device=np,
+                                definition=definitions.epsilon, examples=1).rows,
+             "layer": check_layer(Dense(np.eye(2)), definition=lambda x: x, device=np, examples=1).rows,
+             "network": check_network(Network([Dense(np.eye(2))]), np.ones((2, 2)), device=np).whole}
     for kind, rows in asked.items():
         named = {property.name for property in checks.listed(kind)}
         assert {row.property.name.partition(",")[0] for row in rows} == named

@@ -3,7 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
-from layer_examples import EXAMPLES, TOKENS, draw
+from registry import EXAMPLES, TOKENS, WRITTEN, draw
 
 from minixnn import Network, datasets, layers, models
 from minixnn.interop import from_onnx, to_onnx
@@ -26,7 +26,7 @@ WINDOWS = {
                                  layers.Multiply()), (2, 6, 7, 6)),
     "Scale": (layers.Scale(0.3), (2, 6, 7, 6)),
 }
-CASES = {**EXAMPLES, **WINDOWS, **{name: (layer, (2, 5)) for name, layer in TOKENS.items()}}
+CASES = {**EXAMPLES, **WRITTEN, **WINDOWS, **{name: (layer, (2, 5)) for name, layer in TOKENS.items()}}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,4 +1,5 @@
 """check_network: every layer of a network at the activations that images make, and what the whole must add up to."""
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -55,13 +56,13 @@ def cell(row: Any) -> Any:
 
 
 def check_network(net: Network, x: Array, target: Any = None, rules: Any = None, expected: Array | None = None,
-                  device: bool = False, quiet: bool = True) -> NetworkReport:
+                  device: ModuleType | None = None, quiet: bool = True) -> NetworkReport:
     """Ask the properties of every layer where images x lead, and of the network; return a report or raise CheckFailed.
 
     x: a batch of images, or a tuple of inputs. rules: what the ledger is kept for, as for `passes.lrp`; None for
     lrp.epsilon and then composites.epsilon_plus. expected: the outputs for x of whatever the network was made from,
-    to be compared. device: whether it must run on arrays of a GPU, too. The first four images are used. quiet=False
-    shows how far it has come.
+    to be compared. device: an array module such as cupy, on whose arrays it must run, too. The first four images are
+    used. quiet=False shows how far it has come.
     """
     x = of.each(lambda part: to_numpy(part)[:IMAGES], x)
     expected = None if expected is None else to_numpy(expected)[:IMAGES]

@@ -40,13 +40,14 @@ from minixnn.layers import Dropout
 
 
 class Graph:
-    """nodes: in an order in which they can be computed. batch: the size that shapes begin with. dtype: of weights."""
+    """nodes: in an order in which they can be computed. batch: the size that shapes begin with. dtype: of weights.
+    declared: the type of the input, by the file."""
 
     def __init__(self, shape: Any, label: str = 'the input', batch: int = BATCH, dtype: type = np.float32) -> None:
         self.batch, self.dtype = batch, dtype
         self.input: Node = Node("input", [], label)
         self.input.shape = None if shape is None else (batch, *shape)
-        self.nodes, self.output = [self.input], None
+        self.nodes, self.output, self.declared = [self.input], None, "float32"
 
     def add(self, op: str, inputs: list, label: str, **settings: Any) -> Node:
         """A new node at the end. ValueError if its inputs do not fit; the caller says which node that is."""

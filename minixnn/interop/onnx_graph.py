@@ -34,6 +34,7 @@ def read_graph(path: Any, input_shape: tuple[int, ...] | None = None, output: st
     batch, shape = onnx_file.declared(inputs[0], input_shape)
     graph = Graph(shape, f"the input {name!r}", batch, np.float64 if kind == onnx.TensorProto.DOUBLE else np.float32)
     entries, _ = needed_nodes(model.graph.node, [output])
+    graph.declared = onnx.helper.tensor_dtype_to_np_dtype(kind).name if kind else "float32"
     walk = _Walk(onnx, graph, weights, onnx_file.opset_of(path, model))
     walk.values[name] = graph.input
     walk.run(entries, _last_readers(entries, output))

@@ -296,21 +296,21 @@ def geometry(layer: Any, x: Any) -> tuple:
     return pads[:n], image.stride[:n], image.dilation[:n], layer.groups
 
 
-def conv(layer, value, x):
+def _conv(layer, value, x):
     return last(convolve(x, layer.W, layer.b, *geometry(layer, x)), value, x.graph)
 
 
-def conv_back(layer, value, x, y, dy):
+def _conv_back(layer, value, x, y, dy):
     return last(scatter(dy, layer.W, None, x.shape[1:], *geometry(layer, x)), value, dy.graph)
 
 
-def transposed(layer, value, x):
+def _transposed(layer, value, x):
     name = scatter(x, layer.kernel(), layer.b, value.shape[1:], layer.padding, layer.stride, layer.dilation,
                    layer.groups)
     return last(name, value, x.graph)
 
 
-def transposed_back(layer, value, x, y, dy):
+def _transposed_back(layer, value, x, y, dy):
     pads, (down, across) = with_more(layer.padding, layer.output_padding)
     if down or across:                          # no pixel of x has been there
         dy = dy[:, :dy.shape[1] - down, :dy.shape[2] - across]
@@ -318,7 +318,7 @@ def transposed_back(layer, value, x, y, dy):
     return last(name, value, dy.graph)
 
 
-def mean_pool(layer, value, x):
+def _mean_pool(layer, value, x):
     """An average over a window's real pixels, or over all; a sum is an average of all, times their number."""
     pads, _ = layer.place(x)
     size, counted = float(np.prod(layer.size)), getattr(layer, "count_padding", True)
@@ -328,36 +328,36 @@ def mean_pool(layer, value, x):
     return last(name, value / factor if factor else value, x.graph) * factor
 
 
-def mean_pool_back(layer, value, x, y, dy):
+def _mean_pool_back(layer, value, x, y, dy):
     """A depthwise scatter of ones, of what each window has times the weight of its pixels."""
     pads, size = layer.place(x)
     weighted, ones = dy * layer.weights(numbers(x), pads, size), np.ones((*layer.size, 1, x.shape[3]), x.dtype)
     return last(scatter(weighted, ones, None, x.shape[1:3], pads, layer.stride, (1, 1), x.shape[3]), value, dy.graph)
 
 
-def pooled(layer, x):
+def _pooled(layer, x):
     """The maxima of windows, and the places of the winners in the whole array: the first of equals."""
     pads, _ = layer.place(x)
     return x.graph.node("MaxPool", first(x), outputs=2, kernel_shape=list(layer.size), strides=list(layer.stride),
                         pads=ends(pads))
 
 
-def max_pool(layer, value, x):
-    return last(pooled(layer, x)[0], value, x.graph)
+def _max_pool(layer, value, x):
+    return last(_pooled(layer, x)[0], value, x.graph)
 
 
-def max_pool_back(layer, value, x, y, dy):
+def _max_pool_back(layer, value, x, y, dy):
     """What arrives is added at the winners' places, in one long row."""
     graph, flat = dy.graph, np.asarray([-1], np.int64)
     shape = graph.node("Shape", first(x))
     zero = graph.helper.make_tensor("value", graph.helper.np_dtype_to_tensor_dtype(dy.dtype), [1], [0])
     nothing = graph.node("ConstantOfShape", graph.node("ReduceProd", shape, axes=[0], keepdims=1), value=zero)
-    places, what = (graph.node("Reshape", each, flat) for each in (pooled(layer, x)[1], first(dy)))
+    places, what = (graph.node("Reshape", each, flat) for each in (_pooled(layer, x)[1], first(dy)))
     summed = graph.node("ScatterElements", nothing, places, what, axis=0, reduction="add")
     return last(graph.node("Reshape", summed, shape), value, graph)
 
 
-def upsample(layer, value, x):
+def _upsample(layer, value, x):
     places, nearest = {"nearest": ("asymmetric", "floor"), "nearest-exact": ("half_pixel", "round_prefer_ceil"),
                        "bilinear": ("align_corners" if layer.align_corners else "half_pixel", "floor")}[layer.mode]
     graph, mode = x.graph, "linear" if layer.mode == "bilinear" else "nearest"
@@ -373,7 +373,7 @@ def upsample(layer, value, x):
     return last(graph.node("Resize", first(x), None, *sizes, **settings), value, graph)
 
 
-def layer_norm(layer, value, x):
+def _layer_norm(layer, value, x):
     """LayerNormalization has its axes at the end, and subtracts the mean."""
     axes = sorted(axis % x.ndim for axis in layer.axes)
     if not layer.centered or axes != list(range(x.ndim - len(axes), x.ndim)):
@@ -385,7 +385,7 @@ def layer_norm(layer, value, x):
                     x.graph)
 
 
-def group_norm(layer, value, x):
+def _group_norm(layer, value, x):
     """As torch exports it: groups as channels of an instance normalisation, then gamma and beta."""
     graph, one, channels = x.graph, np.ones(layer.groups, x.dtype), first(x)
     y = graph.node("Reshape", channels, np.asarray([0, layer.groups, -1], np.int64))
@@ -396,28 +396,28 @@ def group_norm(layer, value, x):
     return last(y, value, graph)
 
 
-def local_response(layer, value, x):
+def _local_response(layer, value, x):
     """LRN takes windows of an odd number of channels."""
     return NotImplemented if layer.size % 2 == 0 else last(x.graph.node(
         "LRN", first(x), size=layer.size, alpha=layer.alpha, beta=layer.beta, bias=float(layer.k)), value, x.graph)
 
 
-def embedding(layer, value, x):
+def _embedding(layer, value, x):
     return Recorded(value, x.graph.node("Gather", np.asarray(layer.W), x, axis=0), x.graph)
 
 
-def pad(layer, value, x):
+def _pad(layer, value, x):
     if layer.mode != "constant":
         return NotImplemented
     pads = np.asarray(ends(((0, 0), *layer.pads)), np.int64)
     return Recorded(value, x.graph.node("Pad", x, pads, np.asarray(layer.value, x.dtype)), x.graph)
 
 
-def contract(layer, value, x):
+def _contract(layer, value, x):
     return Recorded(value, x.graph.node("Einsum", x, layer.W, equation=layer.equation), x.graph)
 
 
-def contract_back(layer, value, x, y, dy):
+def _contract_back(layer, value, x, y, dy):
     """What was summed over alone is spread again."""
     axes_x, axes_W, axes_y = layer.axes
     left = "".join(letter for letter in axes_x if letter in axes_W + axes_y)
@@ -428,11 +428,11 @@ def contract_back(layer, value, x, y, dy):
                                            x.shape)
 
 
-def softmax(layer, value, x):
+def _softmax(layer, value, x):
     return Recorded(value, x.graph.node(type(layer).__name__, x, axis=layer.axis), x.graph)
 
 
-def prelu(layer, value, x):
+def _prelu(layer, value, x):
     return x.graph.entrywise("PRelu", value, x, layer.a)
 
 
@@ -452,7 +452,7 @@ def formula(write: Callable) -> Callable:
     return written
 
 
-def gelu(layer, node, x):
+def _gelu(layer, node, x):
     """x (1 + f) / 2, with f = erf(x / sqrt 2) or tanh(sqrt(2 / pi) (x + 0.044715 x^3))."""
     if layer.approximate == "none":
         f = node("Erf", node("Mul", x, 0.5 ** 0.5))
@@ -462,23 +462,22 @@ def gelu(layer, node, x):
     return node("Mul", node("Mul", x, node("Add", f, 1.0)), 0.5)
 
 
-def softplus(layer, node, x):
+def _softplus(layer, node, x):
     beta = float(layer.beta)
     return node("Softplus", x) if beta == 1 else node("Div", node("Softplus", node("Mul", x, beta)), beta)
 
 
 # A class stands for those derived from it that have no `forward` or `gradient` of their own.
 FORWARD: dict[type, Callable] = {
-    ours.Conv2d: conv, ours.Conv1d: conv, ours.ConvTranspose2d: transposed, ours.SumPool2d: mean_pool,
-    ours.MaxPool2d: max_pool, ours.Upsample: upsample, ours.LayerNorm: layer_norm, ours.GroupNorm: group_norm,
-    ours.LocalResponseNorm: local_response, ours.Embedding: embedding, ours.Pad: pad, ours.Contract: contract,
-    ours.Softmax: softmax,
-    ours.LogSoftmax: softmax, ours.PReLU: prelu, ours.ReLU: entrywise("Relu"), ours.Sigmoid: entrywise("Sigmoid"),
-    ours.LeakyReLU: entrywise("LeakyRelu", alpha="slope"), ours.ELU: entrywise("Elu", alpha="alpha"),
-    ours.SELU: entrywise("Selu"), ours.Hardswish: entrywise("HardSwish"),
-    ours.Hardsigmoid: entrywise("HardSigmoid", alpha="slope", beta="offset"), ours.GELU: formula(gelu),
-    ours.Softplus: formula(softplus), ours.SiLU: formula(lambda layer, node, x: node("Mul", x, node("Sigmoid", x))),
+    ours.Conv2d: _conv, ours.Conv1d: _conv, ours.ConvTranspose2d: _transposed, ours.SumPool2d: _mean_pool,
+    ours.MaxPool2d: _max_pool, ours.Upsample: _upsample, ours.LayerNorm: _layer_norm, ours.GroupNorm: _group_norm,
+    ours.LocalResponseNorm: _local_response, ours.Embedding: _embedding, ours.Pad: _pad, ours.Contract: _contract,
+    ours.Softmax: _softmax, ours.LogSoftmax: _softmax, ours.PReLU: _prelu, ours.ReLU: entrywise("Relu"),
+    ours.Sigmoid: entrywise("Sigmoid"), ours.LeakyReLU: entrywise("LeakyRelu", alpha="slope"),
+    ours.ELU: entrywise("Elu", alpha="alpha"), ours.SELU: entrywise("Selu"), ours.Hardswish: entrywise("HardSwish"),
+    ours.Hardsigmoid: entrywise("HardSigmoid", alpha="slope", beta="offset"), ours.GELU: formula(_gelu),
+    ours.Softplus: formula(_softplus), ours.SiLU: formula(lambda layer, node, x: node("Mul", x, node("Sigmoid", x))),
     ours.Mish: formula(lambda layer, node, x: node("Mul", x, node("Tanh", node("Softplus", x))))}
 GRADIENT: dict[type, Callable] = {
-    ours.Conv2d: conv_back, ours.Conv1d: conv_back, ours.ConvTranspose2d: transposed_back,
-    ours.SumPool2d: mean_pool_back, ours.MaxPool2d: max_pool_back, ours.Contract: contract_back}
+    ours.Conv2d: _conv_back, ours.Conv1d: _conv_back, ours.ConvTranspose2d: _transposed_back,
+    ours.SumPool2d: _mean_pool_back, ours.MaxPool2d: _max_pool_back, ours.Contract: _contract_back}

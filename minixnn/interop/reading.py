@@ -45,6 +45,8 @@ class Reading:
 
 def as_weights(array: Array) -> Array:
     """float64 stays, all else becomes float32."""
+    if array.dtype.kind == "c":
+        raise ValueError(f"its weights are of type {array.dtype}, expected real numbers")
     array = np.asarray(array, np.float64 if array.dtype == np.float64 else np.float32)
     if not np.isfinite(array).all():
         raise ValueError("its weights hold NaN or infinite numbers, expected trained ones")

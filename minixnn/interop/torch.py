@@ -11,6 +11,7 @@ import numpy as np
 from minixnn.interop.build import build
 from minixnn.interop.graph import Graph
 from minixnn.interop.operations import Node
+from minixnn.interop.pixels import with_pixels
 from minixnn.interop.reading import Reading
 from minixnn.interop.torch_attention import ATTENTION
 from minixnn.interop.torch_trace import KNOWN, check, hooks_of, kind_of, trace
@@ -52,7 +53,7 @@ def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: 
     else:
         import torch
         graph.output = _chosen(trace(torch, module, graph), output)
-    net = build(graph, layout)
+    net = with_pixels(build(graph, layout))
     if hasattr(module, "named_parameters") and graph.input.shape is not None and None not in graph.input.shape and \
             not getattr(net.layers[0], "takes_integers", False):
         import torch

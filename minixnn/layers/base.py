@@ -186,3 +186,6 @@ def expect_arrays(*arrays: Array | None, weights: Iterable[Array] = ()) -> None:
     """
     for array in (*weights, *(array for array in arrays if array is not None)):
         array_module(array)
+        if getattr(array, "dtype", np.dtype("f4")).kind == "c":
+            raise ValueError(f"got weights of type {array.dtype}, expected real numbers: complex networks are not "
+                             "explained, and half of each number would be lost")

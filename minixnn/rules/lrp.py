@@ -94,8 +94,9 @@ def alpha_beta(layer: Affine, x: Array, y: Array, R: Array, alpha: float = 2.0, 
     >>> alpha_beta(layer, x, layer.forward(x), R, alpha=2.0, beta=1.0).round(3)     # 2 * 2 / (2 + 1), -1 * -2 / -2
     array([[ 1.333, -1.   ]])
     """
-    require(abs(alpha - beta - 1) < 1e-9 and beta >= 0, f"got alpha={alpha}, beta={beta}, expected "
-            "alpha - beta = 1 with beta >= 0, so that relevance is conserved; for instance alpha=2, beta=1")
+    if not (abs(alpha - beta - 1) < 1e-9 and beta >= 0):
+        raise ValueError(f"got alpha={alpha}, beta={beta}, expected alpha - beta = 1 with beta >= 0, so that relevance "
+                         "is conserved; for instance alpha=2, beta=1")
     W, b, R_x = layer.W, layer.b, 0
     x_pos, x_neg = (positive(x), negative(x)) if may_be_negative(x) else (x, None)
     for weight, part, other in ((alpha, positive, negative), (-beta, negative, positive)):
@@ -143,5 +144,6 @@ def proportional(layer: Layer, x: Array, y: Array, R: Array) -> Array:
 
 
 def _boost(W, gamma):
-    require(gamma >= 0, f"got gamma={gamma}, expected 0 or more: how much the positive contributions gain")
+    if not gamma >= 0:
+        raise ValueError(f"got gamma={gamma}, expected 0 or more: how much the positive contributions gain")
     return None if W is None else W + gamma * positive(W)

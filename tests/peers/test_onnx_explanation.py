@@ -3,7 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from layer_examples import EXAMPLES, JOINS, MORE, POSITIVE
+from registry import EXAMPLES, JOINS, MORE, POSITIVE, WRITTEN
 
 from minixnn import Network, datasets, models, passes
 from minixnn.arrays import array_module, stabilize
@@ -73,7 +73,7 @@ BASIC = {"overlapping maxima": (MaxPool2d(3, 1, "same"), (2, 6, 7, 6)),
          "sum of chains": (Branches([[MaxPool2d(2)], [AvgPool2d(2)]], Add()), (2, 6, 8, 6)),
          "concatenation": (Branches([[Conv2d(draw(3, 3, 6, 2))], []]), (2, 6, 7, 6)),
          "gate": (Branches([[], [Conv2d(draw(1, 1, 6, 6)), Sigmoid()]], Multiply()), (2, 6, 7, 6))}
-WHOLE = {**BASIC, **{name: case for name, case in EXAMPLES.items() if "Embedding" not in name and "OneHot" not in name}}
+WHOLE = {**EXAMPLES, **WRITTEN, **BASIC}
 
 
 @pytest.mark.parametrize("method", ["gradient", "lrp"])
@@ -91,7 +91,8 @@ ELSEWHERE = {**{name: ([layer], [draw(*shape, seed=7)]) for name, (layer, shape)
              **{name: ([layer], [np.random.default_rng(1).uniform(*bounds, shape).astype("f")])
                 for name, (layer, shape, bounds) in POSITIVE.items()},
              **{name: (layer, [np.random.default_rng(k).uniform(0.5, 2, shape).astype("f")
-                               for k, shape in enumerate(shapes)]) for name, (layer, shapes) in JOINS.items()}}
+                               for k, shape in enumerate(shapes)])
+                for name, (layer, shapes) in JOINS.items() if name != "Input"}}
 
 
 @pytest.mark.parametrize("method", [None, "gradient", "lrp"])
