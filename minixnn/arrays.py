@@ -77,7 +77,7 @@ def tiny(x: Array) -> float:
 
 
 def may_be_negative(x: Array) -> bool:
-    """Whether x has a negative entry; True where an array stands for numbers and cannot say, which is a TypeError."""
+    """Whether x has a negative entry; True where x only stands for numbers, and asking is a TypeError."""
     try:
         return bool(x.min() < 0)
     except TypeError:

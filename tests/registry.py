@@ -16,7 +16,7 @@ from minixnn.layers import (Attention, BatchNorm2d, Branches, ChannelScale, Conv
                             Dropout, GroupNorm, LayerNorm, ReLU, Residual, RMSNorm, Sigmoid, Tanh, Upsample)
 from minixnn.layers.functions import FUNCTIONS
 
-IMAGES, SEQUENCES = (2, 6, 7, 6), (2, 9, 6)
+IMAGES, SEQUENCES, VIDEOS = (2, 6, 7, 6), (2, 9, 6), (2, 3, 4, 3, 3)
 
 
 def draw(*shape, seed=0):
@@ -135,6 +135,24 @@ MORE = {                                        # what importers make
     "MinOver": (layers.MinOver((2,), keepdims=True), IMAGES),
     "Norm": (layers.Norm((1, 2), keepdims=True), IMAGES),
     "Norm, of channels": (layers.Norm(-1), IMAGES),
+    "Conv3d": (layers.Conv3d(draw(2, 3, 2, 3, 4), draw(4, seed=1), (1, 2, 1), 1), VIDEOS),
+    "Conv3d, groups, dilation": (layers.Conv3d(draw(2, 2, 2, 1, 6), None, 1, "same", (1, 2, 1), 3), VIDEOS),
+    "ConvTranspose1d": (layers.ConvTranspose1d(draw(3, 6, 4), draw(4, seed=1), 2, ((1, 0),), 1), SEQUENCES),
+    "ConvTranspose3d": (layers.ConvTranspose3d(draw(2, 2, 3, 3, 2), draw(2, seed=1), (1, 2, 2), 1), VIDEOS),
+    "MaxPool1d": (layers.MaxPool1d(3, 2, 1), SEQUENCES),
+    "MaxPool2d, rounded up": (layers.MaxPool2d((3, 2), 3, ((1, 1), (0, 0)), ceil=True), IMAGES),
+    "MaxPool2d, dilation": (layers.MaxPool2d(2, 1, dilation=(3, 2)), IMAGES),
+    "MaxPool3d": (layers.MaxPool3d((2, 3, 2), 2), VIDEOS),
+    "AvgPool1d": (layers.AvgPool1d(2, 3, ceil=True), SEQUENCES),
+    "AvgPool2d, rounded up": (layers.AvgPool2d(3, 2, 1, True, ceil=True), IMAGES),
+    "AvgPool3d": (layers.AvgPool3d((1, 3, 2), 2, ((0, 0), (1, 1), (0, 1))), VIDEOS),
+    "SumPool1d": (layers.SumPool1d(2), SEQUENCES),
+    "SumPool3d": (layers.SumPool3d(2), VIDEOS),
+    "AdaptiveAvgPool1d": (layers.AdaptiveAvgPool1d(4), SEQUENCES),
+    "AdaptiveAvgPool3d": (layers.AdaptiveAvgPool3d((2, 3, 1)), VIDEOS),
+    "Upsample, cubic": (Upsample((1.5, 2.3), mode="bicubic"), IMAGES),
+    "Upsample, sequences": (Upsample(size=(14,), mode="bilinear", align_corners=True), SEQUENCES),
+    "Upsample, videos": (Upsample((1, 2, 1.5)), VIDEOS),
     "Contract": (layers.Contract(draw(7, 6, 3), "nyxc,xck->nyxk"), IMAGES),
     "Contract, of an axis that is summed alone": (layers.Contract(draw(6, 2), "nyxc,yk->nkx"), IMAGES),
 }

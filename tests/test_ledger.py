@@ -10,9 +10,9 @@ from strategies import grid
 from helpers import apply
 
 from minixnn import plot
-from minixnn.layers import (Add, Attention, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Elementwise, Flatten,
-                            GlobalAvgPool, Graph, Layer, MaxPool2d, Multiply, ReLU, Residual, Sigmoid, SumPool2d,
-                            Tokens)
+from minixnn.layers import (Add, Attention, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Elementwise,
+                            Flatten, GlobalAvgPool, Graph, Layer, MaxPool2d, Multiply, ReLU, Residual, Sigmoid,
+                            SumPool2d, Tokens)
 from minixnn.ledger import audit, balance, ledger
 from minixnn.network import Network
 from minixnn.passes import deep_taylor as deep_taylor_pass

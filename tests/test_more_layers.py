@@ -3,8 +3,12 @@ import numpy as np
 import pytest
 from registry import JOINS, MORE, POSITIVE
 
-from minixnn import layers
-from minixnn.checks import check_layer, standin
+from minixnn import Network, layers, ledger, passes
+from minixnn.checks import check_layer, check_network
+from minixnn.checks.layer_cases import as_type
+from minixnn.layers.folding import fold_batch_norm
+from minixnn.rules import lrp
+from tests.backends import standin
 
 EVERYWHERE = {**{name: (*case, "any") for name, case in MORE.items()}, **POSITIVE}
 
@@ -54,6 +58,20 @@ def test_a_joins_rule_conserves_relevance_of_either_sign(name):
         y < 0, -1, 1))).sum())
     for part, other in zip(found, layer.rule(layer, x, y, -2 * R)):
         close(other, -2 * part)
+
+
+@pytest.mark.parametrize("name", [*MORE, *(name for name in JOINS if not name.startswith("Input"))])
+def test_the_own_rule_balances_in_the_ledger(name):
+    if name in JOINS:
+        layer, x = inputs(name)
+        count = len(x)
+        net = Network([*map(layers.Input, range(count)), layer], [*((0,) for _ in x), tuple(range(1, count + 1))])
+    else:
+        net, x = Network([as_type(MORE[name][0], "float64")]), draw(*MORE[name][1])
+    rules = [lrp.epsilon if each.rule is None else None for each in net.layers]
+    R = passes.lrp(net, x, rules=rules, start=draw(*net.forward(x).shape))
+    book = ledger.audit(net, x, R, rules)
+    assert book.largest_residual < 1e-10 and not any(row.unexplained for row in book.rows), str(book)
 
 
 def test_the_rule_of_a_product_of_sums_is_the_loop_over_its_terms():
@@ -138,6 +156,19 @@ def test_windows_move_into_the_batch_and_back_and_an_image_keeps_its_rows_togeth
         back.forward(y[:-1])
 
 
+def test_a_network_whose_windows_are_rows_of_their_own_explains_each_image_by_itself():
+    rng = np.random.default_rng(0)
+    net = Network([
+        layers.Roll((1, 1), (1, 2)), layers.Reshape((2, 2, 2, 2, 6)), layers.Permute((0, 2, 1, 3, 4)),
+        layers.Reshape((4, 6), rows=(1, 4)), layers.LayerNorm(), layers.Attention(*rng.normal(size=(4, 6, 6)), heads=2),
+        layers.Reshape((2, 2, 2, 2, 6), rows=(4, 1)), layers.Permute((0, 2, 1, 3, 4)), layers.Reshape((4, 4, 6)),
+        layers.GlobalAvgPool(), layers.Dense(rng.normal(size=(6, 3)))])
+    x = draw(3, 4, 4, 6)
+    close(net.predict(x, batch_size=2), net.forward(x))
+    close(passes.lrp(net, x)[0][1:2], passes.lrp(net, x[1:2])[0])
+    check_network(net, x)
+
+
 def test_windows_of_an_image_are_picked_and_put_back_by_indices():
     """im2col and col2im, of 3 x 3 pixels two apart."""
     place = np.arange(7 * 7 * 2).reshape(7, 7, 2)
@@ -179,3 +210,21 @@ def test_windows_of_an_image_are_picked_and_put_back_by_indices():
 def test_what_is_not_meant_is_refused_in_a_sentence(make, complaint):
     with pytest.raises(ValueError, match=complaint):
         make()
+
+
+# --- folding -------------------------------------------------------------------------------------------------------
+
+@pytest.mark.filterwarnings("ignore:fold_batch_norm left")
+@pytest.mark.parametrize("before, shape", [
+    ([layers.Conv1d(draw(3, 2, 4))], (5, 2)), ([layers.Conv3d(draw(1, 2, 2, 2, 4), draw(4))], (2, 3, 3, 2)),
+    ([layers.ConvTranspose3d(draw(1, 2, 2, 2, 2), draw(4), groups=2)], (2, 3, 3, 2)),
+    ([layers.Conv2d(draw(1, 1, 2, 4)), layers.MaxPool2d(2, ceil=True)], (3, 3, 2)),
+    ([layers.Conv2d(draw(1, 1, 2, 4)), layers.MaxOver(1)], (3, 3, 2)),
+    ([layers.Conv2d(draw(1, 1, 2, 4)), layers.Permute((0, 2, 1)), layers.MaxOver(-1), layers.Gather([1, 0, 2, 3], -1)],
+     (3, 3, 2)), ([layers.Dense(draw(4, 4)), layers.Contract(draw(4), "nc,c->nc")], (4,))])
+def test_folding_batch_normalisation_changes_no_number(before, shape):
+    rng = np.random.default_rng(0)
+    norm = layers.BatchNorm2d(*rng.normal(size=(3, 4)), rng.random(4) + 0.5)
+    x = draw(3, *shape)
+    for net in (Network([*before, norm]), Network([*before, norm, layers.ReLU(), norm])):
+        close(fold_batch_norm(net).forward(x), net.forward(x))

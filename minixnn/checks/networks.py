@@ -7,12 +7,13 @@ import numpy as np
 from minixnn.arrays import Array, to_numpy
 from minixnn.batching import rows as count_of
 from minixnn.checks import network_tests as of
-from minixnn.checks.as_layer import SideBySide
+from minixnn.checks.as_layer import SideBySide, Written
 from minixnn.checks.layer_cases import prepare
 from minixnn.checks.layer_properties import properties_of_layer
 from minixnn.checks.network_properties import properties_of_network
 from minixnn.checks.properties import CheckFailed, Row, ask, short, table
 from minixnn.checks.worked import paragraph, two
+from minixnn.layers import Reshape
 from minixnn.network import Network
 from minixnn.progress import progress
 from minixnn.rules import composites, lrp
@@ -91,7 +92,11 @@ def entry_of(layer: Any, x: Any, x_ref: Any, place: Any, device: Any) -> Any:
     if isinstance(x, tuple):
         layer = SideBySide(layer, tuple(part.shape[1:] for part in x))
         x, x_ref = layer.whole(x), layer.whole(x_ref)
-    y = layer.forward(x)
+    y, (before, after) = layer.forward(x), getattr(layer, "rows", (1, 1))
+    if before != 1 or after != 1:               # several rows of x or y belong to one image: they are asked for in one
+        layer = Written(Network([Reshape(x.shape[1:], (1, before)), layer, Reshape((after, *y.shape[1:]), (after, 1))]))
+        x, x_ref = (a.reshape(-1, before, *a.shape[1:]) for a in (x, x_ref))
+        y = layer.forward(x)
     dy = np.random.default_rng(0).normal(size=(1, *y.shape[1:])).astype(y.dtype)
     apart = off_the_kinks(x[:1]) if x.dtype.kind == "f" else x[:1]
     case = prepare((layer, apart, x_ref[:1], dy))

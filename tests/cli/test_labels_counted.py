@@ -66,7 +66,7 @@ def test_labels_are_counted_from_python_too():
 
 
 def test_labels_of_a_network_whose_layers_do_not_tell_are_counted_when_it_runs():
-    of_maps = Network([Flatten()], Card(labels=("a", "b", "c")))
+    of_maps = Network([Flatten()], card=Card(labels=("a", "b", "c")))
     assert of_maps.forward(np.ones((1, 1, 1, 3))).shape == (1, 3)
     with pytest.raises(ValueError, match="got 3 labels .* has 12 outputs"):
         of_maps.forward(np.ones((1, 2, 2, 3)))

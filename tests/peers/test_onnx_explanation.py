@@ -1,12 +1,16 @@
 """Does an explanation that was written to an ONNX file say, in onnxruntime, what the pass says?"""
+import tempfile
 from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from registry import EXAMPLES, JOINS, MORE, POSITIVE, WRITTEN
 
 from minixnn import Network, datasets, models, passes
 from minixnn.arrays import array_module, stabilize
+from minixnn.checks import strategies
 from minixnn.interop import to_onnx
 from minixnn.layers import (AdaptiveAvgPool2d, Add, Attention, AvgPool2d, BatchNorm2d, Branches, Concat, Conv2d,
                             ConvTranspose2d, Dense, Flatten, GlobalAvgPool, Graph, Input, Layer, MaxPool2d, Multiply,
@@ -224,6 +228,15 @@ def test_a_graph_with_skips_across_and_shared_weights(method, tmp_path):
                   rules=partial(lrp.epsilon, epsilon=0.1))
     found = onnx.load(tmp_path / "net.onnx").graph
     assert sum(node.op_type == "MaxPool" for node in found.node) == 1, "each layer runs once, with what rules ask of it"
+
+
+@settings(max_examples=20)
+@given(strategies.graphs(), st.sampled_from(["gradient", "lrp"]), st.integers(0, 2 ** 16))
+def test_random_graphs(drawn, method, seed):
+    net, shape = drawn
+    with tempfile.TemporaryDirectory() as folder:
+        assert_agrees(net.astype("float32"), draw(3, *shape, seed=seed), f"{folder}/net.onnx", method=method,
+                      rules=partial(lrp.epsilon, epsilon=0.1))
 
 
 @pytest.mark.parametrize("rules", [lrp.epsilon, composites.attn_lrp, composites.cp_lrp])
