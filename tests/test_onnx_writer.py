@@ -39,7 +39,7 @@ def test_a_layer_in_a_file_computes_what_it_computes_here(path, name):  # noqa: 
     found = runtime.InferenceSession(str(path)).run(None, {"input": x})[0]
     assert found.shape == expected.shape and found.dtype == expected.dtype
     assert abs(found - expected).max() < 1e-5 * max(1, abs(expected).max())
-    if name.startswith("Hide"):                             # how far below the others hidden scores lie, readers choose;
+    if name.startswith("Hide"):                             # how far below others hidden scores lie, readers choose;
         return                                              # "Attention, causal" and "masked" are read again
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")                     # a softmax alone is a head that is left out

@@ -20,6 +20,7 @@ from minixnn.arrays import Array, to_numpy
 from minixnn.files import draft_of
 from minixnn.interop.onnx_file import library, needed_nodes
 from minixnn.interop.recording import Recorded, Recording, Unrecordable, numbers, same_graph
+from minixnn.layers.upsample import Mixed
 from minixnn.layers.windows import span
 from minixnn.logits import logits
 from minixnn.rules import composites, lrp
@@ -290,10 +291,8 @@ def with_more(pads: Any, missing: Any) -> tuple[list, list]:
 
 
 def geometry(layer: Any, x: Any) -> tuple:
-    """What `convolve` asks for behind the weights: pads, stride, dilation, groups, as long as the image has axes."""
-    image, n = layer.image_layer() if hasattr(layer, "image_layer") else layer, layer.W.ndim - 2
-    pads, _ = image.place(numbers(x)[:, :, None] if n == 1 else numbers(x))
-    return pads[:n], image.stride[:n], image.dilation[:n], layer.groups
+    """What `convolve` asks for behind the weights: pads, stride, dilation, groups."""
+    return layer.place(numbers(x))[0], layer.stride, layer.dilation, layer.groups
 
 
 def _conv(layer, value, x):
@@ -301,45 +300,55 @@ def _conv(layer, value, x):
 
 
 def _conv_back(layer, value, x, y, dy):
-    return last(scatter(dy, layer.W, None, x.shape[1:], *geometry(layer, x)), value, dy.graph)
+    return last(scatter(dy, layer.W, None, x.shape[1:-1], *geometry(layer, x)), value, dy.graph)
 
 
 def _transposed(layer, value, x):
-    name = scatter(x, layer.kernel(), layer.b, value.shape[1:], layer.padding, layer.stride, layer.dilation,
+    name = scatter(x, layer.kernel(), layer.b, value.shape[1:-1], layer.padding, layer.stride, layer.dilation,
                    layer.groups)
     return last(name, value, x.graph)
 
 
 def _transposed_back(layer, value, x, y, dy):
-    pads, (down, across) = with_more(layer.padding, layer.output_padding)
-    if down or across:                          # no pixel of x has been there
-        dy = dy[:, :dy.shape[1] - down, :dy.shape[2] - across]
+    pads, rest = with_more(layer.padding, layer.output_padding)
+    dy = dy[(slice(None), *(slice(0, n - m) for n, m in zip(dy.shape[1:], rest)))]          # no pixel of x was there
     name = convolve(dy, layer.kernel(), None, pads, layer.stride, layer.dilation, layer.groups)
     return last(name, value, dy.graph)
 
 
 def _mean_pool(layer, value, x):
     """An average over a window's real pixels, or over all; a sum is an average of all, times their number."""
-    pads, _ = layer.place(x)
-    size, counted = float(np.prod(layer.size)), getattr(layer, "count_padding", True)
-    factor = float(layer.W) * (1 if isinstance(layer, ours.AvgPool2d) else size)
+    pads, size = layer.place(x)
+    mean = isinstance(layer, ours.AvgPool2d)
+    counted = not mean or layer.count_padding
+    if set(layer.dilation) != {1} or mean and counted and pads != layer.place(x, ceil=False)[0]:
+        name = convolve(x, _ones(layer, x), None, pads, layer.stride, layer.dilation, x.shape[-1])
+        weights = layer.weights(numbers(x), pads, size)
+        return last(name, value / np.where(weights == 0, 1, weights), x.graph) * weights
+    factor = float(layer.W) * (1 if mean else float(np.prod(layer.size)))
     name = x.graph.node("AveragePool", first(x), kernel_shape=list(layer.size), strides=list(layer.stride),
                         pads=ends(pads), count_include_pad=int(counted))
     return last(name, value / factor if factor else value, x.graph) * factor
 
 
+def _ones(layer, x):
+    """The kernel of a depthwise convolution that sums up windows."""
+    return np.ones((*layer.size, 1, x.shape[-1]), x.dtype)
+
+
 def _mean_pool_back(layer, value, x, y, dy):
-    """A depthwise scatter of ones, of what each window has times the weight of its pixels."""
+    """What each window has times the weight of its pixels, scattered."""
     pads, size = layer.place(x)
-    weighted, ones = dy * layer.weights(numbers(x), pads, size), np.ones((*layer.size, 1, x.shape[3]), x.dtype)
-    return last(scatter(weighted, ones, None, x.shape[1:3], pads, layer.stride, (1, 1), x.shape[3]), value, dy.graph)
+    weighted = dy * layer.weights(numbers(x), pads, size)
+    return last(scatter(weighted, _ones(layer, x), None, x.shape[1:-1], pads, layer.stride, layer.dilation,
+                        x.shape[-1]), value, dy.graph)
 
 
 def _pooled(layer, x):
     """The maxima of windows, and the places of the winners in the whole array: the first of equals."""
     pads, _ = layer.place(x)
     return x.graph.node("MaxPool", first(x), outputs=2, kernel_shape=list(layer.size), strides=list(layer.stride),
-                        pads=ends(pads))
+                        pads=ends(pads), dilations=list(layer.dilation))
 
 
 def _max_pool(layer, value, x):
@@ -357,20 +366,33 @@ def _max_pool_back(layer, value, x, y, dy):
     return last(graph.node("Reshape", summed, shape), value, graph)
 
 
+def _mixed(layer, value, x):
+    """A product with a matrix along each axis of pixels."""
+    for axis, matrix in enumerate(layer.mixtures(numbers(x)), start=1):
+        x = (x.swapaxes(axis, -1) @ matrix.T).swapaxes(axis, -1)
+    return x * float(layer.W)
+
+
+def _mixed_back(layer, value, x, y, dy):
+    for axis, matrix in enumerate(layer.mixtures(numbers(x)), start=1):
+        dy = (dy.swapaxes(axis, -1) @ matrix).swapaxes(axis, -1)
+    return dy * float(layer.W)
+
+
 def _upsample(layer, value, x):
+    if layer.mode == "bicubic" or float(layer.W) != 1:
+        return _mixed(layer, value, x)
     places, nearest = {"nearest": ("asymmetric", "floor"), "nearest-exact": ("half_pixel", "round_prefer_ceil"),
                        "bilinear": ("align_corners" if layer.align_corners else "half_pixel", "floor")}[layer.mode]
     graph, mode = x.graph, "linear" if layer.mode == "bilinear" else "nearest"
-    settings = {"nearest_mode": nearest, "coordinate_transformation_mode": places, "mode": mode}
-    if float(layer.W) != 1:
-        return NotImplemented
     if layer.size is None:
         sizes = [graph.constant(np.array([1, 1, *layer.scale], np.float32))]
     else:
         zero = np.asarray([0], np.int64)
         batch = graph.node("Slice", graph.node("Shape", x.tensor), zero, zero + 1)
-        sizes = [None, graph.node("Concat", batch, np.asarray([x.shape[3], *layer.size], np.int64), axis=0)]
-    return last(graph.node("Resize", first(x), None, *sizes, **settings), value, graph)
+        sizes = [None, graph.node("Concat", batch, np.asarray([x.shape[-1], *layer.size], np.int64), axis=0)]
+    return last(graph.node("Resize", first(x), None, *sizes, nearest_mode=nearest, mode=mode,
+                           coordinate_transformation_mode=places), value, graph)
 
 
 def _layer_norm(layer, value, x):
@@ -469,8 +491,8 @@ def _softplus(layer, node, x):
 
 # A class stands for those derived from it that have no `forward` or `gradient` of their own.
 FORWARD: dict[type, Callable] = {
-    ours.Conv2d: _conv, ours.Conv1d: _conv, ours.ConvTranspose2d: _transposed, ours.SumPool2d: _mean_pool,
-    ours.MaxPool2d: _max_pool, ours.Upsample: _upsample, ours.LayerNorm: _layer_norm, ours.GroupNorm: _group_norm,
+    ours.Conv2d: _conv, ours.ConvTranspose2d: _transposed, ours.SumPool2d: _mean_pool, ours.MaxPool2d: _max_pool,
+    Mixed: _mixed, ours.Upsample: _upsample, ours.LayerNorm: _layer_norm, ours.GroupNorm: _group_norm,
     ours.LocalResponseNorm: _local_response, ours.Embedding: _embedding, ours.Pad: _pad, ours.Contract: _contract,
     ours.Softmax: _softmax, ours.LogSoftmax: _softmax, ours.PReLU: _prelu, ours.ReLU: entrywise("Relu"),
     ours.Sigmoid: entrywise("Sigmoid"), ours.LeakyReLU: entrywise("LeakyRelu", alpha="slope"),
@@ -479,5 +501,5 @@ FORWARD: dict[type, Callable] = {
     ours.Softplus: formula(_softplus), ours.SiLU: formula(lambda layer, node, x: node("Mul", x, node("Sigmoid", x))),
     ours.Mish: formula(lambda layer, node, x: node("Mul", x, node("Tanh", node("Softplus", x))))}
 GRADIENT: dict[type, Callable] = {
-    ours.Conv2d: _conv_back, ours.Conv1d: _conv_back, ours.ConvTranspose2d: _transposed_back,
-    ours.SumPool2d: _mean_pool_back, ours.MaxPool2d: _max_pool_back, ours.Contract: _contract_back}
+    ours.Conv2d: _conv_back, ours.ConvTranspose2d: _transposed_back, ours.SumPool2d: _mean_pool_back,
+    ours.MaxPool2d: _max_pool_back, Mixed: _mixed_back, ours.Contract: _contract_back}
