@@ -1,0 +1,6 @@
+"""The model answer of deeplift_linear, lesson 2.5."""
+import numpy as np
+
+
+def deeplift_linear(x, x_ref, W, m):
+    return (m @ W.T) * (x - x_ref)

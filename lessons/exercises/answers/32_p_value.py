@@ -1,0 +1,6 @@
+"""The model answer of p_value, lesson 5.2."""
+import numpy as np
+
+
+def p_value(score, controls):
+    return (1 + (controls >= score).sum()) / (1 + len(controls))

@@ -1,0 +1,6 @@
+"""The model answer of repair_guided_relu, lesson 3.3."""
+import numpy as np
+
+
+def repair_guided_relu(x, dy):
+    return dy.clip(0) * (x > 0)
