@@ -11,7 +11,9 @@ import contextlib
 import copy
 import io
 import itertools
+import signal
 import textwrap
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +27,7 @@ SEARCHING = 1.5                 # seconds of the processor are searched
 SHRINKING = 1.0                 # seconds for a smaller case
 SAME = 1e-4                     # two answers agree up to this share of their size: float32 will do
 SIMPLE = (0.0, 1.0, -1.0, 2.0)  # numbers that are easy to read
+PATIENCE = 5.0                  # seconds that one call may take
 STEPS = 24                      # lines of arithmetic shown
 GRID = (0, 0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 1.5, -1.5)    # sums of products of these carry no rounding
 
@@ -83,6 +86,10 @@ class Verdict:
         return self.state == "right"
 
 
+class TooLong(BaseException):
+    """A call took longer than anybody waits; no Exception, so that a student's except does not catch it."""
+
+
 cache: dict = {}
 
 
@@ -94,6 +101,24 @@ def compiled(text: str, mode: str) -> Any:
 
 # ------------------------------------------------------------------------------------------------------------- answers
 
+@contextlib.contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Raise TooLong in a block that takes longer, where the system has alarms; elsewhere Ctrl-C has to do."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise TooLong(f"it took more than {seconds:g} seconds; does every loop end?")
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def answer(exercise: Exercise, function: Callable, case: dict) -> Answer:
     """Call the function on copies of the case's numbers, and see what it does to them."""
     kept: list = []
@@ -103,7 +128,7 @@ def answer(exercise: Exercise, function: Callable, case: dict) -> Answer:
         return function(*arguments)
     printed = io.StringIO()
     try:
-        with np.errstate(all="ignore"), contextlib.redirect_stdout(printed):
+        with np.errstate(all="ignore"), contextlib.redirect_stdout(printed), patience(PATIENCE):
             value = exercise.call(watched, case)
             value = list(value) if isinstance(value, (Iterator, map, filter, zip)) else value
     except KeyboardInterrupt:
@@ -193,6 +218,10 @@ def mark(exercise: Exercise, function: Callable, count: int = CASES, seconds: fl
     """Compare the function with the right answer on many cases; explain the smallest in which it is wrong."""
     seen = list(itertools.islice(asked(exercise, function, seed, seconds), count))
     wrong = [(case, found) for case, expected, found in seen if not is_right(expected, found)]
+    if seen[-1][2].kind == "TooLong":
+        case, _, found = seen[-1]
+        return Verdict("wrong", "\n\n".join([heading(exercise, "wrong", place), shown(exercise, case, found, None)]),
+                       (found.raised,), case)
     if wrong:
         return explained(exercise, function, seen, place)
     careless = next(((case, found) for case, _, found in seen if found.changed), None)
@@ -204,7 +233,8 @@ def mark(exercise: Exercise, function: Callable, count: int = CASES, seconds: fl
             "x = x.copy() first, or x = x + ...") + "\n\n" + shown(exercise, *careless, None), (cause,), careless[0])
     if exercise.also is not None:
         try:
-            exercise.also(function)
+            with contextlib.redirect_stdout(io.StringIO()):
+                exercise.also(function)
         except AssertionError as failure:
             return Verdict("wrong", heading(exercise, "wrong", place) + "\n\n" + str(failure),
                            (str(failure).partition("Look for this: ")[2].replace("\n", " "),))
@@ -218,7 +248,10 @@ def asked(exercise: Exercise, function: Callable, seed: int, seconds: float) -> 
         if number >= 24 and time.thread_time() > until:
             return
         case = drawn(exercise, [seed, number])
-        yield case, exercise.expected(case), answer(exercise, function, case)
+        found = answer(exercise, function, case)
+        yield case, exercise.expected(case), found
+        if found.kind == "TooLong":
+            return
 
 
 def drawn(exercise: Exercise, seed: Sequence[int]) -> dict:
@@ -238,30 +271,61 @@ def explained(exercise: Exercise, function: Callable, seen: list, place: str) ->
         cause = "it returns nothing; a function ends in return"
         return Verdict("wrong", heading(exercise, "wrong", place) + f"\n\nThe function returns {seen[0][2].value}. "
                        "Does it end in return?", (cause,))
-    share = {}
-    for sentence, mistake in exercise.mistakes:
-        told_alike = [alike(found, answer(exercise, mistake, case)) for case, _, found in wrong[:60]]
-        share[sentence] = sum(told_alike) / len(told_alike)
-    whole = [sentence for sentence, part in share.items() if part == 1]
-    known = dict(exercise.mistakes)
-    sure = [s for s in whole if all(alike(found, answer(exercise, known[s], case)) for case, _, found in seen)]
-    keep = known[sure[0]] if sure else None
-    start = min(wrong, key=lambda one: weight(one[0]))
-    case = smaller(exercise, function, start[0], start[2], keep)
+    family, kin = largest_family(wrong)
+    share = []
+    for _, mistake in exercise.mistakes:
+        told_alike = [alike(found, answer(exercise, mistake, case)) for case, _, found in kin[:60]]
+        share.append(sum(told_alike) / len(told_alike))
+    ranked = sorted(zip(share, exercise.mistakes), key=lambda one: -one[0])
+    whole = [one for part, one in ranked if part == 1]
+    sure = next((one for one in whole if all(alike(found, answer(exercise, one[1], case)) for case, _, found in seen)),
+                None)
+    named = sure or (ranked[0][1] if ranked[0][0] >= 0.3 else None)
+    if named:
+        kin = [one for one in kin[:60] if alike(one[2], answer(exercise, named[1], one[0]))]
+    case = smaller(exercise, function, min(kin, key=lambda one: weight(one[0]))[0], family,
+                   named[1] if named else None)
     found = answer(exercise, function, case)
-    partly = [] if sure else [s for s, part in sorted(share.items(), key=lambda one: -one[1]) if part > 0 and alike(
-        found, answer(exercise, known[s], case))][:2]
-    causes = [*sure[:1], *partly]
-    words = []
+    words, causes = [], [named[0]] if named else []
     if sure:
-        words.append(f"So it comes out where {sure[0]}. In all {len(seen)} cases that were tried what you wrote answers "
-                     "just so.")
-    elif partly:
-        words.append(f"In this case the same comes out where {' or where '.join(partly)}.")
+        words.append(f"The cause, it seems: {sure[0]}. In all {len(seen)} cases that were tried a "
+                     "function with this mistake answers as yours does.")
+    elif named:
+        words.append(f"One cause, it seems: {named[0]}. In {round(100 * ranked[0][0])} % of the cases of this kind "
+                     f"that "
+                     "are wrong a function with this mistake answers as yours does; there may be another mistake, too.")
+    else:
+        causes = [s for part, (s, mistake) in ranked if part > 0 and alike(found, answer(exercise, mistake, case))][:2]
+        if causes:
+            words.append("In this case, though not in most others, a function with this mistake answers as yours does: "
+                         f"{'; or this: '.join(causes)}.")
     words += in_common(exercise, seen)
     text = "\n\n".join([heading(exercise, "wrong", place), shown(exercise, case, found, exercise.expected(case)),
                         *map(paragraph, words), stepping(exercise, case, place)])
     return Verdict("wrong", text, tuple(causes), case)
+
+
+def family_of(expected: Any, found: Answer) -> str:
+    """In which way an answer is wrong."""
+    if found.raised:
+        return "raised"
+    if distance(expected, found.value)[1]:
+        return "shape"
+    return "not finite" if has_nan(found.value) else "finite"
+
+
+def largest_family(wrong: list) -> tuple[str, list]:
+    """The way of being wrong that is explained first, and the cases of it.
+
+    What raises or has another shape hides everything else; NaN comes last, since wrong numbers say more.
+    """
+    kin: dict[str, list] = {"raised": [], "shape": [], "finite": [], "not finite": []}
+    for case, expected, found in wrong:
+        kin[family_of(expected, found)].append((case, expected, found))
+    for family, least in (("raised", len(wrong) / 2), ("shape", len(wrong) / 4), ("finite", min(3, len(wrong)))):
+        if len(kin[family]) >= max(least, 1):
+            return family, kin[family]
+    return max(kin.items(), key=lambda one: len(one[1]))
 
 
 def in_common(exercise: Exercise, seen: list) -> list[str]:
@@ -275,8 +339,8 @@ def in_common(exercise: Exercise, seen: list) -> list[str]:
         without = [good for good, yes in zip(ok, has) if not yes]
         within = [good for good, yes in zip(ok, has) if yes]
         if len(without) >= 3 and all(without):
-            found.append((len(within), f"It is right in all {len(without)} cases but those {name}; of those "
-                          f"{within.count(False)} of {len(within)} are wrong."))
+            found.append((len(within), f"Of {len(within)} cases {name} {within.count(False)} are wrong; all "
+                          f"{len(without)} others are right."))
     return [min(found)[1]] if found else []
 
 
@@ -288,7 +352,7 @@ def weight(case: dict) -> tuple[int, int]:
     return sum(a.size for a in arrays), sum(int(np.count_nonzero(a)) for a in arrays)
 
 
-def smaller(exercise: Exercise, function: Callable, case: dict, first: Answer, keep: Callable | None) -> dict:
+def smaller(exercise: Exercise, function: Callable, case: dict, family: str, keep: Callable | None) -> dict:
     """The smallest case that is reached by steps after each of which the function is still wrong in the same way."""
     until = time.thread_time() + SHRINKING
 
@@ -300,7 +364,7 @@ def smaller(exercise: Exercise, function: Callable, case: dict, first: Answer, k
         except Exception:
             return False
         found = answer(exercise, function, one)
-        if is_right(expected, found) or bool(found.raised) != bool(first.raised):
+        if is_right(expected, found) or family_of(expected, found) != family:
             return False
         return keep is None or alike(found, answer(exercise, keep, one))
     going = True
@@ -388,9 +452,9 @@ def stepping(exercise: Exercise, case: dict, place: str) -> str:
     lines += [f"{name} = {code(value)}" for name, value in case.items()]
     lines += exercise.setup.strip().splitlines()
     lines.append(f"{exercise.name}({exercise.arguments or ', '.join(case)})")
-    where = f"Set a breakpoint at {place}, " if place else "Set a breakpoint in the function, "
-    return (f"To step through it: put these lines below the function. {where}press F5, and F11 for each step into "
-            "a call:\n\n" + textwrap.indent("\n".join(lines), "    "))
+    where = f"at {place}" if place else "in the function"
+    return paragraph(f"To step through it: put these lines below the function, set a breakpoint {where}, press F5, and "
+                     "F11 for each step into a call:") + "\n\n" + textwrap.indent("\n".join(lines), "    ")
 
 
 def code(value: Any) -> str:

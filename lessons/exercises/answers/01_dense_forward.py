@@ -1,5 +1,4 @@
 """The model answer of dense_forward, lesson 0.1."""
-import numpy as np
 
 
 def dense_forward(x, W, b):

@@ -1,5 +1,4 @@
 """The model answer of taylor, lesson 2.2."""
-import numpy as np
 
 
 def taylor(gradient, x, root):

@@ -1,8 +1,6 @@
 """The model answer of lrp_epsilon, lesson 2.3."""
 import numpy as np
 
-from minixnn import Dense
-
 
 def lrp_epsilon(layer, x, y, R, epsilon):
     s = R / (y + epsilon * np.where(y >= 0, 1, -1))

@@ -1,7 +1,4 @@
 """The model answer of gamma, lesson 2.3."""
-import numpy as np
-
-from minixnn import Dense
 from minixnn.arrays import positive, stabilize
 
 

@@ -1,8 +1,6 @@
 """The model answer of flat, lesson 2.3."""
 import numpy as np
 
-from minixnn import Dense
-
 
 def flat(layer, x, y, R):
     same = layer.with_weights(layer.W * 0 + 1, None)

@@ -1,8 +1,6 @@
 """The model answer of lrp_pass, lesson 2.3."""
 import numpy as np
 
-from minixnn import Dense, Network
-
 
 def lrp_pass(net, x, target, rules):
     A = net.trace(x)

@@ -1,7 +1,5 @@
 """The model answer of composite, lesson 2.3."""
-import numpy as np
-
-from minixnn import Conv2d, Dense, ReLU
+from minixnn import Conv2d, Dense
 
 
 def composite(layers, first, conv, dense):

@@ -1,7 +1,4 @@
 """The model answer of z_plus, lesson 2.4."""
-import numpy as np
-
-from minixnn import Dense
 from minixnn.arrays import positive, stabilize
 
 

@@ -1,5 +1,4 @@
 """The model answer of nearest_root, lesson 2.4."""
-import numpy as np
 
 
 def nearest_root(x, w, b):

@@ -1,5 +1,4 @@
 """The model answer of z_plus_root, lesson 2.4."""
-import numpy as np
 
 
 def z_plus_root(x, w, b):

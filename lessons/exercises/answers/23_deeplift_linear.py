@@ -1,5 +1,4 @@
 """The model answer of deeplift_linear, lesson 2.5."""
-import numpy as np
 
 
 def deeplift_linear(x, x_ref, W, m):

@@ -1,5 +1,4 @@
 """The model answer of reveal_cancel, lesson 2.5."""
-import numpy as np
 
 
 def reveal_cancel(x_ref, d_pos, d_neg):

@@ -1,5 +1,4 @@
 """The model answer of guided_relu, lesson 3.3."""
-import numpy as np
 
 
 def guided_relu(x, dy):

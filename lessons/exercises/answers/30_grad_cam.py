@@ -1,5 +1,4 @@
 """The model answer of grad_cam, lesson 4.2."""
-import numpy as np
 
 
 def grad_cam(A, dA):

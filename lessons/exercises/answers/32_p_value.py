@@ -1,5 +1,4 @@
 """The model answer of p_value, lesson 5.2."""
-import numpy as np
 
 
 def p_value(score, controls):

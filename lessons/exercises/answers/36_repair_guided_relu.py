@@ -1,5 +1,4 @@
 """The model answer of repair_guided_relu, lesson 3.3."""
-import numpy as np
 
 
 def repair_guided_relu(x, dy):

@@ -1,5 +1,4 @@
 """The model answer of repair_noise, lesson 3.5."""
-import numpy as np
 
 
 def repair_noise(x, noise, level):

@@ -1,5 +1,4 @@
 """The model answer of product_rule, lesson 7.4."""
-import numpy as np
 
 
 def product_rule(layer, x, y, R):

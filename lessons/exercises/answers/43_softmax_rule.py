@@ -1,5 +1,4 @@
 """The model answer of softmax_rule, lesson 7.4."""
-import numpy as np
 
 
 def softmax_rule(layer, x, y, R):

@@ -11,7 +11,7 @@ from lessons.exercises.marking import Exercise, dot, number, plus, size, some, t
 
 def draw_dense(rng: np.random.Generator) -> dict:
     N, inputs, outputs = size(rng), size(rng), size(rng)
-    return {"x": some(rng, N, inputs), "W": some(rng, inputs, outputs), "b": some(rng, outputs)}
+    return {"x": some(rng, N, inputs), "W": some(rng, inputs, outputs), "b": some(rng, outputs) * (rng.random() < 0.7)}
 
 
 def dense_forward(say: Callable | None, x: Any, W: Any, b: Any) -> Any:
@@ -80,7 +80,8 @@ def relu_gradient(say: Callable | None, x: Any, dy: Any) -> Any:
     for n, j in np.ndindex(*x.shape):
         dx[n, j] = dy[n, j] if x[n, j] > 0 else 0
         if say:
-            say(f"x[{n}, {j}] = {number(x[n, j])} is {'above 0: dy passes' if x[n, j] > 0 else 'not above 0: nothing passes'}"
+            say(f"x[{n}, {j}] = {number(x[n, j])} is "
+                f"{'above 0: dy passes' if x[n, j] > 0 else 'not above 0: nothing passes'}"
                 f", {number(dx[n, j])}")
     return dx
 
@@ -121,7 +122,8 @@ def numeric_gradient(say: Callable | None, a: Any, q: Any, x: Any, h: float) -> 
         if say:
             say(f"entry {j}: f at {list(map(float, up))} is {number(f(up))}, at {list(map(float, down))} it is "
                 f"{number(f(down))}")
-            say(f"    ({number(f(up))} - {number(f(down))}) / (2*{number(h)}) = {number(slopes[j])}".replace("- -", "+ "))
+            say(f"    ({number(f(up))} - {number(f(down))}) / (2*{number(h)}) = {number(slopes[j])}".replace(
+                "- -", "+ "))
     return slopes
 
 
@@ -192,7 +194,8 @@ CONV = {"with a stride": lambda c: c["stride"] > 1, "with more than one image": 
         "with a kernel of more than one pixel": lambda c: c["W"].shape[:2] != (1, 1),
         "with a kernel that is not square": lambda c: c["W"].shape[0] != c["W"].shape[1]}
 CONV_FORWARD = Exercise(
-    "conv_forward", "0.1", "y[n, r, s, k] = sum_ijc x[n, r t + i, s t + j, c] W[i, j, c, k] + b[k]        t: the stride",
+    "conv_forward", "0.1", "y[n, r, s, k] = sum_ijc x[n, r t + i, s t + j, c] W[i, j, c, k] + b[k]        t: the "
+                           "stride",
     draw_conv, conv_forward,
     [("the stride is ignored", lambda x, W, b, stride: conv(x, W, b, 1)),
      ("the kernel is flipped, as in mathematics", lambda x, W, b, stride: conv(x, W[::-1, ::-1], b, stride)),
@@ -257,7 +260,8 @@ CONV_GRADIENT = Exercise(
      ("the kernel is flipped", lambda x, W, dy, stride: spread(x, W[::-1, ::-1], dy, stride)),
      ("the stride is ignored", lambda x, W, dy, stride: spread(x, W, dy, 1)),
      ("rows and columns of the kernel are exchanged", lambda x, W, dy, stride: spread(x, W.swapaxes(0, 1), dy, stride)),
-     ("it is multiplied with x: that is relevance, not a gradient", lambda x, W, dy, stride: x * spread(x, W, dy, stride)),
+     ("it is multiplied with x: that is relevance, not a gradient", lambda x, W, dy, stride: x * spread(x, W, dy,
+                                                                                                        stride)),
      ("only the first output channel sends anything",
       lambda x, W, dy, stride: spread(x, W[..., :1], dy[..., :1], stride))],
     ["Go through the same windows as on the way forwards. Each sends its dy back to the pixels it was made of.",
@@ -265,7 +269,8 @@ CONV_GRADIENT = Exercise(
      "dy[:, r, s] is (N, O), W is (p, q, C, O): np.tensordot(dy[:, r, s], W, (1, 3)) sums over O."],
     axes={"x": "N H B C", "W": "p q C O", "dy": "N . . O"}, valid=conv_gradient_fits, fit=fit_dy,
     plain={"stride": (1,)},
-    facets={**CONV, "where windows overlap": lambda c: c["stride"] < max(c["W"].shape[:2]) and c["dy"].size > c["dy"].shape[3] * len(c["dy"]),
+    facets={**CONV, "where windows overlap": lambda c: c["stride"] < max(c["W"].shape[:2]) and c["dy"].size > c[
+        "dy"].shape[3] * len(c["dy"]),
             "with more than one output channel": lambda c: c["W"].shape[3] > 1})
 
 # ------------------------------------------------------------------------------------------------------- max pooling
@@ -301,7 +306,8 @@ def max_pool_gradient(say: Callable | None, x: Any, dy: Any, size: int, stride: 
             if say:
                 equal = int((window == window[best]).sum())
                 say(f"window {window.tolist()}: its maximum {number(window[best])} stands at {list(pixel)}"
-                    f"{', and is the first of ' + str(equal) if equal > 1 else ''}; dx there gets {number(dy[n, r, s, c])}")
+                    f"{', and is the first of ' + str(equal) if equal > 1 else ''}; dx there gets "
+                    f"{number(dy[n, r, s, c])}")
     return dx
 
 
@@ -328,7 +334,8 @@ def only(window: Any, order: int) -> Any:
 
 
 MAX_POOL_GRADIENT = Exercise(
-    "max_pool_gradient", "0.1", "the first pixel of a window that is its maximum gets the window's dy, the others nothing",
+    "max_pool_gradient", "0.1", "the first pixel of a window that is its maximum gets the window's dy, the others "
+                                "nothing",
     draw_pool, max_pool_gradient,
     [("each of several equal maxima gets dy: ties count twice", pooled(winners)),
      ("equal maxima share dy", pooled(lambda w: winners(w) / winners(w).sum(axis=(1, 2), keepdims=True))),

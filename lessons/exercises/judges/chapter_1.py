@@ -47,10 +47,12 @@ def of_probability(y: Any, target: Any) -> Any:
 
 
 EXERCISES = [Exercise(
-    "log_probability_gradient", "1.1", "d log p_t / dy_k = [k = t] - p_k        p_k = exp(y_k) / sum_k' exp(y_k')", draw,
+    "log_probability_gradient", "1.1", "d log p_t / dy_k = [k = t] - p_k        p_k = exp(y_k) / sum_k' exp(y_k')",
+    draw,
     log_probability_gradient,
     [("exp grows too large to be a number: subtract the largest y of each image first", unshifted),
-     ("the sign is turned: it walks downhill, as training does", lambda y, target: probabilities(y) - chosen(y, target)),
+     ("the sign is turned: it walks downhill, as training does", lambda y, target: probabilities(y) - chosen(y,
+                                                                                                             target)),
      ("it is the gradient of the probability, not of its logarithm", of_probability),
      ("the probabilities are normalised over the images, not over the classes",
       lambda y, target: chosen(y, target) - probabilities(y, 0)),

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lessons.exercises.judges.neurons import (FACETS, LAYER, axes_of_layer, by_check_rule, by_neuron, divided, draw_dense,
-                                              draw_layer, sgn, sums)
+from lessons.exercises.judges.neurons import (FACETS, LAYER, axes_of_layer, by_check_rule, by_neuron, divided,
+                                              draw_dense, draw_layer, sgn, sums)
 from lessons.exercises.marking import Exercise, dot, number, plus, size, some, times
 from minixnn.checks import definitions
 
@@ -91,7 +91,8 @@ EPSILON = Exercise(
      ("the product with x_j is left out: a gradient stands where relevance belongs",
       lambda x, W, b, R, epsilon: (R / (x @ W + b + epsilon * signs(x @ W + b))) @ W.T),
      ("nothing is divided by z_k: it is x times the gradient", lambda x, W, b, R, epsilon: x * (R @ W.T)),
-     ("the size of z is taken, without its sign", lambda x, W, b, R, epsilon: x * ((R / (abs(x @ W + b) + epsilon)) @ W.T)),
+     ("the size of z is taken, without its sign",
+      lambda x, W, b, R, epsilon: x * ((R / (abs(x @ W + b) + epsilon)) @ W.T)),
      ("the bias is counted twice", lambda x, W, b, R, epsilon: eps(x, W, 2 * b, R, epsilon)),
      ("epsilon is subtracted, not added", lambda x, W, b, R, epsilon: eps(x, W, b, R, -epsilon))],
     ["Four lines: z, what each output was made of; s = R / z, relevance per unit of it; c, what an input of size 1 has "
@@ -113,7 +114,8 @@ LRP_EPSILON = Exercise(
      ("a matrix product stands where the layer's own gradient belongs: a convolution has no matrix",
       lambda layer, x, y, R, epsilon: x * ((R / (y + epsilon * signs(y))) @ layer.W.T)),
      ("the bias is left out of z_k", lambda layer, x, y, R, epsilon: (
-         lambda z: x * layer.gradient(x, y, R / (z + epsilon * signs(z))))(layer.with_weights(layer.W, None).forward(x))),
+         lambda z: x * layer.gradient(x, y, R / (z + epsilon * signs(z))))(
+             layer.with_weights(layer.W, None).forward(x))),
      ("the product with x_j is left out: a gradient stands where relevance belongs",
       lambda layer, x, y, R, epsilon: layer.gradient(x, y, R / (y + epsilon * signs(y)))),
      ("the stabiliser has no sign: z + epsilon, where z is negative, too",
@@ -167,7 +169,8 @@ GAMMA = Exercise(
     by_neuron(gamma_share),
     [("the bias is not boosted along with the weights",
       lambda layer, x, y, R, gamma: with_gamma(layer, x, R, boost(layer.W, gamma), layer.b)),
-     ("the bias is left out of z_k", lambda layer, x, y, R, gamma: with_gamma(layer, x, R, boost(layer.W, gamma), None)),
+     ("the bias is left out of z_k",
+      lambda layer, x, y, R, gamma: with_gamma(layer, x, R, boost(layer.W, gamma), None)),
      ("all weights are boosted, not only the positive ones", lambda layer, x, y, R, gamma: with_gamma(
          layer, x, R, (1 + gamma) * layer.W, boost(layer.b, gamma))),
      ("the denominator is y, made with the weights as they were", lambda layer, x, y, R, gamma: x * layer.with_weights(
@@ -199,7 +202,8 @@ def alpha_beta_share(say: Callable, xs: list, ws: list, b: float, R: float, alph
     say(f"positive: {plus(up, max(b, 0.0))} = {number(sum(up) + max(b, 0))}; negative: {plus(down, min(b, 0.0))} = "
         f"{number(sum(down) + min(b, 0))}")
     for_it = divided(lambda line: say(f"alpha {number(alpha)}, {line}"), up, sum(up) + max(b, 0), alpha * R, "the sum")
-    against = divided(lambda line: say(f"beta {number(beta)}, {line}"), down, sum(down) + min(b, 0), beta * R, "the sum")
+    against = divided(lambda line: say(f"beta {number(beta)}, {line}"),
+                      down, sum(down) + min(b, 0), beta * R, "the sum")
     return [p - q for p, q in zip(for_it, against)]
 
 
@@ -253,6 +257,7 @@ ALPHA_BETA = Exercise(
 
 # --------------------------------------------------------------------------------------- flat, winner takes all, 2.3
 
+
 def flat_share(say: Callable, xs: list, ws: list, b: float, R: float) -> list[float]:
     say(f"it sees {len(xs)} inputs: each receives {number(R)}/{len(xs)}")
     return [R / len(xs)] * len(xs)
@@ -278,7 +283,7 @@ FLAT = Exercise(
      ("each input receives all of R_k: nothing is shared", flat_with(lambda layer, x, y: 1.0)),
      ("x is multiplied in: the flat rule does not look at it", lambda layer, x, y, R: (
          lambda ones, z: x * ones.gradient(x, y, over(R, z)))(layer.with_weights(layer.W * 0 + 1, None),
-                                                           layer.with_weights(layer.W * 0 + 1, None).forward(x))),
+                                                              layer.with_weights(layer.W * 0 + 1, None).forward(x))),
      ("the bias is counted among the inputs", lambda layer, x, y, R: (lambda ones: ones.gradient(
          x, y, R / (ones.forward(x * 0 + 1) + (0 if layer.b is None else layer.b))))(
              layer.with_weights(layer.W * 0 + 1, None))),
@@ -397,7 +402,8 @@ LRP_PASS = Exercise(
       a_pass(lambda y, t: np.eye(y.shape[1])[[t] * len(y)])),
      ("it starts from all outputs, not the target's alone", a_pass(lambda y, t: y)),
      ("it starts from the largest output, not the target's", a_pass(lambda y, t: y * np.eye(y.shape[1])[y.argmax(1)])),
-     ("only R[0] is returned, not the list", lambda net, x, target, rules: a_pass(target_only)(net, x, target, rules)[0]),
+     ("only R[0] is returned, not the list",
+      lambda net, x, target, rules: a_pass(target_only)(net, x, target, rules)[0]),
      ("the list lies the wrong way round: R[0] must lie beside A[0]",
       lambda net, x, target, rules: a_pass(target_only)(net, x, target, rules)[::-1]),
      ("the output's relevance is missing at the end of the list",
@@ -505,6 +511,8 @@ Z_PLUS = Exercise(
       lambda layer, x, y, R: x * layer.with_weights(pos(layer.W), None).gradient(x, y, over(R, y))),
      ("the way back goes through all weights", lambda layer, x, y, R: with_gamma(
          layer, x, R, pos(layer.W), None, layer.W)),
+     ("the way back goes through all weights", lambda layer, x, y, R: (lambda up: x * layer.gradient(
+         x, y, R / (up.forward(x) + (up.forward(x) == 0))))(layer.with_weights(pos(layer.W), None))),
      ("all weights are used: it is LRP-0 without bias", lambda layer, x, y, R: with_gamma(layer, x, R, layer.W, None)),
      ("there is no guard where no contribution is positive: 0 / 0", lambda layer, x, y, R: (
          lambda up: x * up.gradient(x, y, R / up.forward(x)))(layer.with_weights(pos(layer.W), None))),
@@ -574,7 +582,7 @@ Z_BOX = Exercise(
          (x[:, :, None] * W - low * pos(W) - high * neg(W)) * over(R, x @ W)[:, None]).sum(2)),
      ("there is no guard where all pixels lie in their corner: 0 / 0", lambda x, W, R, low, high: (
          lambda p: (p * (R / p.sum(1))[:, None]).sum(2))(x[:, :, None] * W - low * pos(W) - high * neg(W)))],
-    ["From where is a contribution measured? From the bound that excites the neuron least: low if w > 0, high if w < 0.",
+    ["From where is a contribution measured? From the bound that excites the neuron least: low if w > 0, else high.",
      "parts = x[:, :, None] * W - ... has axes (image, input, output); sum it over axis 1 for the denominator.",
      "Every part is 0 or more, so the sum is 0 only where all parts are."],
     axes={"x": "N I", "W": "I O", "R": "N O"}, facets=FACETS,
@@ -617,7 +625,8 @@ NEAREST_ROOT = Exercise(
      ("it walks away from the root: the sign is turned", to_root(lambda w: w @ w, sign=1)),
      ("a neuron that is zero already is moved, too", to_root(lambda w: w @ w, always=True)),
      ("the way is not divided at all", to_root(lambda w: 1.0)),
-     ("the way goes along x, not along w", lambda x, w, b: x + 0.0 if x @ w + b <= 0 else x - (x @ w + b) / (w @ w) * x),
+     ("the way goes along x, not along w",
+      lambda x, w, b: x + 0.0 if x @ w + b <= 0 else x - (x @ w + b) / (w @ w) * x),
      ("0 is returned where the neuron is zero, not x", lambda x, w, b: np.where(
          x @ w + b > 0, x - (x @ w + b) / max(w @ w, 1e-9) * w, 0))],
     ["Moving x by t w changes z by t (w.w). Which t takes z to 0?",
@@ -766,10 +775,11 @@ def reveal_cancel(say: Callable | None, x_ref: Any, d_pos: Any, d_neg: Any) -> A
     up, down = np.zeros(x_ref.shape), np.zeros(x_ref.shape)
     for i in range(len(x_ref)):
         f0, f1, f2, f3 = (max(v, 0.0) for v in (x_ref[i], x_ref[i] + d_pos[i], x_ref[i] + d_neg[i],
-                                                 x_ref[i] + d_pos[i] + d_neg[i]))
+                                                x_ref[i] + d_pos[i] + d_neg[i]))
         up[i], down[i] = ((f1 - f0) + (f3 - f2)) / 2, ((f2 - f0) + (f3 - f1)) / 2
         if say:
-            say(f"entry {i}: f of nothing added {number(f0)}, of d+ {number(f1)}, of d- {number(f2)}, of both {number(f3)}")
+            say(f"entry {i}: f of nothing added {number(f0)}, of d+ {number(f1)}, of d- {number(f2)}, of both "
+                f"{number(f3)}")
             say(f"    y+ = (({number(f1)} - {number(f0)}) + ({number(f3)} - {number(f2)})) / 2 = {number(up[i])}")
             say(f"    y- = (({number(f2)} - {number(f0)}) + ({number(f3)} - {number(f1)})) / 2 = {number(down[i])}")
     return up, down
@@ -804,5 +814,5 @@ REVEAL_CANCEL = Exercise(
     facets={"where the reference is not 0": lambda c: c["x_ref"].any(),
             "where both parts are there": lambda c: (c["d_pos"] * c["d_neg"]).any()})
 
-EXERCISES = [TAYLOR, EPSILON, LRP_EPSILON, GAMMA, ALPHA_BETA, FLAT, WINNER, LRP_PASS, COMPOSITE, Z_PLUS, W_SQUARE, Z_BOX,
-             NEAREST_ROOT, Z_PLUS_ROOT, DEEPLIFT_LINEAR, RESCALE, REVEAL_CANCEL]
+EXERCISES = [TAYLOR, EPSILON, LRP_EPSILON, GAMMA, ALPHA_BETA, FLAT, WINNER, LRP_PASS, COMPOSITE, Z_PLUS, W_SQUARE,
+             Z_BOX, NEAREST_ROOT, Z_PLUS_ROOT, DEEPLIFT_LINEAR, RESCALE, REVEAL_CANCEL]

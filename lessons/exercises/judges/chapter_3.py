@@ -47,7 +47,8 @@ def integrated_gradients(say: Callable | None, a: Any, q: Any, x: Any, x_ref: An
             say(f"t = ({k} - 1/2)/{steps} = {number(t)}: point {point.tolist()}, gradient {slopes[-1].tolist()}")
     mean = sum(slopes) / steps
     for j in range(len(x)) if say else ():
-        say(f"entry {j}: {number(x[j] - x_ref[j])}, the way, times ({plus([s[j] for s in slopes])})/{steps}, the mean, = "
+        say(f"entry {j}: {number(x[j] - x_ref[j])}, the way, times ({plus([s[j] for s in slopes])})/{steps}, the "
+            f"mean, = "
             f"{number((x[j] - x_ref[j]) * mean[j])}")
     return (x - x_ref) * mean
 
@@ -83,7 +84,8 @@ INTEGRATED_GRADIENTS = Exercise(
      "A mean over the points, times the way x - x_ref."],
     axes={name: "I" for name in ("a", "q", "x", "x_ref")}, arguments="gradient, x, x_ref, steps",
     setup="gradient = lambda x: a + q * x ** 2", plain={"steps": (1, 2, 3)},
-    facets={"where the reference is not 0": lambda c: c["x_ref"].any(), "with more than one step": lambda c: c["steps"] > 1,
+    facets={"where the reference is not 0": lambda c: c["x_ref"].any(),
+            "with more than one step": lambda c: c["steps"] > 1,
             "where the gradient changes on the way": lambda c: c["q"].any()})
 
 
@@ -96,7 +98,8 @@ def draw_noise(rng: np.random.Generator) -> dict:
 def smoothgrad(say: Callable | None, a: Any, q: Any, x: Any, noise: Any, level: float) -> Any:
     spread = level * float(x.max() - x.min())
     if say:
-        say(f"deviation: {number(level)} ({number(x.max())} - {number(x.min())}) = {number(spread)}".replace("- -", "+ "))
+        say(f"deviation: {number(level)} ({number(x.max())} - {number(x.min())}) = {number(spread)}".replace("- -",
+            "+ "))
     found = []
     for e in noise:
         found.append(a + q * (x + spread * e) ** 2)
@@ -123,9 +126,11 @@ SMOOTHGRAD = Exercise(
      ("the noise is not scaled at all", noisy(lambda x, level: 1)),
      ("the range of x is left out of it: only its maximum counts", noisy(lambda x, level: level * x.max())),
      ("the standard deviation of x stands where its range belongs", noisy(lambda x, level: level * x.std())),
-     ("the noise is averaged before the gradient is taken", lambda g, x, noise, level: g(x + of_range(x, level) * noise.mean(0))),
+     ("the noise is averaged before the gradient is taken",
+      lambda g, x, noise, level: g(x + of_range(x, level) * noise.mean(0))),
      ("the gradients are added up, not averaged", noisy(of_range, lambda found: np.sum(found, axis=0))),
-     ("the size of the gradients is averaged: their signs are lost", noisy(of_range, lambda found: np.mean(np.abs(found), axis=0))),
+     ("the size of the gradients is averaged: their signs are lost",
+      noisy(of_range, lambda found: np.mean(np.abs(found), axis=0))),
      ("the mean runs over the pixels, too", noisy(of_range, lambda found: 0 * np.mean(found, axis=0) + np.mean(found))),
      ("the gradient is taken without noise", lambda g, x, noise, level: g(x))],
     ["One gradient for each row of noise; then their mean, axis 0.",

@@ -44,7 +44,8 @@ CAM = Exercise(
     ["W is (maps, classes): the weights to class t are a column, W[:, t].",
      "W[:, target].T has a row of weights for each image.",
      "A[n] @ W[:, target[n]] is one map; np.stack puts them together."],
-    axes={"A": "N H B K", "W": "K C", "target": "N"}, valid=lambda c: c["target"].max() < c["W"].shape[1], facets=FACETS)
+    axes={"A": "N H B K", "W": "K C", "target": "N"}, valid=lambda c: c["target"].max() < c["W"].shape[1],
+    facets=FACETS)
 
 
 def draw_grad_cam(rng: np.random.Generator) -> dict:
@@ -75,11 +76,13 @@ GRAD_CAM = Exercise(
     draw_grad_cam, grad_cam,
     [("the gradients are added up, not averaged over the pixels", lambda A, dA: mix(A, dA.sum((1, 2))).clip(0)),
      ("the negative part is kept", lambda A, dA: mix(A, dA.mean((1, 2)))),
-     ("each map is cut off at 0 before they are added", lambda A, dA: (A * dA.mean((1, 2), keepdims=True)).clip(0).sum(3)),
+     ("each map is cut off at 0 before they are added", lambda A, dA: (A * dA.mean((1, 2),
+                                                                                   keepdims=True)).clip(0).sum(3)),
      ("the gradient is not averaged: each pixel keeps its own", lambda A, dA: (A * dA).sum(3).clip(0)),
      ("the mean of the gradients runs over the images, too", lambda A, dA: (A * dA.mean((0, 1, 2))).sum(3).clip(0)),
      ("negative weights are cut off", lambda A, dA: mix(A, dA.mean((1, 2)).clip(0)).clip(0)),
-     ("the mean over the feature maps is taken, not the sum", lambda A, dA: (A * dA.mean((1, 2), keepdims=True)).mean(3).clip(0)),
+     ("the mean over the feature maps is taken, not the sum",
+      lambda A, dA: (A * dA.mean((1, 2), keepdims=True)).mean(3).clip(0)),
      ("A and its gradient are exchanged", lambda A, dA: mix(dA, A.mean((1, 2))).clip(0))],
     ["First the weights: one for each image and feature map, the mean over axes 1 and 2.",
      "keepdims=True leaves the axes, of length 1, so that the weights lie beside A.",

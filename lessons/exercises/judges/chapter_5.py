@@ -31,7 +31,8 @@ PAIRED = Exercise(
     error = sqrt( (1/(n - 1)) sum_i (d_i - mean)^2 / n )""", draw_pairs, paired_difference,
     [("the errors of a and b are joined: the pairs are torn apart", lambda a, b: (
         (a - b).mean(), np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)))),
-     ("it is divided by n, not n - 1, as std does by itself", lambda a, b: ((a - b).mean(), (a - b).std() / np.sqrt(len(a)))),
+     ("it is divided by n, not n - 1, as std does by itself", lambda a, b: ((a - b).mean(),
+                                                                            (a - b).std() / np.sqrt(len(a)))),
      ("the spread of single differences is returned, not that of their mean",
       lambda a, b: ((a - b).mean(), (a - b).std(ddof=1))),
      ("it is divided by n, not by its root", lambda a, b: ((a - b).mean(), (a - b).std(ddof=1) / len(a))),

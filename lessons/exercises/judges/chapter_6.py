@@ -29,9 +29,11 @@ def ledger_row(say: Callable | None, x: Any, W: Any, b: Any, R: Any, epsilon: fl
         for column, part in zip((inputs, bias, stabiliser), parts):
             column[n] += part
         if say:
-            say(f"image {n}, output {k}: z = {dot(x[n], W[:, k], b[k])} = {number(z)}, with the stabiliser {number(z + e)}; "
+            say(f"image {n}, output {k}: z = {dot(x[n], W[:, k], b[k])} = {number(z)}, with the stabiliser "
+                f"{number(z + e)}; "
                 f"R = {number(R[n, k])}")
-            say(f"    inputs {number(products)}/{number(z + e)} R = {number(parts[0])}, bias {number(b[k])}/{number(z + e)} R "
+            say(f"    inputs {number(products)}/{number(z + e)} R = {number(parts[0])}, bias "
+                f"{number(b[k])}/{number(z + e)} R "
                 f"= {number(parts[1])}, stabiliser {number(e)}/{number(z + e)} R = {number(parts[2])}")
     return inputs, bias, stabiliser
 
@@ -63,12 +65,14 @@ LEDGER = Exercise(
     [("the stabiliser has no sign: z + epsilon, where z is negative, too", unsigned),
      ("the bias' share is taken of z, without the stabiliser: the three do not sum to R",
       row(P, lambda p, z, e, b: over(b, z), S)),
-     ("the shares are taken of z, without the stabiliser", row(lambda p, z, e, b: over(p, z), lambda p, z, e, b: over(b, z), S)),
+     ("the shares are taken of z, without the stabiliser", row(
+         lambda p, z, e, b: over(p, z), lambda p, z, e, b: over(b, z), S)),
      ("the bias' share is given to the inputs, too", row(lambda p, z, e, b: z / (z + e), B, S)),
      ("what the stabiliser takes is left out: 0 stands for it", row(P, B, lambda p, z, e, b: 0 * z)),
      ("bias and stabiliser are exchanged", row(P, S, B)),
      ("the bias is left out of z", lambda x, W, b, R, epsilon: row(P, B, S)(x, W, 0 * b, R, epsilon)),
-     ("R is left out: shares are summed, not relevance", lambda x, W, b, R, epsilon: row(P, B, S)(x, W, b, 0 * R + 1, epsilon)),
+     ("R is left out: shares are summed, not relevance",
+      lambda x, W, b, R, epsilon: row(P, B, S)(x, W, b, 0 * R + 1, epsilon)),
      ("what is missing is given to the bias by subtraction, and the stabiliser gets none", row(
          P, lambda p, z, e, b: 1 - p / (z + e), lambda p, z, e, b: 0 * z))],
     ["z + epsilon sgn z is a sum of three: the products, the bias, the stabiliser. Each has its share of R.",
@@ -93,7 +97,8 @@ def most_alike(say: Callable | None, maps: Any, target: Any) -> Any:
                 s = maps[c, n]
                 cosines[c] = float(r @ s) / float(np.sqrt(r @ r) * np.sqrt(s @ s))
                 if say:
-                    say(f"image {n}: classes {t} and {c}: ({dot(r, s)}) / (sqrt({number(r @ r)}) sqrt({number(s @ s)})) = "
+                    say(f"image {n}: classes {t} and {c}: ({dot(r, s)}) / (sqrt({number(r @ r)}) "
+                        f"sqrt({number(s @ s)})) = "
                         f"{number(cosines[c])}")
         found[n] = max(cosines.values())
         if say:
@@ -123,7 +128,8 @@ def others(values: Any, target: Any, fill: float) -> Any:
 def whole_batch(maps: Any, target: Any) -> Any:
     N, (classes, *_) = len(target), maps.shape
     mine = maps[target, np.arange(N)].ravel()
-    found = [max(maps[c].ravel() @ mine / np.sqrt((maps[c] ** 2).sum() * (mine @ mine)) for c in range(classes) if c != t)
+    found = [max(maps[c].ravel() @ mine / np.sqrt((maps[c] ** 2).sum() * (mine @ mine)) for c in range(
+        classes) if c != t)
              for t in target]
     return np.array(found)
 
@@ -150,7 +156,8 @@ MOST_ALIKE = Exercise(
     axes={"maps": "C N I", "target": "N"}, arguments="explain, x, target, len(maps)",
     setup="x = maps[0]\nexplain = lambda x, c: maps[c]",
     valid=lambda c: len(c["maps"]) > 1 and c["target"].max() < len(c["maps"]) and c["maps"].any(-1).all(),
-    facets={"with more than one image": lambda c: len(c["target"]) > 1, "with more than two classes": lambda c: len(c["maps"]) > 2})
+    facets={"with more than one image": lambda c: len(c["target"]) > 1,
+            "with more than two classes": lambda c: len(c["maps"]) > 2})
 
 # -------------------------------------------------------------------------------------------------------- five faults
 
@@ -168,7 +175,8 @@ def by_product(x: Any, W: Any, b: Any, R: Any) -> Any:
 
 
 REPAIR_ALPHA1 = Exercise(
-    "repair_alpha1_beta0", "6.2", "R_j = sum_k (x_j w_jk)+ / (sum_j' (x_j' w_j'k)+ + b_k+) R_k        any x", draw_dense,
+    "repair_alpha1_beta0", "6.2", "R_j = sum_k (x_j w_jk)+ / (sum_j' (x_j' w_j'k)+ + b_k+) R_k        any x",
+    draw_dense,
     by_neuron(alpha1_share),
     [("the weights are split by their sign, not the products: a negative input turns the sign",
       lambda x, W, b, R: x * (over(R, x @ pos(W) + pos(b)) @ pos(W).T)),
@@ -212,7 +220,8 @@ def unpool(say: Callable | None, x: Any, R: Any, length: int, stride: int) -> An
         best = k * stride + max(range(length), key=lambda j: (window[j], -j))
         R_x[n, best] += R[n, k]
         if say:
-            say(f"window {k} of image {n}, {window.tolist()}: entry {best} is its first maximum and gets {number(R[n, k])} "
+            say(f"window {k} of image {n}, {window.tolist()}: entry {best} is its first maximum and gets "
+                f"{number(R[n, k])} "
                 f"more: {number(R_x[n, best])}")
     return R_x
 
@@ -238,7 +247,8 @@ REPAIR_UNPOOL = Exercise(
          lambda R_x: R_x)(_first_kept(x, R, length, stride))),
      ("the largest R of all windows is kept, not their sum", lambda x, R, length, stride: _largest_kept(
          x, R, length, stride))],
-    ["Draw a row of four numbers, with windows of two and stride 1, whose second number is the largest. Who sends to it?",
+    ["Draw a row of four numbers, with windows of two and stride 1, whose second number is the largest. Who sends to "
+     "it?",
      "Writing into an array forgets what stood there.",
      "With index arrays that repeat, R_x[...] += adds once only; np.add.at adds every time."],
     axes={"x": "N T", "R": "N ."}, plain={"stride": (1,), "length": (2,)},
@@ -292,7 +302,8 @@ def extent(x: Any, axis: Any = 1) -> Any:
 
 
 REPAIR_NOISE = Exercise(
-    "repair_noise", "3.5", "image n with noise: x_n + sigma_n e_n        sigma_n = level (max x_n - min x_n)", draw_levels,
+    "repair_noise", "3.5", "image n with noise: x_n + sigma_n e_n        sigma_n = level (max x_n - min x_n)",
+    draw_levels,
     noisy_images,
     [("level is divided by the range, not multiplied: a brighter image gets less noise",
       with_range(lambda x, level: level / np.where(extent(x) == 0, 1, extent(x)))),
@@ -326,7 +337,8 @@ def repaired(say: Callable | None, x: Any, x_ref: Any, m: Any) -> Any:
         found[i] = m[i] * dy / dx if dx else slope
         if say:
             say(f"{list(i)}: " + (f"m (y - y_ref) / (x - x_ref) = {number(m[i])} * {number(dy)} / {number(dx)} = "
-                                  f"{number(found[i])}" if dx else f"x = x_ref: this entry's own gradient, {number(slope)}"))
+                                  f"{number(found[i])}" if dx else f"x = x_ref: this entry's own gradient, "
+                                  f"{number(slope)}"))
     return found
 
 
@@ -344,14 +356,17 @@ REPAIR_RESCALE = Exercise(
     [("the first image's gradient serves the whole batch", multiplier(lambda gradient, m: gradient[0])),
      ("the multiplier is 0 where x = x_ref", multiplier(lambda gradient, m: 0)),
      ("m is passed on where x = x_ref, whatever the gradient", multiplier(lambda gradient, m: m)),
-     ("there is no guard where x = x_ref: 0 / 0", lambda x, x_ref, y, y_ref, gradient, m: m * (y - y_ref) / (x - x_ref)),
+     ("there is no guard where x = x_ref: 0 / 0",
+      lambda x, x_ref, y, y_ref, gradient, m: m * (y - y_ref) / (x - x_ref)),
      ("the mean gradient of the batch is taken where x = x_ref", multiplier(lambda gradient, m: gradient.mean(0))),
      ("the gradient is taken everywhere", lambda x, x_ref, y, y_ref, gradient, m: gradient + 0.0),
-     ("m is multiplied in twice where x = x_ref: gradient has it already", multiplier(lambda gradient, m: gradient * m))],
+     ("m is multiplied in twice where x = x_ref: gradient has it already", multiplier(
+      lambda gradient, m: gradient * m))],
     ["With one image it is right. What is different with two?",
      "What does gradient[0] pick, and how does np.where stretch it over the batch?"],
     axes={"x": "N I", "x_ref": "N I", "m": "N I"}, setup=RESCALE_SETUP, arguments="x, x_ref, y, y_ref, gradient, m",
-    facets={"with more than one image": lambda c: len(c["x"]) > 1, "where x = x_ref": lambda c: (c["x"] == c["x_ref"]).any()})
+    facets={"with more than one image": lambda c: len(c["x"]) > 1,
+            "where x = x_ref": lambda c: (c["x"] == c["x_ref"]).any()})
 
 EXERCISES = [LEDGER, MOST_ALIKE, REPAIR_ALPHA1, REPAIR_GUIDED, REPAIR_UNPOOL, REPAIR_NOISE, REPAIR_RESCALE]
 __all__ = ["EXERCISES", "neg"]

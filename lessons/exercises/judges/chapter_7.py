@@ -26,7 +26,8 @@ def sum_rule(say: Callable | None, a: Any, b: Any, R: Any, epsilon: float) -> tu
         R_a[i], R_b[i] = a[i] / below * R[i], b[i] / below * R[i]
         if say:
             say(f"{list(i)}: y = {plus([a[i], b[i]])} = {number(y)}, with the stabiliser {number(below)}; R_a = "
-                f"{number(a[i])}/{number(below)} * {number(R[i])} = {number(R_a[i])}, R_b = {number(b[i])}/{number(below)} * "
+                f"{number(a[i])}/{number(below)} * {number(R[i])} = {number(R_a[i])}, R_b = "
+                f"{number(b[i])}/{number(below)} * "
                 f"{number(R[i])} = {number(R_b[i])}")
     return R_a, R_b
 
@@ -36,7 +37,11 @@ def shared(share: Callable) -> Callable:
     return lambda layer, x, y, R, epsilon: tuple(share(part, y, epsilon) * R for part in x)
 
 
-SUM_FACETS = {"where y is below 0": lambda c: (c["a"] + c["b"] < 0).any(), "where y is 0": lambda c: (c["a"] + c["b"] == 0).any()}
+SUM_FACETS = {
+    "where y is below 0": lambda c: (
+        c["a"] + c["b"] < 0).any(),
+    "where y is 0": lambda c: (
+            c["a"] + c["b"] == 0).any()}
 SUM_RULE = Exercise(
     "sum_rule", "7.2", "R_a = a / (y + epsilon sgn y) R,  R_b = b / (y + epsilon sgn y) R        y = a + b", draw_sum,
     sum_rule,
@@ -46,7 +51,8 @@ SUM_RULE = Exercise(
       shared(lambda part, y, epsilon: over(part, y + epsilon))),
      ("the stabiliser has no sign: y + epsilon, where y is negative, too; and nothing guards y = -epsilon",
       shared(lambda part, y, epsilon: part / (y + epsilon))),
-     ("the sign of 0 is taken for 0, as np.sign does", shared(lambda part, y, epsilon: part / (y + epsilon * np.sign(y)))),
+     ("the sign of 0 is taken for 0, as np.sign does", shared(
+      lambda part, y, epsilon: part / (y + epsilon * np.sign(y)))),
      ("the stabiliser is left out", shared(lambda part, y, epsilon: part / y)),
      ("the sizes are compared, without signs",
       lambda layer, x, y, R, epsilon: tuple(abs(p) / (abs(x[0]) + abs(x[1]) + epsilon) * R for p in x)),
@@ -69,13 +75,17 @@ def product_rule(say: Callable | None, a: Any, b: Any, R: Any) -> tuple:
 PRODUCT_RULE = Exercise(
     "product_rule", "7.4", "R_a = R / 2,  R_b = R / 2        y = a * b, entry by entry",
     lambda rng: {name: value for name, value in draw_sum(rng).items() if name != "epsilon"}, product_rule,
-    [("both receive all of R, as a gradient times input gives: relevance is doubled", lambda layer, x, y, R: (R + 0, R + 0)),
+    [("both receive all of R, as a gradient times input gives: relevance is doubled", lambda layer, x, y, R: (R + 0,
+                                                                                                              R + 0)),
      ("it is shared in proportion to the factors: that is the rule of a sum",
       lambda layer, x, y, R: tuple(over(p * R, x[0] + x[1]) for p in x)),
-     ("the first factor receives all: that is the rule where the second is a gate", lambda layer, x, y, R: (R + 0, 0 * R)),
-     ("the second factor receives all: that is the rule where the first is a gate", lambda layer, x, y, R: (0 * R, R + 0)),
+     ("the first factor receives all: that is the rule where the second is a gate", lambda layer, x, y, R: (R + 0,
+                                                                                                            0 * R)),
+     ("the second factor receives all: that is the rule where the first is a gate", lambda layer, x, y, R: (0 * R,
+                                                                                                            R + 0)),
      ("it is multiplied with the other factor: that is a gradient", lambda layer, x, y, R: (x[1] * R, x[0] * R)),
-     ("it is half of a gradient: the other factor is multiplied in", lambda layer, x, y, R: (x[1] * R / 2, x[0] * R / 2)),
+     ("it is half of a gradient: the other factor is multiplied in",
+      lambda layer, x, y, R: (x[1] * R / 2, x[0] * R / 2)),
      ("nothing is passed where y is 0", lambda layer, x, y, R: (R * (y != 0) / 2, R * (y != 0) / 2)),
      ("one array is returned, not a tuple of two", lambda layer, x, y, R: R / 2)],
     ["Nothing in a product says how much of it is whose. The rule that treats both alike gives each half.",
@@ -97,7 +107,8 @@ def softmax(say: Callable | None, x: Any) -> Any:
         e = [float(np.exp(v - x[i].max())) for v in x[i]]
         y[i] = [v / sum(e) for v in e]
         if say:
-            say(f"row {list(i)}: exp(x - {number(x[i].max())}) = {', '.join(map(number, e))}; over their sum {number(sum(e))}: "
+            say(f"row {list(i)}: exp(x - {number(x[i].max())}) = {', '.join(map(number, e))}; over their sum "
+                f"{number(sum(e))}: "
                 f"{', '.join(map(number, y[i]))}")
     return y
 
@@ -142,7 +153,8 @@ def softmax_rule(say: Callable | None, x: Any, R: Any) -> Any:
 
 
 SOFTMAX_RULE = Exercise(
-    "softmax_rule", "7.4", "R_i = x_i (R'_i - y_i sum_j R'_j)        R': relevance of y = softmax(x)", draw_softmax_rule,
+    "softmax_rule", "7.4", "R_i = x_i (R'_i - y_i sum_j R'_j)        R': relevance of y = softmax(x)",
+    draw_softmax_rule,
     softmax_rule,
     [("x is not multiplied in", lambda layer, x, y, R: R - y * R.sum(-1, keepdims=True)),
      ("it is the gradient times x: y is multiplied in, and the sum runs over y R",
@@ -175,7 +187,8 @@ def halves(say: Callable | None, A: Any, B: Any, R: Any, epsilon: float) -> tupl
         y = float(A[n, t] @ B[n, :, d])
         s = R[n, t, d] / (2 * y + epsilon * sgn(y))
         if say:
-            say(f"output [{n}, {t}, {d}]: y = {dot(A[n, t], B[n, :, d])} = {number(y)}; R over 2 y with the stabiliser: "
+            say(f"output [{n}, {t}, {d}]: y = {dot(A[n, t], B[n, :, d])} = {number(y)}; R over 2 y with the "
+                f"stabiliser: "
                 f"{number(R[n, t, d])}/{number(2 * y + epsilon * sgn(y))} = {number(s)}")
         for j in range(A.shape[2]):
             part = A[n, t, j] * B[n, j, d] * s
@@ -191,7 +204,8 @@ def turned(a: Any) -> Any:
     return a.swapaxes(-1, -2)
 
 
-def by_product(denominator: Callable, back: Callable = lambda A, B, s: (A * (s @ turned(B)), B * (turned(A) @ s))) -> Callable:
+def by_product(denominator: Callable, back: Callable =
+               lambda A, B, s: (A * (s @ turned(B)), B * (turned(A) @ s))) -> Callable:
     return lambda layer, x, y, R, epsilon: back(*x, R / denominator(y, epsilon))
 
 
@@ -201,7 +215,8 @@ def half(y: Any, epsilon: float) -> Any:
 
 VALUES = Exercise(
     "values_rule", "7.4", """
-    s = R / (2 y + epsilon sgn y),  R_A = A * (s V^T),  R_V = V * (A^T s)        y = A V, for each image""", draw_values,
+    s = R / (2 y + epsilon sgn y),  R_A = A * (s V^T),  R_V = V * (A^T s)        y = A V, for each image""",
+    draw_values,
     lambda say, A, V, R, epsilon: halves(say, A, V, R, epsilon),
     [("the 2 is left out: both factors receive all of R", by_product(lambda y, e: y + e * signs(y))),
      ("the stabiliser has no sign: 2 y + epsilon, where y is negative, too", by_product(lambda y, e: 2 * y + e)),
@@ -211,7 +226,8 @@ VALUES = Exercise(
       by_product(half, lambda A, V, s: (s @ turned(V), turned(A) @ s))),
      ("the values receive all, A nothing: that is CP-LRP", lambda layer, x, y, R, epsilon: (
          0 * x[0], x[1] * (turned(x[0]) @ (R / (y + epsilon * signs(y)))))),
-     ("A and V are exchanged in the result", by_product(half, lambda A, V, s: (V * (turned(A) @ s), A * (s @ turned(V))))),
+     ("A and V are exchanged in the result", by_product(half, lambda A, V, s: (V * (turned(A) @ s),
+                                                                               A * (s @ turned(V))))),
      ("A is not turned round on the way to the values", by_product(half, lambda A, V, s: (
          A * (s @ turned(V)), V * (A @ s)))),
      ("the axes of all are turned round, those of the images, too: .T turns every axis",
@@ -221,8 +237,10 @@ VALUES = Exercise(
      ".swapaxes(-1, -2) turns the last two axes; .T would turn the images' axis, too."],
     axes={"A": "N T S", "V": "N S D", "R": "N T D"}, setup="layer = None\nx, y = (A, V), A @ V",
     arguments="layer, x, y, R, epsilon", plain={"epsilon": (1.0, 0.5)},
-    facets={"with more than one image": lambda c: len(c["A"]) > 1, "with more than one token": lambda c: c["A"].shape[2] > 1,
-            "where y is below 0": lambda c: (c["A"] @ c["V"] < 0).any(), "where y is 0": lambda c: (c["A"] @ c["V"] == 0).any()})
+    facets={"with more than one image": lambda c: len(c["A"]) > 1,
+            "with more than one token": lambda c: c["A"].shape[2] > 1,
+            "where y is below 0": lambda c: (c["A"] @ c["V"] < 0).any(),
+            "where y is 0": lambda c: (c["A"] @ c["V"] == 0).any()})
 
 
 def draw_scores(rng: np.random.Generator) -> dict:
@@ -240,7 +258,8 @@ def scores_rule(say: Callable | None, Q: Any, K: Any, R: Any, epsilon: float) ->
 
 SCORES = Exercise(
     "scores_rule", "7.4", """
-    s = R / (2 y + epsilon sgn y),  R_Q = Q * (s K),  R_K = K * (s^T Q)        y = Q K^T, Q scaled by 1/sqrt(d) before""",
+    s = R / (2 y + epsilon sgn y),  R_Q = Q * (s K),  R_K = K * (s^T Q)
+    y = Q K^T, the queries divided by sqrt(d) before""",
     draw_scores, scores_rule,
     [("the 2 is left out: both factors receive all of R",
       by_product(lambda y, e: y + e * signs(y), lambda Q, K, s: (Q * (s @ K), K * (turned(s) @ Q)))),
@@ -251,7 +270,8 @@ SCORES = Exercise(
      ("it is scaled by 1/sqrt(d) once more: the queries were scaled before", by_product(half, lambda Q, K, s: (
          Q * (s @ K) / np.sqrt(Q.shape[-1]), K * (turned(s) @ Q) / np.sqrt(Q.shape[-1])))),
      ("s is not turned round on the way to the keys", by_product(half, lambda Q, K, s: (Q * (s @ K), K * (s @ Q)))),
-     ("gradients are returned: the products with Q and K are left out", by_product(half, lambda Q, K, s: (s @ K, turned(s) @ Q))),
+     ("gradients are returned: the products with Q and K are left out",
+      by_product(half, lambda Q, K, s: (s @ K, turned(s) @ Q))),
      ("the queries receive all, the keys nothing",
       by_product(lambda y, e: y + e * signs(y), lambda Q, K, s: (Q * (s @ K), 0 * K))),
      ("the two are exchanged", by_product(half, lambda Q, K, s: (K * (turned(s) @ Q), Q * (s @ K)))),

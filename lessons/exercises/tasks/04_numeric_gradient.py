@@ -17,7 +17,9 @@ def numeric_gradient(f, x, h):
 
 
 if __name__ == "__main__":                              # the example by hand
-    f = lambda x: float((x ** 2).sum())
+    def f(x):
+        return float((x ** 2).sum())
+
     x, h = np.array([3.0]), 0.5
     print("expected", [6.0])
     print("actual  ", numeric_gradient(f, x, h))

@@ -13,7 +13,9 @@ import numpy as np
 
 
 def max_pool_gradient(x, dy, size, stride):
-    """x (N, H, B, C); dy (N, rows, columns, C); windows of size x size pixels, every stride pixels. Returns dL/dx."""
+    """x (N, H, B, C); dy (N, rows, columns, C); windows of size x size pixels, every stride pixels. Returns
+    dL/dx.
+    """
     ...
 
 

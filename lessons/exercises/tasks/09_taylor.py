@@ -18,7 +18,9 @@ def taylor(gradient, x, root):
 
 
 if __name__ == "__main__":                              # the example by hand
-    gradient = lambda x: 2 * x
+    def gradient(x):
+        return 2 * x
+
     x, root = np.array([3.0]), np.array([1.0])
     print("expected", [4.0])
     print("actual  ", taylor(gradient, x, root))

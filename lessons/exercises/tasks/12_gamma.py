@@ -18,7 +18,9 @@ from minixnn.arrays import positive, stabilize
 
 
 def gamma(layer, x, y, R, gamma):
-    """layer: any affine layer (W, b or None, forward, gradient, with_weights(W, b)); x >= 0. Returns the relevance of x."""
+    """layer: any affine layer (W, b or None, forward, gradient, with_weights(W, b)); x >= 0. Returns the
+    relevance of x.
+    """
     ...
 
 

@@ -14,7 +14,9 @@ from minixnn import Dense
 
 
 def flat(layer, x, y, R):
-    """layer: any affine layer (W, b or None, forward, gradient, with_weights(W, b)). Returns the relevance of x."""
+    """layer: any affine layer (W, b or None, forward, gradient, with_weights(W, b)). Returns the relevance of
+    x.
+    """
     ...
 
 

@@ -12,7 +12,9 @@ import numpy as np
 
 
 def winner_takes_all(x, R):
-    """x (N, K, J): K windows of J pixels; R (N, K): relevance of each window. Returns the relevance of the pixels, (N, K, J)."""
+    """x (N, K, J): K windows of J pixels; R (N, K): relevance of each window. Returns the relevance of the
+    pixels, (N, K, J).
+    """
     ...
 
 

@@ -16,8 +16,8 @@ from minixnn import Dense, Network
 
 
 def lrp_pass(net, x, target, rules):
-    """net.layers, net.trace(x) -> [A[0], ..., A[L]]; target: a class; rules: a function (layer, x, y, R) -> R of x for each layer.
-    Returns the list [R[0], ..., R[L]]: R[l] has the shape of A[l].
+    """net.layers, net.trace(x) -> [A[0], ..., A[L]]; target: a class; rules: a function (layer, x, y, R) -> R
+    of x for each layer. Returns the list [R[0], ..., R[L]]: R[l] has the shape of A[l].
     """
     ...
 

@@ -16,7 +16,9 @@ from minixnn.arrays import positive, stabilize
 
 
 def z_plus(layer, x, y, R):
-    """layer: any affine layer (W, b or None, forward, gradient, with_weights(W, b)); x >= 0. Returns the relevance of x."""
+    """layer: any affine layer (W, b or None, forward, gradient, with_weights(W, b)); x >= 0. Returns the
+    relevance of x.
+    """
     ...
 
 

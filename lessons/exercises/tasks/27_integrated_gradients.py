@@ -18,7 +18,9 @@ def integrated_gradients(gradient, x, x_ref, steps):
 
 
 if __name__ == "__main__":                              # the example by hand
-    gradient = lambda x: 2 * x
+    def gradient(x):
+        return 2 * x
+
     x, x_ref = np.array([4.0]), np.array([0.0])
     print("expected", [16.0])
     print("actual  ", integrated_gradients(gradient, x, x_ref, 2))

@@ -14,12 +14,16 @@ import numpy as np
 
 
 def smoothgrad(gradient, x, noise, level):
-    """gradient: a function of x (I,) that returns (I,); noise (S, I): S samples e_s of deviation 1. Returns R (I,)."""
+    """gradient: a function of x (I,) that returns (I,); noise (S, I): S samples e_s of deviation 1. Returns R
+    (I,).
+    """
     ...
 
 
 if __name__ == "__main__":                              # the example by hand
-    gradient = lambda x: x ** 2
+    def gradient(x):
+        return x ** 2
+
     x, noise = np.array([0.0, 1.0]), np.array([[1.0, 0.0], [-1.0, 0.0]])
     print("expected", [1.0, 1.0])
     print("actual  ", smoothgrad(gradient, x, noise, 1.0))

@@ -13,7 +13,9 @@ import numpy as np
 
 
 def grad_cam(A, dA):
-    """A (N, h, w, K): K feature maps; dA (N, h, w, K): the gradient of the target's output by them. Returns R (N, h, w)."""
+    """A (N, h, w, K): K feature maps; dA (N, h, w, K): the gradient of the target's output by them. Returns R
+    (N, h, w).
+    """
     ...
 
 

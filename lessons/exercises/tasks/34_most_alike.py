@@ -16,8 +16,8 @@ import numpy as np
 
 
 def most_alike(explain, x, target, classes):
-    """explain(x, c): the maps (N, I) of the images x for class c; target (N,): whole numbers; classes: how many there are.
-    Returns the largest cosine of each image, (N,).
+    """explain(x, c): the maps (N, I) of the images x for class c; target (N,): whole numbers; classes: how many
+    there are. Returns the largest cosine of each image, (N,).
     """
     ...
 

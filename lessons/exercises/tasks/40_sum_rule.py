@@ -12,7 +12,9 @@ import numpy as np
 
 
 def sum_rule(layer, x, y, R, epsilon):
-    """x: the pair (a, b) of arrays (N, I); y = a + b; R (N, I). Returns the pair R_a, R_b. The layer is not needed."""
+    """x: the pair (a, b) of arrays (N, I); y = a + b; R (N, I). Returns the pair R_a, R_b. The layer is not
+    needed.
+    """
     ...
 
 

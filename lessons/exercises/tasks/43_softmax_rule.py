@@ -12,8 +12,8 @@ import numpy as np
 
 
 def softmax_rule(layer, x, y, R):
-    """x (N, T, S); y = softmax(x), over the last axis; R (N, T, S): relevance of y. Returns the relevance of x. The layer is not
-    needed.
+    """x (N, T, S); y = softmax(x), over the last axis; R (N, T, S): relevance of y. Returns the relevance of x.
+    The layer is not needed.
     """
     ...
 

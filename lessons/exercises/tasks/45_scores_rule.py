@@ -3,7 +3,8 @@
 The other product of attention, y = Q K^T, by the same rule. The queries were divided by sqrt(d) before they came
 here. sgn(0) is +1.
 
-    s = R / (2 y + epsilon sgn y),  R_Q = Q * (s K),  R_K = K * (s^T Q)        y = Q K^T, Q scaled by 1/sqrt(d) before
+    s = R / (2 y + epsilon sgn y),  R_Q = Q * (s K),  R_K = K * (s^T Q)
+    y = Q K^T, the queries divided by sqrt(d) before
 
 By hand: Q = 1, K = 2, y = 2, epsilon = 1, R = 5: s = 1; R_Q = 2, R_K = 2.
 
