@@ -74,7 +74,9 @@ def start(folder: pathlib.Path, notebooks: bool = False) -> tuple[list[str], lis
     folder.mkdir(parents=True, exist_ok=True)
     source = {f"{stem}.py": task(stem) for stem in numbered()}
     if notebooks:
-        source = {path.name: path.read_text(encoding="utf-8") for path in sorted((HERE / "notebooks").glob("*.ipynb"))}
+        here = json.dumps(f"CHECKOUT = {str(HERE.parents[1])!r}")[1:-1]      # as it is written inside a notebook
+        source = {path.name: path.read_text(encoding="utf-8").replace('CHECKOUT = \\"\\"', here)
+                  for path in sorted((HERE / "notebooks").glob("*.ipynb"))}
     return write(folder, source)
 
 

@@ -154,7 +154,7 @@ def unchanged(now: Any, before: Any) -> bool:
 
 def told(error: BaseException) -> str:
     """An exception as a sentence, with the line of the student's file that raised it."""
-    here = [frame for frame in traceback.extract_tb(error.__traceback__)
+    here = [frame for frame in traceback.extract_tb(error.__traceback__, 30)
             if not any(part in frame.filename for part in ("marking.py", "<case>", "judges"))]
     own = [frame for frame in here if "site-packages" not in frame.filename and "minixnn" not in frame.filename.replace(
         "\\", "/").split("/")[-3:]] or here
@@ -448,10 +448,12 @@ def has_nan(value: Any) -> bool:
 
 def stepping(exercise: Exercise, case: dict, place: str) -> str:
     """Lines to paste below the function, so that one can step into it with these numbers."""
-    lines = ["import numpy as np"] if "np" not in exercise.setup else []
-    lines += [f"{name} = {code(value)}" for name, value in case.items()]
+    lines = ["import numpy as np"]
+    lines += [f"{name} = {code(value)}" for name, value in case.items() if name != exercise.name]
     lines += exercise.setup.strip().splitlines()
-    lines.append(f"{exercise.name}({exercise.arguments or ', '.join(case)})")
+    arguments = (exercise.arguments or ", ".join(case)).split(", ")         # a knob may have the function's name
+    given = ", ".join(code(case[name]) if name == exercise.name else name for name in arguments)
+    lines.append(f"print({exercise.name}({given}))")
     where = f"at {place}" if place else "in the function"
     return paragraph(f"To step through it: put these lines below the function, set a breakpoint {where}, press F5, and "
                      "F11 for each step into a call:") + "\n\n" + textwrap.indent("\n".join(lines), "    ")
