@@ -11,6 +11,7 @@ import contextlib
 import copy
 import io
 import itertools
+import math
 import signal
 import textwrap
 import threading
@@ -28,6 +29,7 @@ SHRINKING = 1.0                 # seconds for a smaller case
 SAME = 1e-4                     # two answers agree up to this share of their size: float32 will do
 SIMPLE = (0.0, 1.0, -1.0, 2.0)  # numbers that are easy to read
 PATIENCE = 5.0                  # seconds that one call may take
+MATRICES = 6                    # shown of an array with many axes
 STEPS = 24                      # lines of arithmetic shown
 GRID = (0, 0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 1.5, -1.5)    # sums of products of these carry no rounding
 
@@ -429,7 +431,7 @@ def shown(exercise: Exercise, case: dict, found: Answer, expected: Any) -> str:
             more = [f"... and {len(steps) - STEPS} lines like these"] if len(steps) > STEPS else []
             parts.append("By hand:\n\n" + textwrap.indent("\n".join([*steps[:STEPS], *more]), "    "))
     if found.raised:
-        parts.append(f"It raised {found.raised}")
+        parts.append(paragraph(f"It raised {found.raised}"))
     elif expected is not None and has_nan(found.value):
         parts.append("NaN or infinity comes of a division by 0, of 0 times infinity, or of exp of a large number.")
     if found.printed:
@@ -467,13 +469,25 @@ def named(name: str, value: Any) -> list[str]:
     """Lines that show a value by its name."""
     if isinstance(value, (tuple, list)):
         return [line for i, one in enumerate(value) for line in named(f"{name}[{i}]", one)] or [f"    {name:10} empty"]
+    if isinstance(value, np.ndarray) and value.ndim > 2 and value.size:     # matrix by matrix
+        kernel = name in ("W", "dW")
+        outer = {3: (0,), 4: (2, 3) if kernel else (0, 3)}.get(value.ndim, tuple(range(value.ndim - 2)))
+        lines = []
+        for index in itertools.islice(np.ndindex(*(value.shape[axis] for axis in outer)), MATRICES):
+            place: list = [slice(None)] * value.ndim
+            for axis, at in zip(outer, index):
+                place[axis] = at
+            words = ", ".join(":" if isinstance(at, slice) else str(at) for at in place)
+            lines += named(f"{name}[{words}]", value[tuple(place)])
+        more = math.prod(value.shape[axis] for axis in outer) - MATRICES
+        return lines + ([f"    ... and {more} matrices more"] if more > 0 else [])
     if isinstance(value, (np.ndarray, np.generic)):
         text = np.array2string(np.asarray(value), separator=", ", formatter={"float_kind": number}, threshold=60,
                                max_line_width=90)
     else:
         text = number(value) if isinstance(value, float) else getattr(value, "__name__", repr(value))
-    rows = text.split("\n")
-    return [f"    {name if i == 0 else '':10} {row}" for i, row in enumerate(rows)]
+    width = 10 if len(name) <= 10 else 21
+    return [f"    {name if i == 0 else '':{width}} {row}" for i, row in enumerate(text.split("\n"))]
 
 
 def paragraph(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("hypothesis", reason="Hypothesis is not installed; the extra lessons brings it")
 
-from lessons.exercises import files  # noqa: E402
+from lessons.exercises import files, marking  # noqa: E402
 from lessons.exercises.marking import mark  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
@@ -59,11 +59,12 @@ def test_wrong_answers_of_students_fail_and_the_cause_is_named(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_mistake_is_rejected_by_its_own_cause_and_by_a_small_case(name):
+def test_each_mistake_is_rejected_by_its_own_cause_and_by_a_small_case(name, monkeypatch):
+    monkeypatch.setattr(marking, "SHRINKING", 0.4)
     exercise, sizes = EVERY[NAMES[name]], []
     assert len(exercise.mistakes) >= 3 and 2 <= len(exercise.hints) <= 3
     for cause, mistake in exercise.mistakes:
-        verdict = mark(exercise, mistake, count=80)
+        verdict = mark(exercise, mistake, count=60)
         assert verdict.state == "wrong" and verdict.causes[0] == cause, (cause, verdict.message)
         assert cause.split(":")[0][:60] in " ".join(verdict.message.split()) and "By hand" in verdict.message
         sizes.append(sum(np.size(value) for value in verdict.case.values() if isinstance(value, np.ndarray)))

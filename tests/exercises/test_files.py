@@ -130,6 +130,22 @@ def test_the_lines_to_step_through_make_the_arguments_of_their_case(stem):
         assert callable(one) or marking.unchanged(one, other), exercise.name
 
 
+def test_the_page_shows_what_is_said_of_a_forgotten_bias(folder, capsys):
+    page = (ROOT / "docs" / "exercises.md").read_text(encoding="utf-8")
+    put(folder, "10_epsilon", "z = x @ W; return x * ((R / (z + epsilon * np.where(z >= 0, 1, -1))) @ W.T)")
+    command.main([str(folder), "--only", "epsilon"])
+    shown = page.partition("```text\n")[2].partition("```")[0].replace("my_work", str(folder))
+    assert shown.strip() in capsys.readouterr().out
+
+
+def test_the_page_names_every_exercise():
+    page = (ROOT / "docs" / "exercises.md").read_text(encoding="utf-8")
+    assert f"{len(EVERY)} small tasks" in page and "five functions to repair" in page
+    assert [name for name in (exercise.name for exercise in EVERY.values()) if f"`{name}`" not in page
+            and not name.startswith("repair")] == []
+    assert sum("repair" in stem for stem in EVERY) == 5
+
+
 def test_hints_come_one_at_a_time_and_begin_anew(folder, capsys):
     hints = EVERY[FIRST].hints
     for number in (*range(len(hints)), 0):

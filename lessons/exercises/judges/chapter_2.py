@@ -259,7 +259,7 @@ ALPHA_BETA = Exercise(
 
 
 def flat_share(say: Callable, xs: list, ws: list, b: float, R: float) -> list[float]:
-    say(f"it sees {len(xs)} inputs: each receives {number(R)}/{len(xs)}")
+    say(f"it sees {len(xs)} {'input, which' if len(xs) == 1 else 'inputs: each'} receives {number(R)}/{len(xs)}")
     return [R / len(xs)] * len(xs)
 
 
