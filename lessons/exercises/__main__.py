@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return begin(folders[0], given.notebooks)
     if command == "answers":
         return answers(folders[0])
+    if folders[0].is_file() and folders[0].stem in numbered():              # a file for its folder
+        given.only, folders = folders[0].stem, [folders[0].parent]
     if not folders[0].is_dir():
         print(f"{folders[0]} is no folder; {ME} start {folders[0]} makes one with the tasks", file=sys.stderr)
         return 2

@@ -142,6 +142,7 @@ NUMERIC_GRADIENT = Exercise(
      ("one step is taken, backwards: the quotient must reach to both sides of x", quotient(-1, 0, 1)),
      ("two steps are taken and the difference is divided by h, not 2 h", quotient(-1, 1, 1)),
      ("all entries are moved at a time", quotient(-1, 1, 2, False)),
+     ("h is not used: the step is another one", lambda f, x, h: quotient(-1, 1, 2)(f, x, 1e-4)),
      ("the signs are exchanged", quotient(1, -1, 2)),
      ("the difference is not divided at all", lambda f, x, h: 2 * h * quotient(-1, 1, 2)(f, x, h))],
     ["A loop over j; in each round only entry j of x is moved. Work on a copy of x.",

@@ -58,6 +58,8 @@ EXERCISES = [Exercise(
       lambda y, target: chosen(y, target) - probabilities(y, 0)),
      ("the probabilities are normalised over the whole batch",
       lambda y, target: chosen(y, target) - probabilities(y, None)),
+     ("it is divided by the number of images: each has a gradient of its own",
+      lambda y, target: (chosen(y, target) - probabilities(y)) / len(y)),
      ("it is the gradient of the output y itself", chosen),
      ("only the target's entry is filled in", lambda y, target: chosen(y, target) * (1 - probabilities(y)))],
     ["First the probabilities, along axis 1. exp(y - c) / sum exp(y - c) is the same for every number c.",

@@ -72,6 +72,9 @@ INTEGRATED_GRADIENTS = Exercise(
      ("the gradient is taken at the right ends of the pieces, not in their middles",
       along(lambda m: (np.arange(m) + 1) / m)),
      ("the points run from end to end, as np.linspace(0, 1, m) does", along(lambda m: np.linspace(0, 1, m))),
+     ("the trapezoid rule is taken, not the middles of the pieces", lambda g, x, x_ref, steps: (x - x_ref) * sum(
+         (g(x_ref + k / steps * (x - x_ref)) + g(x_ref + (k + 1) / steps * (x - x_ref))) / 2
+         for k in range(steps)) / steps),
      ("it is multiplied with x, not with the way from the reference", along(middles, lambda x, x_ref: x)),
      ("the way is left out: it is a mean gradient", along(middles, lambda x, x_ref: 1 + 0 * x)),
      ("the gradients are added up, not averaged", along(middles, mean=False)),
