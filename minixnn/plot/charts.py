@@ -73,7 +73,7 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
                        linewidth=2, label=label, zorder=3)
         ax.axvline(0, color="0.3", linewidth=0.8)
         ax.set(yticks=range(len(names)), yticklabels=names, xlabel=xlabel, ylim=(len(names) - 0.4, -0.6))
-        ax.margins(x=0.1)                                                       # room for the values
+        ax.margins(x=0.13)                                                      # room for the values
         ax.grid(axis="x", alpha=0.3)
         if len(series) > 1 or references:
             _legend(figure, [ax])
@@ -81,10 +81,10 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
 
 
 def _digits(series):
-    """How many decimals the values of bars need: three digits of the largest."""
+    """How many decimals the values of bars need: two digits of the largest."""
     sizes = [abs(float(y[0] if isinstance(y, tuple) else y)) for each in series.values() for y in each.values()]
     largest = max([size for size in sizes if np.isfinite(size)], default=1)
-    return int(np.clip(2 - np.floor(np.log10(largest or 1)), 0, 2))
+    return int(np.clip(1 - np.floor(np.log10(largest or 1)), 0, 4))
 
 
 def _curve(ax, x, y, name, colour, dash, marker):
