@@ -147,9 +147,9 @@ for name, pictures, seed in (("squares", tagged, 0), ("squares, again", tagged, 
         on_it[name, method] = [metrics.mean_and_error(value) for value in values]
         print(f"  {method:22}" + "".join("{:16.2f} +- {:.2f}".format(*value) for value in on_it[name, method]))
     if name == "squares":
-        plot.heatmaps({method: R[:2] for method, R in list(maps.items())[:5]}, eights[:2], quantile=0.998, transpose=True,
-                      title="Two 8s with their squares (green), and maps of the network that reads the square",
-                      boxes=place[:2])
+        plot.heatmaps({method.replace(" ", "\n", 1): R[:2] for method, R in list(maps.items())[:5]}, eights[:2],
+                      title="Two 8s with their squares, explained by the network that reads them", quantile=0.998,
+                      transpose=True, boxes=place[:2])
 plot.bars({name: {method: on_it[name, method][2] for method in methods} for name in ("squares", "no squares")},
           "share of the sum of the relevance on the square",
           "A dense network that reads the square, and one that does not")

@@ -81,10 +81,11 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
 
 
 def _digits(series):
-    """How many decimals the values of bars need: two digits of the largest."""
+    """How many decimals the values of bars need: three digits of the largest, two where it is below 1."""
     sizes = [abs(float(y[0] if isinstance(y, tuple) else y)) for each in series.values() for y in each.values()]
     largest = max([size for size in sizes if np.isfinite(size)], default=1)
-    return int(np.clip(1 - np.floor(np.log10(largest or 1)), 0, 4))
+    power = int(np.floor(np.log10(largest or 1)))
+    return min(1 - power, 4) if power < 0 else max(2 - power, 0)
 
 
 def _curve(ax, x, y, name, colour, dash, marker):
