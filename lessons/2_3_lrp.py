@@ -34,8 +34,8 @@ from minixnn.rules import composites, deep_taylor, lrp
 # .. math:: R_j = \sum_k \frac{x_j w_{jk}}{z_k} R_k , \qquad \text{or} \qquad
 #           z = x W + b , \quad s = R / z , \quad c = s \, W^\top , \quad R \leftarrow x \cdot c .
 #
-# By hand, one neuron: :math:`x = (2, 1, 1)`, :math:`w = (3, 2, -4)`, so :math:`z = 6 + 2 - 4 = 4`, and of one unit of
-# relevance the inputs receive :math:`6/4, 2/4, -4/4`.
+# By hand: :math:`x = (2, 1, 1)`, :math:`w = (3, 2, -4)`, so :math:`z = 4`; of one unit the inputs receive
+# :math:`6/4, 2/4, -4/4`.
 
 
 def rule(x, W, b, R, epsilon=0.0):
@@ -183,11 +183,9 @@ for name, (R, S) in pairs.items():
 # %%
 # The *upper* rule decides whether a map is about the class. With alpha1-beta0 everywhere the cosine is 0.99: whichever
 # class we ask for, the same picture comes (Sixt et al. explain why). With LRP-0 above it is 0.07 to 0.22. The *lower*
-# rule decides how much cancels: 2.3 with LRP-0, 1.1 with gamma. Exchanged, the two rules are worse in both, 0.32 and
-# 2.0. Gamma makes nothing smooth here: 0.24, with LRP-0 0.22. With z\ :sup:`B` at the pixels it is 0.48; but flat,
-# which ignores what the pixels hold, reaches 0.77, so this number rewards blur, and in the dense network z\ :sup:`B`
-# makes it *lower*, 0.28 after 0.49. Smooth is a matter of looks. None of the three says that a map is *right* (lesson
-# 5.2).
+# rule decides how much cancels: 2.3 with LRP-0, 1.1 with gamma. Exchanged, the two are worse in both, 0.32 and 2.0.
+# Smooth is a matter of looks: z\ :sup:`B` raises it from 0.24 to 0.48 here, but flat, which ignores what the pixels
+# hold, to 0.77, and in the dense network z\ :sup:`B` lowers it. Whether a map is *right*, lesson 5.2 measures.
 #
 # Try this
 # --------

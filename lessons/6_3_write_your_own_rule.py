@@ -183,8 +183,7 @@ for name, rules in choices.items():
 # it does under the mean image and under noise, and does not under zeros. But in each of the eight columns something
 # else does better by more than three errors, in three of them the blob, which knows neither network nor image. And its
 # maps of two classes are the same (correlation 1.000), for it drops every sign on its way. So: a correct rule, a clean
-# picture, and nothing gained. To see it took controls, not a gallery of pictures. With one filling, black, it would
-# have been a success in ``dense``.
+# picture, and nothing gained. With black as the only filling it would have been a success in ``dense``.
 #
 # Try this
 # --------
