@@ -109,7 +109,7 @@ def inline(paragraph, notebook):
         if kind in ("sup", "sub"):
             return f"<{kind}>{whole}</{kind}>"
         if kind == "url":                       # the last group of a link
-            return f"[{' '.join(whole.split())}]({found['url']})"
+            return f"[{' '.join(found['text'].split())}]({found['url']})"
         if kind == "role":
             raise ValueError(f"got {whole} in a lesson, expected :math:, :sup: or :sub:")
         return ""
