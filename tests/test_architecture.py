@@ -69,7 +69,7 @@ def test_the_core_imports_downwards_only():
 def test_files_rules_and_layers_are_short():
     for path in (ROOT / "minixnn").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        assert len(text.splitlines()) <= 500, f"{path.name} has {len(text.splitlines())} lines"
+        assert len(text.splitlines()) <= 600, f"{path.name} has {len(text.splitlines())} lines"
         for node in ast.parse(text).body:
             length = sum(bool(line.strip()) for line in text.splitlines()[node.lineno - 1:node.end_lineno])
             doc = ast.get_docstring(node, clean=False) if isinstance(node, (ast.ClassDef, ast.FunctionDef)) else None

@@ -145,6 +145,19 @@ def test_what_lies_beside_a_tuple_is_a_tuple():
     assert ledger(net, x, 1, quiet=True).largest_residual < 1e-10
 
 
+def test_reveal_cancel_goes_through_sums_and_concatenations():
+    rng = np.random.default_rng(0)
+    net = Network([dense(rng, 3, 4), ReLU(), dense(rng, 4, 4), Add(), Tanh(), Concat(), dense(rng, 12, 2)],
+                  [0, 1, 2, (3, 1, 1), 4, (5, 2, 5), 6])
+    x, x_ref = rng.normal(size=(3, 3)), rng.normal(size=(1, 3))
+    M = passes.deeplift_reveal_cancel(net, x, x_ref, 1)
+    difference = (net.forward(x) - net.forward(x_ref))[:, 1]
+    for i in (0, 1, 6, 7):                                  # all goes through these
+        np.testing.assert_allclose(M[i].sum(axis=1), difference if i < 7 else M[7].sum(axis=1), rtol=1e-9)
+    with pytest.raises(NotImplementedError, match="takes networks of one input"):
+        passes.deeplift_reveal_cancel(picture_and_numbers(), a_pair(), a_pair(), 0)
+
+
 def test_several_inputs_are_cut_together():
     net, x = picture_and_numbers(), a_pair()
     np.testing.assert_allclose(net.predict(x, batch_size=3), net.forward(x), rtol=1e-12)
