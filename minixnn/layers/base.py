@@ -157,8 +157,8 @@ class Join(Layer):
 def expect_axes(layer: Layer, x: tuple[Array, ...]) -> None:
     """Refuse inputs of a join whose axes do not lie beside each other: an image's could meet those of another."""
     if any(a.ndim != x[0].ndim for a in x):
-        raise ValueError(f"{layer!r} got arrays of shapes {' and '.join(str(a.shape) for a in x)}, expected as many axes "
-                         "of each, images first; Reshape or Unflatten gives them axes of length 1")
+        raise ValueError(f"{layer!r} got arrays of shapes {' and '.join(str(a.shape) for a in x)}, expected as many "
+                         "axes of each, images first; Reshape or Unflatten gives them axes of length 1")
 
 
 def sum_to(dy: Array, shape: tuple[int, ...]) -> Array:
