@@ -347,8 +347,11 @@ def largest_family(wrong: list) -> tuple[str, list]:
 
 def related(kin: list) -> str:
     """A sentence that says how all these answers follow from the right ones, or from an argument; else ""."""
-    pairs = [(case, np.asarray(expected, dtype=float), np.asarray(found.value, dtype=float))
-             for case, expected, found in kin if isinstance(expected, (np.ndarray, float)) and not found.raised]
+    try:
+        pairs = [(case, np.asarray(expected, dtype=float), np.asarray(found.value, dtype=float))
+                 for case, expected, found in kin if isinstance(expected, (np.ndarray, float)) and not found.raised]
+    except (TypeError, ValueError):             # these are no numbers
+        return ""
     if len(pairs) < max(len(kin), 3):
         return ""
 
