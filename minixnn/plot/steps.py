@@ -269,7 +269,8 @@ def described_array(a: np.ndarray) -> dict:
              "max": short(flat.max())}
     if a.size <= NUMBERS:
         return {**found, "numbers": [short(v) for v in flat.ravel()]}
-    grid = flat[0] if len(flat) == 1 and flat.ndim > 1 else flat            # activations are of one image
+    grid = np.where(np.isfinite(flat), flat, 0)
+    grid = grid[0] if len(grid) == 1 and grid.ndim > 1 else grid            # activations are of one image
     if grid.ndim == 1:
         side = int(np.ceil(grid.size ** 0.5))
         grid = np.pad(grid, (0, side * side - grid.size)).reshape(side, side)
