@@ -119,9 +119,10 @@ def page(stem, every, results):
     return "\n".join([*done, "---", "", way, ""])
 
 
-def links(text):
-    """Links of a lesson lead from the page of the site; here the site's own pages are not at hand."""
-    return re.sub(r"\[([^\]]+)\]\(\.\./microscope\.html\)", r"\1 (`minixnn microscope -o microscope.html`)", text)
+def links(text, folder=".."):
+    """Links of a lesson lead from the page of the site; here the microscope's own page is not at hand, its film is."""
+    return re.sub(r"\[([^\]]+)\]\(\.\./microscope\.html\)", rf"[\1]({folder}/images/microscope.gif) (a film of it; "
+                  r"`minixnn microscope -o microscope.html` makes the page)", text)
 
 
 def notebook(stem, every):
@@ -132,9 +133,9 @@ def notebook(stem, every):
     if re.search(r"datasets\.(photo|record)\(", text):
         needs = needs.replace("\n", "\n# and the data in lessons/data: start it in a checkout of the repository.\n", 1)
     made, first = [], markdown.cells(text)[0]
-    for kind, source in [("markdown", links(markdown.markdown(first.prose, True))), ("code", needs),
+    for kind, source in [("markdown", links(markdown.markdown(first.prose, True), "../..")), ("code", needs),
                          *((kind, source) for cell in [first._replace(prose=""), *markdown.cells(text)[1:]]
-                           for kind, source in (("markdown", links(markdown.markdown(cell.prose, True))),
+                           for kind, source in (("markdown", links(markdown.markdown(cell.prose, True), "../..")),
                                                 ("code", cell.code)) if source)]:
         one = {"cell_type": kind, "id": f"{len(made)}", "metadata": {}, "source": source.splitlines(keepends=True)}
         made.append({**one, "execution_count": None, "outputs": []} if kind == "code" else one)

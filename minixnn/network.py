@@ -51,7 +51,6 @@ class Network:
             if values is not None and len(values) != len(given):
                 raise ValueError(f"got {len(values)} {what} for {len(given)} layers, expected one entry a layer")
         for l, layer in enumerate(given):
-            check_layer(layer, l)
             entry = (l,) if inputs is None else inputs[l]
             sources = (entry,) if hasattr(entry, "__index__") else tuple(entry)
             if not sources or any(not hasattr(i, "__index__") or not 0 <= i <= l for i in sources):
@@ -59,6 +58,8 @@ class Network:
                                  f"network's input, to {l}, what the layer before it makes")
             name = names[l] if names else str(l) if isinstance(layer, Block) else ""
             numbers.append(graph.add(tuple(numbers[i] for i in sources), layer, name=name))
+        for l, layer in enumerate(graph.layers):
+            check_layer(layer, l)
         self.layers, self.inputs, self.names = graph.layers, graph.inputs, graph.names
         self.card = card or Card()
         check_connections(self)
@@ -257,9 +258,7 @@ def plus(r: Any, more: Any) -> Any:
 
 
 def check_layer(layer: Any, l: int) -> None:
-    """Refuse what is no layer and no way of writing some."""
-    if isinstance(layer, Block):
-        return
+    """Refuse what is no layer."""
     if isinstance(layer, type) or not hasattr(layer, "forward"):
         raise ValueError(f"got {layer!r} as layer {l}, expected a layer, such as ReLU() with its brackets")
     check_methods(type(layer))

@@ -12,11 +12,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+import registry
 
 from minixnn import Dense, Network, attribution, layers, passes
 from minixnn.arrays import stabilize
 from minixnn.checks import check_layer, check_network, check_rule, definitions
-from minixnn.layers.chains import every_layer
 from minixnn.rules import deep_taylor, lrp
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -167,9 +167,11 @@ def found(name):
 def test_the_tables_of_what_fits_are_what_is_tried_today():
     assert fits.written() == fits.PAGE.read_text(encoding="utf-8"), "run python docs/fits.py"
     nets = fits.image_net(), fits.transformer(), fits.text_net()
-    kinds = {type(layer).__name__ for net in nets for layer in every_layer(net.layers)}
-    families = {"Affine", "Block", "Chain", "Elementwise", "Layer"}
-    missing = set(layers.__all__) - families - {"OneHot"} - kinds
+    kinds = {type(layer).__name__ for net in nets for layer in net.layers}
+    families = {"Affine", "Attention", "Block", "Branches", "Elementwise", "Graph", "Join", "Layer", "Residual"}
+    imported = {type(case[0]).__name__ for cases in (registry.MORE, registry.POSITIVE, registry.JOINS)
+                for case in cases.values()}                 # what only importers make
+    missing = set(layers.__all__) - families - {"Input", "OneHot"} - kinds - imported
     assert not missing, f"add {', '.join(missing)} to a network in docs/fits.py, and run it"
 
 
