@@ -80,7 +80,7 @@ def test_pages_and_notebooks_lose_no_link_and_show_no_backslash(stem):
     cells = json.loads((course_pages.COURSE / "notebooks" / f"{stem}.ipynb").read_text(encoding="utf-8"))["cells"]
     notebook = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     for text, folder in ((text_of(stem), course_pages.COURSE), (notebook, course_pages.COURSE / "notebooks")):
-        text = re.sub(r"^ *```.*?^ *```|\$\$.*?\$\$", "", text, flags=re.M | re.S) 
+        text = re.sub(r"^ *```.*?^ *```|\$\$.*?\$\$", "", text, flags=re.M | re.S)
         text = re.sub(r"\$`.*?`\$|`[^`\n]*`|\$[^$\n]*\$", "", text)
         for words in links:
             target = re.search(rf"\[{re.escape(' '.join(words.split()))}\]\(([^)]+)\)", text)
