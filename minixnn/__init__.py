@@ -11,10 +11,10 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Flatten,
-                            GlobalAvgPool, MaxPool2d, Prepare, Product, ReLU, Residual, Sigmoid, Softplus, Sum,
-                            SumPool2d, Tanh, Unflatten)
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers import (AdaptiveAvgPool2d, Add, Attention, AvgPool2d, BatchNorm2d, Branches, Concat, Conv2d, Dense,
+                            Dropout, Flatten, GlobalAvgPool, Graph, MatMul, MaxPool2d, Multiply, Prepare, ReLU,
+                            Residual, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.network import Network
 
 if TYPE_CHECKING:               # editors and checkers see the submodules; __getattr__ imports them when asked
@@ -26,9 +26,9 @@ SUBMODULES = ["arrays", "attribution", "checks", "datasets", "heads", "interop",
               "models", "network", "passes", "plot", "rules", "synthesis", "train"]
 FORMER = {"backend": "arrays", "density": "synthesis.density", "diagrams": "plot.diagrams",
           "generator": "synthesis.generator"}                   # from minixnn import diagrams, as older programs do
-__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Concat", "Conv2d", "Dense", "Dropout", "Flatten",
-           "GlobalAvgPool", "MaxPool2d", "Network", "Prepare", "Product", "ReLU", "Residual", "Sigmoid", "Softplus",
-           "Sum", "SumPool2d", "Tanh", "Unflatten", "fold_batch_norm", *SUBMODULES]
+__all__ = ["AdaptiveAvgPool2d", "Add", "Attention", "AvgPool2d", "BatchNorm2d", "Branches", "Concat", "Conv2d", "Dense",
+           "Dropout", "Flatten", "GlobalAvgPool", "Graph", "MatMul", "MaxPool2d", "Multiply", "Network", "Prepare",
+           "ReLU", "Residual", "Sigmoid", "Softplus", "SumPool2d", "Tanh", "Unflatten", "fold_batch_norm", *SUBMODULES]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -20,40 +20,58 @@ ON_HOST = 20_000            # numbers in the images of one batch: 25 digits, or 
 ON_DEVICE = 160 * ON_HOST   # a GPU is busy only with more: some thousand digits, or some twenty photographs
 
 
-def default_batch_size(x: Array, batch_size: int | None = None) -> int:
+def default_batch_size(x: Any, batch_size: int | None = None) -> int:
     """How many of the images x (N, ...) to compute on together: `batch_size`, or for None what suits the machine."""
     if batch_size is None:
-        return max(1, (ON_HOST if array_module(x) is np else ON_DEVICE) // max(1, math.prod(x.shape[1:])))
+        numbers = sum(math.prod(part.shape[1:]) for part in (x if isinstance(x, tuple) else (x,)))
+        return max(1, (ON_HOST if on_host(x) else ON_DEVICE) // max(1, numbers))
     if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         raise ValueError(f"got batch_size={batch_size!r}, expected a positive whole number of images")
     return batch_size
 
 
-def map_batches(f: Callable, x: Array, *aligned: Any, batch_size: int | None = None, workers: int = 1) -> Array:
+def map_batches(f: Callable, x: Any, *aligned: Any, batch_size: int | None = None, workers: int = 1) -> Any:
     """f(x, *aligned) on `batch_size` images at a time, the parts put together. Result like f's, in x's dtype.
 
-    x (N, ...). aligned: what belongs to the images and is cut with them: targets, starts, references. None, a
-    number, or an array of length 1 is for all images alike and handed over whole. workers: see `parallel_map`.
+    x (N, ...), or a tuple of inputs that are cut together; f may return a tuple, too. aligned: what belongs to the
+    images and is cut with them: targets, starts, references. None, a number, or an array of length 1 is for all images
+    alike and handed over whole. workers: see `parallel_map`.
     """
     blas.tune()
-    batch_size, N, whole = default_batch_size(x, batch_size), len(x), None
+    batch_size, N, several = default_batch_size(x, batch_size), rows(x), isinstance(x, tuple)
     for value in aligned:
-        if is_list(value) and len(value) not in (1, N):
-            raise ValueError(f"got {len(value)} targets, starts or references for {N} images; expected one for each, "
-                             "or one for all")
+        if is_list(value) and rows(value, several) not in (1, N):
+            raise ValueError(f"got {rows(value, several)} targets, starts or references for {N} images; expected one "
+                             "for each, or one for all")
 
     def of_batch(batch):
-        return f(x[batch], *(value[batch] if is_list(value) and len(value) == N else value for value in aligned))
+        return f(some(x, batch, N, several), *(some(value, batch, N, several) for value in aligned))
 
     batches = [slice(n, n + batch_size) for n in range(0, max(N, 1), batch_size)]
-    for part, batch in zip(parallel_map(of_batch, batches, workers=workers if on_host(x) else 1), batches):
-        dtype = x.dtype if x.dtype.kind == "f" else part.dtype              # heatmaps of tokens are no whole numbers
-        if len(part) == N:                                  # all in one batch
-            return part.astype(dtype, copy=False)
-        if whole is None:
-            whole = array_module(x).empty((N, *part.shape[1:]), dtype=dtype)
-        whole[batch] = part
-    return whole
+    whole: list = []
+    for result, batch in zip(parallel_map(of_batch, batches, workers=workers if on_host(x) else 1), batches):
+        parts = result if isinstance(result, tuple) else (result,)
+        likes = x if several and len(parts) == len(x) else (x[0] if several else x,) * len(parts)
+        for k, (part, source) in enumerate(zip(parts, likes)):
+            dtype = source.dtype if source.dtype.kind == "f" else part.dtype        # heatmaps of tokens are no integers
+            if len(whole) == k:
+                whole.append(part.astype(dtype, copy=False) if len(part) == N else
+                             array_module(part).empty((N, *part.shape[1:]), dtype=dtype))
+            if len(part) < N:
+                whole[k][batch] = part
+    return tuple(whole) if isinstance(result, tuple) else whole[0]
+
+
+def rows(x: Any, several: bool = True) -> int:
+    """How many images x holds; of a tuple of several inputs, each of them."""
+    return len(x[0]) if several and isinstance(x, tuple) else len(x)
+
+
+def some(value: Any, batch: slice, N: int, several: bool) -> Any:
+    """Those of the images, or of what belongs to them, that are in the batch; what is for all of them whole."""
+    if several and isinstance(value, tuple):
+        return tuple(some(part, batch, N, several) for part in value)
+    return value[batch] if is_list(value) and len(value) == N else value
 
 
 def parallel_map(f: Callable, *values: Any, workers: int = 1) -> Iterator:
@@ -89,16 +107,16 @@ def count_workers(workers: int) -> int:
     return os.cpu_count() or 1 if workers == -1 else int(workers)
 
 
-def share_workers(x: Array, batch_size: int | None, workers: int) -> tuple[int, int]:
+def share_workers(x: Any, batch_size: int | None, workers: int) -> tuple[int, int]:
     """(workers for batches of images, workers within a batch): all for the batches, if there are several of them."""
     if not on_host(x):
         return 1, 1
-    return (workers, 1) if len(x) > default_batch_size(x, batch_size) else (1, workers)
+    return (workers, 1) if rows(x) > default_batch_size(x, batch_size) else (1, workers)
 
 
-def on_host(x: Array) -> bool:
+def on_host(x: Any) -> bool:
     """Whether x is a NumPy array. A GPU does its own sharing out; threads would only wait for each other there."""
-    return array_module(x) is np
+    return array_module(x[0] if isinstance(x, tuple) else x) is np
 
 
 def in_turns(count: int, x: Array, batch_size: int | None) -> list[slice]:

@@ -19,9 +19,9 @@ def head_of(net: Network) -> int | None:
     """The index of the squashing layer that the network ends in, or None."""
     l = len(net.layers) - 1
     while l > 0 and isinstance(net.layers[l], MOVING):
-        l -= 1
+        l = net.inputs[l][0] - 1                            # the layer whose output enters it; -1 for the input
     layer = net.layers[l]
-    if l == 0 or not isinstance(layer, SQUASHING) or getattr(layer, "axis", -1) not in (-1, 1):
+    if l <= 0 or net.readers(l + 1)[1:] or not isinstance(layer, SQUASHING) or getattr(layer, "axis", -1) not in (-1, 1):
         return None
     return l
 
@@ -32,7 +32,7 @@ def logits(net: Network) -> Network:
     Layers keep their places, so that what is found at layer l here lies at layer l there.
     """
     l = head_of(net)
-    return net if l is None else Network([*net.layers[:l], Identity(), *net.layers[l + 1:]], net.card)
+    return net if l is None else net.replaced(l, Identity())
 
 
 def at_logits(net: Network, start: Array | None = None) -> Network:

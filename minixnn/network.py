@@ -1,9 +1,6 @@
-"""A network is a list of layers."""
+"""A network is a list of layers that knows where each takes its input."""
 import functools
 import inspect
-import json
-import os
-import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -13,22 +10,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from minixnn import layers as kinds
+from minixnn import files
 from minixnn.arrays import Array, array_module, like, require, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, squash
-from minixnn.layers.base import Layer, carry_back, pass_on
-from minixnn.layers.chains import every_layer
 from minixnn.layers import Prepare
+from minixnn.layers.base import Join, Layer, carry_back, pass_on
+from minixnn.layers.blocks import Block, Graph
+from minixnn.layers.joins import cut
 from minixnn.layers.pool import winner_takes_all
 from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of, rules_for
 
-VERSION = 2             # of the file format; raised when an older reader could misunderstand a newer file
-
 
 class Network:
-    """Layers applied one after the other. `net.layers` is the list; `net.card` says what it expects, where known.
+    """A list of layers, and where each takes its input. `net.card` says what the network expects, where known.
+
+    Activations are numbered: A[0] is x, the network's input, and A[l + 1] is what layer l makes. `inputs[l]` holds the
+    numbers of those that enter layer l; without `inputs` that is (l,), the output of the layer before. The network's
+    output is the last layer's.
+
+    layers may hold ways of writing several at once, such as `Residual` and `Attention`; they are written out here, so
+    `net.layers` is longer than the list given. A layer that stands in several places is shared: one set of weights.
+    names: what each place is called, such as "stage2.block1.conv1".
 
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU
@@ -38,32 +42,79 @@ class Network:
     [[[1.0, 2.0]], [[3.0, 1.0]], [[3.0, 1.0]], [[7.0]]]
     """
 
-    def __init__(self, layers: Iterable[Layer], card: Card | None = None) -> None:
-        self.layers, self.card = list(layers), card or Card()
-        if not self.layers:
+    def __init__(self, layers: Iterable[Layer | Block], inputs: Sequence[Sequence[int] | int] | None = None, *,
+                 names: Sequence[str] | None = None, card: Card | None = None) -> None:
+        given, graph, numbers = list(layers), Graph(), [0]  # numbers[i]: where A[i] of the list as given lies now
+        if not given:
             raise ValueError("got no layers, expected a list such as [Flatten(), Dense(W, b)]")
-        for l, layer in enumerate(self.layers):
-            if isinstance(layer, type) or not hasattr(layer, "forward"):
-                raise ValueError(f"got {layer!r} as layer {l}, expected a layer, such as ReLU() with its brackets")
-            check_methods(type(layer))           # type: ignore[arg-type]
+        for what, values in (("inputs", inputs), ("names", names)):
+            if values is not None and len(values) != len(given):
+                raise ValueError(f"got {len(values)} {what} for {len(given)} layers, expected one entry a layer")
+        for l, layer in enumerate(given):
+            check_layer(layer, l)
+            entry = (l,) if inputs is None else inputs[l]
+            sources = (entry,) if hasattr(entry, "__index__") else tuple(entry)
+            if not sources or any(not hasattr(i, "__index__") or not 0 <= i <= l for i in sources):
+                raise ValueError(f"got {entry!r} as the inputs of layer {l}, {layer!r}, expected numbers from 0, the "
+                                 f"network's input, to {l}, what the layer before it makes")
+            name = names[l] if names else str(l) if isinstance(layer, Block) else ""
+            numbers.append(graph.add(tuple(numbers[i] for i in sources), layer, name=name))
+        self.layers, self.inputs, self.names = graph.layers, graph.inputs, graph.names
+        self.card = card or Card()
+        check_connections(self)
+
+    # Which activations enter a layer, and where what it returns on the way back belongs
+
+    def entering(self, A: list, l: int) -> Any:
+        """What enters layer l, of a list A with an entry for each activation: A[l] in a chain. To a join, a tuple."""
+        i, *others = self.inputs[l]
+        return A[i] if not others and not isinstance(self.layers[l], Join) else tuple(A[i] for i in self.inputs[l])
+
+    def add_to_inputs(self, R: list, l: int, R_x: Any) -> None:
+        """Add what layer l returned on the way back to the entries of R beside its inputs: R[l] = R_x in a chain.
+
+        Where several layers have read an activation their shares add up, for x + x twice. Nothing is added in place:
+        a sum hands the same array to all its inputs.
+        """
+        i, *others = self.inputs[l]
+        if not others and not isinstance(self.layers[l], Join):
+            R[i] = plus(R[i], R_x)
+            return
+        for i, part in zip(self.inputs[l], R_x):
+            R[i] = plus(R[i], part)
+
+    def readers(self, i: int) -> list[int]:
+        """The numbers of the layers that A[i] enters."""
+        return [l for l, sources in enumerate(self.inputs) if i in sources]
+
+    # Forwards
 
     def forward(self, x: Array) -> Array:
-        """The output of the last layer. x (N, ...), output (N, outputs)"""
-        check_input(x, self.layers[0])
-        self.card.check(x)
-        for layer in self.layers:
-            x = layer.forward(x)
-        return check_output(x)
+        """The output of the last layer. x (N, ...), output (N, outputs). Lets go of what no layer reads any more."""
+        self.check(x)
+        A, last = [x, *[None] * len(self.layers)], {i: l for l, sources in enumerate(self.inputs) for i in sources}
+        for l, layer in enumerate(self.layers):
+            A[l + 1] = layer.forward(self.entering(A, l))
+            for i in self.inputs[l]:
+                A[i] = A[i] if last[i] > l else None
+        return check_output(A[-1])
 
     def trace(self, x: Array) -> list[Array]:
-        """All activations, as a list: A[l] enters layer l, and A[-1] is the output."""
-        check_input(x, self.layers[0])
-        self.card.check(x)
+        """All activations, as a list: A[0] is x, A[l + 1] what layer l makes, and A[-1] the output."""
+        self.check(x)
         A = [x]
-        for layer in self.layers:
-            A.append(layer.forward(A[-1]))
+        for l, layer in enumerate(self.layers):
+            A.append(layer.forward(self.entering(A, l)))
         check_output(A[-1])
         return A
+
+    def check(self, x: Any) -> None:
+        """Refuse an input that would go wrong silently, or far from here."""
+        if isinstance(x, tuple):
+            check_parts(x, self)
+        else:
+            check_input(x, [self.layers[l] for l in self.readers(0)])
+            self.card.check(x)
 
     def predict(self, x: Array, batch_size: int | None = None, workers: int = 1) -> Array:
         """As `forward`, `batch_size` images at a time (None: what suits the machine), so that memory stays flat.
@@ -76,6 +127,44 @@ class Network:
         """As `predict`, with the Softmax or Sigmoid behind the outputs that an importer left out: see `net.card`."""
         return squash(self.card.head, self.predict(x, batch_size, workers))
 
+    # Other networks made of this one
+
+    def like_this(self, layers: Sequence[Layer]) -> "Network":
+        """The same connections, names and card with other layers in the same places."""
+        return Network(layers, self.inputs, names=self.names, card=self.card)
+
+    def replaced(self, l: int, layer: Layer) -> "Network":
+        """The network with another layer in place l. Activations keep their numbers."""
+        layers = list(self.layers)
+        layers[l] = layer
+        return self.like_this(layers)
+
+    def part(self, a: int, b: int) -> "Network":
+        """The layers from a to b - 1 as a network of their own: its input is A[a], its output A[b].
+
+        ValueError if another connection crosses one of the two cuts: a part has one input and one output.
+        """
+        count = len(self.layers)
+        a, b = (n + count if n < 0 else n for n in (a, b))
+        if not 0 <= a < b <= count:
+            raise ValueError(f"got the part from layer {a} to layer {b}, expected 0 <= a < b <= {count}")
+        for l, sources in enumerate(self.inputs):
+            for i in sources:
+                if i < a <= l or i < b <= l:
+                    raise ValueError(f"layer {l}, {self.layers[l]!r}, takes A[{i}]: this connection crosses the cut at "
+                                     f"A[{a if i < a <= l else b}]. Cut where all that goes on passes through one "
+                                     "activation; net.describe() shows the connections")
+        return Network(self.layers[a:b], [tuple(i - a for i in sources) for sources in self.inputs[a:b]],
+                       names=self.names[a:b], card=replace(self.card, input_shape=None) if a else self.card)
+
+    def then(self, other: "Network") -> "Network":
+        """This network, and `other` behind it: other's input is this one's output."""
+        count = len(self.layers)
+        shifted = [tuple(i + count for i in sources) for sources in other.inputs]
+        return Network([*self.layers, *other.layers], [*self.inputs, *shifted], names=[*self.names, *other.names],
+                       card=replace(other.card, input_shape=self.card.input_shape, layout=self.card.layout,
+                                    source=self.card.source))
+
     def with_card(self, mean: float | Sequence[float] | Array | None = None,
                   std: float | Sequence[float] | Array | None = None, **known: Any) -> "Network":
         """The same layers with more on the card: input_shape, labels, head, layout, as in `minixnn.card.Card`.
@@ -83,15 +172,17 @@ class Network:
         mean, std: how a pixel in [0, 1] becomes what the first weights were trained on, (pixel - mean) / std; numbers,
         or one per channel. They become the first layer, `Prepare`, so that explanations are of pixels.
         """
-        layers = self.layers
-        if mean is not None or std is not None:
-            if isinstance(layers[0], Prepare):
-                raise ValueError(f"got mean and std for a network that prepares its images already, by {layers[0]!r}; "
-                                 "give pixels in [0, 1] as they are")
-            a = next((a for layer in layers for a in layer.arrays().values() if a is not None), np.zeros(1, np.float32))
-            given = (0 if mean is None else mean, 1 if std is None else std)
-            layers = [Prepare(*(like(a, np.asarray(to_numpy(value), a.dtype)) for value in given)), *layers]
-        return Network(layers, replace(self.card, **known))
+        net = Network(self.layers, self.inputs, names=self.names, card=replace(self.card, **known))
+        if mean is None and std is None:
+            return net
+        if any(isinstance(self.layers[l], Prepare) for l in self.readers(0)):
+            raise ValueError(f"got mean and std for a network that prepares its images already, by {self.layers[0]!r}; "
+                             "give pixels in [0, 1] as they are")
+        a = next((a for layer in self.layers for a in layer.arrays().values() if a is not None),
+                 np.zeros(1, np.float32))
+        given = (0 if mean is None else mean, 1 if std is None else std)
+        first = Network([Prepare(*(like(a, np.asarray(to_numpy(value), a.dtype)) for value in given))], card=net.card)
+        return first.then(net)
 
     def on(self, xp: ModuleType) -> "Network":
         """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""
@@ -102,18 +193,47 @@ class Network:
         return self.map_arrays(lambda array: array.astype(dtype))
 
     def map_arrays(self, f: Callable[[Array], Array]) -> "Network":
-        return Network([layer.map_arrays(f) if hasattr(layer, "map_arrays") else layer for layer in self.layers],
-                       self.card)
+        """A copy of the network whose arrays are f(array). A layer that is shared stays so."""
+        distinct = {id(layer): layer for layer in self.layers}
+        copies = {key: layer.map_arrays(f) if hasattr(layer, "map_arrays") else layer
+                  for key, layer in distinct.items()}
+        return self.like_this([copies[id(layer)] for layer in self.layers])
 
-    def describe(self, rules: Rules | None = None, x: Array | None = None) -> str:
-        """A table, as text: layer, output shape (if an example input `x` is given), parameters, rule; then the card."""
-        if x is not None:
-            array_module(x)                     # refuses what is not an array
+    # What it looks like
+
+    def describe(self, rules: Rules | None = None, x: Array | None = None, depth: int | None = None) -> str:
+        """A table, as text: layer, inputs, output shape (for an example input `x`), parameters, rule; then the card.
+
+        The inputs stand there where they are not the layer before. depth: how many parts of the places' names to show,
+        such as 1 for "stage2" and 2 for "stage2.block1"; the layers below share a line. None: a line for each layer.
+        """
+        shapes = [""] * len(self.layers) if x is None else [str(a.shape[1:]) for a in self.trace(first_image(x))[1:]]
         rules = [None] * len(self.layers) if rules is None else rules_for(self, rules)
-        rows = [(" l", "layer", "output shape", "parameters", "rule"), *_rows(self.layers, rules, x, "")]
-        widths = [max(len(row[i]) for row in rows) for i in range(5)]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows]
+        rows, seen = [], set()
+        for l, layer in enumerate(self.layers):
+            arrays = layer.arrays() if hasattr(layer, "arrays") else {}
+            count = 0 if id(layer) in seen else sum(a.size for a in arrays.values() if a is not None)
+            rows.append((f"{l:2d}", self.names[l], repr(layer) + (" (shared)" if arrays and id(layer) in seen else ""),
+                         self.sources(l), shapes[l], count, shown_rule(layer, rules[l])))
+            seen.add(id(layer))
+        rows = rows if depth is None else folded(rows, depth)
+        table = [(" l", "place", "layer", "inputs", "output shape", "parameters", "rule"),
+                 *((*row[:5], f"{row[5]:,}" if row[5] else "", row[6]) for row in rows)]
+        kept = [i for i in range(7) if i in (0, 2, 4, 5, 6) or any(row[i] for row in table[1:])]
+        widths = [max(len(row[i]) for row in table) for i in range(7)]
+        lines = ["  ".join(row[i].ljust(widths[i]) for i in kept).rstrip() for row in table]
         return "\n".join([*lines, *([""] if self.card.text() else []), *self.card.text()])
+
+    def sources(self, l: int) -> str:
+        """Where layer l takes its input, in words; nothing where that is the layer before."""
+        if self.inputs[l] == (l,):
+            return ""
+        return ", ".join("x" if i == 0 else f"A[{i}]" for i in self.inputs[l])
+
+    def __repr__(self):
+        return "Network([" + ", ".join(map(repr, self.layers)) + "])"
+
+    # Files
 
     def save(self, path: str | PathLike, dtype: DTypeLike | None = None) -> None:
         """Write architecture and weights to one .npz file, all of it or nothing.
@@ -121,99 +241,80 @@ class Network:
         The file is written beside `path` and then put in its place, so a failed save leaves an old file whole.
         `dtype=numpy.float16` halves the size; loading gives float32 again.
         """
-        arrays, plan = {}, []
-        for l, layer in enumerate(self.layers):
-            for each in every_layer([layer]):
-                if getattr(kinds, type(each).__name__, None) is not type(each):
-                    raise ValueError(f"layer {l} is {each!r}, not one of minixnn.layers; only those can be saved")
-            own = {name: to_numpy(a) for name, a in layer.arrays().items() if a is not None}
-            plan.append({"kind": type(layer).__name__, "settings": layer.settings(), "arrays": sorted(own)})
-            kept = None if isinstance(layer, Prepare) else dtype            # few numbers, known to many digits
-            arrays.update({f"{l}.{name}": _stored(a, kept, f"{name} of layer {l}") for name, a in own.items()})
-        header = json.dumps({"format": "minixnn", "version": VERSION, "layers": plan, "card": self.card.entries()})
-        draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
-        try:
-            with open(draft, "wb") as file:
-                np.savez_compressed(file, architecture=np.array(header), **arrays)
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+        files.save(path, self.layers, self.inputs, self.names, self.card, dtype)
 
     @classmethod
     def load(cls, path: str | PathLike) -> "Network":
         """The network that `save` wrote. ValueError if the file is damaged, foreign, or from a newer version."""
+        layers, inputs, names, card = files.load(path)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                if "architecture" not in file:
-                    raise ValueError("it has no entry 'architecture'")
-                header, arrays = json.loads(str(file["architecture"])), {k: file[k] for k in file.files}
-            if header["format"] != "minixnn":
-                raise ValueError("its architecture is not in minixnn's format")
-            if header["version"] <= VERSION:
-                layers = [_rebuild(l, entry, arrays) for l, entry in enumerate(header["layers"])]
-                return cls(layers, Card(**header.get("card", {})))          # version 1 has none
-        except (FileNotFoundError, IsADirectoryError, PermissionError):
-            raise
-        except Exception as error:              # a damaged file can make the readers of it raise anything at all
-            raise ValueError(f"{path} is not a network saved by minixnn, or is damaged: {error!r}. "
-                             "Write it again with net.save(path)") from error
-        raise ValueError(f"{path} has format version {header['version']}, this minixnn reads up to {VERSION}; "
-                         "install a newer minixnn")
-
-    def __repr__(self):
-        return "Network([" + ", ".join(map(repr, self.layers)) + "])"
+            return cls(layers, inputs, names=names, card=card)
+        except (TypeError, ValueError) as error:
+            raise files.damaged(path, error) from error
 
 
-def _rows(layers, rules, x, place):
-    """Lines of a description, a block followed by those of the layers inside, 4.body.0 and so on."""
-    x = None if x is None else x[:1]
-    for l, (layer, rule) in enumerate(zip(layers, rules)):
-        y = None if x is None else layer.forward(x)
-        arrays = layer.arrays() if hasattr(layer, "arrays") else {}
-        count = sum(a.size for a in arrays.values() if a is not None)
-        yield (f"{place}{l}" if place else f"{l:2d}", repr(layer),
-               "" if y is None else str(y.shape[1:]), f"{count:,}" if count else "", _shown(layer, rule))
-        within = getattr(rule, "keywords", {}).get("rules")
-        for n, (name, inside) in enumerate(getattr(layer, "branches", {}).items()):
-            yield from _rows(inside, within[n] if within else [None] * len(inside), x, f"{place or '  '}{l}.{name}.")
-        x = y
+def plus(r: Any, more: Any) -> Any:
+    """r + more; of tuples, such as the parts of an input or the pairs of RevealCancel, entry by entry."""
+    if not isinstance(more, tuple):
+        return r + more
+    return tuple(map(plus, r, more)) if isinstance(r, tuple) else more      # r is 0 where nothing has arrived yet
 
 
-def _shown(layer, rule):
+def check_layer(layer: Any, l: int) -> None:
+    """Refuse what is no layer and no way of writing some."""
+    if isinstance(layer, Block):
+        return
+    if isinstance(layer, type) or not hasattr(layer, "forward"):
+        raise ValueError(f"got {layer!r} as layer {l}, expected a layer, such as ReLU() with its brackets")
+    check_methods(type(layer))
+
+
+def check_connections(net: Network) -> None:
+    """Refuse a layer with too few or too many inputs, and one whose output nobody reads."""
+    for l, layer in enumerate(net.layers):
+        count = len(net.inputs[l])
+        fewest, most = getattr(layer, "fewest_inputs", 1), getattr(layer, "most_inputs", 1)
+        if not fewest <= count <= most:
+            raise ValueError(f"layer {l}, {layer!r}, has {count} inputs, expected "
+                             f"{fewest if fewest == most else f'{fewest} or more'}"
+                             + ("; branches meet in a join, such as Add() or Concat()" if count > most else ""))
+    read = {i for sources in net.inputs for i in sources}
+    unread = [l for l in range(len(net.layers) - 1) if l + 1 not in read]
+    if unread:
+        raise ValueError(f"no layer reads what layer {unread[0]}, {net.layers[unread[0]]!r}, makes, and it is not the "
+                         "output, which is the last layer's; leave it out, or connect it")
+
+
+def first_image(x: Any) -> Any:
+    """The first image of a batch, as a batch of one."""
+    if isinstance(x, tuple):
+        return tuple(map(first_image, x))
+    array_module(x)                             # refuses what is not an array
+    return x[:1]
+
+
+def folded(rows: list[tuple], depth: int) -> list[tuple]:
+    """Rows of a description with those that share the first `depth` parts of their names put together."""
+    groups: list[list[tuple]] = []
+    for row in rows:
+        name = ".".join(row[1].split(".")[:depth])
+        if name and groups and name == groups[-1][0][1]:
+            groups[-1].append((row[0], name, *row[2:]))
+        else:
+            groups.append([(row[0], name, *row[2:])])
+    return [group[0] if len(group) == 1 else
+            (group[0][0], group[0][1], f"{len(group)} layers", group[0][3], group[-1][4], sum(row[5] for row in group),
+             ", ".join(dict.fromkeys(row[6] for row in group if row[6]))) for group in groups]
+
+
+def shown_rule(layer, rule):
     """The rule's name; nothing where the layer's own rule only passes relevance on."""
-    return "" if rule is None or rule in (pass_on, carry_back, winner_takes_all) else name_of(rule)
-
-
-def _stored(array, dtype, what):
-    """`array` in the `dtype` of the file, if its numbers fit into that. NaN and infinity are kept out of files."""
-    require(np.isfinite(array).all(), f"{what} has NaN or infinite numbers: the training that made it went astray, "
-            "perhaps by too large a learning rate")
-    if dtype is None:
-        return array
-    limit = np.finfo(dtype).max
-    if abs(array).max(initial=0) > limit:
-        raise ValueError(f"{what} has numbers beyond {limit}, the largest that {np.dtype(dtype)} can hold; "
-                         "save without dtype=")
-    return array.astype(dtype)
-
-
-def _rebuild(l, entry, arrays):
-    """Layer l of a saved network."""
-    if entry["kind"] not in kinds.__all__:
-        raise ValueError(f"layer {l} is a {entry['kind']!r}, which this minixnn does not know")
-    own = {}
-    for name in entry["arrays"]:
-        if f"{l}.{name}" not in arrays:
-            raise ValueError(f"the array {name} of layer {l} is missing")
-        a = arrays[f"{l}.{name}"]
-        require(np.isfinite(a).all(), f"the array {name} of layer {l} has NaN or infinite numbers")
-        own[name] = a.astype(np.float32) if a.dtype == np.float16 else a
-    return getattr(kinds, entry["kind"])(**own, **entry["settings"])
+    return "" if rule is None or rule in (pass_on, carry_back, cut, winner_takes_all) else name_of(rule)
 
 
 @functools.cache
 def check_methods(kind: type) -> None:
-    """Refuse a class whose gradient still has the former arguments (x, dy)."""
+    """Refuse a class whose gradient takes (x, dy) only."""
     gradient = getattr(kind, "gradient", None)
     if gradient is None:
         raise ValueError(f"{kind.__name__} has no gradient; write gradient(self, x, y, dy) -> dx, or derive it from "
@@ -231,10 +332,25 @@ def expect_network(net: object) -> None:
                         "reads one, minixnn.interop makes one of a torch module or an ONNX file")
 
 
-def check_input(x: Array, first: Layer | None = None) -> None:
+def check_parts(x: tuple, net: Network) -> None:
+    """Refuse a tuple of inputs that does not fit the network's `Input` layers, one for each."""
+    pickers = [net.layers[l] for l in net.readers(0)]
+    indices = {getattr(layer, "index", None) for layer in pickers}
+    if indices != set(range(len(x))):
+        raise ValueError(f"got a tuple of {len(x)} inputs for a network whose first layers are {pickers}, expected an "
+                         "Input(k) for each of them")
+    if len({len(part) for part in x}) > 1:
+        raise ValueError(f"got inputs of {' and '.join(str(len(part)) for part in x)} rows, expected as many of each")
+    for k, part in enumerate(x):
+        entries = [i + 1 for i in net.readers(0) if net.layers[i].index == k]
+        check_input(part, [net.layers[l] for i in entries for l in net.readers(i)])
+
+
+def check_input(x: Array, readers: Sequence[Layer] = ()) -> None:
     """Refuse what would go wrong silently, or far from here: no images, whole numbers, NaN and infinity.
 
-    first: the layer that x enters. An Embedding takes whole numbers, and looks at them itself.
+    readers: the layers that x enters. If all of them take whole numbers, as an Embedding does, they look at them
+    themselves.
     """
     xp = array_module(x)
     if x.ndim < 2:
@@ -242,7 +358,7 @@ def check_input(x: Array, first: Layer | None = None) -> None:
                          "axis; write x[None] for a single image")
     if len(x) == 0:
         raise ValueError(f"got an empty batch of shape {x.shape}, expected at least one image")
-    if getattr(first, "takes_integers", False) and x.dtype.kind in "iu":
+    if x.dtype.kind in "iu" and readers and all(getattr(layer, "takes_integers", False) for layer in readers):
         return
     if x.dtype.kind != "f":
         raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the "
@@ -254,6 +370,6 @@ def check_input(x: Array, first: Layer | None = None) -> None:
 def check_output(y: Array) -> Array:
     """`y` itself, if its numbers are finite, as those of the input and of the weights are."""
     require(array_module(y).isfinite(y).all(), "the network's output has NaN or infinite numbers: they grew beyond "
-            f"what {y.dtype} holds; compute in double precision, net.astype('float64'), or look for inputs that were "
+            "what their type holds; compute in double precision, net.astype('float64'), or look for inputs that were "
             "not prepared as in training")
     return y

@@ -1,12 +1,16 @@
 """The backward passes: one loop per method, each written out.
 
-Every pass first runs the network forwards and keeps all activations: A[l] enters layer l and A[l + 1] leaves it.
-Then it walks back from the output, hands each layer both its sides, and returns the list R of what it found on the
-way: R[l] lies beside A[l] and has its shape, R[0] is the explanation at the input, R[-1] is what the pass started
-from.
+Every pass first runs the network forwards and keeps all activations: A[0] is x, and A[l + 1] is what layer l made of
+what entered it. In a chain of layers that is A[l]; where branches meet, a tuple with one array for each.
 
-The loops look alike on purpose. Set a breakpoint in one, look at `l`, `A[l]` and `R[l + 1]`, and step into the
+Then it walks back from the output, hands each layer both its sides, and adds what it returns to the entries beside the
+layer's inputs. The result is the list R: R[i] lies beside A[i] and has its shape, R[0] is the explanation at the input,
+R[-1] is what the pass started from. In a chain R[l] is just what layer l returned.
+
+The loops look alike on purpose. Set a breakpoint in one, look at `l`, `x_l` and `R[l + 1]`, and step into the
 marked line once: there is the formula.
+
+With only_input=True a pass lets go of activations and relevances that it no longer needs; all but R[0] are then None.
 """
 import warnings
 from collections.abc import Sequence
@@ -18,7 +22,6 @@ from minixnn.arrays import Array, array_module, like, negative, positive, requir
 from minixnn.heads import at_logits
 from minixnn.layers import Affine, Layer
 from minixnn.layers.base import Rule
-from minixnn.layers.chains import every_layer
 from minixnn.network import Network, expect_network
 from minixnn.rules import composites, lrp as _lrp, reveal_cancel
 from minixnn.rules.arguments import Rules
@@ -27,55 +30,71 @@ from minixnn.rules.composites import name_of
 Target: TypeAlias = Any         # None for the largest output of each image, an int for all, or an int for each image
 
 
-def gradient(net: Network, x: Array, target: Target = None, start: Array | None = None) -> list[Array]:
+def gradient(net: Network, x: Array, target: Target = None, start: Array | None = None,
+             only_input: bool = False) -> list[Array]:
     """Plain backpropagation: dy_target / dx, layer by layer. Simonyan et al. 2014, section 3.
 
-    x (N, ...). target: None (the largest output of each image), an int, or one int per image. start: dL/dy, an
-    array of the output's shape, in place of the one-hot vector of the target. Returns the list dL/dA[l].
+    x (N, ...), or a tuple of inputs. target: None (the largest output of each image), an int, or one int per image.
+    start: dL/dy, an array of the output's shape, in place of the one-hot vector of the target. Returns the list
+    dL/dA[i].
     """
     net = at_logits(net, start)
     A = net.trace(x)
-    R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    R = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = net.layers[l].gradient(A[l], A[l + 1], R[l + 1])             # <- STEP INTO
+        x_l = net.entering(A, l)
+        R_x = net.layers[l].gradient(x_l, A[l + 1], R[l + 1])               # <- STEP INTO
+        net.add_to_inputs(R, l, R_x)
+        if only_input:
+            A[l + 1] = R[l + 1] = None
     return R
 
 
-def deconvnet(net: Network, x: Array, target: Target = None, start: Array | None = None) -> list[Array]:
+def deconvnet(net: Network, x: Array, target: Target = None, start: Array | None = None,
+              only_input: bool = False) -> list[Array]:
     """The deconvolutional network: backpropagation with rectified signals. Zeiler & Fergus 2014, section 2.1.
 
-    Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
+    Arguments as for `gradient`. Returns the list of signals, one beside each A[i].
     """
     require_method(net, "deconvnet")
     net = at_logits(net, start)
     A = net.trace(x)
-    R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    R = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = net.layers[l].deconvnet(A[l], A[l + 1], R[l + 1])            # <- STEP INTO
+        x_l = net.entering(A, l)
+        R_x = net.layers[l].deconvnet(x_l, A[l + 1], R[l + 1])              # <- STEP INTO
+        net.add_to_inputs(R, l, R_x)
+        if only_input:
+            A[l + 1] = R[l + 1] = None
     return R
 
 
-def guided_backprop(net: Network, x: Array, target: Target = None, start: Array | None = None) -> list[Array]:
+def guided_backprop(net: Network, x: Array, target: Target = None, start: Array | None = None,
+                    only_input: bool = False) -> list[Array]:
     """Backpropagation of positive signals through units that fired. Springenberg et al. 2015, figure 1.
 
-    Arguments as for `gradient`. Returns the list of signals, one beside each A[l].
+    Arguments as for `gradient`. Returns the list of signals, one beside each A[i].
     """
     require_method(net, "guided_backprop")
     net = at_logits(net, start)
     A = net.trace(x)
-    R = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    R = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = net.layers[l].guided_backprop(A[l], A[l + 1], R[l + 1])      # <- STEP INTO
+        x_l = net.entering(A, l)
+        R_x = net.layers[l].guided_backprop(x_l, A[l + 1], R[l + 1])        # <- STEP INTO
+        net.add_to_inputs(R, l, R_x)
+        if only_input:
+            A[l + 1] = R[l + 1] = None
     return R
 
 
 def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsilon,
-        start: Array | None = None) -> list[Array]:
+        start: Array | None = None, only_input: bool = False) -> list[Array]:
     """Layer-wise relevance propagation. Bach et al. 2015; Montavon et al. 2019.
 
-    x (N, ...). target as for `gradient`. rules: one rule, a list with an entry per layer, or a composite. start:
-    relevance of the outputs; by default the output of the target, all others zero. Returns the list R: what
-    arrives, R[0].sum(), is what started, R[-1].sum(), less what the rules let biases and stabilisers absorb.
+    x (N, ...), or a tuple of inputs. target as for `gradient`. rules: one rule, a list with an entry per layer, or a
+    composite. start: relevance of the outputs; by default the output of the target, all others zero. Returns the list
+    R: what arrives, R[0].sum(), is what started, R[-1].sum(), less what the rules let biases and stabilisers absorb.
 
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU
@@ -88,15 +107,20 @@ def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsil
     net = at_logits(net, start)
     rules = composites.rules_for(net, rules)
     A = net.trace(x)
-    R = [None] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
+    R = [0] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = rules[l](net.layers[l], A[l], A[l + 1], R[l + 1])            # <- STEP INTO: the formula
-        expect_like(R[l], A[l], rules[l], l)
+        x_l = net.entering(A, l)
+        R_x = rules[l](net.layers[l], x_l, A[l + 1], R[l + 1])              # <- STEP INTO: the formula
+        expect_like(R_x, x_l, rules[l], l)
+        net.add_to_inputs(R, l, R_x)
+        if only_input:
+            A[l + 1] = R[l + 1] = None
     return expect_finite(R, rules)
 
 
 def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Array | None = None,
-                high: float | Array | None = None, start: Array | None = None) -> list[Array]:
+                high: float | Array | None = None, start: Array | None = None,
+                only_input: bool = False) -> list[Array]:
     """Deep Taylor decomposition. Montavon et al. 2017.
 
     z^B at the pixels if their bounds `low` and `high` are given (numbers or arrays), else w^2; z+ above; pools
@@ -108,65 +132,95 @@ def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Arra
     rules = composites.rules_for(net, composites.deep_taylor(net, low, high))
     warn_of_positive_biases(net)
     A = net.trace(x)
-    R = [None] * len(net.layers) + [positive_only(A[-1], target) if start is None else check_start(A[-1], start)]
+    R = [0] * len(net.layers) + [positive_only(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        R[l] = rules[l](net.layers[l], A[l], A[l + 1], R[l + 1])            # <- STEP INTO: the formula
-        expect_like(R[l], A[l], rules[l], l)
+        x_l = net.entering(A, l)
+        R_x = rules[l](net.layers[l], x_l, A[l + 1], R[l + 1])              # <- STEP INTO: the formula
+        expect_like(R_x, x_l, rules[l], l)
+        net.add_to_inputs(R, l, R_x)
+        if only_input:
+            A[l + 1] = R[l + 1] = None
     return expect_finite(R, rules)
 
 
-def deeplift(net: Network, x: Array, x_ref: Array, target: Target = None, start: Array | None = None) -> list[Array]:
+def deeplift(net: Network, x: Array, x_ref: Array, target: Target = None, start: Array | None = None,
+             only_input: bool = False) -> list[Array]:
     """DeepLIFT with the linear and the rescale rule. Shrikumar et al. 2017, sections 3.3 and 3.5.
 
     x_ref: the reference, an input to compare with, of x's shape or of one image's (1, ...). start: multipliers
-    of the outputs; by default 1 for the target. Returns the list of contributions M[l] (A[l] - A_ref[l]); each
-    sums to the difference of the target's output between x and x_ref ("summation to delta", eq. 1).
+    of the outputs; by default 1 for the target. Returns the list of contributions M[i] (A[i] - A_ref[i]); each
+    sums to the difference of the target's output between x and x_ref ("summation to delta", eq. 1), where all of the
+    network's signal passes through A[i].
     """
     require_method(net, "deeplift")
     net = at_logits(net, start)
     A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
-    M = [None] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    M = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
-        M[l] = net.layers[l].deeplift(A[l], A[l + 1], A_ref[l], A_ref[l + 1], M[l + 1])             # <- STEP INTO
-    return [m * (a - a_ref) for m, a, a_ref in zip(M, A, A_ref)]
+        x_l, r_l = net.entering(A, l), net.entering(A_ref, l)
+        m = net.layers[l].deeplift(x_l, A[l + 1], r_l, A_ref[l + 1], M[l + 1])              # <- STEP INTO
+        net.add_to_inputs(M, l, m)
+        if only_input:
+            A[l + 1] = A_ref[l + 1] = M[l + 1] = None
+    return [m if m is None else contribution(m, a, a_ref) for m, a, a_ref in zip(M, A, A_ref)]
 
 
-def deeplift_reveal_cancel(net: Network, x: Array, x_ref: Array, target: Target = None,
-                           start: Array | None = None) -> list[Array]:
+def contribution(m: Any, a: Any, a_ref: Any) -> Any:
+    """m (a - a_ref); of several inputs, for each."""
+    return tuple(map(contribution, m, a, a_ref)) if isinstance(m, tuple) else m * (a - a_ref)
+
+
+def deeplift_reveal_cancel(net: Network, x: Array, x_ref: Array, target: Target = None, start: Array | None = None,
+                           only_input: bool = False) -> list[Array]:
     """DeepLIFT with the linear and the RevealCancel rule. Shrikumar et al. 2017, sections 3.4 and 3.5.3.
 
-    Two walks, of pairs: up the differences D[l] = (d+, d-) from the reference, down the multipliers M[l] =
+    Two walks, of pairs: up the differences D[i] = (d+, d-) from the reference, down the multipliers M[i] =
     (m+, m-). Arguments as for `deeplift`. Returns the list of contributions m+ d+ + m- d-; each sums to the
-    difference of the target's output between x and x_ref.
+    difference of the target's output between x and x_ref, as for `deeplift`.
     """
     net = at_logits(net, start)
     A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
     D = [(positive(A[0] - A_ref[0]), negative(A[0] - A_ref[0]))]
     for l in range(len(net.layers)):
-        D.append(reveal_cancel.forward(net.layers[l], A[l], A_ref[l], D[l]))
+        x_l, r_l, d_l = net.entering(A, l), net.entering(A_ref, l), net.entering(D, l)
+        D.append(reveal_cancel.forward(net.layers[l], x_l, r_l, d_l))
     start = one_hot(A[-1], target) if start is None else check_start(A[-1], start)
-    M = [None] * len(net.layers) + [(start, start)]
+    M = [0] * len(net.layers) + [(start, start)]
     for l in reversed(range(len(net.layers))):
-        M[l] = reveal_cancel.backward(net.layers[l], A[l], A_ref[l], D[l], M[l + 1])
-    return [m_pos * d_pos + m_neg * d_neg for (m_pos, m_neg), (d_pos, d_neg) in zip(M, D)]
+        x_l, r_l, d_l = net.entering(A, l), net.entering(A_ref, l), net.entering(D, l)
+        m = reveal_cancel.backward(net.layers[l], x_l, r_l, d_l, M[l + 1])
+        net.add_to_inputs(M, l, m)
+        if only_input:
+            A[l + 1] = A_ref[l + 1] = D[l + 1] = M[l + 1] = None
+    return [m if m is None else m[0] * d[0] + m[1] * d[1] for m, d in zip(M, D)]
 
 
-def expect_like(R: Any, x: Array, rule: Rule, l: int) -> None:
+def expect_like(R: Any, x: Any, rule: Rule, l: int) -> None:
     """Refuse what a rule returned if it does not lie beside x: None, a number, or another shape."""
-    if getattr(R, "shape", None) != x.shape:
-        came = f"an array of shape {R.shape}" if hasattr(R, "shape") else repr(R)
-        raise ValueError(f"the rule {name_of(rule)} returned {came} at layer {l}, expected the relevance of the "
-                         f"layer's inputs, an array of shape {x.shape}; does it end in return?")
+    if isinstance(x, tuple):
+        if isinstance(R, tuple) and [getattr(r, "shape", None) for r in R] == [a.shape for a in x]:
+            return
+        expected = f"a tuple of {len(x)} arrays of shapes {' and '.join(str(a.shape) for a in x)}"
+    elif getattr(R, "shape", None) == x.shape:
+        return
+    else:
+        expected = f"an array of shape {x.shape}"
+    came = f"an array of shape {R.shape}" if hasattr(R, "shape") else repr(R)
+    raise ValueError(f"the rule {name_of(rule)} returned {came} at layer {l}, expected the relevance of the layer's "
+                     f"inputs, {expected}; does it end in return?")
 
 
 def expect_finite(R: list[Array], rules: Sequence[Rule]) -> list[Array]:
     """R itself, if the relevance that arrived is finite; else a ValueError names the layer where it was not first."""
-    if not bool(array_module(R[0]).isfinite(R[0]).all()):
-        l = max(l for l, r in enumerate(R) if not bool(array_module(r).isfinite(r).all()))
-        raise ValueError(f"the rule {name_of(rules[l])} returned NaN or infinite relevance at layer {l}; look for a "
-                         "division by zero, which minixnn.arrays.stabilize avoids, or for numbers too large for "
-                         f"{R[l].dtype}")
-    return R
+    parts = R[0] if isinstance(R[0], tuple) else (R[0],)
+    if all(bool(array_module(r).isfinite(r).all()) for r in parts):
+        return R
+    wrong = [i for i, r in enumerate(R) if hasattr(r, "dtype") and not bool(array_module(r).isfinite(r).all())]
+    l = max(wrong, default=0)
+    where = f"the rule {name_of(rules[l])} returned NaN or infinite relevance at layer {l}" if R[-1] is not None else \
+        "a rule returned NaN or infinite relevance, and minixnn.passes.lrp, which keeps the whole list, says where"
+    raise ValueError(f"{where}; look for a division by zero, which minixnn.arrays.stabilize avoids, or for numbers too "
+                     f"large for {parts[0].dtype}")
 
 
 def require_method(net: Network, name: str) -> None:
@@ -180,8 +234,7 @@ def require_method(net: Network, name: str) -> None:
 
 def warn_of_positive_biases(net: Network) -> None:
     """Say where deep Taylor's assumption b <= 0 does not hold."""
-    biased = [(l, layer) for l, outer in enumerate(net.layers) for layer in every_layer([outer])
-              if isinstance(layer, Affine) and layer.b is not None]
+    biased = [(l, layer) for l, layer in enumerate(net.layers) if isinstance(layer, Affine) and layer.b is not None]
     if not biased:
         return
     largest = array_module(biased[0][1].b).stack([layer.b.max() for l, layer in biased])
@@ -192,8 +245,13 @@ def warn_of_positive_biases(net: Network) -> None:
                       "Taylor expansion: read the heatmap as LRP, or train without biases", stacklevel=3)
 
 
-def as_reference(x: Array, x_ref: Array) -> Array:
+def as_reference(x: Any, x_ref: Any) -> Any:
     """`x_ref` as one reference per image: repeated if there is one for all, refused if it does not fit."""
+    if isinstance(x, tuple):
+        if not isinstance(x_ref, tuple) or len(x_ref) != len(x):
+            raise ValueError(f"got {type(x_ref).__name__} as the reference of {len(x)} inputs, expected a tuple with "
+                             "one for each")
+        return tuple(map(as_reference, x, x_ref))
     array_module(x_ref)                         # refuses what is not an array
     if x_ref.shape[1:] != x.shape[1:] or len(x_ref) not in (1, len(x)):
         raise ValueError(f"got a reference of shape {x_ref.shape} for inputs of shape {x.shape}; expected the same "

@@ -7,7 +7,7 @@
 `fit` changes the arrays of the layers in place. It is the only function here that does.
 """
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -104,30 +104,57 @@ def cosine(share: float) -> float:
 
 
 def backpropagate(net: Network, x: Array, labels: Array, rng: np.random.Generator) -> tuple[float, int, list]:
-    """One batch forwards and backwards: loss, number of right answers, [{name: gradient}, ...] by layer."""
+    """One batch forwards and backwards: loss, number of right answers, [{name: gradient}, ...] by place."""
     layers, A = [], [x]
-    for layer in net.layers:
-        layers.append(layer.training(A[-1], rng))           # dropout draws its mask here
-        A.append(layers[-1].forward(A[-1]))
+    for l, layer in enumerate(net.layers):
+        x_l = net.entering(A, l)
+        layers.append(layer.training(x_l, rng))             # dropout draws its mask here, anew at every place
+        A.append(layers[-1].forward(x_l))
     loss, dy = cross_entropy(A[-1], labels)
-    gradients: list = [None] * len(layers)
-    lowest = next((l for l, layer in enumerate(net.layers) if layer.arrays()), 0)
-    for l in reversed(range(lowest, len(layers))):
-        if l > lowest:
-            gradients[l], dy = layers[l].learn(A[l], A[l + 1], dy)
-        else:                                               # below the first parameters no gradient is needed
-            gradients[l] = layers[l].parameter_gradients(A[l], dy)
     right = (A[-1].argmax(axis=1) == like(A[-1], labels)).sum()
-    return loss, right, gradients
+    return loss, right, backward(net, A, dy, layers)[0]
+
+
+def backward(net: Network, A: list, dy: Array, layers: Sequence[Any] | None = None,
+             to_input: bool = False) -> tuple[list, Any]:
+    """dL/dy of the output -> ([{name: gradient}, ...] by place, dL/dx). A: the trace, which is used up.
+
+    layers: what took the places of the network's while it learns. dL/dx is asked for with `to_input`, else it is only
+    gone down to the first parameters.
+    """
+    layers = net.layers if layers is None else layers
+    dA, learns, gradients = [0] * len(layers) + [dy], learning(net), []
+    for l in reversed(range(len(layers))):
+        x_l = net.entering(A, l)
+        gradients.append(layers[l].parameter_gradients(x_l, dA[l + 1]))
+        if to_input or any(learns[i] for i in net.inputs[l]):
+            net.add_to_inputs(dA, l, layers[l].gradient(x_l, A[l + 1], dA[l + 1]))
+        A[l + 1] = dA[l + 1] = None
+    return gradients[::-1], dA[0]
+
+
+def learning(net: Network) -> list[bool]:
+    """For each activation A[i], whether parameters lie below it, so that its gradient is needed."""
+    learns = [False]
+    for layer, sources in zip(net.layers, net.inputs):
+        learns.append(bool(layer.arrays()) or any(learns[i] for i in sources))
+    return learns
 
 
 def update(optimizer: SGD | Adam, net: Network, gradients: list[dict[str, Array]]) -> None:
-    """One step of all parameters of `net`, in place. gradients: [{name: gradient} or None, ...] by layer."""
+    """One step of all parameters of `net`, in place. gradients: [{name: gradient} or None, ...] by place.
+
+    A layer that stands in several places has one set of parameters: their gradients add up, and it takes one step.
+    """
+    first: dict[int, int] = {}                  # the first place of each layer, by its identity
+    totals: dict[tuple[int, str], Array] = {}
     for l, layer in enumerate(net.layers):
-        arrays = layer.arrays()
         for name, g in (gradients[l] or {}).items():
             if g is not None:
-                optimizer.step((l, name), arrays[name], g)
+                key = (first.setdefault(id(layer), l), name)
+                totals[key] = totals[key] + g if key in totals else g
+    for (l, name), g in totals.items():
+        optimizer.step((l, name), net.layers[l].arrays()[name], g)
 
 
 def fit(net: Network, images: Array, labels: Array | None = None, epochs: int = 5,
@@ -151,7 +178,7 @@ def fit(net: Network, images: Array, labels: Array | None = None, epochs: int = 
     full_rate, history = optimizer.learning_rate, []
     for epoch in range(epochs):
         x, y = images(epoch) if callable(images) else (images, labels)
-        check_input(x, net.layers[0])
+        check_input(x, [net.layers[l] for l in net.readers(0)])
         check_labels(y, len(x))
         if net.card.input_shape is None:
             net.card = replace(net.card, input_shape=x.shape[1:])

@@ -1,7 +1,7 @@
 """Class activation maps: weighted sums of feature maps. All are importable from `minixnn.attribution`.
 
-Every function is f(net, x, target=None, *, layer=None, resize=True, batch_size=None). layer: the index l of the
-layer that the feature maps A[l] *enter*; None is the last that has more than one pixel, the input of the head.
+Every function is f(net, x, target=None, *, layer=None, resize=True, batch_size=None). layer: the number l of the
+feature maps A[l], which in a chain enter layer l; None is the last with more than one pixel, the input of the head.
 resize: stretch the map to the height and width of x, bilinearly with aligned corners, and repeat it over the
 channels, so that the result is like x (N, H, W, C). Without it the map is returned as it is, (N, h, w).
 """
@@ -11,8 +11,8 @@ from minixnn import passes
 from minixnn.arrays import Array, array_module, like, positive
 from minixnn.batching import map_batches
 from minixnn.heads import at_logits
-from minixnn.layers import AdaptiveAvgPool2d, Dense, Dropout, Flatten, GlobalAvgPool, Identity
-from minixnn.layers.base import Layer
+from minixnn.layers import AdaptiveAvgPool2d, Dense, Dropout, Flatten, GlobalAvgPool, Identity, MatMul
+from minixnn.layers.base import Affine, Join, Layer
 from minixnn.network import Network
 from minixnn.passes import Target
 
@@ -27,7 +27,7 @@ def cam(net: Network, x: Array, target: Target = None, *, layer: int | None = No
     over the image, plus a bias.
     """
     net = at_logits(net, start)
-    pools = [l for l, each in enumerate(net.layers) if averages_all(each)]
+    pools = [net.inputs[l][0] for l, each in enumerate(net.layers) if averages_all(each)]
     l = pools[-1] if layer is None and pools else head(net, x, layer)
     above = [each for each in net.layers[l:] if not isinstance(each, (Dropout, Flatten, Identity))]
     if len(above) != 2 or not averages_all(above[0]) or not isinstance(above[1], Dense):
@@ -36,11 +36,10 @@ def cam(net: Network, x: Array, target: Target = None, *, layer: int | None = No
                          "Use grad_cam, which asks for no particular head")
 
     def of_batch(x, target, start):
-        A, upper = split(net, x, l)
-        y = upper.forward(A)
-        dy = passes.one_hot(y, target) if start is None else passes.check_start(y, start)
+        A = net.trace(x)
+        dy = passes.one_hot(A[-1], target) if start is None else passes.check_start(A[-1], start)
         weights = dy @ above[1].W.T                                   # (N, K)
-        return mix(A, weights)
+        return mix(A[l], weights)
     return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
 
 
@@ -57,8 +56,7 @@ def grad_cam(net: Network, x: Array, target: Target = None, *, layer: int | None
     l = head(net, x, layer)
 
     def of_batch(x, target, start):
-        A, upper = split(net, x, l)
-        g = passes.gradient(upper, A, target, start)[0]
+        A, g = with_gradient(net, x, l, target, start)
         R = mix(A, g.mean(axis=(1, 2)))
         return positive(R) if rectify else R
     return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
@@ -77,8 +75,7 @@ def grad_cam_plus_plus(net: Network, x: Array, target: Target = None, *, layer: 
     l = head(net, x, layer)
 
     def of_batch(x, target, start):
-        A, upper = split(net, x, l)
-        g = passes.gradient(upper, A, target, start)[0]
+        A, g = with_gradient(net, x, l, target, start)
         S = A.sum(axis=(1, 2), keepdims=True)                               # (N, 1, 1, K)
         below = 2 + S * g                                                   # both sides over g^2: no underflow
         usable = (g != 0) & (below != 0)
@@ -94,14 +91,15 @@ def guided_grad_cam(net: Network, x: Array, target: Target = None, *, layer: int
     where = grad_cam(net, x, target, layer=layer, start=start, batch_size=batch_size, workers=workers)
 
     def of_batch(x, target, start):
-        return passes.guided_backprop(net, x, target, start)[0]
+        return passes.guided_backprop(net, x, target, start, only_input=True)[0]
     return where * map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
 def head(net: Network, x: Array, layer: int | None = None) -> int:
     """The index l of the feature maps A[l] to look at: `layer` if it fits, else the last with more than one pixel."""
     shapes = [a.shape for a in net.trace(x[:1])]
-    images = [l for l, shape in enumerate(shapes) if len(shape) == 4 and l < len(net.layers)]
+    heads = of_attention(net)
+    images = [i for i, shape in enumerate(shapes[:-1]) if len(shape) == 4 and not heads[i]]
     extended = [l for l in images if shapes[l][1] * shapes[l][2] > 1]
     if x.ndim != 4:
         raise ValueError(f"got inputs of shape {x.shape}, expected images (images, height, width, channels), "
@@ -111,8 +109,8 @@ def head(net: Network, x: Array, layer: int | None = None) -> int:
                          "(images, height, width, channels) to the next; use a method that needs none, such as "
                          "gradient_times_input or lrp")
     if layer is not None and layer not in images:
-        raise ValueError(f"got layer={layer!r}, expected the index of a layer that images enter: one of {images}; "
-                         "net.describe(x=x) lists the layers and what leaves them")
+        raise ValueError(f"got layer={layer!r}, expected the number l of an activation A[l] that is an image: one of "
+                         f"{images}; net.describe(x=x) lists the layers and what leaves them")
     return max(extended) if layer is None else layer
 
 
@@ -121,9 +119,26 @@ def averages_all(layer: Layer) -> bool:
     return isinstance(layer, GlobalAvgPool) or isinstance(layer, AdaptiveAvgPool2d) and layer.size == (1, 1)
 
 
-def split(net: Network, x: Array, l: int) -> tuple:
-    """The feature maps A[l] (N, h, w, K), and the network above them."""
-    return Network(net.layers[:l]).forward(x) if l else x, Network(net.layers[l:])
+def of_attention(net: Network) -> list[bool]:
+    """For each A[i], whether it is only moved or scaled between it and a product of matrices: heads, and no images."""
+    made, read = [False], [False] * (len(net.layers) + 1)
+    for layer, sources in zip(net.layers, net.inputs):
+        made.append(isinstance(layer, MatMul) or made[sources[0]] and not isinstance(layer, (Affine, Join)))
+    for l in reversed(range(len(net.layers))):
+        if isinstance(net.layers[l], MatMul) or read[l + 1] and not isinstance(net.layers[l], (Affine, Join)):
+            for i in net.inputs[l]:
+                read[i] = True
+    return [one or other for one, other in zip(made, read)]
+
+
+def with_gradient(net: Network, x: Array, l: int, target: Target, start: Array | None) -> tuple[Array, Array]:
+    """The feature maps A[l] and dy / dA[l], both (N, h, w, K): backpropagation that ends there."""
+    A = net.trace(x)
+    dA = [0] * len(net.layers) + [passes.one_hot(A[-1], target) if start is None else passes.check_start(A[-1], start)]
+    for k in reversed(range(l, len(net.layers))):           # no layer below reads A[l]
+        x_k = net.entering(A, k)
+        net.add_to_inputs(dA, k, net.layers[k].gradient(x_k, A[k + 1], dA[k + 1]))
+    return A[l], dA[l]
 
 
 def mix(A: Array, weights: Array) -> Array:

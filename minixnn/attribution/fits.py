@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any
 
 from minixnn.arrays import Array, negative, positive
-from minixnn.layers import Affine, Attention, Product
+from minixnn.layers import Affine, MatMul, Multiply
 from minixnn.layers.base import Layer, Rule
 from minixnn.layers.layer_norm import Normalization
 from minixnn.layers.pool import Maximum
 from minixnn.network import Network
-from minixnn.rules import (attention, composites, deep_taylor, half_each, identity, lrp, reveal_cancel,
-                           scale_held_fixed, signal_takes_all)
-from minixnn.rules.composites import name_of, rules_for
+from minixnn.rules import (composites, deep_taylor, half_each, identity, lrp, reveal_cancel, scale_held_fixed,
+                           signal_takes_all)
+from minixnn.rules.composites import check_rule, name_of
 
 REFUSALS = (AttributeError, NotImplementedError, TypeError, ValueError)
 COMPOSITES = ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
@@ -29,32 +29,24 @@ COMPOSITES = ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsi
 def fits(net: Network, x: Array) -> str:
     """Three tables, as text: layers and their rules, methods and composites, and the sentences of what is refused."""
     said: list[str] = []
-    layers = [("layer", "at", "own rule", "takes", "refuses", "DeepLIFT", "RevealCancel"),
-              *layer_rows(net.layers, net.trace(x), said)]
+    layers = [("layer", "at", "default rule", "takes", "refuses", "DeepLIFT", "RevealCancel"),
+              *layer_rows(net, net.trace(x), said)]
     methods = [("method", "fits"), *method_rows(net, x[:1], said)]
     sentences = [f"[{n}] {sentence}" for n, sentence in enumerate(said, 1)]
     return "\n".join([*aligned(layers), "", *aligned(methods), "", *sentences])
 
 
-def layer_rows(layers: Sequence[Layer], A: list[Array], said: list[str]) -> list[tuple]:
-    """One line for each kind of layer and answer, with the places where it is found: 4.body.0 is inside of layer 4."""
+def layer_rows(net: Network, A: list[Array], said: list[str]) -> list[tuple]:
+    """One line for each kind of layer and answer, with the numbers of the layers that it is about."""
     places: dict[tuple, list] = {}
-    for place, layer, x in with_inputs(layers, A, ""):
-        places.setdefault((type(layer).__name__, *answers(layer, x, said)), []).append(place)
+    for l, layer in enumerate(net.layers):
+        places.setdefault((type(layer).__name__, *answers(layer, net.entering(A, l), said)), []).append(str(l))
     return [(row[0], shortened(found), *row[1:]) for row, found in places.items()]
-
-
-def with_inputs(layers: Sequence[Layer], A: list[Array], place: str) -> Iterator[tuple[str, Layer, Array]]:
-    """(place, layer, what enters it) for every layer, those inside blocks behind the block."""
-    for l, (layer, x) in enumerate(zip(layers, A)):
-        yield f"{place}{l}", layer, x
-        for name, chain in zip(getattr(layer, "branches", ()), getattr(layer, "chains", ())):
-            yield from with_inputs(chain.layers, chain.trace(x), f"{place}{l}.{name}.")
 
 
 def answers(layer: Layer, x: Array, said: list[str]) -> tuple:
     """The cells of a layer's line, from trying everything on it."""
-    y, x_ref, taken = layer.forward(x), x * 0, []
+    y, x_ref, taken = layer.forward(x), each(x, nothing), []
     refused: dict[str, list] = {}                           # a sentence's number -> the rules that it is about
     for name, rule in candidates(layer, x).items():
         sentence = refusal(apply, rule, layer, x, y)
@@ -64,7 +56,7 @@ def answers(layer: Layer, x: Array, said: list[str]) -> tuple:
             general = sentence.replace(f"got {name_of(rule)} as", "got it as").replace(repr(layer), "this layer")
             refused.setdefault(numbered(general, said), []).append(name)
     lift = refusal(layer.deeplift, x, y, x_ref, layer.forward(x_ref), y)
-    cancel = refusal(reveal_cancel.forward, layer, x, x_ref, (positive(x), negative(x)))
+    cancel = refusal(reveal_cancel.forward, layer, x, x_ref, each(x, signs))
     cancel = cancel and cancel.replace(f"{type(layer).__name__} has", "this layer has")
     own = "" if layer.rule is None or isinstance(layer, Affine) else name_of(layer.rule)
     takes = "every rule" if taken == [rule.__name__ for rule in composites.AFFINE_RULES] else " ".join(taken)
@@ -80,20 +72,33 @@ def in_short(names: Sequence[str]) -> str:
 def candidates(layer: Layer, x: Array) -> dict[str, Rule]:
     """{name: rule} to try on a layer: other layers than these take no rule than their own."""
     named = {rule.__name__: rule for rule in composites.AFFINE_RULES}
-    named["z_box"] = partial(deep_taylor.z_box, low=float(x.min()), high=float(x.max()))
+    if isinstance(layer, Affine):
+        named["z_box"] = partial(deep_taylor.z_box, low=float(x.min()), high=float(x.max()))
     if isinstance(layer, Maximum):
         return {"winner_takes_all": layer.rule, "proportional": lrp.proportional, **named}
     if isinstance(layer, Normalization):
         return {"scale_held_fixed": scale_held_fixed, "identity": identity, **named}
-    if isinstance(layer, Attention):
-        return {"attn_lrp": attention.attn_lrp, "cp_lrp": attention.cp_lrp, **named}
-    if isinstance(layer, Product):
+    if isinstance(layer, (MatMul, Multiply)):
         return {"signal_takes_all": signal_takes_all, "half_each": half_each}
     return named if isinstance(layer, Affine) else {}
 
 
-def apply(rule: Rule, layer: Layer, x: Array, y: Array) -> None:
-    rules_for([layer], [rule])[0](layer, x, y, y)
+def apply(rule: Rule, layer: Layer, x: Any, y: Array) -> None:
+    check_rule(rule, layer, 0)
+    rule(layer, x, y, y)
+
+
+def each(x: Any, f: Callable) -> Any:
+    """f(x); of a join's inputs, for each of them."""
+    return tuple(map(f, x)) if isinstance(x, tuple) else f(x)
+
+
+def nothing(x: Array) -> Array:
+    return x * 0
+
+
+def signs(x: Array) -> tuple[Array, Array]:
+    return positive(x), negative(x)
 
 
 def method_rows(net: Network, x: Array, said: list[str]) -> Iterator[tuple[str, str]]:

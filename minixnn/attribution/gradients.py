@@ -13,6 +13,7 @@ from minixnn import passes
 from minixnn.arrays import Array, array_module, like, positive
 from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
 from minixnn.heads import at_logits
+from minixnn.layers import Identity
 from minixnn.network import Network
 from minixnn.passes import Target
 
@@ -33,7 +34,7 @@ def gradient(net: Network, x: Array, target: Target = None, *, start: Array | No
     net = at_logits(net, start)
 
     def of_batch(x, target, start):
-        return passes.gradient(net, x, target, start)[0]
+        return passes.gradient(net, x, target, start, only_input=True)[0]
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
@@ -62,10 +63,10 @@ def gradient_times_input(net: Network, x: Array, target: Target = None, *, start
     Sums to the output where the network is homogeneous: ReLU, max pooling and no biases. Of tokens, whole numbers,
     the gradient by a token's 1 is this product already.
     """
-    array_module(x)                             # refuses what is not an array
-    if x.dtype.kind != "f":
-        return gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
-    return x * gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
+    R = gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
+    if isinstance(x, tuple):
+        return tuple(part * r if part.dtype.kind == "f" else r for part, r in zip(x, R))
+    return x * R if x.dtype.kind == "f" else R
 
 
 def deconvnet(net: Network, x: Array, target: Target = None, *, start: Array | None = None,
@@ -74,7 +75,7 @@ def deconvnet(net: Network, x: Array, target: Target = None, *, start: Array | N
     net = at_logits(net, start)
 
     def of_batch(x, target, start):
-        return passes.deconvnet(net, x, target, start)[0]
+        return passes.deconvnet(net, x, target, start, only_input=True)[0]
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
@@ -84,7 +85,7 @@ def guided_backprop(net: Network, x: Array, target: Target = None, *, start: Arr
     net = at_logits(net, start)
 
     def of_batch(x, target, start):
-        return passes.guided_backprop(net, x, target, start)[0]
+        return passes.guided_backprop(net, x, target, start, only_input=True)[0]
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
@@ -130,7 +131,7 @@ def integrated_gradients(net: Network, x: Array, target: Target = None, baseline
             k = len(t[turn])
             points = baseline + column(t[turn], x) * (x - baseline)                     # (k, N, ...)
             dy = passes.gradient(net, points.reshape(-1, *x.shape[1:]), copies(target, k, len(x)),
-                                 copies(start, k, len(x)))[0]
+                                 copies(start, k, len(x)), only_input=True)[0]
             return (column(weights[turn], x) * dy.reshape(points.shape)).sum(axis=0)
 
         turns = in_turns(len(t), x, batch_size)
@@ -179,7 +180,8 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
     array_module(x)                             # refuses what is not an array
     if x.dtype.kind != "f":
         raise ValueError(f"smoothgrad got whole numbers of type {x.dtype}, to which no small noise can be added; "
-                         "explain the network behind its Embedding: Network(net.layers[1:]), net.layers[0].forward(x)")
+                         "explain the network behind its Embedding: net.part(1, len(net.layers)), "
+                         "net.layers[0].forward(x)")
     if kind not in ("mean", "squared", "variance"):
         raise ValueError(f'got kind={kind!r}, expected "mean", "squared" or "variance"')
     if not isinstance(samples, (int, np.integer)) or samples < 1:
@@ -220,7 +222,10 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
 def of_embeddings(method: Callable, net: Network, x: Array, target: Target, baseline: Array | None, *options: Any,
                   **named: Any) -> Array:
     """A method of floating-point inputs for tokens x (N, T): applied behind the Embedding, summed over channels."""
-    first, rest = net.layers[0], Network(net.layers[1:])
+    if len(net.readers(0)) > 1:
+        raise ValueError(f"tokens enter {len(net.readers(0))} layers of this network, expected one Embedding, behind "
+                         "which the path runs; use a method that needs no path, such as lrp or gradient_times_input")
+    first, rest = net.layers[0], net.replaced(0, Identity()).with_card(input_shape=None)
     if getattr(baseline, "ndim", 0):
         baseline = first.forward(baseline)
     R = method(rest, first.forward(x), target, baseline, *options, **named)

@@ -25,7 +25,7 @@ def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsil
     rules = composites.rules_for(net, rules)
 
     def of_batch(x, target, start):
-        return passes.lrp(net, x, target, rules, start)[0]
+        return passes.lrp(net, x, target, rules, start, only_input=True)[0]
     return map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
@@ -38,7 +38,7 @@ def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Arra
     net = at_logits(net, start)
 
     def of_batch(x, target, start, low, high):
-        return passes.deep_taylor(net, x, target, low, high, start)[0]
+        return passes.deep_taylor(net, x, target, low, high, start, only_input=True)[0]
     low, high = (bound.reshape((1,) * (x.ndim - bound.ndim) + bound.shape) if getattr(bound, "ndim", 0) else bound
                  for bound in (low, high))                  # an array gets the images' axes, to be cut with them
     return map_batches(of_batch, x, target, start, low, high, batch_size=batch_size, workers=workers)
@@ -71,7 +71,10 @@ def _over_references(deeplift, net, x, target, x_ref, start, batch_size, workers
     net = at_logits(net, start)
 
     def of_batch(x, target, start, x_ref):
-        return deeplift(net, x, x_ref, target, start)[0]
+        return deeplift(net, x, x_ref, target, start, only_input=True)[0]
+    if isinstance(x, tuple):
+        x_ref = tuple(part[:1] * 0 for part in x) if x_ref is None else x_ref
+        return map_batches(of_batch, x, target, start, x_ref, batch_size=batch_size, workers=workers)
     references = [x[:1] * 0] if x_ref is None else x_ref if isinstance(x_ref, (list, tuple)) else [x_ref]
     if not references:
         raise ValueError("got an empty list of references, expected at least one image to compare with")

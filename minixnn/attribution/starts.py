@@ -46,7 +46,7 @@ def unit(net: Network, x: Array, index: Any, *, relevance: bool = True, batch_si
          workers: int = 1) -> Array:
     """The start at one entry of the output: `index` is a number, or (row, column, channel) where it is images.
 
-    To explain a neuron inside a network cut the network first: unit(Network(net.layers[:l]), x, (3, 4, 7)).
+    To explain a neuron inside a network cut the network first: unit(net.part(0, l), x, (3, 4, 7)).
     With `relevance` the entry's value is the start, as LRP wants it; without it 1, as gradients do.
     """
     expect_network(net)

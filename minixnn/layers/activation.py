@@ -10,6 +10,7 @@ from minixnn.layers.smooth import Sigmoid, Softplus, Tanh       # noqa: F401: th
 
 class ReLU(Elementwise):
     """y = max(x, 0). The derivative at 0 is taken as 0."""
+    nonnegative = is_rectifier = True
 
     def forward(self, x: Array) -> Array:
         return positive(x)
@@ -86,6 +87,16 @@ class Clip(Elementwise):
     def forward(self, x: Array) -> Array:
         return x.clip(-np.inf if self.low is None else self.low, np.inf if self.high is None else self.high)
 
+    @property
+    def nonnegative(self) -> bool:              # type: ignore[override]  # it depends on the bounds
+        return self.low is not None and self.low >= 0
+
+    is_rectifier = nonnegative
+
+    @property
+    def preserves_sign(self) -> bool:           # type: ignore[override]
+        return self.high is None or self.high >= 0
+
     def is_open(self, x: Array) -> Array:
         """Where x lies between the bounds and not on them."""
         above = True if self.low is None else x > self.low
@@ -116,6 +127,7 @@ class Hardsigmoid(Elementwise):
 
     ONNX has another slope than 1/6 in mind: give `slope`.
     """
+    nonnegative = True
 
     def __init__(self, slope: float = 1 / 6, offset: float = 0.5) -> None:
         self.slope, self.offset = slope, offset

@@ -89,6 +89,7 @@ class Slice(Reshaping):
 
 class Pad(Reshaping):
     """Zeros around each input. Pad(((1, 1), (2, 2), (0, 0))): a pixel above and below an image, two left and right."""
+    preserves_sign = True
     rule = staticmethod(crop)
 
     def __init__(self, pads: Sequence[tuple[int, int]]) -> None:

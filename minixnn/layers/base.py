@@ -1,4 +1,4 @@
-"""What every layer can do, and the two families that share an answer.
+"""What every layer can do, and the three families that share an answer.
 
 A layer is a function y = f(x). It remembers nothing: the pass has both sides of it, the input x and the output
 y, and hands them over again on the way back.
@@ -8,7 +8,9 @@ y, and hands them over again on the way back.
     deconvnet(x, y, dy)              the backward signal of Zeiler & Fergus 2014
     guided_backprop(x, y, dy)        the backward signal of Springenberg et al. 2015
     deeplift(x, y, x_ref, y_ref, m)  multipliers of y -> multipliers of x
-    rule(layer, x, y, R)             the relevance rule the layer brings along, where none is given: R of y -> R of x
+    rule(layer, x, y, R)             the default rule, where none is given: R of y -> R of x
+
+A join has several inputs: to it x is a tuple of arrays, and so are what `gradient`, `deeplift` and its rule return.
 
 `forward` and `gradient` must be written; each of the others has a default or says by name that it is missing.
 Relevance rules that a user may choose are functions in `minixnn.rules`, not methods.
@@ -16,6 +18,7 @@ Relevance rules that a user may choose are functions in `minixnn.rules`, not met
 Shapes in the comments: N images, H x W pixels, C channels in, O channels (or units) out, I units in.
 """
 import copy
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -40,9 +43,18 @@ def carry_back(layer: "Layer", x: Array, y: Array, R: Array) -> Array:
 
 
 class Layer:
-    """A layer that has no methods yet. Derive from it, write `forward` and `gradient`, and give it a `rule`."""
-    rule: Rule | None = None    # the relevance rule where none is given; None: the user has to choose one
+    """A layer that has no methods yet. Derive from it, write `forward` and `gradient`, and give it a `rule`.
+
+    What a network, a composite or an importer wants to know of a layer is said in its class:
+    """
+    rule: Rule | None = None    # the default rule, where none is given; None: the user has to choose one
     takes_rules = True          # whether a list of rules may give another than the layer's own
+    affine_rules: tuple[str, ...] | None = None     # which of the rules for affine layers it takes; None: any
+    fewest_inputs, most_inputs = 1, 1               # how many inputs it has
+    takes_integers = False      # whether its input is whole numbers, such as tokens
+    nonnegative = False         # whether y >= 0 whatever x is
+    preserves_sign = False      # whether y >= 0 where x >= 0
+    stabilized = False          # whether its default rule has an epsilon, which then is that of the network's rules
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments other than arrays, as plain values that JSON can hold."""
@@ -66,10 +78,6 @@ class Layer:
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         """dL/dW and dL/db as a dictionary like `arrays()`. Nothing to learn, nothing returned."""
         return {}
-
-    def learn(self, x: Array, y: Array, dy: Array) -> tuple[dict[str, Array], Array]:
-        """What training asks for in one: the parameters' gradients, and dL/dx. Blocks do both on one way back."""
-        return self.parameter_gradients(x, dy), self.gradient(x, y, dy)
 
     def with_weights(self, W: Array, b: Array | None) -> "Affine":
         raise TypeError(f"{self!r} is not an affine layer: it has no weights that a rule could change; "
@@ -122,6 +130,7 @@ class Affine(Layer):
 class Elementwise(Layer):
     """y_i = f(x_i): each output has one input. A subclass gives `forward` and `derivative(x, y)`."""
     rule, takes_rules = staticmethod(pass_on), False
+    is_rectifier = False        # whether all that is negative becomes 0, and gets no relevance either
 
     def derivative(self, x: Array, y: Array) -> Array:
         """f'(x), entry by entry, in the shape of x; y = f(x) is often all it takes."""
@@ -133,6 +142,23 @@ class Elementwise(Layer):
     def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Rescale rule. Shrikumar et al. 2017, section 3.5.2.   m_x = m (y - y_ref) / (x - x_ref)"""
         return m * quotient_or(y - y_ref, x - x_ref, self.derivative(x, y), x)
+
+
+class Join(Layer):
+    """y = f(x_1, x_2, ...): where branches of a network meet. x is a tuple of arrays (N, ...)."""
+    fewest_inputs, most_inputs = 2, math.inf
+    affine_rules = ()
+    preserves_sign = True
+
+    def parameter_gradients(self, x: tuple[Array, ...], dy: Array) -> dict[str, Array]:
+        return {}
+
+
+def sum_to(dy: Array, shape: tuple[int, ...]) -> Array:
+    """`dy` summed over the axes along which an array of `shape` was repeated to fit: (N, H, W, C) -> (N, 1, 1, C)."""
+    dy = dy.sum(axis=tuple(range(dy.ndim - len(shape)))) if dy.ndim > len(shape) else dy
+    axes = tuple(i for i, (n, m) in enumerate(zip(dy.shape, shape)) if n != m)
+    return dy.sum(axis=axes, keepdims=True) if axes else dy
 
 
 def quotient_or(dy: Array, dx: Array, derivative: Array, x: Array) -> Array:

@@ -1,177 +1,105 @@
-"""Blocks: layers made of layers, for networks that branch. A network itself stays a list.
+"""Ways of writing several layers at once. A network expands them; afterwards there are plain layers and joins.
 
     Residual(body, shortcut)    y = body(x) + shortcut(x); an empty shortcut is the identity. He et al. 2016
-    Sum(chains)                 y = the sum of what the chains make of x
-    Concat(chains)              y = what they make of x, one after the other along the last axis
-    Product(chains)             y = signal(x) * gate(x), as in squeeze-and-excitation
+    Branches(chains, join)      y = join(chain(x), chain(x), ...), by default side by side
+    Attention(...)              see `attention.py`
 
-A chain is a list of layers through which x goes in order; an empty one is the identity. A block remembers nothing:
-on the way back it traces its chains once more. The loop over the layers of a chain stands in `chains.Chain`, once
-for each method, and `chains.Block` holds what all blocks share.
-
-The rules of blocks are here as well. Each says how R is shared among the chains; what happens inside a chain is the
-work of the chain's own rules, one for each layer. `composites.rules_for` fills them in.
+A chain is a list of layers through which x goes in order; an empty one is the identity. `write(graph, x)` puts the
+layers down in the order in which they run and returns the number of the output. `net.describe()` shows what became of
+them. What is no chain of these is written with a `Graph` of one's own.
 """
 from collections.abc import Sequence
 from typing import Any
 
-from minixnn.arrays import Array, array_module, stabilize
-from minixnn.layers.base import Layer, Rule
-from minixnn.layers.chains import Block, described, sum_to
+from minixnn.layers.base import Join, Layer
+from minixnn.layers.joins import Add, Concat
 
 
-def by_contribution(block: Block, x: Array, y: Array, R: Array, rules: Sequence[Sequence[Rule]],
-                    epsilon: float = 1e-6) -> Array:
-    """A sum's rule: each chain receives by its share of the sum, LRP-epsilon for y = sum_i y_i with weights 1.
+class Graph:
+    """Layers, and where each takes its input, while a network is written down.
 
-        R_i = y_i / (y + epsilon sgn y) R
-
-    rules: a list for each chain. Conserves, except for what the stabiliser absorbs.
+        graph = Graph()                                                     # 0 is the network's input
+        fine = graph.add(0, Conv2d(W1), ReLU())                             # a number: what the last of them makes
+        coarse = graph.add(fine, MaxPool2d(2), Conv2d(W2), ReLU(), Upsample(2))
+        graph.add((fine, coarse), Concat(), Conv2d(W3), GlobalAvgPool())    # the output is the last layer's
+        net = Network(graph.layers, graph.inputs)
     """
-    s = R / stabilize(y, block.epsilon if block.epsilon is not None else epsilon)           # relevance per unit of y
-    R_x = 0
-    for chain, chain_rules in zip(block.chains, rules):
-        A = chain.trace(x)
-        R_x = R_x + chain.relevance(A, A[-1] * s, chain_rules)
-    return R_x
 
+    def __init__(self) -> None:
+        self.layers: list[Layer] = []
+        self.inputs: list[tuple[int, ...]] = []             # inputs[l]: the numbers of what enters layers[l]
+        self.names: list[str] = []                          # what each place is called, such as "3.body.0"
+        self.place = ""                                     # where a way of writing stands that is being written out
 
-def cut(block: Block, x: Array, y: Array, R: Array, rules: Sequence[Sequence[Rule]]) -> Array:
-    """A concatenation's rule: R is cut as y was joined. Conserves."""
-    traces = [chain.trace(x) for chain in block.chains]
-    parts, R_x = block.cut(R, traces), 0
-    for chain, A, part, chain_rules in zip(block.chains, traces, parts, rules):
-        R_x = R_x + chain.relevance(A, part, chain_rules)
-    return R_x
+    def add(self, sources: int | tuple[int, ...], *layers: "Layer | Block", name: str = "") -> int:
+        """Put down layers, one behind the other; the number of the last one's output, of `sources` if there are none.
 
-
-def signal_takes_all(block: Block, x: Array, y: Array, R: Array, rules: Sequence[Sequence[Rule]]) -> Array:
-    """A product's rule: the first chain, the signal, receives all and the gates nothing. Arras et al. 2017.
-
-    A gate says how much of the signal passes; the evidence is the signal's. Conserves.
-    """
-    signal = block.chains[0]
-    A = signal.trace(x)
-    return signal.relevance(A, sum_to(R, A[-1].shape), rules[0])
-
-
-def half_each(block: Block, x: Array, y: Array, R: Array, rules: Sequence[Sequence[Rule]]) -> Array:
-    """A product's rule: its n factors receive R / n each. Achtibat et al. 2024, proposition 3.2. Conserves."""
-    R_x = 0
-    for chain, chain_rules in zip(block.chains, rules):
-        A = chain.trace(x)
-        R_x = R_x + chain.relevance(A, sum_to(R / len(block.chains), A[-1].shape), chain_rules)
-    return R_x
-
-
-class Sum(Block):
-    """y = the sum of what each chain makes of x. epsilon: a stabiliser in place of the one that the rules bring."""
-    rule = staticmethod(by_contribution)
-
-    def __init__(self, chains: Sequence[Sequence[Layer]], epsilon: float | None = None, **arrays: Array) -> None:
-        super().__init__(chains, **arrays)
-        self.epsilon = epsilon
-
-    def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "epsilon": self.epsilon}
-
-    def rebuilt(self, chains: Sequence) -> "Sum":
-        return type(self)(chains, epsilon=self.epsilon)
-
-    def forward(self, x: Array) -> Array:
-        parts = [chain.trace(x)[-1] for chain in self.chains]
-        if len({part.shape for part in parts}) > 1:
-            raise ValueError(f"{self!r} got {' and '.join(str(part.shape) for part in parts)} from its chains, which "
-                             "cannot be added; a shortcut such as [Conv2d(W, stride=2)] changes channels and size")
-        return sum(parts[1:], parts[0])
-
-    def split(self, traces: list[list[Array]], dy: Array) -> list[Array]:
-        return [dy] * len(traces)               # x went every way, so what comes back is added
-
-
-class Residual(Sum):
-    """y = body(x) + shortcut(x), two lists of layers; an empty shortcut is the identity. He et al. 2016."""
-
-    def __init__(self, body: Sequence[Layer], shortcut: Sequence[Layer] = (), epsilon: float | None = None,
-                 **arrays: Array) -> None:
-        if not body:
-            raise ValueError("Residual got an empty body, expected a list such as [Conv2d(W, b), ReLU()]")
-        super().__init__([body, shortcut], epsilon, **arrays)
-
-    @property
-    def body(self) -> list[Layer]:
-        return self.chains[0].layers
-
-    @property
-    def shortcut(self) -> list[Layer]:
-        return self.chains[1].layers
-
-    def names(self, count: int) -> list[str]:
-        return ["body", "shortcut"]
-
-    def settings(self) -> dict[str, Any]:
-        chains = {name: described(layers) for name, layers in self.branches.items()}
-        return chains if self.epsilon is None else {**chains, "epsilon": self.epsilon}
-
-    def rebuilt(self, chains: Sequence) -> "Residual":
-        return type(self)(*chains, epsilon=self.epsilon)
-
-
-class Concat(Block):
-    """y = what the chains make of x, joined along the last axis (channels)."""
-    rule = staticmethod(cut)
-
-    def forward(self, x: Array) -> Array:
-        parts = [chain.trace(x)[-1] for chain in self.chains]
-        if len({part.shape[:-1] for part in parts}) > 1:
-            raise ValueError(f"{self!r} got {' and '.join(str(part.shape) for part in parts)} from its chains, which "
-                             "cannot be joined along the last axis")
-        return array_module(x).concatenate(parts, axis=-1)
-
-    def cut(self, R: Array, traces: list[list[Array]]) -> list[Array]:
-        """R (..., sum of channels) as a list, one piece for each chain."""
-        pieces, start = [], 0
-        for A in traces:
-            pieces.append(R[..., start:start + A[-1].shape[-1]])
-            start += A[-1].shape[-1]
-        return pieces
-
-    def split(self, traces: list[list[Array]], dy: Array) -> list[Array]:
-        return self.cut(dy, traces)
-
-
-class Product(Block):
-    """y = signal(x) * gate(x) * ...: the first chain is the signal. A gate (N, 1, 1, C) is repeated over the image."""
-    rule = staticmethod(signal_takes_all)
-
-    def forward(self, x: Array) -> Array:
-        parts = [chain.trace(x)[-1] for chain in self.chains]
-        y = parts[0]
-        for part in parts[1:]:
-            y = y * part
-        return y
-
-    def split(self, traces: list[list[Array]], dy: Array) -> list[Array]:
-        """Product rule: each factor's derivative is the product of all others."""
-        outputs, pieces = [A[-1] for A in traces], []
-        for n, own in enumerate(outputs):
-            others = dy
-            for m, other in enumerate(outputs):
-                others = others if m == n else others * other
-            pieces.append(sum_to(others, own.shape))
-        return pieces
-
-    def split_multipliers(self, traces: list[list[Array]], refs: list[list[Array]], m: Array) -> list[Array]:
-        """For y = a b:  m_a = m (b + b_ref) / 2,  m_b = m (a + a_ref) / 2;  of more factors, pair after pair.
-
-        The Shapley value of two factors: contributions sum to a b - a_ref b_ref exactly.
+        sources: the number of what enters the first, or several if that is a join. name: what the place is called;
+        of several layers each has its number behind it.
         """
-        a, a_ref, pairs = traces[0][-1], refs[0][-1], []
-        for A, A_ref in zip(traces[1:], refs[1:]):
-            pairs.append((a, a_ref, A[-1], A_ref[-1]))
-            a, a_ref = a * A[-1], a_ref * A_ref[-1]
-        multipliers = []
-        for a, a_ref, b, b_ref in reversed(pairs):
-            multipliers.append(sum_to(m * (a + a_ref) / 2, b.shape))
-            m = sum_to(m * (b + b_ref) / 2, a.shape)
-        return [m, *reversed(multipliers)]
+        sources = sources if isinstance(sources, tuple) else (sources,)
+        for n, layer in enumerate(layers):
+            place = self.place + name + (f".{n}" if name and len(layers) > 1 else "")
+            if isinstance(layer, Block):
+                outer, self.place = self.place, f"{place or len(self.layers)}."
+                sources = (layer.write(self, *sources),)
+                self.place = outer
+            else:
+                self.layers.append(layer)
+                self.inputs.append(sources)
+                self.names.append(place)
+                sources = (len(self.layers),)
+        if len(sources) != 1:
+            raise ValueError(f"got no layer for the inputs {sources}, expected a join such as Add() or Concat()")
+        return sources[0]
+
+
+class Block:
+    """What ways of writing share: they are no layers, and say so where one is asked for."""
+
+    def write(self, graph: Graph, *x: int) -> int:
+        """Put the layers into `graph`, with the activations numbered x as inputs; the number of the output."""
+        raise NotImplementedError(f"{type(self).__name__} has no write; write write(self, graph, x) -> graph.add(...)")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("forward", "gradient", "deeplift", "arrays"):
+            raise AttributeError(f"{type(self).__name__} is a way of writing several layers, and has no {name}; "
+                                 f"Network([{type(self).__name__}(...)]) writes them out and has forward and trace")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+class Branches(Block):
+    """y = join(chain(x) for each chain). chains: lists of layers; join: a layer of several inputs, such as Add()."""
+
+    def __init__(self, chains: Sequence[Sequence[Any]], join: Join | None = None) -> None:
+        self.chains, self.join = [list(chain) for chain in chains], Concat() if join is None else join
+        if len(self.chains) < 2:
+            raise ValueError(f"{type(self).__name__} got {len(self.chains)} chains, expected two or more lists of "
+                             "layers; an empty list is the identity")
+
+    def write(self, graph: Graph, *x: int) -> int:
+        ends = tuple(graph.add(x, *chain, name=str(n)) for n, chain in enumerate(self.chains))
+        return graph.add(ends, self.join, name=type(self.join).__name__.lower())
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.chains!r}, {self.join!r})"
+
+
+class Residual(Block):
+    """y = body(x) + shortcut(x), two lists of layers; an empty shortcut is the identity. He et al. 2016.
+
+    epsilon: the sum's own stabiliser, see `Add`.
+    """
+
+    def __init__(self, body: Sequence[Any], shortcut: Sequence[Any] = (), epsilon: float | None = None) -> None:
+        self.body, self.shortcut, self.epsilon = list(body), list(shortcut), epsilon
+        if not self.body:
+            raise ValueError("Residual got an empty body, expected a list such as [Conv2d(W, b), ReLU()]")
+
+    def write(self, graph: Graph, *x: int) -> int:
+        body = graph.add(x, *self.body, name="body")
+        shortcut = graph.add(x, *self.shortcut, name="shortcut")
+        return graph.add((body, shortcut), Add(self.epsilon), name="add")
+
+    def __repr__(self):
+        return f"Residual({self.body!r}, {self.shortcut!r})" if self.shortcut else f"Residual({self.body!r})"

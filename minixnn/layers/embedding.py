@@ -60,6 +60,7 @@ class Embedding(Layer):
 
 class OneHot(Embedding):
     """y = 1 at the token and 0 elsewhere. x (N, ...) whole numbers from 0 to tokens - 1, y (N, ..., tokens)"""
+    nonnegative = True
 
     def __init__(self, tokens: int) -> None:
         if not hasattr(tokens, "__index__") or tokens < 1:

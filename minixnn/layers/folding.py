@@ -1,101 +1,160 @@
-"""Merging y = s x + t, one s and one t for each channel, into a layer before it or behind it.
+"""Merging batch normalisation, y = s x + t with one s and one t for each channel, into a layer before it or behind it.
 
     before    (W.x + b) s + t  is one layer with weights W s and bias b s + t
     behind    W.(s x + t) + b  is one layer with weights W s, by input, and bias W.t + b
 
 What keeps means (average pools, Upsample, Dropout) lets s x + t pass, and so does a maximum where s > 0. A convolution
-with padding can take no t: its padded pixels are 0, before and after. Each function returns the list of layers with
-s x + t merged into it, or None where no layer can take it.
+with padding can take no t: its padded pixels are 0, before and after. A sum scales all its inputs and shifts one. A
+layer that stands in several places, or whose output somebody else reads, takes nothing.
+
+The functions return changes, {place: layer}, or None where no layer can take s x + t; the layer None is left out.
 """
 import math
-from collections.abc import Sequence
+import warnings
+from typing import Any, TypeAlias
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Affine, Layer
-from minixnn.layers.blocks import Concat, Product, Sum
-from minixnn.layers.chains import Block
 from minixnn.layers.conv import Conv2d
 from minixnn.layers.conv1d import Conv1d
 from minixnn.layers.conv_transpose import ConvTranspose2d
 from minixnn.layers.dense import Dense
+from minixnn.layers.joins import Add, Concat, Multiply
+from minixnn.layers.norm import BatchNorm2d, ChannelScale
 from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, Maximum
 from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Identity
 from minixnn.layers.upsample import Upsample
 
 MEANS = (AdaptiveAvgPool2d, Dropout, GlobalAvgPool, Identity, Upsample)
+Changes: TypeAlias = dict[int, Layer | None]
 
 
-def into_before(layers: Sequence[Layer], s: Array, t: Array) -> list[Layer] | None:
-    """`layers` followed by s x + t, as a list without it; None where the last of them cannot take it."""
-    if not layers:
+def fold_batch_norm(net: Any) -> Any:
+    """An equivalent network in which batch normalisation is merged into its neighbours, before or behind it.
+
+    After a Dense or Conv2d layer y = x W + b, the pair (y - mean) s + beta is one layer with weights W s and
+    bias (b - mean) s + beta, where s = gamma / sqrt(variance + epsilon). Rules are then not disturbed by a layer
+    that only rescales. Guillemot et al. 2020 (arXiv 2002.11018).
+
+    Merging also goes through pools and joins, and into a layer behind. Where no neighbour can take it, as between two
+    ReLUs or before a convolution with padding, a ChannelScale stays, and a warning names the place.
+    """
+    left, l = [], 0
+    while l < len(net.layers):
+        layer, (i, *_) = net.layers[l], net.inputs[l]
+        if not isinstance(layer, BatchNorm2d):
+            l += 1
+            continue
+        changes = None
+        if net.layers.count(layer) == 1:
+            changes = into_before(net, i, layer.W, layer.b)
+            changes = into_behind(net, l + 1, layer.W, layer.b) if changes is None else changes
+        if changes is None:
+            left.append(f"layer {net.names[l] or l}, {layer!r} behind {net.layers[i - 1] if i else 'the input'}")
+            scale = ChannelScale(layer.W, layer.b)
+            changes = {place: scale for place, other in enumerate(net.layers) if other is layer}
+        else:
+            changes[l] = None
+        net = changed(net, changes)
+    if left:
+        places = "; ".join(left[:4]) + (f" and {len(left) - 4} more" if len(left) > 4 else "")
+        warnings.warn(f"fold_batch_norm left a ChannelScale in place of {places}. No neighbour can take it; the "
+                      "function of the network is the same, and rules treat the scale as an affine layer",
+                      stacklevel=2)
+    return net
+
+
+def changed(net: Any, changes: Changes) -> Any:
+    """The network with other layers in some places; where the layer is None, what read it reads its input."""
+    layers, inputs, names, numbers = [], [], [], [0]        # numbers[i]: where A[i] lies in the new network
+    for l, layer in enumerate(net.layers):
+        layer, sources = changes.get(l, layer), tuple(numbers[i] for i in net.inputs[l])
+        if layer is None:
+            numbers.append(sources[0])
+            continue
+        layers.append(layer), inputs.append(sources), names.append(net.names[l])
+        numbers.append(len(layers))
+    return type(net)(layers, inputs, names=names, card=net.card)
+
+
+def into_before(net: Any, i: int, s: Array, t: Array) -> Changes | None:
+    """What makes A[i] into s A[i] + t, by other layers below; its one reader expects that."""
+    l = i - 1
+    if i == 0 or readings(net, i) != 1 or net.layers.count(net.layers[l]) > 1:
         return None
-    *below, last = layers
-    if isinstance(last, (Conv1d, Conv2d, Dense)):
-        return [*below, last.with_weights(last.W * s, shifted(last.b, s, t))]              # W (..., O) * (O,)
-    if isinstance(last, ConvTranspose2d):
-        scale = s.reshape(last.groups, 1, -1)               # (groups, 1, O / groups)
-        W = last.W.reshape(*last.W.shape[:2], last.groups, -1, last.W.shape[3]) * scale
-        return [*below, last.with_weights(W.reshape(last.W.shape), shifted(last.b, s, t))]
-    if is_scale(last):
-        return [*below, last.with_weights(last.W * s, shifted(last.b, s, t))]
-    if isinstance(last, ChannelShuffle):
-        s, t = (last.gradient(a[None], a[None], a[None])[0] for a in (s, t))                # back to where they were
-    if isinstance(last, ChannelShuffle) or lets_pass(last, s):
-        merged = into_before(below, s, t)
-        return merged and [*merged, last]
-    if isinstance(last, Block):
-        chains = chains_before(last, s, t)
-        return None if None in chains else [*below, last.rebuilt(chains)]
+    layer, sources = net.layers[l], net.inputs[l]
+    if isinstance(layer, (Conv1d, Conv2d, Dense)) or is_scale(layer):
+        return {l: layer.with_weights(layer.W * s, shifted(layer.b, s, t))}                 # W (..., O) * (O,)
+    if isinstance(layer, ConvTranspose2d):
+        scale = s.reshape(layer.groups, 1, -1)              # (groups, 1, O / groups)
+        W = layer.W.reshape(*layer.W.shape[:2], layer.groups, -1, layer.W.shape[3]) * scale
+        return {l: layer.with_weights(W.reshape(layer.W.shape), shifted(layer.b, s, t))}
+    if isinstance(layer, ChannelShuffle):
+        s, t = (layer.gradient(a[None], a[None], a[None])[0] for a in (s, t))               # back to where they were
+    if isinstance(layer, ChannelShuffle) or lets_pass(layer, s):
+        return into_before(net, sources[0], s, t)
+    if isinstance(layer, Add):                              # each input is scaled, and one of them shifted
+        return together(into_before(net, i, s, t if n == 0 else t * 0) for n, i in enumerate(sources))
+    if isinstance(layer, Multiply) and not bool((t != 0).any()):            # the signal is scaled, the gate is not
+        return into_before(net, sources[0], s, t)
+    if isinstance(layer, Concat) and layer.axis == -1:
+        counts = [channels_of(net, i) for i in sources]
+        ends = [sum(counts[:n + 1]) for n in range(len(counts))]
+        if 0 in counts or ends[-1] != len(s):
+            return None
+        return together(into_before(net, i, s[end - count:end], t[end - count:end])
+                        for i, count, end in zip(sources, counts, ends))
     return None
 
 
-def chains_before(block: Block, s: Array, t: Array) -> list:
-    """The chains of a block, each with its part of s x + t merged into its end; None for one that cannot."""
-    chains = [chain.layers for chain in block.chains]
-    if isinstance(block, Sum):                  # each branch is scaled, and one of them shifted
-        return [into_before(layers, s, t if n == 0 else t * 0) for n, layers in enumerate(chains)]
-    if isinstance(block, Concat):
-        merged, start = [], 0
-        for layers in chains:
-            count = channels_of(layers)
-            some = slice(start, start + count)
-            merged.append(into_before(layers, s[some], t[some]) if count else None)
-            start += count
-        return merged
-    if isinstance(block, Product) and not bool((t != 0).any()):             # the signal is scaled, the gate is not
-        return [into_before(chains[0], s, t), *chains[1:]]
-    return [None]
+def into_behind(net: Any, i: int, s: Array, t: Array) -> Changes | None:
+    """What makes all readers of A[i] expect s A[i] + t in its place."""
+    readers = net.readers(i)
+    return together(by_reader(net, l, s, t) for l in readers) if readers else None
 
 
-def into_behind(layers: Sequence[Layer], s: Array, t: Array) -> list[Layer] | None:
-    """s x + t followed by `layers`, as a list without it; None where the first of them cannot take it."""
-    if not layers:
+def by_reader(net: Any, l: int, s: Array, t: Array) -> Changes | None:
+    """What makes layer l take s x + t."""
+    layer = net.layers[l]
+    if net.layers.count(layer) > 1:
         return None
-    first, *above = layers
-    if isinstance(first, Dense):
-        return [first.with_weights(first.W * s[:, None], shifted(first.b, 1, t @ first.W)), *above]
-    if isinstance(first, (Conv1d, Conv2d)) and (is_unpadded(first) or not bool((t != 0).any())):
-        return [with_scaled_inputs(first, s, t), *above]
-    if isinstance(first, ConvTranspose2d) and not bool((t != 0).any()):     # the edges of y see fewer pixels
-        return [first.with_weights(first.W * s[:, None], first.b), *above]
-    if is_scale(first):
-        s, t = first.W * s, t * first.W if first.b is None else first.b + t * first.W
-        keeps = [] if hasattr(first, "gamma") else [first.with_weights(s, t), *above]      # a batch norm is folded next
-        return into_behind(above, s, t) or keeps or None
-    if isinstance(first, (ChannelSelect, ChannelShuffle)):
-        s, t = first.forward(s), first.forward(t)
-    elif isinstance(first, Flatten):
-        pixels = inputs_of(above) // len(s)                 # an image is flattened pixel by pixel
+    if isinstance(layer, Dense):
+        return {l: layer.with_weights(layer.W * s[:, None], shifted(layer.b, 1, t @ layer.W))}
+    if isinstance(layer, (Conv1d, Conv2d)) and (is_unpadded(layer) or not bool((t != 0).any())):
+        return {l: with_scaled_inputs(layer, s, t)}
+    if isinstance(layer, ConvTranspose2d) and not bool((t != 0).any()):     # the edges of y see fewer pixels
+        return {l: layer.with_weights(layer.W * s[:, None], layer.b)}
+    if is_scale(layer):
+        s, t = layer.W * s, t * layer.W if layer.b is None else layer.b + t * layer.W
+        above = into_behind(net, l + 1, s, t)
+        if above is not None:
+            return {**above, l: None}
+        return None if isinstance(layer, BatchNorm2d) else {l: layer.with_weights(s, t)}    # a norm is folded next
+    if isinstance(layer, (ChannelSelect, ChannelShuffle)):
+        s, t = layer.forward(s), layer.forward(t)
+    elif isinstance(layer, Flatten):
+        pixels = inputs_of(net, l + 1) // len(s)            # an image is flattened pixel by pixel
         if pixels == 0:
             return None
         s, t = (array_module(a).concatenate([a] * pixels) for a in (s, t))
-    if isinstance(first, (ChannelSelect, ChannelShuffle, Flatten)) or lets_pass(first, s):
-        merged = into_behind(above, s, t)
-        return merged and [first, *merged]
-    if isinstance(first, Block):
-        chains = [into_behind(chain.layers, s, t) for chain in first.chains]
-        return None if None in chains else [first.rebuilt(chains), *above]
-    return None
+    elif not lets_pass(layer, s):
+        return None
+    return into_behind(net, l + 1, s, t)
+
+
+def together(parts: Any) -> Changes | None:
+    """Several changes as one; None if one of them is not possible."""
+    whole: Changes = {}
+    for part in parts:
+        if part is None:
+            return None
+        whole.update(part)
+    return whole
+
+
+def readings(net: Any, i: int) -> int:
+    """How often A[i] is read: twice by x + x."""
+    return sum(sources.count(i) for sources in net.inputs)
 
 
 def with_scaled_inputs(conv: Conv1d | Conv2d, s: Array, t: Array) -> Layer:
@@ -132,25 +191,33 @@ def is_unpadded(conv: Conv1d | Conv2d) -> bool:
     return conv.padding in ("valid", (0, 0), ((0, 0), (0, 0))) or conv.padding == "same" and single
 
 
-def channels_of(layers: Sequence[Layer]) -> int:
-    """How many channels come out of a list of layers; 0 where that cannot be told from its last affine layer."""
-    for layer in reversed(layers):
+def channels_of(net: Any, i: int) -> int:
+    """How many channels A[i] has; 0 where that cannot be told from the last affine layer below it."""
+    while i > 0:
+        layer = net.layers[i - 1]
         if isinstance(layer, (Conv1d, Conv2d, Dense)):
             return layer.W.shape[-1]
         if isinstance(layer, ConvTranspose2d):
             return layer.W.shape[-1] * layer.groups
-        if isinstance(layer, (Flatten, ChannelSelect, Block)):
-            return 0
         if is_scale(layer):
             return len(layer.W)
+        if isinstance(layer, Concat) and layer.axis == -1:
+            counts = [channels_of(net, j) for j in net.inputs[i - 1]]
+            return 0 if 0 in counts else sum(counts)
+        if isinstance(layer, (Flatten, ChannelSelect, Concat)):
+            return 0
+        i = net.inputs[i - 1][0]
     return 0
 
 
-def inputs_of(layers: Sequence[Layer]) -> int:
-    """How many inputs the next dense layer has; 0 where something else than a Dropout comes before it."""
-    for layer in layers:
+def inputs_of(net: Any, i: int) -> int:
+    """How many inputs the dense layer has that reads A[i]; 0 where something else than a Dropout comes before it."""
+    readers = net.readers(i)
+    while len(readers) == 1:
+        layer = net.layers[readers[0]]
         if isinstance(layer, Dense):
             return layer.W.shape[0]
         if not isinstance(layer, (Dropout, Identity)):
-            return 0
+            break
+        readers = net.readers(readers[0] + 1)
     return 0

@@ -14,8 +14,7 @@ change when x is multiplied by a number, so its derivative along x is zero.
 from typing import Any
 
 from minixnn.arrays import Array, stabilize
-from minixnn.layers.base import Layer, expect_arrays
-from minixnn.layers.chains import sum_to
+from minixnn.layers.base import Layer, expect_arrays, sum_to
 
 
 def scale_held_fixed(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
@@ -37,7 +36,7 @@ def identity(layer: Layer, x: Array, y: Array, R: Array) -> Array:
 
 class Normalization(Layer):
     """What the three share. A subclass says in `mean` which numbers are normalised together."""
-    rule = staticmethod(scale_held_fixed)
+    rule, affine_rules, stabilized = staticmethod(scale_held_fixed), (), True
     centered = True                             # whether the mean is subtracted
 
     def arrays(self) -> dict[str, Array]:

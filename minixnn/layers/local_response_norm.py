@@ -11,6 +11,7 @@ class LocalResponseNorm(Layer):
     The window lies around each channel, the odd one before it, and is cut off at the ends. x (N, ..., C). Relevance
     passes unchanged: each output has one input once the divisor is taken for a constant, as in other normalisations.
     """
+    preserves_sign = True
     rule, takes_rules = staticmethod(pass_on), False
 
     def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:

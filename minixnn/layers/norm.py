@@ -1,14 +1,11 @@
 """Batch normalisation, and the scaling of channels that it amounts to once training is over."""
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from minixnn.arrays import Array, require
+from minixnn.arrays import Array, array_module, require
 from minixnn.layers.base import Affine, Layer
-from minixnn.layers.chains import Block
-from minixnn.layers.folding import into_before, into_behind
 
 
 class ChannelScale(Affine):
@@ -25,6 +22,12 @@ class ChannelScale(Affine):
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy * self.W
+
+    def bounds(self, low: float | Array, high: float | Array) -> tuple[Array, Array]:
+        """Where the bounds of the pixels lie behind this layer, for z^B; a negative scale exchanges them."""
+        ends = self.W * low, self.W * high
+        xp, b = array_module(self.W), 0 if self.b is None else self.b
+        return xp.minimum(*ends) + b, xp.maximum(*ends) + b
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         every_other = tuple(range(x.ndim - 1))
@@ -116,42 +119,3 @@ class _OverBatch(Layer):
     def parameter_gradients(self, x, dy):
         axes = tuple(range(x.ndim - 1))
         return {"gamma": (self.normal(x)[0] * dy).sum(axis=axes), "beta": dy.sum(axis=axes)}
-
-
-def fold_batch_norm(net: Any) -> Any:
-    """An equivalent network in which batch normalisation is merged into its neighbours, before or behind it.
-
-    After a Dense or Conv2d layer y = x W + b, the pair (y - mean) s + beta is one layer with weights W s and
-    bias (b - mean) s + beta, where s = gamma / sqrt(variance + epsilon). Rules are then not disturbed by a layer
-    that only rescales. Guillemot et al. 2020 (arXiv 2002.11018).
-
-    Merging also goes through pools and blocks, and into a layer behind: see `folding.py`. Where no neighbour can take
-    it, as between two ReLUs or before a convolution with padding, a ChannelScale stays, and a warning names the place.
-    """
-    left: list[str] = []
-    layers = _folded(net.layers, "layer ", left)
-    if left:
-        places = "; ".join(left[:4]) + (f" and {len(left) - 4} more" if len(left) > 4 else "")
-        warnings.warn(f"fold_batch_norm left a ChannelScale in place of {places}. No neighbour can take it; the "
-                      "function of the network is the same, and rules treat the scale as an affine layer",
-                      stacklevel=2)
-    return type(net)(layers, net.card)
-
-
-def _folded(layers, place, left):
-    """A list of layers without batch normalisation; `place` says where in the network the list lies."""
-    rest = [layer.rebuilt([_folded(inside, f"{place}{l}.{branch}.", left) for branch, inside in layer.branches.items()])
-            if isinstance(layer, Block) else layer for l, layer in enumerate(layers)]
-    result = []
-    while rest:
-        layer, *rest = rest
-        if not isinstance(layer, BatchNorm2d):
-            result.append(layer)
-        elif (merged := into_before(result, layer.W, layer.b)) is not None:
-            result = merged
-        elif (merged := into_behind(rest, layer.W, layer.b)) is not None:
-            rest = merged
-        else:
-            left.append(f"{place}{layers.index(layer)}, {layer!r} behind {result[-1] if result else 'the input'}")
-            result.append(ChannelScale(layer.W, layer.b))
-    return result

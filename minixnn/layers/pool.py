@@ -42,7 +42,8 @@ def winner_takes_all(layer: Layer, x: Array, y: Array, R: Array) -> Array:
 
 class Maximum(Layer):
     """What layers share whose output is the largest of some inputs. `gradient` gives the winner, the first, all."""
-    rule = staticmethod(winner_takes_all)
+    rule, affine_rules = staticmethod(winner_takes_all), ("epsilon",)     # LRP-epsilon gives the winner all, too
+    preserves_sign = True
 
     def deconvnet(self, x: Array, y: Array, dy: Array) -> Array:
         return self.gradient(x, y, dy)          # the "switches" of Zeiler & Fergus 2014, section 2.1
@@ -117,6 +118,7 @@ class SumPool2d(Affine, Windowed):
 
     As a linear map every pixel of a window weighs the same, so relevance is shared in proportion to x.
     """
+    preserves_sign = True
     W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
 
     def arrays(self) -> dict[str, Array]:
@@ -165,6 +167,7 @@ class AvgPool2d(SumPool2d):
 
 class GlobalAvgPool(Affine):
     """y = the mean of each channel over the whole image, or sequence. x (N, H, W, C) or (N, T, C), y (N, C)"""
+    preserves_sign = True
     W, b = np.float64(1), None
 
     def arrays(self) -> dict[str, Array]:
@@ -187,6 +190,7 @@ class AdaptiveAvgPool2d(Affine):
     Window i of h covers the rows from floor(i H / h) to ceil((i + 1) H / h): where h does not divide H they
     overlap by a row. Images that have this size already come out as they are.
     """
+    preserves_sign = True
     W, b = np.float64(1), None
 
     def __init__(self, size: int | tuple[int, int]) -> None:

@@ -30,9 +30,10 @@ class Prepare(Layer):
                                  f"its mean and std, {a.shape}")
         return (x - self.mean) / self.std
 
-    def bound(self, pixel: float | Array) -> Array:
-        """Where a bound of the pixels lies behind this layer, for z^B; a number or an array."""
-        return (array_module(self.mean).asarray(pixel, dtype=self.mean.dtype) - self.mean) / self.std
+    def bounds(self, low: float | Array, high: float | Array) -> tuple[Array, Array]:
+        """Where the bounds of the pixels lie behind this layer, for z^B; numbers or arrays."""
+        low, high = (array_module(self.mean).asarray(pixel, dtype=self.mean.dtype) for pixel in (low, high))
+        return (low - self.mean) / self.std, (high - self.mean) / self.std
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy / self.std

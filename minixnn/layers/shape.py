@@ -11,6 +11,7 @@ from minixnn.layers.base import Layer, carry_back, pass_on
 class Reshaping(Layer):
     """What moves numbers to another place or shape, and back in every backward method."""
     rule, takes_rules = staticmethod(pass_on), False
+    preserves_sign = True
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy.reshape(x.shape)
@@ -24,6 +25,33 @@ class Identity(Reshaping):
 
     def forward(self, x: Array) -> Array:
         return x
+
+
+class Input(Layer):
+    """One of several inputs of a network, where x is a tuple: y = x[index]. x ((N, ...), (N, ...), ...), y (N, ...)"""
+    rule, takes_rules = staticmethod(carry_back), False
+    preserves_sign = True
+
+    def __init__(self, index: int) -> None:
+        if not hasattr(index, "__index__") or index < 0:
+            raise ValueError(f"Input got index={index!r}, expected the number of an input, from 0")
+        self.index = index
+
+    def settings(self) -> dict[str, Any]:
+        return {"index": self.index}
+
+    def forward(self, x: tuple[Array, ...]) -> Array:
+        if not isinstance(x, tuple) or len(x) <= self.index:
+            raise ValueError(f"{self!r} got {f'{len(x)} inputs' if isinstance(x, tuple) else 'one array'}, expected a "
+                             f"tuple of at least {self.index + 1} arrays")
+        return x[self.index]
+
+    def gradient(self, x: tuple[Array, ...], y: Array, dy: Array) -> tuple[Array, ...]:
+        xp = array_module(dy)
+        return tuple(dy if n == self.index else xp.zeros(part.shape, dtype=dy.dtype) for n, part in enumerate(x))
+
+    def deeplift(self, x: tuple, y: Array, x_ref: tuple, y_ref: Array, m: Array) -> tuple[Array, ...]:
+        return self.gradient(x, y, m)
 
 
 class Flatten(Reshaping):
@@ -104,6 +132,7 @@ class Dropout(Layer):
     to do afterwards.
     """
     rule, takes_rules = staticmethod(pass_on), False
+    preserves_sign = True
 
     def __init__(self, rate: float = 0.5) -> None:
         if not 0 <= rate < 1:

@@ -22,6 +22,7 @@ def softplus(x: Array) -> Array:
 
 class Sigmoid(Elementwise):
     """y = 1 / (1 + exp(-x))"""
+    nonnegative = True
 
     def forward(self, x: Array) -> Array:
         return sigmoid(x)
@@ -42,6 +43,7 @@ class Tanh(Elementwise):
 
 class Softplus(Elementwise):
     """y = log(1 + exp(beta x)) / beta: a smooth ReLU, the sharper the larger beta."""
+    nonnegative = True
 
     def __init__(self, beta: float = 1.0) -> None:
         if not beta > 0:

@@ -41,6 +41,7 @@ def difference(x: Array, x_ref: Array) -> Array:
 class LogSoftmax(Layer):
     """y = x - log sum exp x, along an axis. x and y of any shape"""
     rule: Rule = staticmethod(log_taylor)
+    affine_rules = ()
 
     def __init__(self, axis: int = -1) -> None:
         self.axis = axis
@@ -72,7 +73,7 @@ class LogSoftmax(Layer):
 
 class Softmax(LogSoftmax):
     """y = exp(x) / sum exp x, along an axis: numbers above 0 that sum to 1. x and y of any shape"""
-    rule = staticmethod(softmax_taylor)
+    rule, nonnegative = staticmethod(softmax_taylor), True
 
     def forward(self, x: Array) -> Array:
         e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))

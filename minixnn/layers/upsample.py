@@ -25,6 +25,8 @@ class Upsample(Affine):
     scale: a number or (down, across). mode: "nearest", "nearest-exact" or "bilinear", as torch names them. Rules that
     re-weight a layer keep its mixture: flat and w_square share by it.
     """
+    preserves_sign = True
+
     W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
 
     def __init__(self, scale: Any = None, size: int | tuple[int, int] | None = None,

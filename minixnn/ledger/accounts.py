@@ -14,19 +14,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from minixnn.arrays import Array, array_module, negative, positive, stabilize
+from minixnn.arrays import Array, array_module, negative, positive
+from minixnn.layers.attention import lose_hidden
 from minixnn.layers.axes import crop
 from minixnn.layers.base import Layer, carry_back, pass_on
-from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
-from minixnn.layers.chains import sum_to
 from minixnn.layers.embedding import sum_over_channels
+from minixnn.layers.joins import Arrays, Multiply, by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.layer_norm import identity, scale_held_fixed
 from minixnn.layers.pool import winner_takes_all
 from minixnn.layers.softmax import log_taylor, softmax_taylor
 from minixnn.layers.tokens import leave_token
-from minixnn.ledger import attention
-from minixnn.ledger.withheld import Withheld, division, image_sums
-from minixnn.rules import attention as attention_rules
+from minixnn.ledger.withheld import Withheld, division
 from minixnn.rules import deep_taylor, lrp
 
 
@@ -114,11 +112,31 @@ def log_softmax(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-
     return division(R, y, y - linear, epsilon)
 
 
+def contributions(layer: Layer, x: Arrays, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
+    """y = sum_i x_i"""
+    return division(R, y, epsilon=epsilon if layer.epsilon is None else layer.epsilon)
+
+
+def halves(layer: Layer, x: Arrays, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
+    """Of matrices z_k = 2 y_k; a product of numbers hands on all it gets."""
+    return Withheld() if isinstance(layer, Multiply) else division(R, 2 * y, epsilon=epsilon)
+
+
+def signal(layer: Layer, x: Arrays, y: Array, R: Array, signal: int = 0, epsilon: float = 1e-6) -> Withheld:
+    """Of matrices z_k = y_k; a product of numbers hands on all it gets."""
+    return Withheld() if isinstance(layer, Multiply) else division(R, y, epsilon=epsilon)
+
+
 def cropped(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """Relevance of the zeros around an image is lost: they are no inputs."""
     inside = array_module(R).zeros_like(R)
     inside[layer.inside(x)] = R[layer.inside(x)]
     return Withheld(lost=R - inside)
+
+
+def hidden(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
+    """Relevance of scores that are hidden is lost: none of x is in them."""
+    return Withheld(lost=R * ~layer.visible(*x.shape[-2:], array_module(x)))
 
 
 def class_token(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
@@ -130,9 +148,9 @@ ACCOUNTS = {lrp.epsilon: epsilon, lrp.gamma: gamma, lrp.gamma_signed: gamma_sign
             lrp.flat: flat, lrp.proportional: proportional,
             deep_taylor.w_square: w_square, deep_taylor.z_plus: z_plus, deep_taylor.z_box: z_box,
             scale_held_fixed: normalization, softmax_taylor: softmax, log_taylor: log_softmax, crop: cropped,
-            leave_token: class_token, attention_rules.attn_lrp: attention.attn_lrp,
-            attention_rules.cp_lrp: attention.cp_lrp}
-PASSING_ON = (pass_on, carry_back, winner_takes_all, identity, sum_over_channels)       # they hand on all they get
+            leave_token: class_token, lose_hidden: hidden, by_contribution: contributions, half_each: halves,
+            signal_takes_all: signal}
+PASSING_ON = (pass_on, carry_back, cut, winner_takes_all, identity, sum_over_channels)       # they hand on all they get
 
 
 def nothing(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
@@ -146,51 +164,7 @@ def account_of(layer: Layer, rule: Any, accounts: Mapping[Any, Any] = ACCOUNTS) 
     functools.partial is looked through: partial(lrp.epsilon, epsilon=0.1) has the account `epsilon` with that knob.
     """
     function = getattr(rule, "func", rule)
-    if function in SHARES:
-        known = all(account_of(inside, inside_rule, accounts) for chain, rules in
-                    zip(layer.chains, rule.keywords["rules"]) for inside, inside_rule in zip(chain.layers, rules))
-        return partial(block, rule=rule, accounts=accounts) if known else None
     if function in PASSING_ON:
         return nothing
     account = accounts.get(function)
     return account and partial(account, *getattr(rule, "args", ()), **getattr(rule, "keywords", {}))
-
-
-def shares_of_sum(layer: Layer, y: Array, R: Array, traces: list[list[Array]],
-                  epsilon: float = 1e-6) -> tuple[list[Array], Withheld]:
-    """What each chain of a sum receives, and what the division withholds."""
-    epsilon = epsilon if layer.epsilon is None else layer.epsilon
-    s = R / stabilize(y, epsilon)
-    return [A[-1] * s for A in traces], division(R, y, epsilon=epsilon)
-
-
-def shares_of_concat(layer: Layer, y: Array, R: Array, traces: list[list[Array]]) -> tuple[list[Array], Withheld]:
-    return layer.cut(R, traces), Withheld()
-
-
-def shares_of_signal(layer: Layer, y: Array, R: Array, traces: list[list[Array]]) -> tuple[list[Array], Withheld]:
-    return [sum_to(R, traces[0][-1].shape), *(A[-1] * 0 for A in traces[1:])], Withheld()
-
-
-def shares_of_factors(layer: Layer, y: Array, R: Array, traces: list[list[Array]]) -> tuple[list[Array], Withheld]:
-    return [sum_to(R / len(traces), A[-1].shape) for A in traces], Withheld()
-
-
-SHARES = {by_contribution: shares_of_sum, cut: shares_of_concat, signal_takes_all: shares_of_signal,
-          half_each: shares_of_factors}
-
-
-def block(layer: Layer, x: Array, y: Array, R: Array, rule: Any,
-          accounts: Mapping[Any, Any] = ACCOUNTS) -> Withheld:
-    """What the layers inside a block withhold, summed over each image (N,), and what the block's own rule withholds."""
-    traces = [chain.trace(x) for chain in layer.chains]
-    knobs = {name: value for name, value in rule.keywords.items() if name != "rules"}
-    shares, own = SHARES[rule.func](layer, y, R, traces, **knobs)
-    total = [image_sums(part) for part in own]
-    for chain, A, R_l, rules in zip(layer.chains, traces, shares, rule.keywords["rules"]):
-        for l in reversed(range(len(chain.layers))):
-            inside = chain.layers[l], A[l], A[l + 1], R_l
-            withheld = account_of(chain.layers[l], rules[l], accounts)(*inside)
-            total = [sum_ + image_sums(part) for sum_, part in zip(total, withheld)]
-            R_l = rules[l](*inside)
-    return Withheld(*total)

@@ -1,20 +1,20 @@
 """The ledger of a pass: a row per layer. What its columns mean stands in `ledger/__init__.py`."""
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from minixnn import passes
 from minixnn.arrays import Array, to_numpy
-from minixnn.batching import default_batch_size, is_list
+from minixnn.batching import default_batch_size, is_list, rows, some
 from minixnn.heads import at_logits, head_of, logits
-from minixnn.layers.base import Rule
+from minixnn.layers.base import Join, Rule
 from minixnn.ledger.table import table
 from minixnn.progress import progress
 from minixnn.rules import lrp
 from minixnn.ledger.accounts import ACCOUNTS, PASSING_ON, Withheld, account_of
-from minixnn.network import Network
+from minixnn.network import Network, plus
 from minixnn.passes import Target
 from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of, rules_for
@@ -26,24 +26,27 @@ class Row:
 
     relevance_out = relevance_in + absorbed_by_bias + absorbed_by_stabilizer + created_or_lost + unexplained + residual
     """
-    l: Any                          # index of the layer; "" in the row of the whole network
+    l: Any                          # index of the layer, or of the first of several; "" in the row of the whole network
+    place: str                      # the name of its place, such as "stage2.block1.conv1"
     layer: str
     rule: str
     relevance_out: Any              # sum_k R_k at the layer's output: what comes from above
-    relevance_in: Any               # sum_j R_j at its input: what is handed to the layer below
+    relevance_in: Any               # sum_j R_j at its inputs: what is handed to the layers below
     absorbed_by_bias: Any
     absorbed_by_stabilizer: Any
     created_or_lost: Any            # above zero: lost, below zero: created
     unexplained: Any                # withheld by a rule that has no account
     residual: Any
     moved: Any                      # sum_k |R_k| or sum_j |R_j|, the larger: what a residual is to be compared with
+    sent: dict                      # {i: what of relevance_in went to A[i]}
 
     def map(self, f: Callable) -> "Row":
-        """A row with f(number or array) in every column of numbers."""
-        return Row(self.l, self.layer, self.rule, *(f(getattr(self, name)) for name in COLUMNS))
+        """A row with f(number or array) in place of every number."""
+        return replace(self, **{name: f(getattr(self, name)) for name in COLUMNS},
+                       sent={i: f(share) for i, share in self.sent.items()})
 
 
-COLUMNS = [column.name for column in fields(Row)][3:]
+COLUMNS = [column.name for column in fields(Row)][4:-1]           # those that hold numbers
 
 
 class Ledger:
@@ -58,11 +61,12 @@ class Ledger:
 
     @property
     def total(self) -> Row:
-        """From the output to the input in one row. What one layer hands on the next receives, so that cancels."""
+        """From the output to the input in one row. What one layer hands on others receive, so that cancels."""
         sums = {name: sum(getattr(row, name) for row in self.rows) for name in COLUMNS}
-        ends = {"relevance_out": self.rows[-1].relevance_out, "relevance_in": self.rows[0].relevance_in,
+        arrived = sum(row.sent.get(0, 0) for row in self.rows)
+        ends = {"relevance_out": self.rows[-1].relevance_out, "relevance_in": arrived,
                 "moved": max(row.moved for row in self.rows)}
-        return Row("", "output to input", "", **{**sums, **ends})
+        return Row("", "", "output to input", "", **{**sums, **ends}, sent={0: arrived})
 
     @property
     def largest_residual(self) -> float:
@@ -75,6 +79,20 @@ class Ledger:
         if not -count <= n < count:
             raise IndexError(f"got image {n}, expected one of the {count} images that the ledger was kept of")
         return Ledger([row.map(lambda column: column[n:n + 1 or None]) for row in self.per_image])
+
+    def folded(self, depth: int = 1) -> "Ledger":
+        """The ledger with a row for all neighbouring layers whose names share the first `depth` parts: "stage2".
+
+        What they hand to each other cancels. Layers without a name keep their rows.
+        """
+        groups: list[list[Row]] = []
+        for row in self.per_image:
+            name = ".".join(row.place.split(".")[:depth])
+            if name and groups and ".".join(groups[-1][0].place.split(".")[:depth]) == name:
+                groups[-1].append(row)
+            else:
+                groups.append([row])
+        return Ledger([put_together(rows, depth) if len(rows) > 1 else rows[0] for rows in groups])
 
     def __str__(self):
         return table(self)
@@ -101,13 +119,12 @@ def ledger(net: Network, x: Array, target: Target = None, rules: Rules = lrp.eps
     net = at_logits(net, start)
     rules, books = rules_for(net, rules), []
     batch_size = default_batch_size(x, batch_size)
-    for n in progress(range(0, max(len(x), 1), batch_size), "ledger", quiet):
-        batch = slice(n, n + batch_size)
-        wanted, begin = (value[batch] if is_list(value) and len(value) == len(x) else value
-                         for value in [target, start])
-        R = passes.lrp(net, x[batch], wanted, rules, begin)
-        books.append(audit(net, x[batch], R, rules, accounts).per_image)
-    return Ledger([join(rows) for rows in zip(*books)])
+    N, several = rows(x), isinstance(x, tuple)
+    for n in progress(range(0, max(N, 1), batch_size), "ledger", quiet):
+        part, wanted, begin = (some(value, slice(n, n + batch_size), N, several) for value in (x, target, start))
+        R = passes.lrp(net, part, wanted, rules, begin)
+        books.append(audit(net, part, R, rules, accounts).per_image)
+    return Ledger([join(each) for each in zip(*books)])
 
 
 def audit(net: Network, x: Array, R: list[Array], rules: Rules,
@@ -117,27 +134,88 @@ def audit(net: Network, x: Array, R: list[Array], rules: Rules,
     x is what it started from and `rules` what it used. The list may come from `passes.lrp`, from
     `passes.deep_taylor` or from a loop of your own.
     """
-    if head_of(net) is not None and R[-1].shape == R[-2].shape and bool((R[-1] == R[-2]).all()):
+    head = head_of(net)
+    if head is not None and same(R[head], R[head + 1]):
         net = logits(net)                       # the pass started at the logit
     rules, accounts, A = rules_for(net, rules), {**ACCOUNTS, **(accounts or {})}, net.trace(x)
-    if [r.shape for r in R] != [a.shape for a in A]:
-        raise ValueError(f"got relevances of shapes {[r.shape for r in R]}, expected one array beside each activation, "
-                         f"as a pass returns them: {[a.shape for a in A]}")
-    return Ledger([balance(l, layer, A[l], A[l + 1], R[l + 1], R[l], rules[l], account_of(layer, rules[l], accounts))
-                   for l, layer in enumerate(net.layers)])
+    if [shapes(r) for r in R] != [shapes(a) for a in A]:
+        raise ValueError(f"got relevances of shapes {[shapes(r) for r in R]}, expected one array beside each "
+                         f"activation, as a pass returns them: {[shapes(a) for a in A]}")
+    return Ledger([balance(net, l, net.entering(A, l), A[l + 1], R[l + 1], sent, rules[l],
+                           account_of(net.layers[l], rules[l], accounts))
+                   for l, sent in enumerate(shares(net, A, R, rules))])
 
 
-def balance(l: int, layer: Any, x: Array, y: Array, R_out: Array, R_in: Array, rule: Rule,
+def shares(net: Network, A: list[Array], R: list[Array], rules: Sequence[Rule]) -> list[dict[int, Any]]:
+    """For each layer {i: the part of R[i] that it sent there}.
+
+    Where one layer alone reads A[i] that is R[i] itself. Where several do, they are asked for their own parts, all but
+    the lowest: to it belongs what is left of R[i]. If the parts do not add up to R[i], its balance shows it.
+    """
+    sent: list[dict] = [{} for _ in net.layers]
+    for i in range(len(net.layers)):
+        rest, (lowest, *others) = R[i], net.readers(i)
+        for l in others:
+            R_x = rules[l](net.layers[l], net.entering(A, l), A[l + 1], R[l + 1])
+            parts = R_x if isinstance(net.layers[l], Join) else (R_x,)
+            for source, part in zip(net.inputs[l], parts):
+                if source == i:
+                    sent[l][i] = plus(sent[l][i], part) if i in sent[l] else part
+            rest = less(rest, sent[l][i])
+        sent[lowest][i] = rest
+    return sent
+
+
+def less(r: Any, part: Any) -> Any:
+    """r - part; of several inputs, for each."""
+    return tuple(map(less, r, part)) if isinstance(r, tuple) else r - part
+
+
+def shapes(a: Any) -> Any:
+    """The shape of an array; of several inputs a tuple of them."""
+    return tuple(map(shapes, a)) if isinstance(a, tuple) else a.shape
+
+
+def same(r: Any, other: Any) -> bool:
+    """Whether two relevances are equal."""
+    return shapes(r) == shapes(other) and bool((r == other).all())
+
+
+def balance(net: Network, l: int, x: Any, y: Array, R_out: Array, sent: Mapping[int, Any], rule: Rule,
             account: Callable | None) -> Row:
-    """One row, with arrays (N,): R_out came to the layer, R_in left it, and `account` says where the rest went."""
-    came, left = per_image(R_out), per_image(R_in)
-    nothing = came * 0
-    withheld = Withheld() if account is None else account(layer, x, y, R_out)
+    """One row, with arrays (N,): R_out came to layer l, `sent` is what its inputs got, `account` explains the rest."""
+    came, nothing = per_image(R_out), per_image(R_out) * 0
+    withheld = Withheld() if account is None else account(net.layers[l], x, y, R_out)
     bias, stabilizer, lost = (per_image(part) if is_list(part) else nothing for part in withheld)
+    totals = {i: per_image(part) for i, part in sent.items()}
+    left = sum(totals.values(), nothing)
     rest = came - left - bias - stabilizer - lost
-    return Row(l, repr(layer), shown(rule), came, left, bias, stabilizer, lost,
+    return Row(l, net.names[l], repr(net.layers[l]), shown(rule), came, left, bias, stabilizer, lost,
                unexplained=rest if account is None else nothing, residual=nothing if account is None else rest,
-               moved=np.maximum(per_image(abs(R_out)), per_image(abs(R_in))))
+               moved=np.maximum(per_image(abs(R_out)), sum((per_image(size(part)) for part in sent.values()), nothing)),
+               sent=totals)
+
+
+def size(R: Any) -> Any:
+    """|R|; of several inputs, for each."""
+    return tuple(map(abs, R)) if isinstance(R, tuple) else abs(R)
+
+
+def put_together(rows: Sequence[Row], depth: int) -> Row:
+    """One row for several layers: what they hand to each other cancels."""
+    inside = {row.l + 1 for row in rows}
+    within = sum(share for row in rows for i, share in row.sent.items() if i in inside)
+    sums = {name: sum(getattr(row, name) for row in rows) for name in COLUMNS}
+    ends = {"relevance_out": sums["relevance_out"] - within, "relevance_in": sums["relevance_in"] - within,
+            "moved": np.max([row.moved for row in rows], axis=0)}
+    sent: dict = {}
+    for row in rows:
+        for i, share in row.sent.items():
+            if i not in inside:
+                sent[i] = sent.get(i, 0) + share
+    names = dict.fromkeys(row.rule.partition(" (")[0] for row in rows if row.rule)
+    return Row(rows[0].l, ".".join(rows[0].place.split(".")[:depth]), f"{len(rows)} layers", ", ".join(names),
+               **{**sums, **ends}, sent=sent)
 
 
 def shown(rule: Rule) -> str:
@@ -145,12 +223,14 @@ def shown(rule: Rule) -> str:
     return "" if getattr(rule, "func", rule) in PASSING_ON else name_of(rule)
 
 
-def per_image(R: Array) -> Array:
-    """R (N, ...) summed over each image, in double precision and on the host: (N,)"""
+def per_image(R: Any) -> Array:
+    """R (N, ...) summed over each image, in double precision and on the host: (N,). Of several inputs, over all."""
+    if isinstance(R, tuple):
+        return sum(per_image(part) for part in R)
     return to_numpy(R.reshape(len(R), -1).sum(axis=1, dtype="float64"))
 
 
 def join(rows: Sequence[Row]) -> Row:
     """The same row of several batches as one, the arrays put together."""
-    return Row(rows[0].l, rows[0].layer, rows[0].rule,
-               *(np.concatenate([getattr(row, name) for row in rows]) for name in COLUMNS))
+    return replace(rows[0], **{name: np.concatenate([getattr(row, name) for row in rows]) for name in COLUMNS},
+                   sent={i: np.concatenate([row.sent[i] for row in rows]) for i in rows[0].sent})

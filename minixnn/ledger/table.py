@@ -19,15 +19,16 @@ def table(book: Any) -> str:
     total, end = book.total, [column for column, _ in parts]
     largest = max(max(abs(getattr(row, name)) for name in ["relevance_out", *end[:-1]]) for row in book.rows)
     places = max(0, 5 - int(np.floor(np.log10(largest)))) if largest else 1
-    lines = [(" l", "layer", "rule", "arriving =", *(heading for _, heading in parts))]
+    lines = [(" l", "place", "layer", "rule", "arriving =", *(heading for _, heading in parts))]
     for row in [*reversed(book.rows), total]:
-        lines.append((f"{row.l:2}", row.layer, row.rule,
+        lines.append((f"{row.l:2}", row.place, row.layer, row.rule,
                       *(number(getattr(row, name), places) for name in ["relevance_out", *end])))
     if total.relevance_out:
         shares = [100 * getattr(total, name) / total.relevance_out for name in ["relevance_out", *end]]
-        lines.append(("", "in percent", "", *(number(share, 2) for share in shares)))
+        lines.append(("", "", "in percent", "", *(number(share, 2) for share in shares)))
     widths = [max(map(len, column)) for column in zip(*lines)]
-    texts = ["  ".join(cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths)))
+    kept = [i for i in range(len(widths)) if i != 1 or any(row.place for row in book.rows)]
+    texts = ["  ".join(line[i].ljust(widths[i]) if i < 4 else line[i].rjust(widths[i]) for i in kept)
              for line in lines]
     rule = "-" * max(map(len, texts))
     return "\n".join([texts[0].rstrip(), rule, *texts[1:len(book.rows) + 1], rule, *texts[len(book.rows) + 1:]])

@@ -1,5 +1,5 @@
 """What an account finds: relevance that went to a bias or to the stabiliser, or that was lost."""
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from minixnn.arrays import Array, array_module, stabilize
 
@@ -25,8 +25,3 @@ def division(R: Array, z: Array, b: Array | None = None, epsilon: float = 0.0) -
     return Withheld(bias=0 if b is None else b * s,
                     stabilizer=(denominator - z) * s if epsilon else 0,
                     lost=0 if epsilon else xp.where(xp.isinf(denominator), R, R * 0))
-
-
-def image_sums(part: Any) -> Array:
-    """(N, ...) -> (N,); a number stays one."""
-    return part.reshape(len(part), -1).sum(axis=1) if getattr(part, "ndim", 0) else part

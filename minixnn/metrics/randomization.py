@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minixnn.arrays import Array, like, to_numpy
-from minixnn.layers import Affine, Block, Prepare
+from minixnn.layers import Affine, Prepare
 from minixnn.metrics.measuring import map_images, method_of, quotient
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
@@ -40,13 +40,14 @@ def sanity_check(method: str | Callable, net: Network, images: Array, rng: np.ra
     expect_network(net)
     explain = method_of(method)
     forget = reinitialized if forget is None else forget
-    learnt = [l for l in reversed(range(len(net.layers))) if net.layers[l].arrays()
+    last = {id(layer): l for l, layer in enumerate(net.layers)}             # a layer that is shared has one turn
+    learnt = [l for l in reversed(range(len(net.layers))) if net.layers[l].arrays() and last[id(net.layers[l])] == l
               and not isinstance(net.layers[l], Prepare)]
     forgetful, layers = [], list(net.layers)
     for l in learnt:
-        layers = list(layers if cascading else net.layers)
-        layers[l] = forget(net.layers[l], rng)
-        forgetful.append(Network(layers, net.card))
+        layers, forgotten = list(layers if cascading else net.layers), forget(net.layers[l], rng)
+        layers = [forgotten if layer is net.layers[l] else layer for layer in layers]
+        forgetful.append(net.like_this(layers))
 
     def of_batch(_, x, wanted):
         before = explain(net, x, wanted)
@@ -64,11 +65,9 @@ def unchanged(R: Array) -> Array:
 def reinitialized(layer: Any, rng: np.random.Generator) -> Any:
     """The layer as if before training: normal weights as large as the old ones, biases zero.
 
-    "As large" is the root mean square, so that activations keep their size. In a residual block every layer forgets.
-    Other layers with arrays, such as batch normalisation, are `shuffled`.
+    "As large" is the root mean square, so that activations keep their size. Other layers with arrays, such as batch
+    normalisation, are `shuffled`.
     """
-    if isinstance(layer, Block):
-        return layer.rebuilt([[reinitialized(inside, rng) for inside in chain.layers] for chain in layer.chains])
     if not isinstance(layer, Affine) or set(layer.arrays()) != {"W", "b"}:
         return shuffled(layer, rng)
     size = float((layer.W * layer.W).mean()) ** 0.5
@@ -88,7 +87,9 @@ def randomized(net: Network, rng: np.random.Generator, forget: Callable = shuffl
     rng: draws the new order or the new weights. forget: a function (layer, rng) -> layer, `shuffled` or
     `reinitialized`. A layer `Prepare`, which is not learnt, stays; so does the card.
     """
-    return Network([layer if isinstance(layer, Prepare) else forget(layer, rng) for layer in net.layers], net.card)
+    distinct = {id(layer): layer for layer in net.layers}   # a layer that is shared forgets once
+    forgetful = {key: layer if isinstance(layer, Prepare) else forget(layer, rng) for key, layer in distinct.items()}
+    return net.like_this([forgetful[id(layer)] for layer in net.layers])
 
 
 def rank_correlation(one: Array, other: Array) -> Array:

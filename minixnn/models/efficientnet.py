@@ -16,9 +16,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from minixnn.arrays import Array
-from minixnn.layers import BatchNorm2d, Conv2d, Dense, GlobalAvgPool, ReLU6, Residual
+from minixnn.layers import BatchNorm2d, Conv2d, Dense, GlobalAvgPool, Graph, ReLU6, Residual
 from minixnn.layers.base import Layer
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.network import Network
 
 DATA = pathlib.Path(__file__).parents[1] / "data"
@@ -33,17 +33,18 @@ def load(folded: bool = True) -> Network:
     """The trained network: x (N, 224, 224, 3) in [0, 1] -> logits (N, 1000). folded=False keeps batch normalisation."""
     with np.load(DATA / "efficientnet_lite0.npz") as file:
         arrays = {name: file[name].astype(np.float32) for name in file.files}
-    layers = [*unit(arrays, "_conv_stem", "_bn0", stride=2), ReLU6()]
-    channels, block = 32, 0
-    for t, k, s, c, n in STAGES:
-        for stride in [s] + [1] * (n - 1):
+    graph, channels, block = Graph(), 32, 0
+    y = graph.add(0, *unit(arrays, "_conv_stem", "_bn0", stride=2), ReLU6(), name="stem")
+    for stage, (t, k, s, c, n) in enumerate(STAGES, 1):
+        for number, stride in enumerate([s] + [1] * (n - 1)):
             inside = inverted_bottleneck(arrays, f"_blocks.{block}", t, stride, channels)
-            layers += [Residual(inside)] if stride == 1 and channels == c else inside
+            inside = [Residual(inside)] if stride == 1 and channels == c else inside
+            y = graph.add(y, *inside, name=f"stage{stage}.block{number}")
             channels, block = c, block + 1
-    layers += [*unit(arrays, "_conv_head", "_bn1"), ReLU6(), GlobalAvgPool(),
-               Dense(arrays["_fc.weight"].T.copy(), arrays["_fc.bias"])]
+    graph.add(y, *unit(arrays, "_conv_head", "_bn1"), ReLU6(), GlobalAvgPool(),
+              Dense(arrays["_fc.weight"].T.copy(), arrays["_fc.bias"]), name="head")
     labels = (DATA / "imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
-    net = Network(layers)
+    net = Network(graph.layers, graph.inputs, names=graph.names)
     return (fold_batch_norm(net) if folded else net).with_card(
         mean=MEAN, std=STD, input_shape=(224, 224, 3), labels=labels, head="Softmax", source="photograph")
 

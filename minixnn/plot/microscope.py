@@ -18,7 +18,7 @@ import numpy as np
 from minixnn.arrays import Array, to_numpy
 from minixnn.layers import MaxPool2d
 from minixnn.layers.base import Layer
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.network import Network
 from minixnn.rules import composites, deep_taylor, lrp
 

@@ -4,14 +4,14 @@
 behind those of deep Taylor. The rules that layers bring along stand with the layers and are named here too.
 """
 from minixnn.layers.base import carry_back, pass_on
-from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.embedding import sum_over_channels
+from minixnn.layers.joins import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.layer_norm import identity, scale_held_fixed
 from minixnn.layers.pool import winner_takes_all
 from minixnn.layers.softmax import log_taylor, softmax_taylor
 from minixnn.layers.tokens import leave_token
-from minixnn.rules import attention, composites, deep_taylor, lrp, reveal_cancel, root_points
+from minixnn.rules import composites, deep_taylor, lrp, reveal_cancel, root_points
 
-__all__ = ["attention", "by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "identity",
+__all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "identity",
            "leave_token", "log_taylor", "lrp", "pass_on", "reveal_cancel", "root_points", "scale_held_fixed",
            "signal_takes_all", "softmax_taylor", "sum_over_channels", "winner_takes_all"]

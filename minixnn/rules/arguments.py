@@ -11,8 +11,10 @@ from minixnn.layers.base import Layer, Rule
 
 
 class HasLayers(Protocol):
-    """What a composite asks of a network: its list of layers."""
+    """What a composite asks of a network: its list of layers, where each takes its input, and who reads A[i]."""
     layers: list[Layer]
+    inputs: list[tuple[int, ...]]
+    readers: Callable[[int], list[int]]
 
 
 Rules: TypeAlias = Rule | Sequence | Callable[[HasLayers], Sequence]    # one rule, an entry for each layer, a composite
@@ -58,9 +60,7 @@ def name_of(rule: Any) -> str:
     """How a rule is called in a table: "alpha_beta (alpha=1.0, beta=0.0)" for a partial, "" for None."""
     if rule is None:
         return ""
-    if isinstance(rule, (list, tuple)):                     # inside a block: each rule once
-        return ", ".join(dict.fromkeys(filter(None, map(name_of, rule))))
-    knobs = {k: v for k, v in getattr(rule, "keywords", {}).items() if k != "rules"}
+    knobs = getattr(rule, "keywords", {})
     shown = ", ".join(f"{k}={v}" if isinstance(v, (int, float, np.number)) else k for k, v in knobs.items())
     name = getattr(getattr(rule, "func", rule), "__name__", repr(rule))
     return f"{name} ({shown})" if shown else name

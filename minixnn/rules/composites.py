@@ -1,71 +1,90 @@
 """Composites: which rule for which layer, by the names the field uses.
 
-A composite is a function `composite(net) -> list` with an entry for each layer: a rule, or None for the rule that
-the layer brings along (a ReLU's `pass_on`, a max pool's `winner_takes_all`). Give it to
+A composite is a function `composite(net) -> list` with an entry for each layer: a rule, or None for the layer's default
+rule (a ReLU's `pass_on`, a max pool's `winner_takes_all`). Give it to
 `passes.lrp(net, x, rules=composites.epsilon_plus)`; one with knobs is called first,
 `rules=composites.epsilon_gamma_box(net, low=0, high=1)`, or becomes a functools.partial.
-
-At a block the entry is one rule for all affine layers inside, or a list for each of its chains, in a tuple.
 
 The thought behind them (Montavon et al. 2019, section 10.3; Kohlbrenner et al. 2020): near the output few
 neurons with mixed meaning, so a rule that keeps both signs; in the convolutions many noisy contributions, so
 a rule that favours the positive ones; at the pixels a rule that knows what a pixel can be.
+
+The projections of attention are dense layers and get their rule. What neighbours a layer has follows the network's
+connections: `surroundings`.
 """
-from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from minixnn.arrays import Array
-from minixnn.layers import (Affine, Attention, Block, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Identity,
-                            LogSoftmax, Prepare, Product, Sum)
-from minixnn.layers.base import Layer, Rule
-from minixnn.layers.blocks import by_contribution, cut, half_each, signal_takes_all
-from minixnn.layers.layer_norm import Normalization, scale_held_fixed
+from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Identity, MatMul, Multiply,
+                            Softmax)
+from minixnn.layers.base import Elementwise, Join, Layer, Rule
+from minixnn.layers.joins import half_each, signal_takes_all
 from minixnn.layers.pool import Maximum
-from minixnn.rules import attention, lrp
 from minixnn.rules import deep_taylor as dt
+from minixnn.rules import lrp
 from minixnn.rules.arguments import HasLayers, check_arguments, is_composite, name_of
-from minixnn.rules.signs import gives_nonnegative, rectified
 
 alpha1_beta0 = partial(lrp.alpha_beta, alpha=1.0, beta=0.0)
 alpha2_beta1 = partial(lrp.alpha_beta, alpha=2.0, beta=1.0)
-BLOCK_RULES = (by_contribution, cut, half_each, signal_takes_all)
 AFFINE_RULES = (lrp.epsilon, lrp.gamma, lrp.gamma_signed, lrp.alpha_beta, lrp.flat, dt.z_plus, dt.w_square, dt.z_box)
-NO_WEIGHTS = {Attention: AFFINE_RULES, Normalization: AFFINE_RULES, LogSoftmax: AFFINE_RULES,
-              Maximum: AFFINE_RULES[1:]}        # kind: the rules it refuses
 CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose2d)
+WEIGHTED = (Dense, *CONVOLUTIONS)               # the layers that composites have a rule of their own for
 
 
-def by_kind(net: Any, conv: Rule, dense: Rule = lrp.epsilon, first: Rule | None = None,
-            max_pool: Rule | None = None, signed: Rule | None = None, nonnegative: bool = False,
-            others: Any = ()) -> list:
+class Surroundings(NamedTuple):
+    """What composites ask of each activation A[i]; lists with an entry for each."""
+    pixels: list[bool]          # whether it holds the network's own inputs, at most prepared, moved or pooled
+    nonnegative: list[bool]     # whether it is known to be >= 0, by the kinds of the layers below
+    low: list[Any]              # bounds of the pixels there, behind what prepares them; None where not known
+    high: list[Any]
+
+
+def surroundings(net: Any, nonnegative: bool = False, low: Any = None, high: Any = None) -> Surroundings:
+    """Follow the connections of a network from its input, of which sign and bounds may be known."""
+    here = Surroundings([True], [nonnegative], [low], [high])
+    for layer, sources in zip(net.layers, net.inputs):
+        i = sources[0]
+        mixed = isinstance(layer, (*WEIGHTED, Embedding)) or not all(here.pixels[i] for i in sources)
+        positive = all(here.nonnegative[i] for i in sources) and getattr(layer, "preserves_sign", False)
+        bounds = here.low[i], here.high[i]
+        if hasattr(layer, "bounds") and bounds[0] is not None:
+            bounds = layer.bounds(*bounds)
+        for values, value in zip(here, (not mixed, positive or getattr(layer, "nonnegative", False), *bounds)):
+            values.append(value)
+    return here
+
+
+def rectified(net: Any, i: int) -> bool:
+    """Whether all that read A[i] cut off at once what is negative, a maximum at most between, so that it gets no R."""
+    readers = net.readers(i)
+    return bool(readers) and all(
+        rectified(net, l + 1) if isinstance(net.layers[l], Maximum) else
+        isinstance(net.layers[l], Elementwise) and net.layers[l].is_rectifier for l in readers)
+
+
+def by_kind(net: Any, conv: Rule, dense: Rule = lrp.epsilon, first: Any = None, max_pool: Rule | None = None,
+            signed: Rule | None = None, nonnegative: bool = False, others: Any = ()) -> list:
     """The rule `conv` for convolutions, `dense` for dense layers, `lrp.epsilon` as there for other affine layers.
 
-    `first`, if given, takes the place of the rule of the first convolution or dense layer; `signed` that of `conv`
-    where inputs may be negative, or outputs that no ReLU cuts off (`signs.py`; nonnegative: the network's own inputs
-    are not). `max_pool` None: winner takes all. Inside blocks layers get their rules alike; sums and normalisation get
-    the stabiliser of `dense`. In a block that comes first each chain has a first layer, since all see the pixels.
-    `others`: {class: rule} for attention, normalisation and products. `net` may be a list of layers.
+    `first`, if given, takes the place of the rule of each convolution or dense layer that sees the pixels: a rule, or
+    a list of them with an entry for each activation. `signed` takes that of `conv` where inputs may be negative, or
+    outputs that no ReLU cuts off (nonnegative: the network's own inputs are not). `max_pool` None: winner takes all.
+    Sums, products of matrices and normalisations get the stabiliser of `dense`. `others`: {class: rule}.
     """
-    rules, epsilon = [], epsilon_of(dense)
-    layers = getattr(net, "layers", net)
-    for l, layer in enumerate(layers):
-        if isinstance(layer, Block):
-            inside = tuple(by_kind(chain.layers, conv, dense, first, max_pool, signed, nonnegative, others)
-                           for chain in layer.chains)
-            rules.append(block_rule(layer, inside, epsilon, others))
-        elif isinstance(layer, (Dense, *CONVOLUTIONS)):
-            one_sign = nonnegative and rectified(layers[l + 1:])
+    rules, epsilon, here = [], epsilon_of(dense), surroundings(net, nonnegative)
+    for l, (layer, sources) in enumerate(zip(net.layers, net.inputs)):
+        i = sources[0]
+        if isinstance(layer, WEIGHTED):
+            one_sign = here.nonnegative[i] and rectified(net, l + 1)
             usual = dense if isinstance(layer, Dense) else signed if signed and not one_sign else conv
-            rules.append(usual if first is None else first)
+            at_pixels = first[i] if isinstance(first, list) else first
+            rules.append(at_pixels if first is not None and here.pixels[i] else usual)
         elif isinstance(layer, Maximum):
             rules.append(max_pool)
         else:
             usual = in_place_of(dense if is_epsilon(dense) else lrp.epsilon, layer, epsilon)
             rules.append(of_class(layer, others) or usual)
-        if isinstance(layer, (Block, Dense, Embedding, *CONVOLUTIONS)):
-            first = None                        # behind an embedding there are no pixels
-        nonnegative = gives_nonnegative(layer, nonnegative)
     return rules
 
 
@@ -76,11 +95,9 @@ def of_class(layer: Layer, others: Any) -> Any:
 
 def in_place_of(rule: Rule | None, layer: Layer, epsilon: float = 1e-6) -> Any:
     """The rule of one layer where `rule` is meant for all affine layers: others take its stabiliser only."""
-    if isinstance(layer, (Affine, Block)):
+    if isinstance(layer, Affine):
         return rule
-    if isinstance(layer, Attention):
-        return partial(attention.attn_lrp, epsilon=epsilon)
-    return partial(scale_held_fixed, epsilon=epsilon) if isinstance(layer, Normalization) else None
+    return partial(layer.rule, epsilon=epsilon) if epsilon != 1e-6 and getattr(layer, "stabilized", False) else None
 
 
 def epsilon_plus(net: HasLayers, epsilon: float = 1e-6) -> list:
@@ -109,121 +126,111 @@ def epsilon_gamma_box(net: HasLayers, low: float | Array = 0.0, high: float | Ar
 
     Where inputs of a convolution may be negative, or outputs that no ReLU cuts off, gamma_signed takes gamma's place.
     """
-    low, high = prepared_bounds(net, low, high)
-    return by_kind(net, partial(lrp.gamma, gamma=gamma), stabilized(epsilon), partial(dt.z_box, low=low, high=high),
+    return by_kind(net, partial(lrp.gamma, gamma=gamma), stabilized(epsilon), z_boxes(net, low, high),
                    signed=partial(lrp.gamma_signed, gamma=gamma))
 
 
 def attn_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
-    """For transformers: every product is halved, the scale of a normalisation held fixed. Achtibat et al. 2024."""
+    """For transformers: every product is halved, the scale of a normalisation held fixed. Achtibat et al. 2024.
+
+    Their proposition 3.4 hands a normalisation's relevance on as it is; their library, LXT, holds the scale fixed, and
+    so does this.
+    """
     rule = stabilized(epsilon)
-    return by_kind(net, rule, rule, others={Attention: partial(attention.attn_lrp, epsilon=epsilon),
-                                            Product: half_each})
+    halved = half_each if epsilon == 1e-6 else partial(half_each, epsilon=epsilon)
+    return by_kind(net, rule, rule, others={Multiply: half_each, MatMul: halved})
 
 
 def cp_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
-    """For transformers: attention weights and the scale of a normalisation are held fixed. Ali et al. 2022."""
+    """For transformers: attention weights and the scale of a normalisation are held fixed. Ali et al. 2022.
+
+    Where a softmax enters a product of matrices, the other factor takes all.
+    """
     rule = stabilized(epsilon)
-    return by_kind(net, rule, rule, others={Attention: partial(attention.cp_lrp, epsilon=epsilon)})
+    rules = by_kind(net, rule, rule)
+    for l, layer in enumerate(net.layers):
+        constant = [behind_softmax(net, i) for i in net.inputs[l]]
+        if isinstance(layer, MatMul) and sum(constant) == 1:
+            rules[l] = partial(signal_takes_all, signal=constant.index(False), epsilon=epsilon)
+    return rules
+
+
+def behind_softmax(net: Any, i: int) -> bool:
+    """Whether A[i] is what a softmax makes, at most moved or scaled since."""
+    while i > 0:
+        layer = net.layers[i - 1]
+        if isinstance(layer, Softmax) or isinstance(layer, (*WEIGHTED, Join)):
+            return isinstance(layer, Softmax)
+        i = net.inputs[i - 1][0]
+    return False
 
 
 def deep_taylor(net: HasLayers, low: float | Array | None = None, high: float | Array | None = None) -> list:
     """z^B at the pixels if bounds are given, else w^2; z+ above; pools proportional. Montavon et al. 2017."""
     if (low is None) != (high is None):
         raise ValueError(f"got low={low}, high={high}, expected both bounds of a pixel or neither")
-    low, high = prepared_bounds(net, low, high)
-    first = dt.w_square if low is None else partial(dt.z_box, low=low, high=high)
+    first = dt.w_square if low is None else z_boxes(net, low, high)
     return by_kind(net, conv=dt.z_plus, dense=dt.z_plus, first=first, max_pool=lrp.proportional)
 
 
-def prepared_bounds(net: Any, low: float | Array | None, high: float | Array | None) -> tuple:
-    """The bounds of the pixels as the first weights see them: behind the network's own preparation, if it has one."""
-    for layer in getattr(net, "layers", net):
-        if not isinstance(layer, Prepare) or low is None:
-            break
-        low, high = layer.bound(low), layer.bound(high)
-    return low, high
+def z_boxes(net: Any, low: float | Array, high: float | Array) -> list[Rule]:
+    """z^B for each activation, with the bounds of the pixels as they are there: behind what prepares them."""
+    here = surroundings(net, low=low, high=high)
+    return [partial(dt.z_box, low=low, high=high) for low, high in zip(here.low, here.high)]
+
+
+class Chosen(list):
+    """A complete list of rules, as `rules_for` returns it: nothing is left to choose or to check."""
 
 
 def rules_for(net: Any, rules: Any) -> list[Rule]:
     """One function (layer, x, y, R) -> R for each layer, from one rule, a list of rules, or a composite.
 
-    None stands for the layer's own rule. ValueError where a layer has none, takes no other, or the rule has other
-    arguments. `net` may be a plain list of layers.
+    None stands for the layer's default rule. ValueError where a layer has none, takes no other, or the rule has other
+    arguments.
     """
-    layers = getattr(net, "layers", net)
+    if isinstance(rules, Chosen) and len(rules) == len(net.layers):
+        return rules
     if is_composite(rules):
         rules = rules(net)
     if callable(rules):
-        rules = [in_place_of(rules, layer, epsilon_of(rules)) for layer in layers]
+        epsilon = epsilon_of(rules)
+        rules = [in_place_of(rules, layer, epsilon) for layer in net.layers]
     if not isinstance(rules, (list, tuple)):
         raise ValueError(f"got rules={rules!r}, expected a rule such as lrp.epsilon, a list of rules with one "
                          "entry a layer, or a composite such as composites.epsilon_plus")
-    return _complete(layers, rules, "layer ")
-
-
-def _complete(layers, rules, place):
-    """The list without None; complaints say where in the network: "layer 3.body.0"."""
-    if len(rules) != len(layers):
-        where = "" if place == "layer " else f" inside {place.rstrip('.')}"
-        raise ValueError(f"got a list of {len(rules)} rules for {len(layers)} layers{where}; give one entry per layer, "
+    if len(rules) != len(net.layers):
+        raise ValueError(f"got a list of {len(rules)} rules for {len(net.layers)} layers; give one entry per layer, "
                          "None where a layer takes no rule; net.describe() lists the layers")
-    return [_rule_of(layer, rule, f"{place}{l}") for l, (layer, rule) in enumerate(zip(layers, rules))]
+    chosen = Chosen()
+    for l, layer in enumerate(net.layers):
+        rule, own = rules[l], getattr(layer, "rule", None)
+        if rule is None or isinstance(layer, Identity):     # which stands for a layer that has been left out
+            rule = own
+        chosen.append(rule)
+        if rule is None or rule is not own:
+            check_rule(rule, layer, l)
+    return chosen
 
 
-def _rule_of(layer, rule, place):
-    """The function for one layer, from its entry in the list."""
-    own = attention.attn_lrp if isinstance(layer, Attention) else getattr(layer, "rule", None)
-    if isinstance(layer, Identity):             # stands for a layer that has been left out; so does the rule for it
-        return own
-    if isinstance(layer, Block):
-        return _inside(layer, rule, place)
+def check_rule(rule: Any, layer: Layer, l: int) -> None:
+    """Refuse what cannot be the rule of this layer, in a sentence that says what can."""
+    own = getattr(layer, "rule", None)
     if rule is None:
-        if own is None:
-            raise ValueError(f"{place} is {layer!r}, which needs a rule to pass relevance on, got None; give one such "
-                             "as minixnn.rules.lrp.epsilon in its place in the list, or the class a rule of its own")
-        return own
+        raise ValueError(f"layer {l} is {layer!r}, which needs a rule to pass relevance on, got None; give one such "
+                         "as minixnn.rules.lrp.epsilon in its place in the list, or the class a rule of its own")
     if not callable(rule):
-        raise ValueError(f"got {rule!r} as the rule of {place}, expected a function such as lrp.epsilon, or None")
-    if not getattr(layer, "takes_rules", True) and rule is not own:
-        raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which takes no other rule than its "
+        raise ValueError(f"got {rule!r} as the rule of layer {l}, expected a function such as lrp.epsilon, or None")
+    function, taken = getattr(rule, "func", rule), getattr(layer, "affine_rules", None)
+    if not getattr(layer, "takes_rules", True) and function is not own:
+        raise ValueError(f"got {name_of(rule)} as the rule of layer {l}, {layer!r}, which takes no other rule than its "
                          f"own, {name_of(own)}; give None in its place")
-    function = getattr(rule, "func", rule)
-    if any(isinstance(layer, kind) and function in refused for kind, refused in NO_WEIGHTS.items()):
-        raise ValueError(f"got {name_of(rule)} as the rule of {place}, {layer!r}, which is not affine, so it has no "
+    if taken is not None and function in AFFINE_RULES and function.__name__ not in taken:
+        raise ValueError(f"got {name_of(rule)} as the rule of layer {l}, {layer!r}, which is not affine, so it has no "
                          f"weights to share by. Give None in its place, for {name_of(own)}; such rules stand in "
                          "minixnn.rules: identity for a normalisation, lrp.proportional for a maximum, "
-                         "attention.cp_lrp for attention")
-    return check_arguments(rule)
-
-
-def _inside(block, rule, place):
-    """A block's rule with the rules of its chains, from whatever its entry in the list is."""
-    epsilon = epsilon_of(rule)
-    if isinstance(rule, partial) and rule.func in BLOCK_RULES:              # complete already, or with `rules=` alone
-        inside = rule.keywords.get("rules", lrp.epsilon)
-        share, knobs = rule.func, {k: v for k, v in rule.keywords.items() if k != "rules"}
-    elif rule in BLOCK_RULES:
-        inside, share, knobs = lrp.epsilon, rule, {}
-    else:
-        inside, share, knobs = rule, block.rule, {"epsilon": epsilon} if isinstance(block, Sum) else {}
-    if callable(inside) or inside is None:
-        inside = [[in_place_of(inside, layer, epsilon) for layer in chain.layers] for chain in block.chains]
-    if not isinstance(inside, (list, tuple)) or len(inside) != len(block.chains) or not all(
-            isinstance(rules, (list, tuple)) for rules in inside):
-        lengths = ", ".join(f"{len(layers)} for {name}" for name, layers in block.branches.items())
-        raise ValueError(f"got {rule!r} as the rule of {place}, {block!r}, expected one rule for all affine layers "
-                         f"inside, or a tuple with a list for each chain, one entry per layer: {lengths}; None where a "
-                         "layer takes no rule")
-    return partial(share, rules=[_complete(chain.layers, rules, f"{place}.{name}.") for name, chain, rules
-                                 in zip(block.branches, block.chains, inside)], **knobs)
-
-
-def block_rule(block: Block, rules: Sequence, epsilon: float = 1e-6, others: Any = ()) -> Any:
-    """The rule a block brings along, with a list of rules for each chain and, for a sum, the stabiliser."""
-    knobs = {"epsilon": epsilon} if isinstance(block, Sum) else {}
-    share: Any = of_class(block, others) or block.rule
-    return partial(share, rules=rules, **knobs)
+                         "signal_takes_all for a product")
+    check_arguments(rule)
 
 
 def stabilized(epsilon: float) -> Rule:

@@ -8,18 +8,16 @@ each kind of layer does, r being the reference of its input:
     affine        D+ = d+ W+ + d- W-,  D- = d+ W- + d- W+          each input counts on one side of each neuron
     elementwise   y+ = ((f(r + d+) - f(r)) + (f(r + d+ + d-) - f(r + d-))) / 2,    y- = the same with + and - exchanged
     max pool      as elementwise, with f the maximum of each window
-    sum           each chain by these rules; the differences of all are added, and so are the multipliers
-    concatenation each chain by these rules; the differences are joined, the multipliers cut
+    sum           the differences of its inputs are added; each input has the multipliers of the output
+    concatenation the differences are joined, the multipliers cut
 
 y+ is how much the positive part changes f, averaged over being added first and being added last: its Shapley
 value, with + and - as the two players. So y+ + y- = y - y_ref, and contributions sum to the difference.
 """
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from minixnn.arrays import Array, array_module, negative, positive
-from minixnn.layers import Affine, Concat, Dropout, Elementwise, Prepare, Sum
+from minixnn.layers import Add, Affine, Concat, Dropout, Elementwise, Prepare
 from minixnn.layers.base import Layer, quotient_or
 from minixnn.layers.pool import Maximum
 from minixnn.layers.shape import Reshaping
@@ -36,10 +34,9 @@ def forward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array]) -> tuple[A
         return layer.forward(d[0]), layer.forward(d[1])
     if isinstance(layer, Prepare):                          # d / std: the mean cancels
         return layer.gradient(x, x, d[0]), layer.gradient(x, x, d[1])
-    if isinstance(layer, (Sum, Concat)):
-        pairs = [differences(chain.layers, chain.trace(x), chain.trace(r), d)[-1] for chain in layer.chains]
-        join = sum if isinstance(layer, Sum) else partial(array_module(x).concatenate, axis=-1)
-        return tuple(join(side) for side in zip(*pairs))
+    if isinstance(layer, (Add, Concat)):                    # d holds a pair for each input
+        d_pos, d_neg = zip(*d)
+        return layer.forward(d_pos), layer.forward(d_neg)
     raise NotImplementedError(f"{type(layer).__name__} has no RevealCancel rule; passes.deeplift, with the rescale "
                               "rule, works on every layer that has the method deeplift")
 
@@ -52,32 +49,9 @@ def backward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array], m: Any) -
         return elementwise_backward(layer, r, *d, *m)
     if isinstance(layer, Maximum):
         return max_pool_backward(layer, r, *d, *m)
-    if isinstance(layer, (Sum, Concat)):
-        return block_backward(layer, x, r, d, m)
+    if isinstance(layer, (Add, Concat)):
+        return tuple(zip(layer.gradient(x, x, m[0]), layer.gradient(x, x, m[1])))           # a pair for each input
     return layer.gradient(x, x, m[0]), layer.gradient(x, x, m[1])           # only moved about
-
-
-def differences(layers: Sequence[Layer], A: list[Array], A_ref: list[Array],
-                d: tuple[Array, Array]) -> list[tuple[Array, Array]]:
-    """The way up through a list of layers: D[l] is the pair (d+, d-) of what enters layers[l]."""
-    D = [d]
-    for l, layer in enumerate(layers):
-        D.append(forward(layer, A[l], A_ref[l], D[l]))
-    return D
-
-
-def block_backward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array],
-                   m: Any) -> tuple[Array, Array]:
-    """The way down through each chain: a sum hands every chain the same multipliers, a concatenation cuts them."""
-    traces, total = [chain.trace(x) for chain in layer.chains], (0, 0)
-    pieces = zip(layer.split(traces, m[0]), layer.split(traces, m[1]))
-    for chain, A, m_chain in zip(layer.chains, traces, pieces):
-        A_ref = chain.trace(r)
-        D = differences(chain.layers, A, A_ref, d)
-        for l in reversed(range(len(chain.layers))):
-            m_chain = backward(chain.layers[l], A[l], A_ref[l], D[l], m_chain)
-        total = total[0] + m_chain[0], total[1] + m_chain[1]
-    return total
 
 
 def parts(layer: Affine) -> tuple[Affine, ...]:

@@ -21,7 +21,7 @@ from minixnn.arrays import Array, array_module, like
 from minixnn.layers import ChannelScale, Dense, Dropout, Flatten, ReLU, Sigmoid, Unflatten
 from minixnn.network import Network
 from minixnn.progress import progress
-from minixnn.train import Adam, backpropagate, cosine, cross_entropy, update
+from minixnn.train import Adam, backpropagate, backward, cosine, cross_entropy, update
 
 CLASSIFIER = "dense_no_bias"        # whose hidden layer is the code
 CODE_LAYERS, FEATURE_LAYERS = 7, 4  # how many of its layers make up the encoder c, and the features h
@@ -43,7 +43,7 @@ def new_discriminator(rng: np.random.Generator) -> Network:
 
 def hidden() -> Network:
     """The classifier up to its last hidden layer: images (N, 28, 28, 1) -> (N, 100)."""
-    return Network(Network.load(datasets.DATA / f"{CLASSIFIER}.npz").layers[:CODE_LAYERS])
+    return Network.load(datasets.DATA / f"{CLASSIFIER}.npz").part(0, CODE_LAYERS)
 
 
 def encoder() -> Network:
@@ -53,7 +53,7 @@ def encoder() -> Network:
     code 0 is the mean of all digits, and ||z||^2 says how far away z is. The generator's first two layers undo it.
     """
     scale = Network.load(datasets.DATA / "generator.npz").layers[0]                                    # h = z W + b
-    return Network([*hidden().layers, ChannelScale(1 / scale.W, -scale.b / scale.W)])
+    return hidden().then(Network([ChannelScale(1 / scale.W, -scale.b / scale.W)]))
 
 
 def fit(generator: Network, discriminator: Network, encoder: Network, images: Array, rng: np.random.Generator,
@@ -68,7 +68,7 @@ def fit(generator: Network, discriminator: Network, encoder: Network, images: Ar
     Returns a list with one dictionary per epoch.
     """
     codes = encoder.predict(images, 1000)
-    features = Network(encoder.layers[:FEATURE_LAYERS])
+    features = encoder.part(0, FEATURE_LAYERS)
     average = [a.copy() for a in parameters(generator)]
     drawing, judging = (Adam(learning_rate, beta1=0.5) for _ in range(2))           # beta1 as Radford et al. 2016
     history = []
@@ -90,9 +90,9 @@ def fit(generator: Network, discriminator: Network, encoder: Network, images: Ar
             missing = H[-1] - features.forward(x)
             fooled, dv = cross_entropy(V[-1], truth[:batch_size])                   # it wants to hear REAL
             dx = image * (drawn - x) / batch_size
-            dx += feature * input_gradient(features, H, missing / batch_size)
-            dx += adversarial * input_gradient(discriminator, V, dv)
-            update(drawing, generator, parameter_gradients(generator, A, dx))
+            dx += feature * backward(features, H, missing / batch_size, to_input=True)[1]
+            dx += adversarial * backward(discriminator, V, dv, to_input=True)[1]
+            update(drawing, generator, backward(generator, A, dx)[0])
             for mean, a in zip(average, parameters(generator)):
                 mean += (1 - memory) * (a - mean)
             sums = [s + term for s, term in zip(sums, (square(drawn - x), square(missing), fooled, judged))]
@@ -103,23 +103,6 @@ def fit(generator: Network, discriminator: Network, encoder: Network, images: Ar
     for mean, a in zip(average, parameters(generator)):
         a[...] = mean
     return history
-
-
-def input_gradient(net: Network, A: list[Array], dy: Array) -> Array:
-    """dL/dx from the activations A: what `passes.gradient` does, for a start that depends on the output."""
-    for l in reversed(range(len(net.layers))):
-        dy = net.layers[l].gradient(A[l], A[l + 1], dy)
-    return dy
-
-
-def parameter_gradients(net: Network, A: list[Array], dy: Array) -> list:
-    """[{name: gradient}, ...], the gradients of each layer's parameters, from the activations A."""
-    gradients: list = [None] * len(net.layers)
-    for l in reversed(range(len(net.layers))):
-        gradients[l] = net.layers[l].parameter_gradients(A[l], dy)
-        if l > 0:
-            dy = net.layers[l].gradient(A[l], A[l + 1], dy)
-    return gradients
 
 
 def parameters(net: Network) -> list[Array]:
@@ -139,4 +122,4 @@ def train(seed: int = 0, epochs: int = 4, quiet: bool = False) -> Network:
     net, code = architecture(rng), hidden()
     fit(net, new_discriminator(rng), code, images, rng, epochs=epochs, quiet=quiet)
     h = code.predict(images, 1000)
-    return Network([ChannelScale(h.std(axis=0), h.mean(axis=0)), ReLU(), *net.layers])      # ReLU: no h is below 0
+    return Network([ChannelScale(h.std(axis=0), h.mean(axis=0)), ReLU()]).then(net)         # ReLU: no h is below 0

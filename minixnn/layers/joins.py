@@ -1,0 +1,182 @@
+"""Joins: layers of several inputs, where the branches of a network meet.
+
+    Add()         y = x_1 + x_2 + ...        a shortcut and the way round it
+    Concat()      y = x_1, x_2, ... side by side
+    Multiply()    y = x_1 x_2 ...            a signal and its gates
+    MatMul()      y = a @ b                  attention: queries with keys, weights with values
+
+To a join x is a tuple. What it returns on the way back is a tuple, too: one array beside each input.
+
+A sum and a concatenation say themselves what each input has contributed. A product does not: in y = a b nothing says
+how much of y is a's. The rules of products are decisions, and stand here beside each other.
+"""
+from typing import Any, TypeAlias
+
+from minixnn.arrays import Array, array_module, stabilize
+from minixnn.layers.base import Join, sum_to
+
+Arrays: TypeAlias = tuple[Array, ...]           # one beside each input of a join
+
+
+def by_contribution(layer: "Add", x: Arrays, y: Array, R: Array, epsilon: float = 1e-6) -> Arrays:
+    """A sum's rule: each input receives by its share, LRP-epsilon for weights of 1. Bach et al. 2015, eq. 58.
+
+        R_i = x_i / (y + epsilon sgn y) R           y = sum_i x_i
+
+    Any x. Conserves, except for what the stabiliser absorbs.
+    """
+    s = R / stabilize(y, epsilon if layer.epsilon is None else layer.epsilon)               # relevance per unit of y
+    return tuple(sum_to(a * s, a.shape) for a in x)
+
+
+def cut(layer: "Concat", x: Arrays, y: Array, R: Array) -> Arrays:
+    """A concatenation's rule: R is cut as y was joined. Conserves."""
+    return layer.gradient(x, y, R)
+
+
+def half_each(layer: "Multiply | MatMul", x: Arrays, y: Array, R: Array, epsilon: float = 1e-6) -> Arrays:
+    """A product's rule: all factors alike. Achtibat et al. 2024, propositions 3.2 (numbers) and 3.3 (matrices).
+
+        y = x_1 ... x_n     R_i = R / n                                                     conserves
+        y = a @ b           s = R / (2 y + epsilon sgn y)     R_a = a * (s b^T)     R_b = b * (a^T s)
+
+    Any x. Of matrices it conserves, except for what the stabiliser absorbs.
+    """
+    if isinstance(layer, Multiply):
+        return tuple(sum_to(R / len(x), a.shape) for a in x)
+    s = R / stabilize(2 * y, epsilon)
+    return tuple(a * c for a, c in zip(x, layer.gradient(x, y, s)))
+
+
+def signal_takes_all(layer: "Multiply | MatMul", x: Arrays, y: Array, R: Array, signal: int = 0,
+                     epsilon: float = 1e-6) -> Arrays:
+    """A product's rule: one factor, the signal, receives all, and the others nothing. Arras et al. 2017.
+
+        y = signal * gate       R_signal = R                                                conserves
+        y = A @ signal          s = R / (y + epsilon sgn y)      R_signal = signal * (A^T s)
+
+    A gate says how much of the signal passes; the evidence is the signal's. signal: the number of that input. Of
+    matrices it is LRP-epsilon with the other factor as weights, "conservative propagation" (Ali et al. 2022).
+    """
+    if isinstance(layer, Multiply):
+        R_signal = sum_to(R, x[signal].shape)
+    else:
+        R_signal = x[signal] * layer.gradient(x, y, R / stabilize(y, epsilon))[signal]
+    return tuple(R_signal if i == signal else array_module(a).zeros_like(a) for i, a in enumerate(x))
+
+
+class Add(Join):
+    """y = x_1 + x_2 + ...: arrays of one shape, or of shapes that broadcast. y (N, ...)
+
+    epsilon: a stabiliser in place of the one that the network's rules have; None for that.
+    """
+    rule, stabilized = staticmethod(by_contribution), True
+
+    def __init__(self, epsilon: float | None = None) -> None:
+        self.epsilon = epsilon
+
+    def settings(self) -> dict[str, Any]:
+        return {} if self.epsilon is None else {"epsilon": self.epsilon}
+
+    def forward(self, x: Arrays) -> Array:
+        try:
+            return sum(x[1:], x[0])
+        except ValueError:
+            raise ValueError(f"{self!r} got arrays of shapes {' and '.join(str(a.shape) for a in x)}, which cannot be "
+                             "added; a shortcut such as [Conv2d(W, stride=2)] changes channels and size") from None
+
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
+        return tuple(sum_to(dy, a.shape) for a in x)
+
+    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
+        return self.gradient(x, y, m)
+
+
+class Concat(Join):
+    """y = x_1, x_2, ... one after the other along an axis, by default the last: channels. y (N, ..., sum of C_i)"""
+    rule = staticmethod(cut)
+
+    def __init__(self, axis: int = -1) -> None:
+        if not hasattr(axis, "__index__") or axis == 0:
+            raise ValueError(f"Concat got axis={axis!r}, expected a whole number other than 0, the axis of the images")
+        self.axis = axis
+
+    def settings(self) -> dict[str, Any]:
+        return {} if self.axis == -1 else {"axis": self.axis}
+
+    def forward(self, x: Arrays) -> Array:
+        try:
+            return array_module(x[0]).concatenate(x, axis=self.axis)
+        except ValueError:
+            raise ValueError(f"{self!r} got arrays of shapes {' and '.join(str(a.shape) for a in x)}, which cannot be "
+                             f"joined along axis {self.axis}: all others have to agree") from None
+
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
+        pieces, start = [], 0
+        for a in x:
+            stop = start + a.shape[self.axis]
+            pieces.append(dy[tuple(slice(start, stop) if i == self.axis % dy.ndim else slice(None)
+                                   for i in range(dy.ndim))])
+            start = stop
+        return tuple(pieces)
+
+    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
+        return self.gradient(x, y, m)
+
+
+class Multiply(Join):
+    """y = x_1 x_2 ..., entry by entry: a signal and its gates. A gate (N, 1, 1, C) is repeated over the image."""
+    rule = staticmethod(signal_takes_all)
+
+    def forward(self, x: Arrays) -> Array:
+        y = x[0]
+        for a in x[1:]:
+            y = y * a
+        return y
+
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
+        """Product rule: each factor's derivative is the product of all others."""
+        pieces = []
+        for n, own in enumerate(x):
+            others = dy
+            for m, other in enumerate(x):
+                others = others if m == n else others * other
+            pieces.append(sum_to(others, own.shape))
+        return tuple(pieces)
+
+    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
+        """For y = a b:  m_a = m (b + b_ref) / 2,  m_b = m (a + a_ref) / 2;  of more factors, pair after pair.
+
+        The Shapley value of two factors: contributions sum to a b - a_ref b_ref exactly.
+        """
+        a, a_ref, pairs = x[0], x_ref[0], []
+        for b, b_ref in zip(x[1:], x_ref[1:]):
+            pairs.append((a, a_ref, b, b_ref))
+            a, a_ref = a * b, a_ref * b_ref
+        multipliers = []
+        for a, a_ref, b, b_ref in reversed(pairs):
+            multipliers.append(sum_to(m * (a + a_ref) / 2, b.shape))
+            m = sum_to(m * (b + b_ref) / 2, a.shape)
+        return (m, *reversed(multipliers))
+
+
+class MatMul(Join):
+    """y = a @ b, a product of matrices. x is (a, b): a (N, ..., T, d), b (N, ..., d, U), y (N, ..., T, U)"""
+    rule, stabilized = staticmethod(half_each), True
+    fewest_inputs = most_inputs = 2
+
+    def forward(self, x: Arrays) -> Array:
+        a, b = x
+        if a.ndim < 3 or b.ndim < 3 or a.shape[-1] != b.shape[-2]:
+            raise ValueError(f"{self!r} got arrays of shapes {a.shape} and {b.shape}, expected (N, ..., T, d) and "
+                             "(N, ..., d, U)")
+        return a @ b
+
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
+        a, b = x
+        return sum_to(dy @ b.swapaxes(-1, -2), a.shape), sum_to(a.swapaxes(-1, -2) @ dy, b.shape)
+
+    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
+        """Each factor by the mean of the other, as for a product of numbers. Contributions sum exactly."""
+        mean = tuple((a + a_ref) / 2 for a, a_ref in zip(x, x_ref))
+        return self.gradient(mean, y, m)
