@@ -111,14 +111,16 @@ class Builder:
         if start is not None and tuple(flat[start:start + len(group)]) == group:        # beside each other
             want, place = [], None
             for own in x.have:
+                if not any(a in group for a in own):
+                    want.append(own)
+                    continue
                 before = tuple(a for a in own if flat.index(a) < start)
                 behind = tuple(a for a in own if flat.index(a) >= start + len(group))
-                inside = any(a in group for a in own)
-                want += [before] if before or not inside else []
-                if inside and place is None:
+                want += [before] if before else []
+                if place is None:
                     place = len(want)
                     want.append(group)
-                want += [behind] if inside and behind else []
+                want += [behind] if behind else []
         else:
             want = [own for own, before in zip(rest, x.have) if own or not before] + [group]
             place = len(want) - 1

@@ -56,7 +56,7 @@ def elementwise(b: Builder, x: Traced, layer: Any) -> Traced:
 
 def numbers(b: Builder, x: Traced) -> Traced:
     """x as floating point numbers."""
-    return x if x.kind == "f" else b.through(x, ours.ToFloat(), "f")
+    return x if x.kind == "f" else b.through(x, ours.ToFloat(np.dtype(b.dtype).name), "f")
 
 
 def clip(b: Builder, x: Traced, low: Any = None, high: Any = None) -> Traced:
@@ -171,7 +171,8 @@ def divide(b: Builder, x: Any, y: Any, rounding_mode: Any = None) -> Traced:
             return whole(b, "floor_divide", x, y)
         raise ValueError(f"divides and rounds ({rounding_mode!r}): a step has no gradient that explains")
     if isinstance(y, Traced):
-        return multiply(b, x, elementwise(b, y, ours.Power(-1)))
+        return join(b, [x, y], ours.Divide()) if isinstance(x, Traced) else \
+            multiply(b, x, elementwise(b, y, ours.Power(-1)))
     if isinstance(y, Varying):
         y = Varying(1 / y.array, 1 / y.other)
     else:
@@ -487,9 +488,10 @@ def pool(b: Builder, x: Traced, kind: str, kernel: Sequence[int], stride: Sequen
          count_padding: bool = True, divisor: Any = None) -> Traced:
     """kind: "max", "average" """
     n = len(kernel)
-    squeezed = traced(x).rank == n + 1
-    x = images(b, x if not squeezed else unsqueeze(b, x, [0]), n)
     stride = list(kernel if not stride else stride)
+    if n != 2:
+        return pool_of_rank(b, x, kind, kernel, stride, pads, dilation, ceil_mode, count_padding, divisor)
+    x = images(b, x, n)
     pads, real = [tuple(each) for each in pads], [tuple(each) for each in pads]
     if ceil_mode:
         pads = [(before, after + overhang(m, (k - 1) * d + 1, s, before, after)) for m, k, s, (before, after), d in
@@ -518,24 +520,39 @@ def pool(b: Builder, x: Traced, kind: str, kernel: Sequence[int], stride: Sequen
 def max_layer(n: int, kernel: Any, stride: Any, pads: Any, dilation: Any) -> Any:
     if set(dilation) != {1}:
         raise ValueError(f"dilation={tuple(dilation)} is not supported")
-    if n == 2:
-        return ours.MaxPool2d(tidy(kernel), tidy(stride), tidy_pads(pads) if any(map(any, pads)) else "valid")
-    return pool_of_rank(n, "Max", kernel, stride, pads)
+    return ours.MaxPool2d(tidy(kernel), tidy(stride), tidy_pads(pads) if any(map(any, pads)) else "valid")
 
 
 def average_layer(n: int, kernel: Any, stride: Any, pads: Any, counted: bool) -> Any:
-    if n == 2:
-        return ours.AvgPool2d(tidy(kernel), tidy(stride), tidy_pads(pads) if any(map(any, pads)) else "valid", counted)
-    return pool_of_rank(n, "Avg", kernel, stride, pads, counted)
+    return ours.AvgPool2d(tidy(kernel), tidy(stride), tidy_pads(pads) if any(map(any, pads)) else "valid", counted)
 
 
-def pool_of_rank(n: int, name: str, kernel: Any, stride: Any, pads: Any, *more: Any) -> Any:
-    kind = getattr(ours, f"{name}Pool{n}d", None)
-    if kind is None:
-        raise ValueError(f"a pool over {n} axes is not supported")
+def pool_of_rank(b: Builder, x: Traced, kind: str, kernel: Any, stride: Any, pads: Any, dilation: Any, *more: Any) -> Traced:
+    """A pool of sequences or volumes, by those of images: over the axes one or two at a time."""
+    n = len(kernel)
+    images(b, x, n)
     if n == 1:
-        return kind(int(kernel[0]), int(stride[0]), tuple(pads[0]), *more)
-    return kind(tidy(kernel), tidy(stride), tidy_pads(pads), *more)
+        y = pool(b, unsqueeze(b, x, [-1]), kind, [*kernel, 1], [*stride, 1], [*pads, (0, 0)], [*dilation, 1], *more)
+        return squeeze(b, y, [-1])
+    if n > 3:
+        raise ValueError(f"a pool over {n} axes is not supported")
+    x = pool_part(b, x, kind, 2, (kernel, stride, pads, dilation), more)
+    return pool_part(b, x, kind, 3, (kernel, stride, pads, dilation), more)
+
+
+def pool_part(b: Builder, x: Traced, kind: str, start: int, settings: Any, more: Any) -> Traced:
+    """Of (N, C, D, H, W): over D and H with (C, W) as channels, or over W alone."""
+    kernel, stride, pads, dilation = settings
+    if start == 2:
+        x = transpose(b, x, (0, 1, 4, 2, 3))
+        merged = x.seen_as([x.axes[0], x.axes[1] + x.axes[2], x.axes[3], x.axes[4]])
+        y = pool(b, merged, kind, kernel[:2], stride[:2], pads[:2], dilation[:2], *more)
+        N, _, D, H = y.shape
+        y = reshape(b, y, [Size(N, y.other_shape[0]), *x.shape[1:3], D, H])
+        return transpose(b, y, (0, 1, 3, 4, 2))
+    merged = x.seen_as([x.axes[0], x.axes[1], x.axes[2] + x.axes[3], x.axes[4]])
+    y = pool(b, merged, kind, [1, kernel[2]], [1, stride[2]], [(0, 0), pads[2]], [1, dilation[2]], *more)
+    return reshape(b, y, [Size(y.shape[0], y.other_shape[0]), x.shape[1], x.shape[2], x.shape[3], y.shape[3]])
 
 
 def overhang(pixels: int, kernel: int, stride: int, before: int, after: int | None = None) -> int:
@@ -898,6 +915,8 @@ def cat(b: Builder, values: Sequence[Any], axis: int) -> Traced:
     axis = int(axis) % rank
     values = [x for x in values if isinstance(x, (Traced, Varying)) or np.size(x)]
     like = next(x for x in values if isinstance(x, Traced))
+    if len(values) == 1:
+        return like
     if has_batch(like.axes[axis]):
         raise ValueError("joins batches of images, one behind the other")
     token = class_token(b, values, axis)
@@ -909,8 +928,6 @@ def cat(b: Builder, values: Sequence[Any], axis: int) -> Traced:
             x = constant(b, x, like.seen_as([new(_shape(x)[axis]) if place == axis else own
                                              for place, own in enumerate(like.axes)]))
         made.append(numbers(b, x) if any(isinstance(y, Traced) and y.kind == "f" for y in values) else x)
-    if len(made) == 1:
-        return made[0]
     for x in made:
         if x.rank != rank or any(m != n for place, (m, n) in enumerate(zip(x.shape, made[0].shape)) if place != axis):
             raise ValueError(f"joins arrays of shapes {' and '.join(x.written() for x in made)} along axis {axis}, which "
@@ -1119,7 +1136,7 @@ def where(b: Builder, condition: Any, x: Any, y: Any) -> Traced:
         values = [v if isinstance(v, Traced) else constant(b, finite_array(b, v), condition) if np.ndim(v) else
                   constant(b, finite_array(b, v).reshape((1,) * condition.rank), condition) for v in (x, y)]
         (c, p, q), axes = b.unified([condition, *(numbers(b, v) for v in values)])
-        at = b.put((c.at, p.at, q.at), ours.Where())
+        at = b.put((c.at, p.at, q.at), ours.Choose())
         have = [max((v.have[place] for v in (c, p, q)), key=len) for place in range(len(c.have))]
         return Traced(at, have, axes)
     if isinstance(condition, Varying):

@@ -55,6 +55,7 @@ class Program:
     operations: list[Operation]
     output: str
     to_numpy: Callable[[Any], Any]
+    from_numpy: Callable[[Any], Any]
     table: dict[str, Callable]
     batches: tuple[int, int]
     dtype: Any = np.float32
@@ -180,7 +181,15 @@ class Follower:
             if isinstance(value, Traced) and expected is not None and value.other_shape != expected:
                 raise ValueError(f"gives {value.other_shape} where {expected} is expected; this is a fault of the reader, "
                                  "please report it")
-        return found
+        return [mapped(value, self.kept) for value in found]
+
+    def kept(self, value: Any) -> Any:
+        """A result that does not depend on the input as the framework has it: a size, a constant."""
+        if isinstance(value, Size):
+            return Pair(int(value), value.other) if value != value.other else int(value)
+        if isinstance(value, Varying):
+            return mapped_pair(self.program.from_numpy(value.array), self.program.from_numpy(value.other))
+        return self.program.from_numpy(value) if isinstance(value, np.ndarray) else value
 
     def handed(self, value: Any) -> Any:
         """An argument as the functions of TABLE take it: Traced, arrays of NumPy, numbers, Size, Varying."""

@@ -1,140 +1,138 @@
-"""Small changes to the graph that leave fewer layers: pads, biases and scales go where they belong, heads go away."""
+"""What a program says in several layers and we in one: biases and scales merged, norms and activations found by value."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop.graph import without_dropout
-from minixnn.interop.operations import Constant, Node
-from minixnn.interop.shapes import shape_of
+from minixnn.layers.base import Layer
 
-if TYPE_CHECKING:
-    from minixnn.interop.graph import Graph
-
-WINDOWS = {"conv": 0, "avg_pool": 0, "max_pool": -np.inf}       # the value that each pads with
-HEADS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
+HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")
 
 
-def simplify(graph: Graph) -> None:
-    """Merge pads, write arithmetic with constants as scale and shift, and put shifts into biases."""
-    for node in graph.nodes:
-        if node.op in WINDOWS:
-            _merge_pad(node)
-    for node in graph.nodes:
-        _without_expand(node)
-        _as_scale(node)
-    users = graph.users()
-    for node in graph.nodes:
-        if node.op == "scale" and isinstance(node.inputs[0], Node):
-            _merge_scale(node, users)
-    graph.prune()
+class Plan:
+    """Layers and their inputs on the way into a Network; only what leads to the output stays."""
+
+    def __init__(self, layers: list[Layer], inputs: list[tuple[int, ...]], names: list[str], output: int) -> None:
+        self.layers, self.inputs, self.names = list(layers), list(inputs), list(names)
+        self.keep(output)
+
+    def keep(self, output: int) -> None:
+        """Cut off what is behind the output, and what does not lead to it."""
+        wanted, left = {0, output}, [output]
+        while left:
+            at = left.pop()
+            for source in self.inputs[at - 1] if at else ():
+                if source not in wanted:
+                    wanted.add(source)
+                    left.append(source)
+        kept = sorted(wanted - {0})
+        numbers = {0: 0, **{old: new for new, old in enumerate(kept, start=1)}}
+        self.layers = [self.layers[at - 1] for at in kept]
+        self.inputs = [tuple(numbers[source] for source in self.inputs[at - 1]) for at in kept]
+        self.names = [self.names[at - 1] for at in kept]
+
+    def add(self, layer: Layer, inputs: tuple[int, ...], name: str) -> None:
+        self.layers.append(layer)
+        self.inputs.append(inputs)
+        self.names.append(name)
+
+    def users(self) -> list[list[int]]:
+        """users[i]: the layers that activation i enters."""
+        found: list[list[int]] = [[] for _ in range(len(self.layers) + 1)]
+        for l, sources in enumerate(self.inputs):
+            for source in sources:
+                found[source].append(l)
+        return found
+
+    def without(self, l: int) -> None:
+        """Take a layer of one input away: those behind it read what it read."""
+        source = self.inputs[l][0]
+        self.inputs = [tuple(source if i == l + 1 else i for i in entry) for entry in self.inputs]
+        output = len(self.layers) if l + 1 < len(self.layers) else source
+        self.keep(output)
 
 
-def _merge_pad(node):
-    """A pad right before a window of the same value is padding of that window."""
-    pad = node.inputs[0]
-    if pad.op != "pad" or pad.value != WINDOWS[node.op] or node.pads == "same":
-        return
-    outer, inner = pad.pads, node.pads
-    if any(p != (0, 0) for p in outer[:2]) or min(min(p) for p in outer) < 0:
-        return
-    pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(outer[2:], inner))
-    if node.op == "max_pool" and any(max(p) >= k for p, k in zip(pads, node.size)):
-        return
-    if node.op == "avg_pool":
-        if node.ceil or not node.count_padding and any(p != (0, 0) for p in inner):
-            return
-        node.settings["count_padding"] = True
-    node.settings["pads"], node.inputs = pads, pad.inputs
-
-
-def _without_expand(node):
-    """An addition or a product repeats what is too small by itself, so that no expand is needed before it."""
-    if node.op not in ("add", "sub", "mul"):
-        return
-    for place, each in enumerate(node.inputs):
-        if isinstance(each, Node) and each.op == "expand":
-            node.inputs[place] = each.inputs[0]
-            if shape_of(node) != node.shape:                # nothing else makes it so large
-                node.inputs[place] = each
-
-
-def _as_scale(node):
-    """Arithmetic with one constant becomes x * scale + shift, either of which may be None."""
-    if node.op == "negative":
-        node.become("scale", node.inputs, scale=np.float32(-1), shift=None)
-        return
-    if node.op not in ("add", "sub", "mul", "div") or node.constant is None or node.shape != node.reads[0].shape:
-        return
-    first = isinstance(node.inputs[0], Constant)
-    if node.op == "div" and first:
-        return
-    c = node.constant
-    c = np.asarray(c, np.float64 if c.dtype == np.float64 else np.float32)
-    scale, shift = {"add": (None, c), "sub": (np.float32(-1) if first else None, c if first else -c), "mul": (c, None),
-                    "div": (None if node.op != "div" else 1 / c, None)}[node.op]
-    node.become("scale", node.reads, scale=scale, shift=shift)
-
-
-def _merge_scale(node, users):
-    """Into the scale, the norm or the bias before, if nobody else reads what is between."""
-    before = node.inputs[0]
-    if len(users.get(before, ())) != 1 or before.shape is None:
-        return
-    scale, shift, rank = node.scale, node.shift, len(before.shape)
-    if before.op == "scale":
-        merged = _combined((before.scale, before.shift), (scale, shift))
-        node.become("scale", before.inputs, scale=merged[0], shift=merged[1])
-    elif before.op in ("layer_norm", "rms_norm"):
-        sizes = [before.shape[axis] for axis in sorted(axis % rank for axis in before.axes)]
-        fits = list(sorted(axis % rank for axis in before.axes)) == list(range(rank - len(sizes), rank)) and \
-            all(a is None or a.ndim <= len(sizes) and None not in sizes for a in (scale, shift))
-        if fits and (shift is None or before.op == "layer_norm"):
-            found = {name: value for name, value in before.settings.items()}
-            gamma, beta = _combined((found["gamma"], found.get("beta")), (scale, shift))
-            found["gamma"] = None if gamma is None else np.broadcast_to(gamma, sizes).copy()
-            if before.op == "layer_norm":
-                found["beta"] = None if beta is None else np.broadcast_to(beta, sizes).copy()
-            node.become(before.op, before.inputs, **found)
-    elif before.op in ("conv", "conv_transpose", "dense") and scale is None:
-        axis = 1 if before.op != "dense" else rank - 1
-        outputs = before.shape[axis]
-        wide = (1,) * (rank - shift.ndim) + shift.shape
-        if all(n == 1 or a == axis and n == outputs for a, n in enumerate(wide)):
-            b = np.broadcast_to(shift.reshape(-1), (outputs,))
-            settings = {**before.settings, "b": b.copy() if before.b is None else before.b + b}
-            node.become(before.op, before.inputs, **settings)
-
-
-def _combined(first, second):
-    """(scale, shift) of one after the other."""
-    (a, b), (c, d) = first, second
-    scale = a if c is None else c if a is None else a * c
-    shift = b if c is None or b is None else b * c
-    return scale, shift if d is None else d if shift is None else shift + d
-
-
-def drop_head(graph: Graph) -> str | None:
-    """The name of the layer at the end that only squashes, which goes; None if there is none, or nothing else."""
-    last, head = without_dropout(graph.output), None
-    if last.shape is not None and len(last.shape) == 2:
-        if last.op in HEADS and last.axis % 2 == 1:
-            head = HEADS[last.op]
-        elif last.op == "elementwise" and isinstance(last.layer, (ours.Sigmoid, ours.Tanh)):
-            head = type(last.layer).__name__
-        elif last.op == "concat" and len(last.inputs) == 2 and _is_pair(*last.inputs):
-            head, last = "Sigmoid", last.inputs[1]
-    if head is None or last.inputs[0].op == "input":
+def drop_head(plan: Plan) -> str | None:
+    """Take a squashing layer at the end away; its name."""
+    if not plan.layers:
         return None
-    graph.output = last.inputs[0]
-    graph.prune()
-    return head
+    last, kind = plan.layers[-1], type(plan.layers[-1]).__name__
+    if kind not in HEADS or kind.endswith("Softmax") and last.axis != -1 or len(plan.layers) == 1 and False:
+        return None
+    plan.without(len(plan.layers) - 1)
+    return kind
 
 
-def _is_pair(rest, p):
-    """Whether two nodes are 1 - p and p of a sigmoid, as scikit-learn's exports have it."""
-    return isinstance(rest, Node) and isinstance(p, Node) and rest.op == "scale" and rest.inputs == [p] \
-        and p.op == "elementwise" and isinstance(p.layer, ours.Sigmoid) and np.all(rest.scale == -1) \
-        and rest.shift is not None and np.all(rest.shift == 1)
+def simplify(plan: Plan, dtype: Any) -> None:
+    """Merge neighbours until nothing changes."""
+    prepare(plan, dtype)
+    changed = True
+    while changed:
+        users = plan.users()
+        changed = any(merged(plan, l, users) for l in range(len(plan.layers)))
+
+
+def merged(plan: Plan, l: int, users: list[list[int]]) -> bool:
+    """Whether layer l was merged into the one before it, which nobody else reads."""
+    layer, source = plan.layers[l], plan.inputs[l][0]
+    if len(plan.inputs[l]) > 1 or source == 0 or users[source] != [l]:
+        return False
+    before = plan.layers[source - 1]
+    together = pair(before, layer)
+    if together is None:
+        return False
+    plan.layers[source - 1] = together
+    plan.without(l)
+    return True
+
+
+def pair(a: Layer, b: Layer) -> Layer | None:
+    """One layer for a and then b, if there is one."""
+    kinds = type(a).__name__, type(b).__name__
+    if kinds == ("Permute", "Permute"):
+        return ours.Permute(tuple(a.axes[axis] for axis in b.axes))
+    if kinds[1] in ("Shift", "ChannelScale") and kinds[0] in ("Dense", "Conv2d", "Conv1d", "ConvTranspose2d"):
+        outputs = a.W.shape[-1] * (a.groups if kinds[0] == "ConvTranspose2d" else 1)
+        shift = b.b if kinds[1] == "Shift" else b.b if (b.W == 1).all() else None
+        if shift is not None and shift.size in (1, outputs) and shift.shape[-1:] == (shift.size,):
+            shift = np.broadcast_to(shift.reshape(-1), (outputs,)).astype(a.W.dtype)
+            layer = a.with_weights(a.W, shift.copy() if a.b is None else a.b + shift)
+            return layer
+    if kinds == ("ChannelScale", "Shift") and b.b.size in (1, a.W.size) and b.b.shape[-1:] == (b.b.size,):
+        shift = np.broadcast_to(b.b.reshape(-1), a.W.shape).astype(a.W.dtype)
+        return ours.ChannelScale(a.W, shift.copy() if a.b is None else a.b + shift)
+    return None
+
+
+def prepare(plan: Plan, dtype: Any) -> None:
+    """What is subtracted from the input first, and what it is divided by then, is its preparation."""
+    scale, shift, l = np.ones(1, dtype), np.zeros(1, dtype), 0
+    users = plan.users()
+    at, found = 0, 0
+    while len(users[at]) == 1 and plan.inputs[users[at][0]] == (at,):
+        l = users[at][0]
+        layer = plan.layers[l]
+        kind = type(layer).__name__
+        if kind == "Shift":
+            s, t = np.ones(1, dtype), layer.b
+        elif kind == "ChannelScale":
+            s, t = layer.W, np.zeros(1, dtype) if layer.b is None else layer.b
+        elif kind == "Scale":
+            s, t = np.asarray(layer.c, dtype).reshape(-1) if np.ndim(layer.c) < 2 else layer.c, np.zeros(1, dtype)
+        elif kind == "Permute" and found == 0 and False:
+            continue
+        else:
+            break
+        if any(a.ndim > 1 and max(a.shape[:-1]) > 1 for a in (s, t)):
+            break
+        s, t = s.reshape(-1), t.reshape(-1)
+        scale, shift = scale * s, shift * s + t
+        at, found = l + 1, found + 1
+    if found == 0 or not (scale > 0).all() or at == len(plan.layers) and found == at and False:
+        return
+    for _ in range(found - 1):
+        plan.without(0)
+    plan.layers[0] = ours.Prepare((-shift / scale).astype(dtype), (1 / scale).astype(dtype))
+    plan.names[0] = plan.names[0]

@@ -21,13 +21,21 @@ EXAMPLE = 2                 # images in the example: one would be taken for a co
 
 @contextlib.contextmanager
 def evaluating(torch: Any, module: Any) -> Iterator:
-    """The module in eval mode, without gradients; every part of it is in its own mode again afterwards."""
+    """The module in eval mode, without gradients, and without a cache of earlier tokens, as decoders have one.
+
+    Every part of it is in its own mode again afterwards.
+    """
     modes = {part: part.training for part in module.modules()}
+    caching = {id(part.config): part.config for part in modes if getattr(getattr(part, "config", None), "use_cache", False)}
     try:
         module.eval()
+        for config in caching.values():
+            config.use_cache = False
         with torch.no_grad():
             yield
     finally:
+        for config in caching.values():
+            config.use_cache = True
         for part, training in modes.items():
             part.training = training
 
@@ -106,7 +114,7 @@ def program_of(torch: Any, exported_program: Any, output: Any, fixed: dict[str, 
             value = node.meta.get("val")
             if isinstance(value, torch.Tensor):
                 sizes[node.name] = sized(value.shape, BATCHES[1])
-    return Program(inputs, values, operations, output, to_numpy, TABLE, BATCHES, dtype_of(stored.values()), sizes)
+    return Program(inputs, values, operations, output, to_numpy, torch.from_numpy, TABLE, BATCHES, dtype_of(stored.values()), sizes)
 
 
 def sized(shape: Sequence[Any], batch: int) -> tuple[int, ...]:
