@@ -1,11 +1,13 @@
 """The course as pages that a forge renders, and as notebooks, both made from the lessons.
 
-    python docs/course_pages.py             run all lessons; write docs/course: pages, figures, notebooks, the index
+    python docs/course_pages.py             run all lessons; write docs/course: pages, figures, notebooks, the index;
+                                            and README's table of lessons
     python docs/course_pages.py 2_3 5       run lesson 2.3 and chapter 5 only
     python docs/course_pages.py --text      run none: new prose and code, with the output that the pages hold
 
-A page keeps the output and the figures of the run that it was written after. tests/test_course_pages.py says when
-prose or code have changed since.
+The scripts in lessons/ are the source; pages, notebooks and tables are written from them and not edited. A page keeps
+the output and the figures of the run that it was written after. tests/test_course_pages.py says when prose or code have
+changed since.
 """
 import argparse
 import contextlib
@@ -29,6 +31,8 @@ import docstrings  # noqa: E402
 import markdown  # noqa: E402
 
 COURSE = ROOT / "docs" / "course"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- written by docs/course_pages.py: begin -->\n", "<!-- end -->\n"       # of the table in README
 WIDTH, QUALITY = 860, 60                    # of a figure: pixels at most, and how much WebP keeps
 THUMBNAIL = (520, 340)                      # pixels at most
 RESULT = re.compile(r"^```python\n(?P<code>.*?)\n```$|^```text output\n(?P<text>.*?)\n```$"
@@ -165,6 +169,16 @@ def index(every):
     return "\n".join(done)
 
 
+def table(every):
+    """README's table: a line for each chapter, with links to the pages."""
+    lines = ["| chapter | lessons |", "|---|---|"]
+    for number, chapter in course.CHAPTERS.items():
+        links = [f"[{title}](docs/course/{stem}.md)" for stem, (title, *_) in every.items()
+                 if stem.startswith(f"{number}_")]
+        lines += [f"| **{number} {chapter}** | {' · '.join(links)} |"] if links else []
+    return "\n".join(lines) + "\n"
+
+
 def run_apart(stem, folder):
     """`run` in a process of its own, with one thread of BLAS, so that runs agree."""
     answer = folder / f"{stem}.json"
@@ -202,7 +216,7 @@ def draw_thumbnails(every):
 
 
 def write_text(every):
-    """All that needs no run: prose and code around the output that is there, the notebooks, the index."""
+    """All that needs no run: prose and code around the output that is there, the notebooks, the index, the table."""
     for folder in (COURSE / "figures", COURSE / "notebooks"):
         folder.mkdir(parents=True, exist_ok=True)
     for old in [*COURSE.glob("[0-9]*.md"), *COURSE.glob("*/[0-9]*.*")]:
@@ -214,6 +228,8 @@ def write_text(every):
             path.write_text(page(stem, every, results_of(path.read_text(encoding="utf-8"))), encoding="utf-8")
         (COURSE / "notebooks" / f"{stem}.ipynb").write_text(notebook(stem, every), encoding="utf-8")
     (COURSE / "README.md").write_text(index(every), encoding="utf-8")
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    README.write_text(before + BEGIN + table(every) + END + rest.partition(END)[2], encoding="utf-8")
 
 
 def main(arguments=None):

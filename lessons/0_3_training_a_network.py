@@ -14,7 +14,8 @@ rethinking generalization* (networks can learn random labels).
 import numpy as np
 
 from minixnn import Dense, Flatten, Network, ReLU, datasets, plot
-from minixnn.train import SGD, Adam, accuracy, cross_entropy, fit, softmax
+from minixnn.layers.softmax import softmax
+from minixnn.train import SGD, Adam, accuracy, cross_entropy, fit
 
 # %%
 # The loss

@@ -16,7 +16,7 @@ import numpy as np
 
 from minixnn import Dense, Network, ReLU, attribution, datasets, metrics, models, passes, plot
 from minixnn.rules import lrp
-from minixnn.train import softmax
+from minixnn.layers.softmax import softmax
 
 # %%
 # The walk

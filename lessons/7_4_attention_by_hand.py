@@ -14,7 +14,8 @@ relevance propagation for transformers*; You et al. 2025, *When LRP diverges fro
 import numpy as np
 
 from minixnn import Network, passes, plot
-from minixnn.layers import Attention, ChannelSelect, Embedding, PositionEmbedding, Product, Residual, TakeToken
+from minixnn.layers import (Attention, ChannelSelect, Embedding, Graph, Multiply, PositionEmbedding, Residual,
+                            TakeToken)
 from minixnn.rules import composites, lrp
 
 # %%
@@ -28,13 +29,19 @@ from minixnn.rules import composites, lrp
 #
 # With :math:`q = x_1` and :math:`k = \ln 3 \; x_1` token 1 has :math:`S = (\ln 3, 0)`, weights :math:`A = (3/4, 1/4)`,
 # and brings home :math:`3/4 \cdot 4 + 1/4 \cdot 8 = 5`. Token 1 is what we read, and explain.
+#
+# ``Attention`` is a way of writing several layers at once. The network has the layers themselves, so every step has a
+# place in the list of activations: the weights :math:`A` are what the ``Softmax`` makes.
 
 log3 = np.log(3)
 attention = Attention(W_q=np.array([[1.0], [0]]), W_k=np.array([[log3], [0]]), W_v=np.array([[0], [1.0]]),
                       W_o=np.eye(1))
 x = np.array([[[1.0, 4.0], [0.0, 8.0]]])
-Q, K, V, S, A, O = attention.steps(x)                                                                   # noqa: E741
-print("S", S[0, 0, 0], " A", A[0, 0, 0], " V", V[0, 0, :, 0], " O", O[0, 0, 0])
+net = Network([attention])
+print(net.describe(x=x))
+made = dict(zip(net.names, net.trace(x)[1:]))               # what each layer makes, by the name of its place
+S, A, V, O = (made[f"0.{name}"] for name in ("scores", "weights", "values.1", "mixture"))               # noqa: E741
+print("\nS", S[0, 0, 0], " A", A[0, 0, 0], " V", V[0, 0, :, 0], " O", O[0, 0, 0])
 assert np.allclose(A[0, 0, 0], [3 / 4, 1 / 4]) and np.allclose(O[0, 0, 0], 5)
 
 # %%
@@ -45,12 +52,19 @@ assert np.allclose(A[0, 0, 0], [3 / 4, 1 / 4]) and np.allclose(O[0, 0, 0], 5)
 # example of You et al.: half each gives (6, 6, 12) if :math:`x_1 x_2` is computed first, (12, 6, 6) if
 # :math:`x_2 x_3` is, and (8, 8, 8) with three factors at once. The function is the same; the bracket decides.
 
-one, two, three = ([ChannelSelect(n, n + 1)] for n in range(3))
+def product(*factors):
+    """A network that multiplies x1, x2, x3. factors: numbers of theirs, and tuples of numbers to be multiplied first."""
+    graph = Graph()
+    x = [graph.add(0, ChannelSelect(n, n + 1)) for n in range(3)]
+    graph.add(tuple(graph.add(tuple(x[n] for n in each), Multiply()) if isinstance(each, tuple) else x[each]
+                    for each in factors), Multiply())
+    return Network(graph.layers, graph.inputs)
+
+
 numbers = np.array([[2.0, 3.0, 4.0]])
-for text, product, expected in (("(x1 x2) x3", Product([[Product([one, two])], three]), (6, 6, 12)),
-                                ("x1 (x2 x3)", Product([one, [Product([two, three])]]), (12, 6, 6)),
-                                ("x1 x2 x3", Product([one, two, three]), (8, 8, 8))):
-    R = passes.lrp(Network([product]), numbers, 0, composites.attn_lrp)[0]
+for text, factors, expected in (("(x1 x2) x3", [(0, 1), 2], (6, 6, 12)), ("x1 (x2 x3)", [0, (1, 2)], (12, 6, 6)),
+                                ("x1 x2 x3", [0, 1, 2], (8, 8, 8))):
+    R = passes.lrp(product(*factors), numbers, 0, composites.attn_lrp)[0]
     print(f"{text:11}", R[0])
     assert np.allclose(R, expected)
 

@@ -17,8 +17,7 @@ import numpy as np
 
 from minixnn import attribution, datasets, ledger, metrics, models, passes, plot
 from minixnn.attribution import METHODS
-from minixnn.layers import Attention, LayerNorm, Residual
-from minixnn.rules import attention as attention_rules
+from minixnn.layers import LayerNorm, Softmax
 from minixnn.rules import composites, identity, lrp
 
 COUNT = 200             # digits that are measured
@@ -31,7 +30,7 @@ COUNT = 200             # digits that are measured
 # dense network works on each token by itself; both add their result to the token. The mean of the tokens is classified.
 
 net, (images, labels) = models.load("vit"), datasets.mnist("test")
-print(net.describe(composites.attn_lrp, images[:1]))
+print(net.describe(composites.attn_lrp, images[:1], depth=1))
 print(f"right on {models.record('vit')['accuracy']:.2%} of the 10,000 test digits")
 
 # %%
@@ -43,13 +42,9 @@ print(f"right on {models.record('vit')['accuracy']:.2%} of the 10,000 test digit
 
 
 def weights(net, x):
-    """The attention weights of each block, the mean over its heads: a list of (N, 16, 16)."""
-    A, found = net.trace(x), []
-    for layer, entered in zip(net.layers, A):
-        if isinstance(layer, Residual) and isinstance(layer.body[1], Attention):
-            normalised = layer.body[0].forward(entered)
-            found.append(layer.body[1].steps(normalised).A.mean(axis=1))
-    return found
+    """The attention weights of each block, which its softmax makes, the mean over its heads: a list of (N, 16, 16)."""
+    A = net.trace(x)
+    return [A[l + 1].mean(axis=1) for l, layer in enumerate(net.layers) if isinstance(layer, Softmax)]
 
 
 def on_pixels(tokens):
@@ -98,7 +93,7 @@ assert np.allclose(delta, y[range(4), labels[digits]] - blank[0, labels[digits]]
 
 
 def unchanged(net):
-    return composites.by_kind(net, lrp.epsilon, others={Attention: attention_rules.attn_lrp, LayerNorm: identity})
+    return composites.by_kind(net, lrp.epsilon, others={LayerNorm: identity})
 
 
 relevance["AttnLRP, norm passed"] = partial(attribution.lrp, rules=unchanged)

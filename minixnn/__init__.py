@@ -18,14 +18,12 @@ from minixnn.layers.folding import fold_batch_norm
 from minixnn.network import Network
 
 if TYPE_CHECKING:               # editors and checkers see the submodules; __getattr__ imports them when asked
-    from minixnn import (arrays, attribution, checks, datasets, heads, interop, layers, ledger, metrics,    # noqa: F401
+    from minixnn import (arrays, attribution, checks, datasets, interop, layers, ledger, logits, metrics,   # noqa: F401
                          models, network, passes, plot, rules, synthesis, train)                            # noqa: F401
 
 __version__ = "0.2.0"
-SUBMODULES = ["arrays", "attribution", "checks", "datasets", "heads", "interop", "layers", "ledger", "metrics",
+SUBMODULES = ["arrays", "attribution", "checks", "datasets", "interop", "layers", "ledger", "logits", "metrics",
               "models", "network", "passes", "plot", "rules", "synthesis", "train"]
-FORMER = {"backend": "arrays", "density": "synthesis.density", "diagrams": "plot.diagrams",
-          "generator": "synthesis.generator"}                   # from minixnn import diagrams, as older programs do
 __all__ = ["AdaptiveAvgPool2d", "Add", "Attention", "AvgPool2d", "BatchNorm2d", "Branches", "Concat", "Conv2d", "Dense",
            "Dropout", "Flatten", "GlobalAvgPool", "Graph", "MatMul", "MaxPool2d", "Multiply", "Network", "Prepare",
            "ReLU", "Residual", "Sigmoid", "Softplus", "SumPool2d", "Tanh", "Unflatten", "fold_batch_norm", *SUBMODULES]
@@ -33,6 +31,6 @@ __all__ = ["AdaptiveAvgPool2d", "Add", "Attention", "AvgPool2d", "BatchNorm2d", 
 
 def __getattr__(name: str) -> ModuleType:
     """Import a submodule when it is first asked for, so that `import minixnn` costs no more than numpy."""
-    if name in SUBMODULES or name in FORMER:
-        return importlib.import_module(f"minixnn.{FORMER.get(name, name)}")
+    if name in SUBMODULES:
+        return importlib.import_module(f"minixnn.{name}")
     raise AttributeError(f"module 'minixnn' has no attribute {name!r}")

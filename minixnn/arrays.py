@@ -25,7 +25,7 @@ def array_module(x: Array) -> Any:
     if top in ("builtins", "torch") or not hasattr(x, "dtype"):
         raise TypeError(f"got {type(x).__name__}, expected a NumPy or CuPy array; "
                         "convert it first, for instance with numpy.asarray(x, dtype=numpy.float32)")
-    return x.__array_namespace__() if top == "minixnn" else sys.modules[top]            # ours: interop.recording
+    return x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules[top]
 
 
 def to_numpy(x: Array) -> np.ndarray:
@@ -76,14 +76,14 @@ def tiny(x: Array) -> float:
 
 
 def may_be_negative(x: Array) -> bool:
-    """Whether x has a negative entry; True while an explanation is recorded for export: other inputs may have some."""
-    return hasattr(x, "recorded") or bool(x.min() < 0)
+    """Whether x has a negative entry; True where an array only stands for numbers and cannot say, which is a TypeError."""
+    try:
+        return bool(x.min() < 0)
+    except TypeError:
+        return True
 
 
 def require(ok: Any, message: str) -> None:
-    """Raise ValueError(message) unless the condition `ok` holds: a bool, or a 0-d array of one, on any device.
-
-    While an explanation is recorded for export (`interop.recording`) the condition holds for the recorded example.
-    """
-    if not bool(getattr(ok, "recorded", ok)):
+    """Raise ValueError(message) unless the condition `ok` holds: a bool, or a 0-d array of one, on any device."""
+    if not (ok.item() if hasattr(ok, "item") else ok):
         raise ValueError(message)

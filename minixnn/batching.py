@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minixnn import blas
+from minixnn import tuning
 from minixnn.arrays import Array, array_module
 
 ON_HOST = 20_000            # numbers in the images of one batch: 25 digits, or one photograph
@@ -37,7 +37,7 @@ def map_batches(f: Callable, x: Any, *aligned: Any, batch_size: int | None = Non
     images and is cut with them: targets, starts, references. None, a number, or an array of length 1 is for all images
     alike and handed over whole. workers: see `parallel_map`.
     """
-    blas.tune()
+    tuning.tune()
     batch_size, N, several = default_batch_size(x, batch_size), rows(x), isinstance(x, tuple)
     for value in aligned:
         if is_list(value) and rows(value, several) not in (1, N):
@@ -87,7 +87,7 @@ def parallel_map(f: Callable, *values: Any, workers: int = 1) -> Iterator:
         return
     settings = contextvars.copy_context()                   # numpy.errstate is one of them
     waiting: deque = deque()
-    with blas.one_blas_thread():
+    with tuning.one_blas_thread():
         pool = ThreadPoolExecutor(workers)
         try:
             for value in zip(*values):

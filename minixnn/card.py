@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from minixnn.arrays import Array, array_module
+from minixnn.layers.softmax import softmax
 
 HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")
 SOURCES = ("photograph", "bytes")
@@ -132,8 +133,7 @@ def squash(head: str | None, y: Array) -> Array:
     """What the layer `head` makes of the logits y (N, outputs), or (N, H, W, outputs)."""
     xp = array_module(y)
     if head in ("Softmax", "LogSoftmax"):
-        p = xp.exp(y - y.max(axis=-1, keepdims=True))
-        return p / p.sum(axis=-1, keepdims=True)
+        return softmax(y)
     if head == "Sigmoid":
         return 0.5 * (1 + xp.tanh(0.5 * y))
     if head == "Tanh":

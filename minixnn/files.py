@@ -8,10 +8,11 @@ Format 3 (2026) holds each layer once, and the places where it stands with the n
 
 Formats 1 and 2 held lists of layers, some made of lists themselves; `from_nested` reads those.
 """
+import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -44,10 +45,19 @@ def save(path: str | PathLike, layers: Sequence[Layer], inputs: Sequence[tuple],
         places.append({"layer": numbers[id(layer)], "inputs": inputs[l], "name": names[l]})
     header = json.dumps({"format": "minixnn", "version": VERSION, "layers": plan, "places": places,
                          "card": card.entries()})
+    with draft_of(path) as draft, open(draft, "wb") as file:
+        np.savez_compressed(file, architecture=np.array(header), **arrays)
+
+
+@contextlib.contextmanager
+def draft_of(path: str | PathLike) -> Iterator[pathlib.Path]:
+    """`with draft_of(path) as draft:` what is written to `draft`, a file beside `path`, takes its place at the end.
+
+    Where that fails, the file that was at `path` stays as it is, and nothing is left beside it.
+    """
     draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
     try:
-        with open(draft, "wb") as file:
-            np.savez_compressed(file, architecture=np.array(header), **arrays)
+        yield draft
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

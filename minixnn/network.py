@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn import files
-from minixnn.arrays import Array, array_module, like, require, to_numpy
+from minixnn.arrays import Array, array_module, like, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, squash
 from minixnn.layers import Prepare
@@ -67,8 +67,7 @@ class Network:
 
     def entering(self, A: list, l: int) -> Any:
         """What enters layer l, of a list A with an entry for each activation: A[l] in a chain. To a join, a tuple."""
-        i, *others = self.inputs[l]
-        return A[i] if not others and not isinstance(self.layers[l], Join) else tuple(A[i] for i in self.inputs[l])
+        return A[self.inputs[l][0]] if len(self.inputs[l]) == 1 else tuple(A[i] for i in self.inputs[l])
 
     def add_to_inputs(self, R: list, l: int, R_x: Any) -> None:
         """Add what layer l returned on the way back to the entries of R beside its inputs: R[l] = R_x in a chain.
@@ -76,11 +75,7 @@ class Network:
         Where several layers have read an activation their shares add up, for x + x twice. Nothing is added in place:
         a sum hands the same array to all its inputs.
         """
-        i, *others = self.inputs[l]
-        if not others and not isinstance(self.layers[l], Join):
-            R[i] = plus(R[i], R_x)
-            return
-        for i, part in zip(self.inputs[l], R_x):
+        for i, part in zip(self.inputs[l], R_x if len(self.inputs[l]) > 1 else (R_x,)):
             R[i] = plus(R[i], part)
 
     def readers(self, i: int) -> list[int]:
@@ -103,8 +98,8 @@ class Network:
         """All activations, as a list: A[0] is x, A[l + 1] what layer l makes, and A[-1] the output."""
         self.check(x)
         A = [x]
-        for l, layer in enumerate(self.layers):
-            A.append(layer.forward(self.entering(A, l)))
+        for layer, sources in zip(self.layers, self.inputs):
+            A.append(layer.forward(A[sources[0]] if len(sources) == 1 else tuple(A[i] for i in sources)))
         check_output(A[-1])
         return A
 
@@ -112,8 +107,9 @@ class Network:
         """Refuse an input that would go wrong silently, or far from here."""
         if isinstance(x, tuple):
             check_parts(x, self)
-        else:
-            check_input(x, [self.layers[l] for l in self.readers(0)])
+            return
+        check_input(x, self)
+        if x.shape[1:] != self.card.input_shape:
             self.card.check(x)
 
     def predict(self, x: Array, batch_size: int | None = None, workers: int = 1) -> Array:
@@ -255,9 +251,9 @@ class Network:
 
 def plus(r: Any, more: Any) -> Any:
     """r + more; of tuples, such as the parts of an input or the pairs of RevealCancel, entry by entry."""
-    if not isinstance(more, tuple):
-        return r + more
-    return tuple(map(plus, r, more)) if isinstance(r, tuple) else more      # r is 0 where nothing has arrived yet
+    if isinstance(r, int):
+        return more                             # nothing has arrived there yet
+    return tuple(map(plus, r, more)) if isinstance(r, tuple) else r + more
 
 
 def check_layer(layer: Any, l: int) -> None:
@@ -274,6 +270,7 @@ def check_connections(net: Network) -> None:
     for l, layer in enumerate(net.layers):
         count = len(net.inputs[l])
         fewest, most = getattr(layer, "fewest_inputs", 1), getattr(layer, "most_inputs", 1)
+        fewest = max(fewest, 2) if isinstance(layer, Join) else fewest      # a join of one input joins nothing
         if not fewest <= count <= most:
             raise ValueError(f"layer {l}, {layer!r}, has {count} inputs, expected "
                              f"{fewest if fewest == most else f'{fewest} or more'}"
@@ -314,7 +311,7 @@ def shown_rule(layer, rule):
 
 @functools.cache
 def check_methods(kind: type) -> None:
-    """Refuse a class whose gradient takes (x, dy) only."""
+    """Refuse a class whose gradient has the arguments (x, dy), without y."""
     gradient = getattr(kind, "gradient", None)
     if gradient is None:
         raise ValueError(f"{kind.__name__} has no gradient; write gradient(self, x, y, dy) -> dx, or derive it from "
@@ -343,14 +340,14 @@ def check_parts(x: tuple, net: Network) -> None:
         raise ValueError(f"got inputs of {' and '.join(str(len(part)) for part in x)} rows, expected as many of each")
     for k, part in enumerate(x):
         entries = [i + 1 for i in net.readers(0) if net.layers[i].index == k]
-        check_input(part, [net.layers[l] for i in entries for l in net.readers(i)])
+        check_input(part, net, entries)
 
 
-def check_input(x: Array, readers: Sequence[Layer] = ()) -> None:
+def check_input(x: Array, net: Network, entries: Sequence[int] = (0,)) -> None:
     """Refuse what would go wrong silently, or far from here: no images, whole numbers, NaN and infinity.
 
-    readers: the layers that x enters. If all of them take whole numbers, as an Embedding does, they look at them
-    themselves.
+    entries: the numbers of the activations that x is. Whole numbers are tokens where all layers that read them take
+    tokens, as an Embedding does, which looks at them itself.
     """
     xp = array_module(x)
     if x.ndim < 2:
@@ -358,18 +355,21 @@ def check_input(x: Array, readers: Sequence[Layer] = ()) -> None:
                          "axis; write x[None] for a single image")
     if len(x) == 0:
         raise ValueError(f"got an empty batch of shape {x.shape}, expected at least one image")
-    if x.dtype.kind in "iu" and readers and all(getattr(layer, "takes_integers", False) for layer in readers):
-        return
     if x.dtype.kind != "f":
+        readers = [net.layers[l] for i in entries for l in net.readers(i)]
+        if x.dtype.kind in "iu" and all(getattr(layer, "takes_integers", False) for layer in readers):
+            return
         raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the "
                          "network was trained on them, for instance x.astype('float32') / 255")
-    require(xp.isfinite(x).all(), "got NaN or infinite numbers in the input, expected finite ones; look for a division "
-            "by zero where the images are prepared")
+    if not xp.isfinite(x).all().item():
+        raise ValueError("got NaN or infinite numbers in the input, expected finite ones; look for a division by zero "
+                         "where the images are prepared")
 
 
 def check_output(y: Array) -> Array:
     """`y` itself, if its numbers are finite, as those of the input and of the weights are."""
-    require(array_module(y).isfinite(y).all(), "the network's output has NaN or infinite numbers: they grew beyond "
-            "what their type holds; compute in double precision, net.astype('float64'), or look for inputs that were "
-            "not prepared as in training")
+    if not array_module(y).isfinite(y).all().item():
+        raise ValueError(f"the network's output has NaN or infinite numbers: they grew beyond what {y.dtype} holds; "
+                         "compute in double precision, net.astype('float64'), or look for inputs that were not "
+                         "prepared as in training")
     return y

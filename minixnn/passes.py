@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minixnn.arrays import Array, array_module, like, negative, positive, require, to_numpy
-from minixnn.heads import at_logits
+from minixnn.logits import at_logits
 from minixnn.layers import Affine, Layer
 from minixnn.layers.base import Rule
 from minixnn.network import Network, expect_network
@@ -213,9 +213,9 @@ def expect_like(R: Any, x: Any, rule: Rule, l: int) -> None:
 def expect_finite(R: list[Array], rules: Sequence[Rule]) -> list[Array]:
     """R itself, if the relevance that arrived is finite; else a ValueError names the layer where it was not first."""
     parts = R[0] if isinstance(R[0], tuple) else (R[0],)
-    if all(bool(array_module(r).isfinite(r).all()) for r in parts):
+    if all(array_module(r).isfinite(r).all().item() for r in parts):
         return R
-    wrong = [i for i, r in enumerate(R) if hasattr(r, "dtype") and not bool(array_module(r).isfinite(r).all())]
+    wrong = [i for i, r in enumerate(R) if hasattr(r, "dtype") and not array_module(r).isfinite(r).all().item()]
     l = max(wrong, default=0)
     where = f"the rule {name_of(rules[l])} returned NaN or infinite relevance at layer {l}" if R[-1] is not None else \
         "a rule returned NaN or infinite relevance, and minixnn.passes.lrp, which keeps the whole list, says where"

@@ -13,16 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from minixnn import blas
+from minixnn import tuning
 from minixnn.arrays import Array, array_module, like, to_numpy
-from minixnn.network import Network, check_input, expect_network
+from minixnn.layers.softmax import log_sum_exp, softmax
+from minixnn.network import Network, expect_network
 from minixnn.progress import progress
-
-
-def softmax(logits: Array) -> Array:
-    """exp(z_k) / sum_k exp(z_k), row by row, shifted by the largest so that nothing overflows. (N, K) -> (N, K)"""
-    p = array_module(logits).exp(logits - logits.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
 
 
 def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
@@ -36,9 +31,8 @@ def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
         raise ValueError(f"got labels from {labels.min()} to {labels.max()}, expected classes from 0 to "
                          f"{logits.shape[1] - 1}, as many as the network has outputs")
     truth = (xp.arange(logits.shape[1]) == like(logits, labels)[:, None]).astype(logits.dtype)     # (N, K)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_sum = xp.log(xp.exp(shifted).sum(axis=1))
-    loss = (log_sum - (shifted * truth).sum(axis=1)).mean()
+    shifted = logits - logits.max(axis=1, keepdims=True)    # differences of smaller numbers are more exact
+    loss = (log_sum_exp(shifted)[:, 0] - (shifted * truth).sum(axis=1)).mean()
     return loss, (softmax(logits) - truth) / len(logits)
 
 
@@ -173,12 +167,12 @@ def fit(net: Network, images: Array, labels: Array | None = None, epochs: int = 
     if rng is None or not hasattr(rng, "permutation"):
         raise ValueError(f"got rng={rng!r}, expected a numpy.random.Generator such as numpy.random.default_rng(0): "
                          "training draws random numbers and is to be repeatable")
-    blas.tune()
+    tuning.tune()
     optimizer = optimizer or Adam()
     full_rate, history = optimizer.learning_rate, []
     for epoch in range(epochs):
         x, y = images(epoch) if callable(images) else (images, labels)
-        check_input(x, [net.layers[l] for l in net.readers(0)])
+        net.check(x)
         check_labels(y, len(x))
         if net.card.input_shape is None:
             net.card = replace(net.card, input_shape=x.shape[1:])

@@ -25,7 +25,6 @@ import numpy as np
 from minixnn import Network, attribution, datasets, metrics, passes, synthesis, train
 from minixnn import layers as kinds
 from minixnn.cli import main as command_line
-from minixnn.interop.safetensors import read_safetensors
 from minixnn.ledger import ledger
 from minixnn.rules import composites, lrp
 from tests.layer_examples import EXAMPLES
@@ -155,18 +154,6 @@ def use(net):
         x = np.full((1, *shape), 0.5, np.float32)
         net.forward(x)
         attribution.lrp(net, x)
-
-
-def safetensors_file(r, folder):
-    table = {"a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
-             "b": {"dtype": "BF16", "shape": [4], "data_offsets": [24, 32]}, "__metadata__": {"format": "pt"}}
-    if r.random() < 0.6:
-        for _ in range(r.randint(1, 3)):
-            table = other(table, r)
-    text = json.dumps(table).encode()
-    data = len(text).to_bytes(8, "little") + text + bytes(range(32))
-    (folder / "a.safetensors").write_bytes(damaged(data, r) if r.random() < 0.5 else data)
-    read_safetensors(folder / "a.safetensors")
 
 
 def onnx_model():
@@ -337,7 +324,7 @@ def command(r, folder):
 
 
 CASES = {"bytes of a network": network_bytes, "entries of a network": network_entries,
-         "safetensors file": safetensors_file, "onnx file": onnx_file, "layer": layer_made, "public call": public_call,
+         "onnx file": onnx_file, "layer": layer_made, "public call": public_call,
          "command line": command}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from minixnn import layers
 from minixnn.layers import Attention, Conv1d, Conv2d, ConvTranspose2d, GroupNorm, LayerNorm, RMSNorm, Upsample
+from minixnn.layers.functions import FUNCTIONS
 
 IMAGES, SEQUENCES = (2, 6, 7, 6), (2, 9, 6)
 
@@ -76,3 +77,58 @@ EXAMPLES = {
     "Pad": (layers.Pad(((1, 0), (0, 2), (1, 1))), IMAGES),
 }
 TOKENS = {"Embedding": layers.Embedding(draw(9, 4)), "OneHot": layers.OneHot(9)}    # whole numbers from 0 to 8 enter
+
+MORE = {                                        # what only importers make, and no writer writes to ONNX or torch
+    **{f"Function, {name}": (layers.Function(name), (2, 3, 4))
+       for name in FUNCTIONS if name not in ("acos", "acosh", "asin", "atanh", "log", "log1p")},
+    "Power, a square": (layers.Power(2), IMAGES),
+    "Power, the third": (layers.Power(3), IMAGES),
+    "Scale, by a number": (layers.Scale(-0.3), IMAGES),
+    "Scale, of an axis": (layers.Scale(draw(6, 1, 1)), IMAGES),
+    "Scale, repeating": (layers.Scale(draw(4, 6)), (2, 1, 6)),
+    "Shift": (layers.Shift(draw(9, 1)), SEQUENCES),
+    "Shift, repeating": (layers.Shift(draw(4, 6)), (2, 1, 6)),
+    "Roll": (layers.Roll((2, -1), (1, 2)), IMAGES),
+    "Slice, backwards": (layers.Slice(2, None, None, -1), IMAGES),
+    "Pad, edge": (layers.Pad(((1, 0), (0, 2), (0, 0)), "edge"), IMAGES),
+    "Pad, reflect": (layers.Pad(((2, 1), (3, 2), (0, 0)), "reflect"), IMAGES),
+    "Pad, wrap": (layers.Pad(((2, 1), (3, 2), (0, 0)), "wrap"), IMAGES),
+    "Pad, with ones": (layers.Pad(((2, 1), (0, 0)), value=1.0), SEQUENCES),
+    "Gather": (layers.Gather(np.array([0, 3, 3, -1, 8]), 1), SEQUENCES),
+    "Gather, two axes of indices": (layers.Gather(np.array([[0, 3, 3], [1, -1, 3]]), -1), IMAGES),
+    "Gather, one": (layers.Gather(np.array(2), 1), SEQUENCES),
+    "Gather, anywhere": (layers.Gather(np.array([[0, 9, 9], [53, -1, 7]])), SEQUENCES),
+    "Scatter": (layers.Scatter(np.arange(54).reshape(9, 6) * 5 % 37, (4, 10)), SEQUENCES),
+    "MeanOver": (layers.MeanOver((1, 3)), IMAGES),
+    "MeanOver, all": (layers.MeanOver(), IMAGES),
+    "SumOver": (layers.SumOver(-1, keepdims=True), IMAGES),
+    "MaxOver": (layers.MaxOver((1, 3)), IMAGES),
+    "MaxOver, all": (layers.MaxOver(), SEQUENCES),
+    "MinOver": (layers.MinOver((2,), keepdims=True), IMAGES),
+    "Norm": (layers.Norm((1, 2), keepdims=True), IMAGES),
+    "Norm, of channels": (layers.Norm(-1), IMAGES),
+    "Contract": (layers.Contract(draw(7, 6, 3), "nyxc,xck->nyxk"), IMAGES),
+    "Contract, of an axis that is summed alone": (layers.Contract(draw(6, 2), "nyxc,yk->nkx"), IMAGES),
+}
+POSITIVE = {                                    # with inputs between these bounds alone
+    **{f"Function, {name}": (layers.Function(name), (2, 3), bounds) for name, bounds in (
+        ("acos", (-0.9, 0.9)), ("acosh", (1.1, 3)), ("asin", (-0.9, 0.9)), ("atanh", (-0.9, 0.9)), ("log", (0.1, 3)),
+        ("log1p", (-0.5, 3)))},
+    "Power, a root": (layers.Power(0.5), (2, 3), (0.1, 3)),
+    "Power, one over the root": (layers.Power(-0.5), (2, 3), (0.1, 3)),
+    "Power, one over": (layers.Power(-1), (2, 3), (0.1, 3)),
+    "Power, any": (layers.Power(1.7), (2, 3), (0.1, 3)),
+}
+
+JOINS = {                                       # (layer, shapes of its inputs)
+    "Maximum": (layers.Maximum(), [(2, 4, 3), (2, 4, 3), (2, 1, 3)]),
+    "Minimum": (layers.Minimum(), [(2, 4, 3), (2, 4, 3)]),
+    "Divide": (layers.Divide(), [(2, 4, 3), (2, 4, 3)]),
+    "Divide, by one for all": (layers.Divide(), [(2, 4, 3), (2, 4, 1)]),
+    "Where": (layers.Where(draw(4, 3) > 0), [(2, 4, 3), (2, 4, 3)]),
+    "Where, repeating": (layers.Where(draw(4, 1) > 0), [(2, 4, 3), (2, 1, 3)]),
+    "Stack": (layers.Stack(), [(2, 4, 3)] * 3),
+    "Stack, before the others": (layers.Stack(1), [(2, 4, 3)] * 2),
+    "Einsum": (layers.Einsum("nhtd,nhud->nhtu"), [(2, 2, 4, 3), (2, 2, 5, 3)]),
+    "Einsum, mixed": (layers.Einsum("nabc,ncd->nbd"), [(2, 2, 4, 3), (2, 3, 5)]),
+}

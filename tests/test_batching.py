@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_networks import conv_layer, dense_layer
 
-from minixnn import Network, attribution, batching, blas
+from minixnn import Network, attribution, batching, tuning
 from minixnn.checks import standin as standin_cupy
 from minixnn.layers import GlobalAvgPool, MaxPool2d, ReLU
 
@@ -28,7 +28,7 @@ def faults():
 faults()
 untouched = faults()
 map_batches(abs, np.ones((1, 1)))                                          # the first batch tunes
-from minixnn.blas import tune
+from minixnn.tuning import tune
 faults()
 print(int(tune()), untouched, faults())
 """
@@ -93,17 +93,17 @@ def test_results_come_in_order():
 @pytest.fixture
 def two_blas_threads():
     """BLAS really has two threads, and must have them again in the end."""
-    if blas.blas_threads() < 1 or blas.openblas() is None:
+    if tuning.blas_threads() < 1 or tuning.openblas() is None:
         pytest.skip("NumPy multiplies by another library than OpenBLAS here, or threadpoolctl is not installed")
-    with blas.openblas().limit(limits=2):
-        if blas.blas_threads() != 2:
+    with tuning.openblas().limit(limits=2):
+        if tuning.blas_threads() != 2:
             pytest.skip("this OpenBLAS was built for one thread")
         yield
-        assert blas.blas_threads() == 2
+        assert tuning.blas_threads() == 2
 
 
 def test_blas_has_one_thread_for_each_worker_and_all_of_them_afterwards(two_blas_threads):
-    assert list(batching.parallel_map(lambda k: blas.blas_threads(), range(4), workers=2)) == [1] * 4
+    assert list(batching.parallel_map(lambda k: tuning.blas_threads(), range(4), workers=2)) == [1] * 4
 
 
 def test_an_error_arrives_as_it_was_raised(two_blas_threads):
@@ -156,8 +156,8 @@ def test_without_threadpoolctl_everything_still_works():
 import sys
 sys.modules["threadpoolctl"] = None             # importing it fails
 import numpy as np
-from minixnn import attribution, blas, models
-assert blas.blas_threads() == 1 and not blas.multiplies_small_unpacked()
+from minixnn import attribution, models, tuning
+assert tuning.blas_threads() == 1 and not tuning.multiplies_small_unpacked()
 print(attribution.lrp(models.load("dense"), np.ones((60, 28, 28, 1), "float32"), workers=2).shape)
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from built_in import DRAWN, LAYERS, MADE, RULES, conv, dense, norm
-from layer_examples import EXAMPLES, TOKENS
+from layer_examples import EXAMPLES, JOINS, MORE, TOKENS
 from record_cupy import installed_cupy
 
 from minixnn import Network, datasets, layers, models
@@ -37,10 +37,11 @@ def test_a_layer_keeps_what_layers_promise(name, device):
 
 def test_no_kind_of_layer_is_missing():
     rng = np.random.default_rng(0)
-    seen = {type(layer) for layer, _ in EXAMPLES.values()} | {type(layer) for layer in TOKENS.values()}
+    examples = [*EXAMPLES.values(), *MORE.values(), *JOINS.values()]        # what is in MORE: test_more_layers.py
+    seen = {type(layer) for layer, _ in examples} | {type(layer) for layer in TOKENS.values()}
     seen |= {type(make(rng)) for make, _ in MADE.values()} | set(strategies.KINDS)
     kinds = {getattr(layers, name) for name in layers.__all__}
-    families = {layers.Affine, layers.Block, layers.Chain, layers.Elementwise, layers.Layer}
+    families = {layers.Affine, layers.Block, layers.Chain, layers.Elementwise, layers.Join, layers.Layer}
     missing = {kind.__name__ for kind in kinds - seen - families - {layers.Repeated}}      # the importer tests that one
     assert not missing, f"add an example of {', '.join(missing)} to tests/layer_examples.py"
 

@@ -206,5 +206,5 @@ def test_a_network_without_feature_maps_is_refused_in_a_sentence(f):
 
 @pytest.mark.parametrize("layer", [6, 8, 9, -1, "conv"])
 def test_a_layer_that_no_images_enter_is_refused_in_a_sentence(layer):
-    with pytest.raises(ValueError, match=r"index of a layer that images enter: one of \[0, 1, 2, 3, 4, 5\]"):
+    with pytest.raises(ValueError, match=r"an activation A\[l\] that is an image: one of \[0, 1, 2, 3, 4, 5\]"):
         attribution.grad_cam(small_network(), np.zeros((1, 9, 9, 1)), layer=layer)

@@ -130,7 +130,7 @@ def test_files_of_version_1_are_read_with_an_empty_card(tmp_path):
     with np.load(tmp_path / "net.npz") as file:
         entries = {name: file[name] for name in file.files}
     header = json.loads(str(entries["architecture"]))
-    assert header["version"] == 2
+    assert header["version"] == 3
     entries["architecture"] = np.array(json.dumps({"format": "minixnn", "version": 1, "layers": header["layers"]}))
     np.savez(tmp_path / "old.npz", **entries)
     old = Network.load(tmp_path / "old.npz")
@@ -152,7 +152,7 @@ def test_describe_ends_with_the_card():
 ])
 def test_images_in_another_order_are_refused(shape, what):
     """In a dense network the number of features is the same in every order: without a card it could not be told."""
-    net = Network([Flatten(), Dense.random(60, 2, np.random.default_rng(0))], Card((4, 5, 3)))
+    net = Network([Flatten(), Dense.random(60, 2, np.random.default_rng(0))], card=Card((4, 5, 3)))
     with pytest.raises(ValueError, match=what):
         net.forward(np.zeros((2, *shape), "f4"))
     with pytest.raises(ValueError, match=what):
@@ -161,7 +161,7 @@ def test_images_in_another_order_are_refused(shape, what):
 
 def test_other_sizes_pass_where_the_layers_take_them():
     rng = np.random.default_rng(0)
-    net = Network([Conv2d.random(3, 3, 4, rng), GlobalAvgPool()], Card((8, 8, 3)))
+    net = Network([Conv2d.random(3, 3, 4, rng), GlobalAvgPool()], card=Card((8, 8, 3)))
     assert net.forward(np.zeros((1, 12, 16, 3), "f4")).shape == (1, 4)
     free = net.with_card(input_shape=(None, None, 3))
     assert free.forward(np.zeros((1, 3, 8, 3), "f4")).shape == (1, 4)

@@ -23,7 +23,7 @@ NUMBER = re.compile(r"-?\d+(?:\.(\d*))?(?:e([+-]?\d+))?")
 
 def text_of(stem):
     path = course_pages.COURSE / f"{stem}.md"
-    assert path.exists(), f"run python docs/course_pages.py {course.number(stem)}, then docs/lesson_table.py"
+    assert path.exists(), f"run python docs/course_pages.py {course.number(stem)}"
     return path.read_text(encoding="utf-8")
 
 
@@ -49,6 +49,11 @@ def test_a_notebook_has_the_prose_and_the_code_of_its_lesson(stem):
 def test_the_index_of_the_course_is_current():
     said = (course_pages.COURSE / "README.md").read_text(encoding="utf-8")
     assert said == course_pages.index(LESSONS), "run python docs/course_pages.py --text"
+
+
+def test_the_readme_lists_every_lesson_by_its_chapter():
+    said = course_pages.README.read_text(encoding="utf-8").partition(course_pages.BEGIN)[2]
+    assert said.partition(course_pages.END)[0] == course_pages.table(LESSONS), "run python docs/course_pages.py --text"
 
 
 def test_the_folder_of_the_course_holds_what_the_lessons_need_and_no_more():

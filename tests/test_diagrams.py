@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from minixnn import Dense, Network, ReLU, passes, plot
+from minixnn import Dense, Network, ReLU, models, passes, plot
 from minixnn.plot import diagrams
 
 pytest.importorskip("matplotlib").use("Agg")
@@ -80,3 +80,18 @@ def test_a_schematic_names_its_parts_and_joins_them():
     assert [arrow.get_linestyle() for arrow in arrows] == ["-", "--", "--"]
     shown, = ax.images
     assert np.array_equal(shown.get_array(), picture[..., 0])
+
+
+def test_a_network_is_drawn_with_a_line_for_each_layer_and_an_arc_for_each_branch():
+    net, x = models.load("vit"), np.zeros((1, 28, 28, 1), np.float32)
+    figure = plot.network(net, x, title="ViT")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert sum("Dense(64 -> 64)" in text for text in texts) == 8 and "(16, 64)" in texts
+    arrows = [child for child in figure.axes[0].texts if getattr(child, "arrow_patch", None) is not None]
+    assert len(arrows) == sum(len(sources) for sources in net.inputs)
+    folded = plot.network(net, depth=1)
+    assert [text.get_text() for text in folded.axes[0].texts if "layers" in text.get_text()] == [
+        "3  15 layers", "4  5 layers", "5  15 layers", "6  5 layers"]
+    with pytest.raises(ValueError, match="at most 80"):
+        plot.network(Network([ReLU()] * 81))
+    plt.close("all")

@@ -28,7 +28,6 @@ sys.path[:0] = [str(DOCS / "_ext"), str(DOCS)]
 import checks  # noqa: E402  (it and the next lie in the folders named above)
 import docstrings  # noqa: E402
 import fits  # noqa: E402
-import lesson_table  # noqa: E402
 import notation  # noqa: E402
 import walk  # noqa: E402
 
@@ -263,10 +262,6 @@ def test_every_command_of_the_command_line_is_on_its_page():
     pytest.importorskip("sphinx", reason="sphinx is not installed; the extra docs brings it")
     import command_line
     assert {"minixnn", "minixnn explain", "minixnn ledger", "minixnn microscope"} <= set(command_line.commands())
-
-
-def test_the_table_of_lessons_in_the_readme_is_current():
-    assert lesson_table.current() == lesson_table.table(), "run python docs/lesson_table.py"
 
 
 @pytest.mark.parametrize("page", [page for page in (*PAGES, *(ROOT / "lessons").glob("[0-9]*.py"))

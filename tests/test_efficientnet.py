@@ -6,7 +6,6 @@ import pytest
 
 from minixnn import attribution, ledger, models, passes
 from minixnn.layers import BatchNorm2d, Conv2d, Prepare
-from minixnn.layers.chains import every_layer
 from minixnn.models import efficientnet
 from minixnn.rules import composites
 
@@ -42,8 +41,8 @@ def test_photographs_get_the_recorded_classes_and_logits(net, name):
 def test_merging_batch_normalisation_changes_no_output(net):
     x = photo("chelsea")
     apart = efficientnet.load(folded=False)
-    assert not any(isinstance(layer, BatchNorm2d) for layer in every_layer(net.layers))
-    assert sum(isinstance(layer, BatchNorm2d) for layer in every_layer(apart.layers)) == 49
+    assert not any(isinstance(layer, BatchNorm2d) for layer in net.layers)
+    assert sum(isinstance(layer, BatchNorm2d) for layer in apart.layers) == 49
     assert abs(net.forward(x) - apart.forward(x)).max() < 1e-4
 
 

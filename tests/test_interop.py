@@ -7,7 +7,6 @@ import pytest
 
 from minixnn import layers
 from minixnn.interop import from_torch, layout
-from minixnn.network import Network
 
 
 class Tensor:
@@ -155,13 +154,6 @@ def test_the_overhang_is_what_rounding_up_adds(pixels, kernel, stride, padding, 
     assert layout.overhang(pixels, kernel, stride, padding) == counted == expected
 
 
-def test_orders_of_axes_and_features_come_back(rng):
-    kernel, rows = rng.normal(size=(3, 2, 4, 5)), rng.normal(size=(2 * 3 * 4, 6))
-    assert np.array_equal(layout.kernel_from_channels_first(layout.kernel_to_channels_first(kernel)), kernel)
-    assert np.array_equal(layout.rows_from_channels_first(layout.rows_to_channels_first(rows, (2, 3, 4)), (2, 3, 4)),
-                          rows)
-
-
 def test_the_dtype_of_the_weights_is_kept(rng):
     for dtype in (np.float32, np.float64):
         assert from_torch(sequential(linear(rng.normal(size=(2, 3)).astype(dtype)))).layers[0].W.dtype == dtype
@@ -225,14 +217,3 @@ def test_the_image_size_may_be_left_out_where_nothing_depends_on_it(rng):
     net = from_torch(sequential(conv(rng.normal(size=(2, 3, 3, 3))), module("AdaptiveAvgPool2d", output_size=1),
                                 flatten(), linear(rng.normal(size=(4, 2)))))
     assert net.forward(rng.normal(size=(1, 5, 5, 3))).shape == (1, 4)
-
-
-def test_without_torch_writing_says_that_it_needs_torch():
-    try:
-        import torch                                        # noqa: F401
-    except ImportError:
-        from minixnn.interop import to_torch
-        with pytest.raises(ModuleNotFoundError, match="torch"):
-            to_torch(Network([layers.ReLU()]))
-    else:
-        pytest.skip("torch is installed")

@@ -10,16 +10,17 @@ from strategies import grid
 from helpers import apply
 
 from minixnn import plot
-from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Elementwise, Flatten, GlobalAvgPool, Layer,
-                            MaxPool2d, ReLU, SumPool2d)
+from minixnn.layers import (Add, Attention, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Elementwise, Flatten,
+                            GlobalAvgPool, Graph, Layer, MaxPool2d, Multiply, ReLU, Residual, Sigmoid, SumPool2d,
+                            Tokens)
 from minixnn.ledger import audit, balance, ledger
 from minixnn.network import Network
 from minixnn.passes import deep_taylor as deep_taylor_pass
 from minixnn.passes import lrp as lrp_pass
+from minixnn.layers.attention import lose_hidden
 from minixnn.layers.axes import crop
-from minixnn.rules import (attention, composites, deep_taylor, leave_token, log_taylor, lrp, scale_held_fixed,
-                           softmax_taylor)
-from minixnn.rules.composites import rules_for
+from minixnn.rules import (by_contribution, composites, deep_taylor, half_each, leave_token, log_taylor, lrp,
+                           scale_held_fixed, signal_takes_all, softmax_taylor)
 from minixnn.ledger.accounts import ACCOUNTS, Withheld, account_of
 
 ANY_X = [lrp.epsilon, partial(lrp.epsilon, epsilon=0), partial(lrp.epsilon, epsilon=0.5), lrp.gamma_signed,
@@ -31,7 +32,7 @@ NOT_NEGATIVE = [lrp.gamma, partial(lrp.gamma, gamma=0.5), deep_taylor.z_plus]
 
 
 def row_of(layer, x, R, rule):
-    y, (rule,) = layer.forward(x), rules_for([layer], [rule])
+    y, rule = layer.forward(x), layer.rule if rule is None else rule
     return balance(0, layer, x, y, R, apply(rule, layer, x, R), rule, account_of(layer, rule))
 
 
@@ -210,10 +211,11 @@ def test_the_residual_shows_that_a_rule_is_wrong(name):
 
 def test_every_rule_of_the_package_has_an_account():
     import inspect
-    rules = [f for module in (lrp, deep_taylor, attention) for name, f in vars(module).items()
+    rules = [f for module in (lrp, deep_taylor) for name, f in vars(module).items()
              if inspect.isfunction(f) and f.__module__ == module.__name__ and not name.startswith("_")]
-    layers_own = {scale_held_fixed, softmax_taylor, log_taylor, leave_token, crop}
-    assert lrp.epsilon in rules and attention.cp_lrp in rules
+    layers_own = {scale_held_fixed, softmax_taylor, log_taylor, leave_token, crop, lose_hidden, by_contribution,
+                  half_each, signal_takes_all}
+    assert lrp.epsilon in rules and deep_taylor.z_box in rules
     missing = {rule.__name__ for rule in {*rules, *layers_own} - set(ACCOUNTS)}
     assert not missing, f"write an account of {', '.join(missing)} in minixnn/ledger/accounts.py"
 
@@ -223,6 +225,63 @@ def test_an_account_has_the_knobs_of_its_rule_and_their_defaults():
     for rule, account in ACCOUNTS.items():
         knobs = [{name: p.default for name, p in inspect.signature(f).parameters.items()} for f in (rule, account)]
         assert knobs[0] == knobs[1], rule
+
+
+# ------------------------------------------------------------------------------------------ where branches meet
+
+def branching_net(rng):
+    """Joins of joins, an activation with three readers, a sum of x and x, attention, and a layer in two places."""
+    conv = Conv2d(rng.normal(size=(3, 3, 2, 2)), rng.normal(size=2))
+    graph = Graph()
+    a = graph.add(0, conv, ReLU(), name="stem")
+    b = graph.add(a, conv, ReLU(), name="again")
+    c = graph.add((a, b), Add(), name="sum")
+    gate = graph.add(c, Residual([Conv2d(rng.normal(size=(1, 1, 2, 2))), ReLU()]), Sigmoid(), name="gate")
+    d = graph.add((graph.add((c, gate), Multiply()), a, c), Concat(), Tokens())
+    e = graph.add(d, Attention.random(6, 2, rng, dtype="float64"), name="attention")
+    graph.add((e, e), Add(), GlobalAvgPool(), Dense(rng.normal(size=(6, 3)), rng.normal(size=3)))
+    return Network(graph.layers, graph.inputs, names=graph.names)
+
+
+@pytest.mark.parametrize("name", ["epsilon", "epsilon .3", "gamma_signed", "alpha2_beta1", "epsilon_plus", "attn_lrp",
+                                  "cp_lrp"])
+def test_a_graph_balances_in_every_layer_and_from_end_to_end(name):
+    rng = np.random.default_rng(0)
+    net, x = branching_net(rng), images(rng)
+    book = ledger(net, x, rules=RULES.get(name) or getattr(composites, name), quiet=True)
+    for row in [*book.rows, *book.per_image, book.total]:
+        assert_adds_up(row)
+    assert book.largest_residual < 1e-10 and not any(row.unexplained for row in book.rows)
+    R = lrp_pass(net, x, rules=RULES.get(name) or getattr(composites, name))
+    assert book.total.relevance_in == pytest.approx(R[0].sum(), rel=1e-9)
+    for i in range(len(net.layers)):                    # what the readers of A[i] send there is R[i]
+        sent = sum(row.sent[i] for row in book.per_image if i in row.sent)
+        np.testing.assert_allclose(sent, R[i].reshape(len(x), -1).sum(axis=1), atol=1e-9 * abs(R[i]).sum())
+
+
+def test_a_share_that_does_not_add_up_shows_in_the_ledger():
+    rng = np.random.default_rng(0)
+    net, x = branching_net(rng), images(rng)
+    R = lrp_pass(net, x)
+    R[2] = R[2] * 1.01                                  # what a, read by three layers, got
+    wrong = [row.l for row in audit(net, x, R, lrp.epsilon).rows if abs(row.residual) > 1e-6 * row.moved]
+    assert wrong == [1, 2]                              # the ReLU that made a, and the lowest of its readers
+
+
+def test_a_ledger_folds_by_the_names_of_the_places():
+    rng = np.random.default_rng(0)
+    net, x = branching_net(rng), images(rng)
+    book = ledger(net, x, rules=composites.attn_lrp, quiet=True)
+    short = book.folded(1)
+    for row in [*short.rows, *short.per_image, short.total]:
+        assert_adds_up(row)
+    assert [row.place for row in short.rows][:4] == ["stem", "again", "sum", "gate"]
+    assert short.total.relevance_in == pytest.approx(book.total.relevance_in)
+    attention = [row for row in book.rows if row.place.startswith("attention")]
+    folded, = [row for row in short.rows if row.place == "attention"]
+    assert len(attention) == 13 and folded.layer == "13 layers"
+    assert folded.absorbed_by_bias == pytest.approx(sum(row.absorbed_by_bias for row in attention))
+    assert folded.relevance_out == pytest.approx(attention[-1].relevance_out)
 
 
 # ------------------------------------------------------------------------------- rules and layers of a user's own

@@ -15,7 +15,7 @@ from minixnn import datasets, models, passes, plot
 from minixnn.cli import main
 from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,
                             Sigmoid, SumPool2d)
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.network import Network
 from minixnn.plot.microscope import FOLDER, MODULES, choices, written_rule
 from minixnn.rules import composites, deep_taylor, lrp

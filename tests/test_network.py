@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from layer_examples import EXAMPLES
+from layer_examples import EXAMPLES, JOINS, MORE
 
 from minixnn import Network
 from minixnn import layers as kinds
@@ -43,7 +43,7 @@ def every_layer(dtype="float32"):
 def others():
     """The kinds that `layer_examples.py` holds, one after the other, each cut and reshaped to what it takes."""
     found, features = [], 3
-    for layer, shape in EXAMPLES.values():
+    for layer, shape in [*EXAMPLES.values(), *MORE.values()]:
         if type(layer) in map(type, found):
             continue
         W = np.random.default_rng(2).normal(size=(features, int(np.prod(shape[1:])))) / features ** 0.5
@@ -124,8 +124,9 @@ def test_a_network_without_layers_is_refused():
 
 
 def test_the_network_of_these_tests_has_every_kind_of_layer():
-    families, tokens = {"Affine", "Block", "Chain", "Elementwise", "Layer"}, {"Embedding", "OneHot"}
-    missing = set(kinds.__all__) - families - tokens - {type(layer).__name__ for layer in every_layer().layers}
+    families, tokens = {"Affine", "Block", "Chain", "Elementwise", "Join", "Layer"}, {"Embedding", "OneHot"}
+    joins = {type(layer).__name__ for layer, _ in JOINS.values()}          # which stand in no list
+    missing = set(kinds.__all__) - families - tokens - joins - {type(layer).__name__ for layer in every_layer().layers}
     assert not missing, f"add an example of {', '.join(missing)} to tests/layer_examples.py"
 
 

@@ -200,7 +200,7 @@ REFUSALS = [
     (("ReduceMean", "x", {"axes": [0]}), {}, SQUARE, "(ReduceMean): axes=[0] of (N, 4, 6, 6) is not supported: the ba"),
     (("Flatten", "x", {"axis": 2}), {}, SQUARE, "(Flatten): turns (N, 4, 6, 6) into two axes at axis 2, expected one"),
     (("Flatten", "x", {}), {}, ["N", 4, "H", 6], "(Flatten): the order of features behind it depends on the size"),
-    (("Flatten", "x", {}), {}, None, "(Flatten): needs input_shape=(channels, height, width)"),
+    (("Flatten", "x", {}), {}, None, "(Flatten): depends on the number of axes, which is not known; g"),
     (("MaxPool", "x", {"kernel_shape": [2, 2], "ceil_mode": 1}), {}, ["N", 4, "H", "W"], "(MaxPool): rounding sizes u"),
     (("Softmax", "x", {}), {}, SQUARE, "(Softmax): axis=1 of 4 axes, in an opset before 13, is not supported"),
     (("Resize", "x r s", {"mode": "cubic"}), {"r": (0,), "s": (4,)}, SQUARE, "(Resize): "),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minixnn import blas
+from minixnn import tuning
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +17,9 @@ def slices():
         return plain(a, b, out=out)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blas, "multiplies_small_unpacked", lambda: True)
-        patch.setattr(blas, "SMALL", 300)
-        patch.setattr(blas, "blas_threads", lambda: 1)
+        patch.setattr(tuning, "multiplies_small_unpacked", lambda: True)
+        patch.setattr(tuning, "SMALL", 300)
+        patch.setattr(tuning, "blas_threads", lambda: 1)
         patch.setattr(np, "matmul", matmul)
         yield counts
 
@@ -37,7 +37,7 @@ def test_a_product_in_slices_is_the_product(slices, sizes, transposed, step, see
     a, b = a[::step, ::step], b[::step, ::step]
     (M, K), N = a.shape, b.shape[1]
     out = np.full((N, M), np.nan, "float32").T if transposed[2] else np.full((M, N), np.nan, "float32")
-    came = blas.product(a, b, out)
+    came = tuning.product(a, b, out)
     assert (out.size == 0 or np.shares_memory(came, out)) and came.shape == (M, N)
     np.testing.assert_allclose(out, a @ b, rtol=1e-4, atol=1e-4)
 
@@ -46,7 +46,7 @@ def test_the_longer_side_is_sliced_and_what_is_left_comes_last(slices):
     def sliced(M, K, N, transposed=False, dtype="float32"):
         slices.clear()
         a, b = np.ones((M, K), dtype), np.ones((N, K), dtype).T if transposed else np.ones((K, N), dtype)
-        assert (blas.product(a, b, out=np.empty((M, N), dtype)) == K).all()
+        assert (tuning.product(a, b, out=np.empty((M, N), dtype)) == K).all()
         return slices[:]
 
     assert sliced(100, 5, 5) == [8, 1]                      # 12 rows are 300 multiply-adds; 8 times 12, and 4 are left
@@ -61,18 +61,18 @@ def test_the_longer_side_is_sliced_and_what_is_left_comes_last(slices):
 def test_transposed_matrices_have_slices_that_openblas_takes(monkeypatch):
     """With a transposed second matrix OpenBLAS multiplies at once what has 1,200 results at most, of 32 terms."""
     taken = []
-    monkeypatch.setattr(blas, "multiplies_small_unpacked", lambda: True)
-    monkeypatch.setattr(blas, "SMALL", 1_000_000)
-    monkeypatch.setattr(blas, "blas_threads", lambda: 1)
-    monkeypatch.setattr(blas, "_in_slices", lambda a, b, out, n: taken.append((len(b.T), n)) or out)
+    monkeypatch.setattr(tuning, "multiplies_small_unpacked", lambda: True)
+    monkeypatch.setattr(tuning, "SMALL", 1_000_000)
+    monkeypatch.setattr(tuning, "blas_threads", lambda: 1)
+    monkeypatch.setattr(tuning, "_in_slices", lambda a, b, out, n: taken.append((len(b.T), n)) or out)
     for K in (31, 32):
-        blas.product(np.ones((9, K), "float32"), np.ones((5000, K), "float32").T, np.empty((9, 5000), "float32"))
-    blas.product(np.ones((5000, 32), "float32"), np.ones((32, 9), "float32"), out=np.empty((5000, 9), "float32"))
+        tuning.product(np.ones((9, K), "float32"), np.ones((5000, K), "float32").T, np.empty((9, 5000), "float32"))
+    tuning.product(np.ones((5000, 32), "float32"), np.ones((32, 9), "float32"), out=np.empty((5000, 9), "float32"))
     assert taken == [(9, 132), (9, 3472)]
 
 
 def test_threads_that_can_share_a_product_get_it_whole(slices, monkeypatch):
-    monkeypatch.setattr(blas, "blas_threads", lambda: 2)
+    monkeypatch.setattr(tuning, "blas_threads", lambda: 2)
     slices.clear()
-    blas.product(np.ones((100, 5), "float32"), np.ones((5, 5), "float32"), out=np.empty((100, 5), "float32"))
+    tuning.product(np.ones((100, 5), "float32"), np.ones((5, 5), "float32"), out=np.empty((100, 5), "float32"))
     assert slices == [1]

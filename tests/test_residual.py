@@ -11,7 +11,7 @@ from minixnn import Network, attribution, passes
 from minixnn.arrays import to_numpy
 from minixnn.layers import (AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d,
                             ReLU, Residual)
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.layers.chains import every_layer
 from minixnn.ledger import ledger
 from minixnn.rules.composites import name_of

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from minixnn import Network, datasets
 from minixnn.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
-from minixnn.train import SGD, Adam, accuracy, backpropagate, constant, cosine, cross_entropy, fit, softmax
+from minixnn.layers.softmax import softmax
+from minixnn.train import SGD, Adam, accuracy, backpropagate, constant, cosine, cross_entropy, fit
 
 
 def test_softmax_is_the_exponentials_share():

@@ -6,7 +6,6 @@ import pkgutil
 import minixnn
 
 FOLDER = pathlib.Path(__file__).parents[1] / "api"
-FORMER = ("backend", "explaining")              # names kept for older programs; they hold nothing of their own
 
 
 def modules():
@@ -14,7 +13,7 @@ def modules():
     pages = {"minixnn": ["minixnn.network", "minixnn.passes"]}
     for module in pkgutil.walk_packages(minixnn.__path__, "minixnn."):
         _, first, *rest = module.name.split(".")
-        if first in (*FORMER, "__main__") or rest[-1:] == ["__main__"]:
+        if first == "__main__" or rest[-1:] == ["__main__"]:
             continue
         names = pages.setdefault(first if module.ispkg or rest else "minixnn", [])
         if module.name not in names:

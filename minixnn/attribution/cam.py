@@ -10,7 +10,7 @@ import numpy as np
 from minixnn import passes
 from minixnn.arrays import Array, array_module, like, positive
 from minixnn.batching import map_batches
-from minixnn.heads import at_logits
+from minixnn.logits import at_logits
 from minixnn.layers import AdaptiveAvgPool2d, Dense, Dropout, Flatten, GlobalAvgPool, Identity, MatMul
 from minixnn.layers.base import Affine, Join, Layer
 from minixnn.network import Network

@@ -12,7 +12,7 @@ import numpy as np
 from minixnn import passes
 from minixnn.arrays import Array, array_module, like, positive
 from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
-from minixnn.heads import at_logits
+from minixnn.logits import at_logits
 from minixnn.layers import Identity
 from minixnn.network import Network
 from minixnn.passes import Target

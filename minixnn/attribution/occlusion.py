@@ -5,7 +5,7 @@ from minixnn import passes
 from minixnn.arrays import Array, array_module
 from minixnn.attribution.gradients import decided
 from minixnn.batching import copies, in_turns, map_batches, parallel_map, share_workers
-from minixnn.heads import at_logits
+from minixnn.logits import at_logits
 from minixnn.layers.windows import pair
 from minixnn.network import Network
 from minixnn.passes import Target

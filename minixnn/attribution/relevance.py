@@ -2,7 +2,7 @@
 from minixnn import passes
 from minixnn.arrays import Array, array_module
 from minixnn.batching import map_batches
-from minixnn.heads import at_logits
+from minixnn.logits import at_logits
 from minixnn.network import Network
 from minixnn.passes import Target
 from minixnn.rules import composites

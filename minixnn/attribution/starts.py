@@ -3,7 +3,7 @@ from typing import Any
 
 from minixnn import passes
 from minixnn.arrays import Array, array_module
-from minixnn.heads import head_of
+from minixnn.logits import head_of
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
 
@@ -21,7 +21,7 @@ def contrast(net: Network, x: Array, target: Target = None, other: Target = None
     expect_network(net)
     if head_of(net) is not None:
         raise ValueError(f"the network ends in {net.layers[head_of(net)]!r}, and the contrast of two classes is one of "
-                         "their logits; give contrast and the method minixnn.heads.logits(net) in the network's place")
+                         "their logits; give contrast and the method minixnn.logits.logits(net) in the network's place")
     y = net.predict(x, batch_size, workers)
     if y.shape[1:] == (1,):
         sign = sign_of_class(y, target, other)
@@ -65,21 +65,3 @@ def channel(net: Network, x: Array, index: int, *, relevance: bool = True, batch
     start = y * 0
     start[..., index] = y[..., index] if relevance else 1
     return start
-
-
-def similarity(net: Network, x: Array, other: Array, *, relevance: bool = True, batch_size: int | None = None,
-               workers: int = 1) -> Array:
-    """The start "what in x resembles another image": the scalar product of what the network makes of the two.
-
-        start_k = y_k(x) m_k / |m|          m = y(other); of maps the mean over the image, wherever a thing is in it
-
-    `other`: an image for each of x, or one (1, ...) for all. The outputs should be features >= 0, as behind a ReLU.
-    Without `relevance` the derivatives m_k / |m|.
-    """
-    expect_network(net)
-    y, m = net.predict(x, batch_size, workers), net.predict(other, batch_size, workers)
-    if m.ndim == 4:
-        m = m.mean(axis=(1, 2), keepdims=True)
-    length = (m ** 2).reshape(len(m), -1).sum(axis=1).reshape(-1, *[1] * (m.ndim - 1)) ** 0.5
-    m = m / array_module(m).where(length == 0, 1, length)
-    return y * m if relevance else y * 0 + m

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minixnn.arrays import Array
+from minixnn.checks.as_layer import SideBySide
 from minixnn.checks.properties import Observation
 from minixnn.checks.rule_cases import shares
 
@@ -47,6 +48,13 @@ def handed_back(case: RuleCase, x: Array, factor: float = 1.0, bias: bool = True
     return found.sum(axis=1), np.maximum(1, abs(found).sum(axis=1))
 
 
+def far_shares(case: RuleCase) -> Array:
+    """The shares of a case that is not affine; of a join at inputs so large that a stabiliser does not count."""
+    if not isinstance(case.layer, SideBySide):
+        return case.shares
+    return shares(case.rule, case.layer, case.x * HUGE ** 0.5, case.outputs)
+
+
 def worst(off: Array, sums: Array, case: RuleCase, note: str, expected: str | int = 1) -> Observation:
     row = int(off.argmax())
     return Observation(float(off[row]), expected, float(sums[row]), note, output=case.outputs[row])
@@ -55,7 +63,7 @@ def worst(off: Array, sums: Array, case: RuleCase, note: str, expected: str | in
 def conserves(case: Any, claim: str, domain: tuple) -> Observation | None:
     """sum_j f_k = 1, where no denominator is 0, and with weights so large that a stabiliser does not count."""
     if not case.affine:                         # other layers may lose all of an output, such as a window of zeros
-        sums = case.shares.sum(axis=1)
+        sums = far_shares(case).sum(axis=1)
         return worst(np.minimum(abs(sums - 1), abs(sums)), sums, case, "")
     bias = claim == "always"
     regular = is_regular(case, case.x, domain)

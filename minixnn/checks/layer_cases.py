@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from minixnn.checks.as_layer import Written
 from minixnn.checks.properties import raised
 from minixnn.checks.rule_cases import same
-from minixnn.layers.chains import Block
-from minixnn.rules import lrp
-from minixnn.rules.composites import rules_for
 
 STEP = 1e-5                     # of a difference quotient, in float64
 COUNT = 24                      # along how many inputs, and at how many outputs, a derivative is compared
@@ -71,7 +69,7 @@ def ask(layer: Any, method: Any, x: Any, x_ref: Any, dy: Any) -> Any:
     """{name: array}, one method's answer; {} where a layer has no such method or nothing to say."""
     if method == "forward":
         return {"forward": layer.forward(x)}
-    function = rule_of(layer) if method == "rule" else getattr(layer, method, None)
+    function = getattr(layer, method, None)
     if function is None:
         return {}
     if method == "parameter_gradients":
@@ -94,13 +92,6 @@ def ask_all(case: Any, layer: Any, *arrays: Any) -> Any:
     return found
 
 
-def rule_of(layer: Any) -> Any:
-    """The rule the layer brings along, complete; of a block with lrp.epsilon for the affine layers inside."""
-    if isinstance(layer, Block):
-        return rules_for([layer], lrp.epsilon)[0]
-    return getattr(layer, "rule", None)
-
-
 def as_type(layer: Any, dtype: Any) -> Any:
     """A copy whose arrays of real numbers are of that type."""
     def cast(array):
@@ -109,9 +100,9 @@ def as_type(layer: Any, dtype: Any) -> Any:
 
 
 def with_array(layer: Any, name: Any, value: Any) -> Any:
-    """The layer with one of its arrays exchanged; of a block the array "0.2.W" of a layer inside."""
-    if isinstance(layer, Block):
-        return type(layer)(**{**layer.arrays(), name: value}, **layer.settings())
+    """The layer with one of its arrays exchanged."""
+    if isinstance(layer, Written):
+        return layer.with_array(name, value)
     layer = copy.copy(layer)
     setattr(layer, name, value)
     return layer

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from minixnn.arrays import array_module, negative, positive, to_numpy
+from minixnn.checks.as_layer import SideBySide, Written
 from minixnn.checks.layer_cases import COUNT, MANY, STEP, LayerCase, as_type, ask_all, directions, quotients, with_array
-from minixnn.checks.properties import Observation, compare, first, is_so
+from minixnn.checks.properties import Observation, compare, first, is_so, shown
 from minixnn.checks.rule_cases import one_output_each
 from minixnn.checks.worked_layers import walked
 from minixnn.layers import Affine, Layer
@@ -39,8 +40,9 @@ def shape(case: LayerCase) -> Observation | None:
         elif name.startswith("dL/d"):
             wanted = case.layer.arrays()[name[4:]].shape
         if getattr(array, "shape", None) != wanted:
-            came = f"an array of shape {array.shape}" if hasattr(array, "shape") else repr(array)
-            return is_so(False, f"{name} returned {came}, expected shape {wanted}.")
+            beside = isinstance(case.layer, SideBySide) and name != "forward" and not name.startswith("dL/d")
+            return is_so(False, f"{name} returned {shown(array)}, expected "
+                         f"{shown(case.layer.parts(case.x)) if beside else f'shape {wanted}'}.")
     return is_so(True, "")
 
 
@@ -228,7 +230,12 @@ def overflow(case: LayerCase) -> Observation | None:
 
 def rebuilt(case: LayerCase) -> Observation | None:
     """type(layer)(**arrays(), **settings()) = the layer, also after its settings were written as JSON"""
-    layer, kind = case.layer, type(case.layer)
+    layer = case.layer.layer if isinstance(case.layer, SideBySide) else case.layer
+    kind: Any = type(layer)
+    if isinstance(layer, Written):
+        if not all(type(each).__module__.startswith("minixnn.layers.") for each in layer.net.layers):
+            return None                         # files hold no layers of one's own
+        return compare(case.y, layer.again().forward(case.x), "The network, and the one that was saved and loaded.")
     if not hasattr(layer, "settings") or not hasattr(layer, "arrays"):
         return None
     try:
@@ -238,6 +245,7 @@ def rebuilt(case: LayerCase) -> Observation | None:
             return None                         # a class that says nothing of its settings is not meant for files
         return is_so(False, f"It cannot be made again from arrays() and settings(): {error}.")
     again = as_type(again, case.answers["gradient"].dtype)
+    again = SideBySide(again, case.layer.shapes) if isinstance(case.layer, SideBySide) else again
     return compare(case.y, again.forward(case.x), "forward of the layer, and of the one that was saved and loaded.")
 
 

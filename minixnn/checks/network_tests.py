@@ -5,17 +5,19 @@ A test that cannot be made says why: it returns a sentence.
 import pathlib
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minixnn import passes
-from minixnn.arrays import to_numpy
-from minixnn.attribution import integrated_gradients
+from minixnn.arrays import Array, to_numpy
+from minixnn.batching import rows
 from minixnn.checks import standin
 from minixnn.checks.properties import Observation, compare
-from minixnn.heads import logits
+from minixnn.logits import logits
 from minixnn.ledger import ledger as keep_ledger
 from minixnn.network import Network
 
@@ -41,7 +43,8 @@ class NetworkCase:
 
     @property
     def has_numbers(self) -> Any:
-        return self.a.dtype.kind == "f"
+        """Whether nothing but real numbers enters; there is no path to tokens."""
+        return all(part.dtype.kind == "f" for part in (self.a if isinstance(self.a, tuple) else (self.a,)))
 
     def score(self, x: Any, target: Any) -> Any:
         """The output that is explained, one number per image."""
@@ -56,6 +59,22 @@ class NetworkCase:
         return y.argmax(axis=1) if self.target is None else np.broadcast_to(self.target, len(y))
 
 
+def each(f: Callable, x: Any) -> Any:
+    """f(x); of several inputs, of each."""
+    return tuple(map(f, x)) if isinstance(x, tuple) else f(x)
+
+
+def nothing(x: Any) -> Any:
+    """Zeros in the place of x: the reference."""
+    return each(lambda a: a * 0, x)
+
+
+def flat(R: Any) -> Array:
+    """(N, entries): what lies beside an input, or beside all inputs."""
+    parts = R if isinstance(R, tuple) else (R,)
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
 def outputs(case: NetworkCase) -> Observation | str | None:
     if case.expected is None:
         return "no outputs were given to compare with"
@@ -63,16 +82,16 @@ def outputs(case: NetworkCase) -> Observation | str | None:
 
 
 def images_apart(case: NetworkCase) -> Observation | str | None:
-    if len(case.a) < 2:
+    if rows(case.a) < 2:
         return "there is one image only"
-    alone = np.concatenate([case.sharp.forward(case.a[n:n + 1]) for n in range(len(case.a))])
+    alone = np.concatenate([case.sharp.forward(each(lambda a: a[n:n + 1], case.a)) for n in range(rows(case.a))])
     return compare(alone, case.sharp.forward(case.a), "The images one by one, and as a batch.")
 
 
 def precision(case: NetworkCase) -> Observation | str | None:
     if not case.has_numbers:
         return compare(case.sharp.forward(case.a), case.sharp.astype(np.float32).forward(case.a), "")
-    came = case.sharp.astype(np.float32).forward(case.a.astype(np.float32))
+    came = case.sharp.astype(np.float32).forward(each(lambda a: a.astype(np.float32), case.a))
     return compare(case.sharp.forward(case.a), came, "Expected is float64, came is float32.")
 
 
@@ -94,9 +113,12 @@ def path_integral(case: NetworkCase) -> Observation | str | None:
     if targets is None or not case.has_numbers:
         return "there is no path from 0 to whole numbers, or no class"
     begun = time.perf_counter()
-    change = case.score(case.a, targets) - case.score(case.a * 0, targets)
+    change = case.score(case.a, targets) - case.score(nothing(case.a), targets)
     steps = max(10, min(STEPS, int(SECONDS / (time.perf_counter() - begun) / 2)))          # a step takes about as long
-    R = integrated_gradients(case.explained, case.a, targets, steps=steps).reshape(len(case.a), -1)
+    G: Any = 0
+    for share in (np.arange(steps) + 0.5) / steps:
+        G = G + flat(passes.gradient(case.explained, each(partial(np.multiply, share), case.a), targets)[0])
+    R = flat(case.a) * G / steps
     return furthest(change, R, f"with {steps} steps")
 
 
@@ -106,10 +128,10 @@ def sums_to_difference(case: NetworkCase) -> Observation | str | None:
     if targets is None:
         return "the output has no classes to start from"
     try:
-        C = passes.deeplift(case.explained, case.a, case.a[:1] * 0, targets)[0].reshape(len(case.a), -1)
+        C = flat(passes.deeplift(case.explained, case.a, each(lambda a: a[:1] * 0, case.a), targets)[0])
     except NotImplementedError as error:
         return str(error)
-    return furthest(case.score(case.a, targets) - case.score(case.a * 0, targets), C, "by DeepLIFT")
+    return furthest(case.score(case.a, targets) - case.score(nothing(case.a), targets), C, "by DeepLIFT")
 
 
 def furthest(change: Any, R: Any, how: Any) -> Any:
@@ -133,5 +155,5 @@ def saved(case: NetworkCase) -> Observation | str | None:
 
 
 def device(case: NetworkCase) -> Observation | str | None:
-    came = case.sharp.on(standin).forward(standin.asarray(case.a))
+    came = case.sharp.on(standin).forward(each(standin.asarray, case.a))
     return compare(case.sharp.forward(case.a), to_numpy(came), "Expected is NumPy's answer.")

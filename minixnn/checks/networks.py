@@ -4,7 +4,9 @@ from typing import Any
 import numpy as np
 
 from minixnn.arrays import Array, to_numpy
+from minixnn.batching import rows as count_of
 from minixnn.checks import network_tests as of
+from minixnn.checks.as_layer import SideBySide
 from minixnn.checks.layer_cases import prepare
 from minixnn.checks.layer_properties import properties_of_layer
 from minixnn.checks.network_properties import properties_of_network
@@ -20,7 +22,7 @@ RULES = (lrp.epsilon, composites.epsilon_plus)
 
 
 class NetworkReport:
-    """`layers`: [(place, layer, rows), ...], blocks followed by what is inside; `whole`: rows of the whole network."""
+    """`layers`: [(place, layer, rows), ...]; `whole`: rows of the whole network."""
 
     def __init__(self, layers: Any, whole: Any, images: Any) -> None:
         self.layers, self.whole, self.images = layers, whole, images
@@ -56,20 +58,21 @@ def check_network(net: Network, x: Array, target: Any = None, rules: Any = None,
                   device: bool = False, quiet: bool = True) -> NetworkReport:
     """Ask the properties of every layer where images x lead, and of the network; return a report or raise CheckFailed.
 
-    rules: what the ledger is kept for, as for `passes.lrp`; None for lrp.epsilon and then composites.epsilon_plus.
-    expected: the outputs for x of whatever the network was made from, to be compared. device: whether it must run on
-    arrays of a GPU, too. The first four images are used. quiet=False shows how far it has come.
+    x: a batch of images, or a tuple of inputs. rules: what the ledger is kept for, as for `passes.lrp`; None for
+    lrp.epsilon and then composites.epsilon_plus. expected: the outputs for x of whatever the network was made from,
+    to be compared. device: whether it must run on arrays of a GPU, too. The first four images are used. quiet=False
+    shows how far it has come.
     """
-    x = to_numpy(x)[:IMAGES]
+    x = of.each(lambda part: to_numpy(part)[:IMAGES], x)
     expected = None if expected is None else to_numpy(expected)[:IMAGES]
     sharp = net.astype(np.float64)
-    a = x.astype(np.float64) if x.dtype.kind == "f" else x
-    A, A_ref = sharp.trace(a), sharp.trace(a * 0)
-    layers = [entry for l in progress(range(len(sharp.layers)), "layers checked", quiet)
-              for entry in rows_of(sharp.layers[l], A[l], A_ref[l], str(l), device)]
+    a = of.each(lambda part: part.astype(np.float64) if part.dtype.kind == "f" else part, x)
+    A, A_ref = sharp.trace(a), sharp.trace(of.nothing(a))
+    layers = [entry_of(sharp.layers[l], sharp.entering(A, l), sharp.entering(A_ref, l), str(l), device)
+              for l in progress(range(len(sharp.layers)), "layers checked", quiet)]
     case = of.NetworkCase(net, sharp, x, a, target, expected)
     whole = [row_of(p, case) for p in properties_of_network(RULES if rules is None else (rules,), device)]
-    report = NetworkReport([entry[:3] for entry in layers], [row for row, _ in whole], len(x))
+    report = NetworkReport([entry[:3] for entry in layers], [row for row, _ in whole], count_of(x))
     if report.broken:
         found = [(f"layer {place}, {layer!r},", row, note) for place, layer, rows, notes in layers
                  for row, note in zip(rows, notes)] + [("the network", *pair) for pair in whole]
@@ -81,26 +84,27 @@ def first_name(report: Any) -> Any:
     return report.broken[0][1]
 
 
-def rows_of(layer: Any, x: Any, x_ref: Any, place: Any, device: Any) -> Any:
-    """[(place, layer, rows, observations)] of a layer and of all layers inside."""
+def entry_of(layer: Any, x: Any, x_ref: Any, place: Any, device: Any) -> Any:
+    """(place, layer, rows, observations) of a layer."""
+    name = layer
+    if isinstance(x, tuple):
+        layer = SideBySide(layer, tuple(part.shape[1:] for part in x))
+        x, x_ref = layer.whole(x), layer.whole(x_ref)
     y = layer.forward(x)
     dy = np.random.default_rng(0).normal(size=(1, *y.shape[1:])).astype(y.dtype)
     apart = off_the_kinks(x[:1]) if x.dtype.kind == "f" else x[:1]
     case = prepare((layer, apart, x_ref[:1], dy))
-    rows, notes = zip(*[row_of(p, case) for p in properties_of_layer(device=device)])
-    found = [(place, layer, rows, notes)]
-    for name, chain in zip(getattr(layer, "branches", {}), getattr(layer, "chains", ())):
-        A, A_ref = chain.trace(x), chain.trace(x_ref)
-        for l, inside in enumerate(chain.layers):
-            found += rows_of(inside, A[l], A_ref[l], f"{place}.{name}.{l}", device)
-    return found
+    found, notes = zip(*[row_of(p, case) for p in properties_of_layer(device=device)])
+    return place, name, found, notes
 
 
 def off_the_kinks(x: Any) -> Any:
     """x with a little added to every entry, another each: behind a ReLU many are 0 and equal, where nothing has a
-    derivative. What is added is positive, for layers that take no other numbers."""
-    size = float(abs(x).mean()) or 1.0
-    return x + 0.1 * size * np.random.default_rng(1).random(x.shape)
+    derivative. What is added is positive, for layers that take no other numbers. Scores of tokens that are hidden, far
+    below all others, stay so."""
+    visible = abs(x) < 1e100
+    size = float(abs(x[visible]).mean() if visible.any() else 0) or 1.0
+    return x + visible * 0.1 * size * np.random.default_rng(1).random(x.shape)
 
 
 def row_of(property: Any, case: Any) -> Any:

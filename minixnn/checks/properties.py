@@ -139,6 +139,14 @@ def first(test: Callable) -> Callable:
     return test
 
 
+def shown(answer: Any) -> str:
+    """What was returned, by its shape or shapes."""
+    if isinstance(answer, (tuple, list)):
+        return f"a {type(answer).__name__} of {len(answer)} arrays of shapes " + " and ".join(
+            str(getattr(a, "shape", repr(a))) for a in answer)
+    return f"an array of shape {answer.shape}" if hasattr(answer, "shape") else repr(answer)
+
+
 def raised(error: Any) -> str:
     """An exception as a sentence, with the line of the user's code where it came from."""
     frames = traceback.extract_tb(error.__traceback__ or sys.exc_info()[2])

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minixnn.arrays import Array, array_module, to_numpy
-from minixnn.checks.properties import Observation, compare, first, is_so
+from minixnn.checks.as_layer import SideBySide, booked
+from minixnn.checks.properties import Observation, compare, first, is_so, shown
 from minixnn.checks.rule_cases import ask, neuron, one_output_each
 from minixnn.layers import Affine, ChannelScale, Conv2d, Dense
-from minixnn.ledger.accounts import account_of
-from minixnn.ledger.ledger import balance
 
 if TYPE_CHECKING:
     from minixnn.checks.rule_cases import RuleCase
@@ -36,8 +35,10 @@ def purity(case: RuleCase) -> Any:
 def shape(case: Any) -> Any:
     if case.error or case.changed:
         return None
-    came = f"an array of shape {case.R_x.shape}" if hasattr(case.R_x, "shape") else repr(case.R_x)
-    return is_so(case.usable, f"It returned {came}, expected {case.x.shape}, the shape of x.")
+    if isinstance(case.layer, SideBySide):
+        expected = shown(case.layer.parts(case.x))
+        return is_so(case.usable, f"It returned {shown(case.R_x)}, expected {expected}, as x is.")
+    return is_so(case.usable, f"It returned {shown(case.R_x)}, expected {case.x.shape}, the shape of x.")
 
 
 def dtype(case: RuleCase) -> Observation:
@@ -184,10 +185,9 @@ def per_output(case: RuleCase, expected: Array, came: Array, note: str, rows: An
 
 def ledger(case: RuleCase) -> Any:
     """sum_k R_k - sum_j R_j - bias - stabiliser - lost = 0"""
-    account = account_of(case.layer, case.rule)
-    if account is None:
+    row, known = booked(case.layer, case.rule, case.x, case.y, case.R, case.R_x)
+    if not known:
         return None
-    row = balance(0, case.layer, case.x, case.y, case.R, case.R_x, case.rule, account)
     return Observation(float((abs(row.residual) / np.maximum(row.moved, 1e-300)).max()), 0, float(row.residual[0]),
                        "Expected is no residual: the relevance that arrives, less what the account says is withheld.")
 

@@ -7,9 +7,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
 from minixnn.checks import search, strategies
+from minixnn.checks.as_layer import SideBySide
+from minixnn.checks.drawn import drawn_layers, with_shapes
 from minixnn.checks.properties import Report
 from minixnn.checks.rule_cases import prepare
 from minixnn.checks.rule_properties import properties_of_rule
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 CLAIMS = ("always", "without bias", "never")
 
 
-def check_rule(rule: Callable, domain: str | tuple[float, float] = "any", conserves: str = "always",
-               definition: Callable | None = None, layers: SearchStrategy | None = None,
+def check_rule(rule: Callable, layers: Any = None, domain: str | tuple[float, float] = "any", conserves: str = "always",
+               definition: Callable | None = None,
                device: bool | ModuleType = False, examples: int = 50, seed: int = 0) -> Report:
     """Ask the properties of a relevance rule, and return a report; CheckFailed where one does not hold.
 
@@ -32,16 +33,18 @@ def check_rule(rule: Callable, domain: str | tuple[float, float] = "any", conser
     (a bias absorbs its share) or "never", where no denominator is 0 and up to a stabiliser. definition: the formula
     for one output, a function (x, w, b, R) -> shares, such as those in `checks.definitions`.
 
-    layers: a strategy of pairs (layer, input shape), in place of affine layers of every kind. device: True for arrays
-    on the stand-in for a GPU, too, or an array module such as cupy. examples: how many cases of each kind are drawn.
-    seed: another number, other cases.
+    layers: what it is a rule for, in place of affine layers of every kind: a layer, a class such as MatMul, a function
+    that makes one, or a strategy of pairs (layer, input shape). A join's rule gets and returns tuples.
+
+    device: True for arrays on the stand-in for a GPU, too, or an array module such as cupy. examples: how many cases of
+    each kind are drawn. seed: another number, other cases.
     """
     low, high = bounds(domain)
     if conserves not in CLAIMS:
         raise ValueError(f"got conserves={conserves!r}, expected one of {', '.join(map(repr, CLAIMS))}")
     properties = properties_of_rule((low, high), conserves, definition, layers is None, device)
     check_arguments(rule)
-    kinds = strategies.affine_kinds() if layers is None else [layers]
+    kinds = strategies.affine_kinds() if layers is None else [with_shapes(drawn_layers(layers))]
     return search.check(f"the rule {name_of(rule)}", properties, [rule_cases(kind, low, high) for kind in kinds],
                         partial(prepared, rule), partial(explain_rule, rule), examples, seed)
 
@@ -63,8 +66,12 @@ def bounds(domain: Any) -> tuple:
 def rule_cases(draw: Any, layers: Any, low: Any, high: Any) -> Any:
     """(layer, x, R): one image, and relevance of both signs for its output."""
     layer, x = draw(strategies.cases(layers, low, high))
+    if isinstance(x, tuple):
+        layer = SideBySide(layer, tuple(part.shape[1:] for part in x))
+        x = layer.whole(x)
     return layer, x, draw(strategies.arrays(layer.forward(x).shape))
 
 
 def prepared(rule: Callable, drawn: Any) -> RuleCase:
-    return prepare(rule, *drawn)
+    layer = drawn[0]
+    return prepare(layer.as_rule(rule) if isinstance(layer, SideBySide) else rule, *drawn)

@@ -22,7 +22,8 @@ from minixnn.network import Network
 
 GRID = (0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 0.25, -0.25, 1.5, -1.5, 0.75, -0.75, 0)      # simple ones first; 0 twice
 PENCIL = 16                                     # so many numbers are drawn one by one
-KINDS = (kinds.Dense, kinds.Conv2d, kinds.Conv1d, kinds.ConvTranspose2d, kinds.Upsample, kinds.AvgPool2d,
+JOINS = (kinds.Add, kinds.Concat, kinds.Multiply, kinds.MatMul)
+KINDS = (*JOINS, kinds.Dense, kinds.Conv2d, kinds.Conv1d, kinds.ConvTranspose2d, kinds.Upsample, kinds.AvgPool2d,
          kinds.SumPool2d, kinds.GlobalAvgPool, kinds.AdaptiveAvgPool2d, kinds.ChannelScale, kinds.BatchNorm2d,
          kinds.MaxPool2d, kinds.ReLU, kinds.Sigmoid, kinds.Tanh, kinds.Softplus)            # which are drawn here
 seeds = st.integers(0, 2 ** 32 - 1)
@@ -192,12 +193,64 @@ def make(kind: Any) -> Any:
     return kind()
 
 
+# -------------------------------------------------------------------------------------------------------------- joins
+
+def alike(fewest: int = 2, most: int = 4) -> Any:
+    """Shapes of inputs that meet entry by entry: one shape for all."""
+    return st.tuples(shapes(), st.integers(fewest, most)).map(repeated)
+
+
+def repeated(drawn: Any) -> Any:
+    shape, count = drawn
+    return (shape,) * count
+
+
+@st.composite
+def broadcast(draw: Any, fewest: int = 2, most: int = 4) -> Any:
+    """Likewise, some of them repeated along axes: (2, 3) with (1, 3), (2, 1) or (1, 1), as a gate is."""
+    shape, count = draw(shapes()), draw(st.integers(fewest, most))
+    return tuple(tuple(draw(st.sampled_from([n, 1])) for n in shape) for _ in range(count))
+
+
+@st.composite
+def beside(draw: Any, fewest: int = 2, most: int = 4) -> Any:
+    """Shapes of inputs that are joined along the last axis."""
+    *others, _ = draw(shapes())
+    return tuple((*others, draw(st.integers(1, 3))) for _ in range(draw(st.integers(fewest, most))))
+
+
+@st.composite
+def matrices(draw: Any, fewest: int = 2, most: int = 2) -> Any:
+    """Shapes of two factors, with or without heads: (T, d) and (d, U)."""
+    T, d, U = (draw(st.integers(1, 3)) for _ in range(3))
+    heads = draw(st.sampled_from([(), (), (2,)]))
+    return (*heads, T, d), (*heads, d, U)
+
+
+# How the inputs of a join may fit each other, and two of which only such a join can make something
+MEETINGS = ((alike, ((2, 3), (2, 3))), (broadcast, ((2, 3), (1, 3))), (beside, ((2, 3), (2, 2))),
+            (matrices, ((2, 3), (3, 2))))
+
+
+@st.composite
+def joins(draw: Any) -> Any:
+    """(join, shapes of its inputs): Add, Multiply, Concat, MatMul, of two to four inputs."""
+    kind, ways = draw(st.sampled_from([(kinds.Add, broadcast), (kinds.Multiply, broadcast), (kinds.Concat, beside),
+                                       (kinds.MatMul, matrices)]))
+    return kind(), draw(ways())
+
+
 # ------------------------------------------------------------------------------------------------------ cases, networks
 
 @st.composite
 def cases(draw: Any, layers: Any = None, low: Any = None, high: Any = None, images: Any = 1) -> Any:
-    """(layer, x): a layer, of every affine kind unless told otherwise, and a batch of `images` inputs for it."""
+    """(layer, x): a layer, of every affine kind unless told otherwise, and a batch of `images` inputs for it.
+
+    For a join x is a tuple.
+    """
     layer, shape = draw(affine_layers() if layers is None else layers)
+    if shape and isinstance(shape[0], tuple):
+        return layer, tuple(draw(arrays((images, *one), low, high)) for one in shape)
     return layer, draw(arrays((images, *shape), low, high))
 
 
@@ -233,6 +286,57 @@ def conv_networks(draw: Any, bias: Any = True, kinds_between: Any = (kinds.ReLU,
     features = Network(layers).forward(np.zeros((1, *shape))).shape[1]
     head = kinds.Dense(rng.choice(grid(), (features, classes)), rng.choice(grid(), classes) if bias else None)
     return Network([*layers, head]), shape
+
+
+@st.composite
+def graphs(draw: Any, bias: Any = True, kinds_between: Any = (kinds.ReLU,), joins: Any = JOINS, steps: int = 8) -> Any:
+    """(net, shape of one input): a random graph of dense layers, activations and joins on vectors.
+
+    Any activation may be read again, once or several times, also twice by the same join; joins meet in joins; a dense
+    layer may stand in several places. In the end all that nothing has read is put side by side.
+    """
+    rng, sizes = np.random.default_rng(draw(seeds)), {0: draw(st.integers(1, 4))}       # sizes[i]: entries of A[i]
+    layers: list = []
+    inputs: list = []
+
+    def put(layer, *sources, size=None):
+        layers.append(layer), inputs.append(sources)
+        if size is not None:                    # a vector, which others may read
+            sizes[len(layers)] = size
+
+    def dense(i, n):
+        put(kinds.Dense(rng.choice(grid(), (sizes[i], n)) / 2, rng.choice(grid(), n) if bias else None), i, size=n)
+
+    for _ in range(draw(st.integers(1, steps))):
+        i = draw(st.sampled_from(sorted(sizes)))
+        few = sum(isinstance(layer, (kinds.Multiply, kinds.MatMul)) for layer in layers) < 2
+        what = draw(st.sampled_from(["dense", "again", "activation", *(join for join in joins if few or join in (
+            kinds.Add, kinds.Concat))]))        # a product of products of products grows beyond measure
+        alike = [j for j, n in sizes.items() if n == sizes[i]]
+        others = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=2))
+        shared = [layer for layer in layers if isinstance(layer, kinds.Dense) and len(layer.W) == sizes[i]]
+        if what == "again" and shared:
+            layer = draw(st.sampled_from(shared))
+            put(layer, i, size=layer.W.shape[1])
+        elif what in ("dense", "again"):
+            dense(i, draw(st.sampled_from([sizes[i], 1, 2, 3])))
+        elif what == "activation":
+            put(draw(st.sampled_from(kinds_between))(), i, size=sizes[i])
+        elif what is kinds.Concat:
+            put(kinds.Concat(), i, *others, size=sizes[i] * (1 + len(others)))
+        elif what is kinds.MatMul:              # an outer product: a column times a row
+            put(kinds.Unflatten((sizes[i], 1)), i)
+            put(kinds.Unflatten((1, sizes[i])), others[0])
+            put(kinds.MatMul(), len(layers) - 1, len(layers))
+            put(kinds.Flatten(), len(layers), size=sizes[i] ** 2)
+        else:
+            put(what(), i, *others, size=sizes[i])
+    read = {i for sources in inputs for i in sources}
+    loose = [i for i in sizes if i not in read]
+    if len(loose) > 1:
+        put(kinds.Concat(), *loose, size=sum(sizes[i] for i in loose))
+    dense(len(layers), 3)
+    return Network(layers, inputs), (sizes[0],)
 
 
 def networks(bias: bool = True, kinds_between: Any = (kinds.ReLU,)) -> Any:

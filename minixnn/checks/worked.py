@@ -1,13 +1,14 @@
 """A failure, worked out by hand: what rules and layers share in its message."""
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minixnn.arrays import Array
-from minixnn.layers.chains import Block
+from minixnn.checks.as_layer import SideBySide, Written
 
 if TYPE_CHECKING:
     from minixnn.checks.properties import Property, Report
@@ -39,10 +40,34 @@ def steps_through(lines: list[str]) -> str:
 
 def code_of(layer: Layer) -> str:
     """The constructor call that makes the layer, as far as its arrays are short."""
-    if isinstance(layer, Block) or not hasattr(layer, "arrays"):
+    layer = layer.layer if isinstance(layer, SideBySide) else layer
+    if isinstance(layer, Written):
+        return f"Network([{layer!r}])"
+    if not hasattr(layer, "arrays"):
         return repr(layer)
     given = {**layer.arrays(), **layer.settings()}
     return f"{type(layer).__name__}({', '.join(f'{name}={code_of_array(value)}' for name, value in given.items())})"
+
+
+def parts_of(layer: Any, name: str, value: Any) -> dict[str, Any]:
+    """{name: value}; of a layer of several inputs {"x[0]": ..., "x[1]": ...} for what lies beside them all."""
+    if isinstance(layer, SideBySide) and isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] == sum(
+            map(math.prod, layer.shapes)):
+        return {f"{name}[{n}]": part for n, part in enumerate(layer.parts(value))}
+    return {name: value}
+
+
+def places_in(layer: Any, x: Array) -> list[str]:
+    """"[0, 2]" for each entry of an input; of several inputs "[1][0, 2]" for the entry of the second."""
+    if not isinstance(layer, SideBySide):
+        return indices(x.shape[1:])
+    return [f"[{n}]{place}" for n, shape in enumerate(layer.shapes) for place in indices(shape)]
+
+
+def code_of_input(layer: Any, value: Array) -> str:
+    """The array, or for a layer of several inputs the tuple of arrays, that enters it."""
+    parts = [code_of_array(part) for part in parts_of(layer, "", value).values()]
+    return f"({', '.join(parts)})" if isinstance(layer, SideBySide) else parts[0]
 
 
 def code_of_array(value: Any) -> str:

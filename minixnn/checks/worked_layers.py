@@ -3,8 +3,10 @@ from typing import Any
 
 import numpy as np
 
+from minixnn.checks.as_layer import SideBySide, Written
 from minixnn.checks.rule_cases import one_output_each
-from minixnn.checks.worked import code_of, code_of_array, ending, heading, named, paragraph, steps_through, text, two
+from minixnn.checks.worked import code_of, code_of_array, code_of_input, ending, heading, named, paragraph, parts_of, \
+    steps_through, text, two
 
 FORWARD, BACK = "layer.forward(x)", "layer.gradient(x, layer.forward(x), dy)"
 LIFT = "layer.deeplift(x, layer.forward(x), x_ref, layer.forward(x_ref), dy)"
@@ -29,19 +31,32 @@ def explain_layer(property: Any, case: Any, observation: Any, report: Any) -> An
     both = {name: getattr(observation, name) for name in ("expected", "came") if getattr(observation, name) is not None}
     if len(both) == 2 and all(np.ndim(side) == 0 and not isinstance(side, str) for side in both.values()):
         both = dict(zip(both, two(*map(float, both.values()))))
-    parts.append("\n".join(line for name, value in given.items() for line in named(name, value)))
+    parts.append("\n".join(lines_of(layer, given)))
     parts += [paragraph(observation.note)] if observation.note else []
     parts += ["\n".join(f"    {step}" for step in observation.steps)] if observation.steps else []
-    parts += ["\n".join(line for name, value in both.items() for line in named(name, value))] if both else []
+    parts += ["\n".join(lines_of(layer, both))] if both else []
     parts.append(ending(property, report))
-    arrays = [f"{name} = {code_of_array(value)}" for name, value in given.items() if name in ("x", "x_ref", "dy")]
-    parts.append(steps_through([f"layer = {code_of(layer)}", *arrays, call]))
+    arrays = [f"{name} = {code_of_array(value) if name == 'dy' else code_of_input(layer, value)}"
+              for name, value in given.items() if name in ("x", "x_ref", "dy")]
+    if isinstance(layer, Written):
+        back = "passes.gradient(net, x, start=dy)[0]" if "dy" in given else "net.forward(x)"
+        parts.append(steps_through([f"net = {code_of(layer)}", *arrays, back]))
+    else:
+        parts.append(steps_through([f"layer = {code_of(layer)}", *arrays, call]))
     return "\n\n".join(parts)
+
+
+def lines_of(layer: Any, given: Any) -> list[str]:
+    """Arrays by their names, as lines; those of several inputs one by one."""
+    return [line for name, value in given.items() for part, array in parts_of(layer, name, value).items()
+            for line in named(part, array)]
 
 
 def described(layer: Any) -> Any:
     """What the layer says of itself, and the name of its class where it does not say that."""
-    name, own = repr(layer), type(layer).__name__
+    if isinstance(layer, Written):
+        return repr(layer)
+    name, own = repr(layer), type(layer.layer if isinstance(layer, SideBySide) else layer).__name__
     return name if name.startswith(own) else f"{own}, {name}"
 
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minixnn.arrays import Array
+from minixnn.checks.as_layer import booked
 from minixnn.checks.properties import table
 from minixnn.checks.rule_cases import one_output_each
-from minixnn.checks.worked import code_of, code_of_array, ending, heading, indices, named, paragraph, steps_through, \
-    text, two
-from minixnn.ledger.accounts import account_of
-from minixnn.ledger.ledger import balance
+from minixnn.checks.worked import code_of, code_of_array, code_of_input, ending, heading, indices, named, paragraph, \
+    places_in, steps_through, text, two
 from minixnn.ledger.table import PARTS
 from minixnn.rules.composites import name_of
 
@@ -38,7 +37,7 @@ def explain_rule(rule: Callable, property: Property, case: RuleCase, observation
     if k is not None and case.usable and np.isfinite(case.shares).all() or property.name == "ledger":
         parts.append("In the ledger's columns:\n\n" + "\n".join(ledger_row(rule, case, k)))
     parts.append(ending(property, report))
-    parts.append(steps_through([f"layer = {code_of(case.layer)}", f"x = {code_of_array(case.x)}",
+    parts.append(steps_through([f"layer = {code_of(case.layer)}", f"x = {code_of_input(case.layer, case.x)}",
                                 f"R = {code_of_array(R)}", f"{name}(layer, x, layer.forward(x), R)"]))
     return "\n\n".join(parts)
 
@@ -46,7 +45,8 @@ def explain_rule(rule: Callable, property: Property, case: RuleCase, observation
 def inputs(case: RuleCase, observation: Observation) -> list[str]:
     """The table of inputs: x_j, w_jk, their product and what each received; below them the bias and the sums."""
     x, k = case.x.reshape(-1), observation.output
-    columns, bottom = {"input j": [f"x{place}" for place in indices(case.x.shape[1:])], "x_j": list(map(text, x))}, {}
+    places, bottom = [f"x{place}" for place in places_in(case.layer, case.x)], {}
+    columns = {"input j": places, "x_j": list(map(text, x))}
     rows = np.arange(len(x))
     if case.affine and k is not None:
         row = case.outputs.index(k)
@@ -103,8 +103,7 @@ def ledger_row(rule: Callable, case: RuleCase, k: int) -> list[str]:
     if k is not None:
         x, y, R = one_output_each(case.layer, case.x, (k,))
         R_x = case.shares[case.outputs.index(k)].reshape(case.x.shape)
-    account = account_of(case.layer, rule)
-    row = balance(0, case.layer, x, y, R, R_x, rule, account)
-    parts = [(name, title) for name, title, *_ in PARTS if (name == "unexplained") <= (account is None)]
+    row, known = booked(case.layer, case.rule, x, y, R, R_x)
+    parts = [(name, title) for name, title, *_ in PARTS if name != "unexplained" or not known]
     return table([("arriving =", *(title for _, title in parts)),
                   (text(row.relevance_out[0]), *(text(getattr(row, name)[0]) for name, _ in parts))], "    ")

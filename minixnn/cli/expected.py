@@ -11,7 +11,6 @@ from minixnn.cli import images
 from minixnn.cli.errors import sentence
 from minixnn.cli.images import MOST_PIXELS
 from minixnn.layers import Conv2d, Dense, Flatten
-from minixnn.layers.chains import every_layer
 from minixnn.network import Network
 
 
@@ -95,7 +94,7 @@ def expected(net: Network, size: str | None = None) -> Expected:
         return Expected((*(given or shape[:2]), shape[2]))
     if shape is not None and len(shape) == 1 and shape[0] is not None:
         return Expected((*(given or (None, None)), None), shape[0])
-    layers = list(every_layer(net.layers))
+    layers = net.layers
     first = next((n for n, layer in enumerate(layers) if isinstance(layer, (Conv2d, Dense))), None)
     flattened = any(isinstance(layer, Flatten) for layer in layers[:first])
     channels, row = None, None

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Any, NamedTuple
 from argparse import Namespace
 from collections.abc import Iterator
@@ -48,7 +47,7 @@ class Reader:
         self.square = net.card.source == "photograph" and asked.size is None
         self.bytes = net.card.source == "bytes"
         if self.expected.row is not None:                       # pictures may be given, too: their pixels in a row
-            self.of_pictures = Network([Flatten(), *net.layers], replace(net.card, input_shape=None))
+            self.of_pictures = Network([Flatten()]).then(net)
         else:
             self.of_pictures = net
 

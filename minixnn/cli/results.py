@@ -11,7 +11,6 @@ import collections
 import contextlib
 import hashlib
 import json
-import os
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +21,7 @@ from minixnn.arrays import Array
 from minixnn.cli import tables
 from minixnn.cli.errors import CannotGoOn, sentence
 from minixnn.cli.images import PICTURES
+from minixnn.files import draft_of
 
 
 class Names:
@@ -90,14 +90,8 @@ def save_table(path: pathlib.Path, R: Array, names: list[str] | None) -> None:
 
 def write_whole(path: pathlib.Path, write: Callable) -> None:
     """Call write(file) on a draft beside `path`, then put it in its place."""
-    draft = pathlib.Path(f"{path}.{os.getpid()}.draft")
-    with cannot_write(path):
-        try:
-            with open(draft, "wb") as file:
-                write(file)
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+    with cannot_write(path), draft_of(path) as draft, open(draft, "wb") as file:
+        write(file)
 
 
 def digest_of_file(path: pathlib.Path) -> str:

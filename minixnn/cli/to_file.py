@@ -21,6 +21,7 @@ import numpy as np
 from minixnn.attribution import METHODS
 from minixnn.arrays import Array, like, to_numpy
 from minixnn.batching import default_batch_size, parallel_map
+from minixnn.files import draft_of
 from minixnn.progress import progress
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def explain_to(path: Any, net: Any, images: Any, method: Any, target: Any = None
     for batch in progress(batches, "explaining", quiet):
         heatmaps[batch] = next(results)
         heatmaps.flush()                                    # first the results, then the word that they are there
-        write(notes, json.dumps({**run, "done": batch.stop}))
+        with draft_of(notes) as draft:
+            draft.write_text(json.dumps({**run, "done": batch.stop}))
     del heatmaps
     os.replace(part, path)
     notes.unlink(missing_ok=True)
@@ -110,13 +112,6 @@ def called(value: Callable) -> str:
     if inspect.ismethod(value):                             # the object decides, not the name of its method
         return f"{value.__func__.__qualname__} of {value.__self__}"
     return getattr(value, "__qualname__", None) or str(value)
-
-
-def write(path: pathlib.Path, text: str) -> None:
-    """Put `text` in the place of the file `path`, all of it or nothing."""
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(text)
-    os.replace(draft, path)
 
 
 def digest(value: Array | None) -> str:

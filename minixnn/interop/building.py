@@ -121,3 +121,14 @@ def reduced(operation: Any, rank: int) -> list[int]:
         return list(range(2, rank))
     axes = operation.args[1] if len(operation.args) > 1 else operation.kwargs.get("axes", ())
     return [axis % rank for axis in np.ravel(axes)] if not isinstance(axes, Ref) and axes is not None else []
+
+
+def alike(a: Network, b: Network) -> bool:
+    """Whether two networks are the same: layers, settings, connections."""
+    return a.inputs == b.inputs and len(a.layers) == len(b.layers) and all(
+        type(p) is type(q) and p.settings() == q.settings() and _shapes(p) == _shapes(q)
+        for p, q in zip(a.layers, b.layers))
+
+
+def _shapes(layer):
+    return {name: None if array is None else array.shape for name, array in layer.arrays().items()}

@@ -1,7 +1,6 @@
-"""Channels first and channels last: what has to move when a network changes sides.
+"""Channels first and channels last: shapes, padding and types on both sides.
 
-Other frameworks store images as (N, C, H, W) and flatten them in that order; here they are (N, H, W, C). So the
-axes of every kernel move, and the rows of the one dense layer that reads a flattened image are put in another order.
+Other frameworks store images as (N, C, H, W); here they are (N, H, W, C).
 """
 from __future__ import annotations
 
@@ -22,31 +21,9 @@ def output_from_channels_first(y: Array, rank: int) -> Array:
     return np.moveaxis(y, 1, -1) if y.ndim in (4, rank) else y
 
 
-def kernel_from_channels_first(W: Array) -> Array:
-    """(O, C, kh, kw) -> (kh, kw, C, O), a copy."""
-    return np.ascontiguousarray(W.transpose(2, 3, 1, 0))
-
-
-def kernel_to_channels_first(W: Array) -> Array:
-    """(kh, kw, C, O) -> (O, C, kh, kw), a copy."""
-    return np.ascontiguousarray(W.transpose(3, 2, 0, 1))
-
-
-def rows_from_channels_first(W: Array, image: tuple[int, ...]) -> Array:
-    """Rows of a dense layer's W (I, O), numbered c h w by the other side, in our order h w c. `image` is (H, W, C)."""
-    H, Wd, C = image
-    return np.ascontiguousarray(W.reshape(C, H, Wd, -1).transpose(1, 2, 0, 3).reshape(W.shape))
-
-
-def rows_to_channels_first(W: Array, image: tuple[int, ...]) -> Array:
-    """The reverse of `rows_from_channels_first`."""
-    H, Wd, C = image
-    return np.ascontiguousarray(W.reshape(H, Wd, C, -1).transpose(2, 0, 1, 3).reshape(W.shape))
-
-
-def same_order(image: Any) -> bool:
-    """True where flattening an image (H, W, C) gives one order on both sides: one channel, or one pixel."""
-    return image is not None and (image[2] == 1 or image[:2] == (1, 1))
+def size_unknown(why: str) -> ValueError:
+    """The refusal of what depends on a size that neither the file nor its user says. why: what does, in words."""
+    return ValueError(f"{why}; give input_shape=(channels, height, width), the shape of one input as the file sees it")
 
 
 def overhang(pixels: int, kernel: int, stride: int, before: int, after: int | None = None) -> int:

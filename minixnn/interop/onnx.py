@@ -1,14 +1,17 @@
-"""An ONNX file becomes a Network: `onnx_graph.py` reads the file, `build.py` writes the Network.
+"""An ONNX file becomes a Network.
 
     ValueError: node 'conv3' (Conv): auto_pad='SOME' is not supported
 """
+from __future__ import annotations
+
 import warnings
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
-from minixnn.interop.build import build
-from minixnn.interop.onnx_graph import read_graph
+from minixnn.interop import onnx_file
+from minixnn.interop.building import alike, network
+from minixnn.interop.onnx_program import program_of
 from minixnn.network import Network
 
 
@@ -22,14 +25,46 @@ def from_onnx(path: str | PathLike, input_shape: tuple[int, ...] | None = None, 
     layout        "channels first" or "channels last": where the input has its channels, if the graph does not tell
     mean, std, labels      for the network's card, as in `Network.with_card`
 
-    It reads graphs of convolutions, dense layers, pools, norms, activations, joins and reshapes, from opset 11 on. A
-    Softmax, Sigmoid or Tanh at the end is left out: the outputs are the logits that enter it.
+    It reads graphs of opset 11 and later; docs/networks.md lists the operators. A Softmax, Sigmoid or Tanh at the end is
+    left out: the outputs are the logits that enter it. Of several inputs the Network takes a tuple.
 
     Images enter the Network channel-last: net.forward(x.transpose(0, 2, 3, 1)). Raises ValueError, naming the
     node, for what a Network cannot represent. Needs the onnx package: pip install minixnn[onnx].
     """
-    net = build(read_graph(path, input_shape, output), layout)
+    onnx = onnx_file.library()
+    model = onnx_file.read(onnx, path)
+    program = program_of(onnx, path, model, input_shape, output)
+    free = len(program.inputs) == 1 and input_shape is None and None in (declared_sizes(model, program) or ())
+    try:
+        net = network(program, layout)
+        if free:
+            other = network(program_of(onnx, path, model, input_shape, output, free=1), layout)
+    except ValueError as error:
+        if not free:
+            raise
+        raise ValueError(f"{error}; if that is a matter of the size of the input, which the file leaves open, give "
+                         "input_shape=(channels, height, width)") from error
+    if free:
+        if not alike(net, other):
+            raise ValueError(f"{different(net, other)} depends on the size of the images, which {path} leaves open; give "
+                             "input_shape=(channels, height, width)")
+        shape = tuple(n if n == m else None for n, m in zip(net.card.input_shape, other.card.input_shape))
+        net = net.with_card(input_shape=shape)
     if net.card.head is not None:
         warnings.warn(f"the {net.card.head} at the end of {path} is left out: the outputs are the logits that "
                       "enter it", stacklevel=2)
     return net.with_card(mean, std, labels=labels)
+
+
+def declared_sizes(model: Any, program: Any) -> tuple | None:
+    entry = next(e for e in model.graph.input if e.name == program.inputs[0].name)
+    return onnx_file.declared(entry, None)[1]
+
+
+def different(a: Network, b: Network) -> str:
+    """The first layer in which two networks differ, as a sentence calls it."""
+    for l, (p, q) in enumerate(zip(a.layers, b.layers)):
+        if type(p) is not type(q) or p.settings() != q.settings() or a.inputs[l] != b.inputs[l] or \
+                repr(p) != repr(q):
+            return f"{a.names[l] or 'layer ' + str(l)}: {p!r}"
+    return "what it computes"

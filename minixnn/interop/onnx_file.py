@@ -3,8 +3,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from minixnn.interop.shapes import BATCH
-
 OLDEST = 11
 LABELS = ("ArgMax", "TopK", "ArrayFeatureExtractor", "LabelEncoder")          # what makes labels of numbers
 
@@ -70,10 +68,10 @@ def output_of(path: Path | str, graph: Any, wanted: str | None) -> str:
 
 
 def declared(entry: Any, given: tuple[int, ...] | None) -> Any:
-    """(batch, shape of one input) from what the file says of its input and what the caller gives."""
+    """(batch, shape of one input) from what the file says of its input and what the caller gives; None: open."""
     kind = entry.type.tensor_type
     sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
-    batch, shape = (sizes[0] or BATCH, tuple(sizes[1:])) if sizes else (BATCH, None)
+    batch, shape = (sizes[0], tuple(sizes[1:])) if sizes else (None, None)
     if given is None:
         return batch, shape
     given = tuple(given)
@@ -81,3 +79,34 @@ def declared(entry: Any, given: tuple[int, ...] | None) -> Any:
         raise ValueError(f"got input_shape={given}, but in the graph {entry.name!r} has the shape {shape}, without the "
                          "batch")
     return batch, given
+
+
+def read_by(entry: Any) -> list[str]:
+    """The names that a node reads, those inside the branches of an If too."""
+    found, left = [], [entry]
+    while left:
+        each = left.pop()
+        found += each.input
+        for attribute in each.attribute:
+            left += attribute.g.node
+            found += [out.name for out in attribute.g.output]
+    return found
+
+
+def needed(outputs: Any, reads: Any) -> set:
+    """The outputs and all that they depend on. reads(each): what one of them reads directly."""
+    found = set(outputs)
+    left = list(found)
+    while left:
+        for each in reads(left.pop()):
+            if each not in found:
+                found.add(each)
+                left.append(each)
+    return found
+
+
+def needed_nodes(entries: Any, outputs: Any) -> tuple[list, set[str]]:
+    """(the nodes that the named outputs depend on, in their order; all names that are read for it)."""
+    maker = {name: entry for entry in entries for name in entry.output if name}
+    names = needed(outputs, lambda name: read_by(maker[name]) if name in maker else ())
+    return [entry for entry in entries if not names.isdisjoint(filter(None, entry.output))], names

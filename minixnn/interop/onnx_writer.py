@@ -1,132 +1,448 @@
-"""A Network becomes an ONNX file. What each layer is there stands in `onnx_layers.py` and `onnx_blocks.py`."""
+"""A Network, or its explanation, becomes an ONNX file: from an image and a class to outputs and heatmap, without Python.
+
+`net.forward`, or a pass, is run once on an example of recorded arrays (`recording.py`); what it does is the graph. So a
+layer or a rule of one's own is written down like any other, as long as it does not branch on numbers. Here is what else
+a file needs: for layers whose code moves windows over images, ONNX's operators in its place; for some others an operator
+that computes the same in one node, `FORWARD`.
+"""
 from __future__ import annotations
 
-import os
-import pathlib
+import copy
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minixnn import layers as ours
+from minixnn import passes
 from minixnn.arrays import Array, to_numpy
-from minixnn.interop import layout
-from minixnn.interop.onnx_blocks import WRITERS
-from minixnn.interop.onnx_explanation import write_explanation
-from minixnn.interop.onnx_file import library
+from minixnn.files import draft_of
+from minixnn.interop.onnx_file import library, needed_nodes
+from minixnn.interop.recording import BATCH, Recorded, Recording, Unrecordable, numbers
+from minixnn.layers.windows import span
+from minixnn.logits import logits
+from minixnn.rules import composites, lrp
+from minixnn.rules.arguments import name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
     from minixnn.layers.base import Layer
     from minixnn.network import Network
 
 OPSET = 17
 
 
-def to_onnx(net: Network, path: pathlib.Path, input_shape: tuple[int, ...] | None = None, method: str | None = None,
-            **how: Any) -> Any:
-    """Write the network to an ONNX file: what `net.forward` computes, for batches of any size, in opset 17.
+def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None, method: str | None = None,
+            rules: Any = lrp.epsilon, every_layer: bool = False, example: Any = None) -> None:
+    """Write the network, or its explanation, to an ONNX file for batches of any size, in opset 17.
 
-    input_shape   (H, W, C) of one input, where the network's card does not say it
-    method        None for the network; "lrp" or "gradient" for its explanation, with `rules` and what else
-                  `onnx_explanation.write_explanation` takes
+    Parameters
+    ----------
+    input_shape : tuple
+        Of one input, (H, W, C), where neither the network's card nor `example` says it; one for each of several inputs.
+    method : str
+        None for the network: what `net.forward` computes. "lrp", "gradient", "deconvnet" or "guided_backprop" for what
+        this function of `minixnn.passes` computes.
+    rules
+        As for `passes.lrp`.
+    every_layer : bool
+        Whether the relevance beside every activation is an output, too: R0, R1, ...
+    example : array (3, ...)
+        Inputs on which the pass is recorded: the rules' conditions on their domain hold for these. None draws numbers
+        in [0, 1).
 
-    The input of the file, "input", is the network's: images are channel-last. Its output is "output". What was left out
-    when the network was read (`net.card.head`) is not in the file. Raises ValueError, naming the layer, for what ONNX
-    cannot represent. Needs the onnx package: pip install minixnn[onnx].
+    The input of the file, "input" (N, ...), is the network's: images are channel-last. Several are "input0", "input1",
+    ... Its output is "output". What was left out when the network was read (`net.card.head`) is not in the file. An
+    explanation has another input, "target" (N,) int64, the class to explain, and another output, "heatmap", which has
+    the shape of the input. There "output" are the logits, as in `minixnn.logits`. Needs onnx: pip install minixnn[onnx].
+
+    Raises
+    ------
+    TypeError
+        recording.Unrecordable where a layer or rule cannot be written down; it names the layer.
+    ValueError
+        Where the shape of an input is not known, or a condition of a rule does not hold for the example.
     """
-    if method is not None:
-        return write_explanation(net, path, input_shape, method, **how)
-    shape = input_shape if input_shape is not None else net.card.input_shape
-    if shape is None or None in shape:
-        raise ValueError(f"the network's card says {shape} of its input, expected the shape of one input; give "
-                         "input_shape=(height, width, channels), or (inputs,)")
-    writer = OnnxWriter(library(), layout.dtype_of(net.layers))
-    output = writer.chain(net.layers, "input", tuple(shape), "layer ")
-    writer.save(path, net.layers[0], tuple(shape), output)
+    methods = ("lrp", "gradient", "deconvnet", "guided_backprop")
+    if method is not None and method not in methods:
+        raise ValueError(f"got method={method!r}, expected None for the network alone, or one of {', '.join(methods)}")
+    onnx, net = library(), net.on(np)
+    examples = example_of(net, input_shape, example)
+    dtype = next((part.dtype for part in examples if part.dtype.kind == "f"), np.float32)
+    names = [f"input{n}" if len(examples) > 1 else "input" for n in range(len(examples))]
+    graph = Recording(onnx.helper, dtype, names[0])
+    x = tuple(Recorded(part, name, graph) for part, name in zip(examples, names))
+    given = dict(zip(names, x))
+    whole = x if len(x) > 1 or any(isinstance(net.layers[l], ours.Input) for l in net.readers(0)) else x[0]
+    if method is None:
+        outputs = {"output": recordable(net).forward(whole)}
+    else:
+        net = logits(net)
+        chosen, net = composites.rules_for(net, rules) if method == "lrp" else None, recordable(net)
+        y = net.forward(whole)
+        given["target"], start = target_of(y)
+        R = getattr(passes, method)(net, whole, start=start * y if method == "lrp" else start,
+                                    **({} if chosen is None else {"rules": placed(net, chosen)}))
+        outputs = {"output": y, **dict(zip((name.replace("input", "heatmap") for name in names),
+                                           R[0] if isinstance(R[0], tuple) else R[:1]))}
+        if every_layer:
+            outputs.update({f"R{l}": r for l, r in enumerate(R) if isinstance(r, Recorded)})
+    save(onnx, graph, path, given, outputs)
 
 
-class OnnxWriter:
-    """The nodes and weights of a file on the way.
+def example_of(net: Network, input_shape: Any, example: Any) -> list[Array]:
+    """The example's arrays, one for each input of the network; drawn if none is given."""
+    pickers = [net.layers[l] for l in net.readers(0) if isinstance(net.layers[l], ours.Input)]
+    count = 1 + max((layer.index for layer in pickers), default=0)
+    dtype = np.float64 if any(a.dtype == np.float64 for layer in net.layers for a in layer.arrays().values()
+                              if a is not None) else np.float32
+    if example is not None:
+        parts = [to_numpy(part) for part in (example if isinstance(example, tuple) else (example,))]
+    else:
+        shape = input_shape or net.card.input_shape
+        shapes = [shape] if shape is None or not shape or not isinstance(shape[0], (tuple, list)) else shape
+        if len(shapes) != count or any(shape is None or None in shape for shape in shapes):
+            raise ValueError(f"the network's card says {shape} of its input, expected the shape of one input; give "
+                             "input_shape=(height, width, channels), or (inputs,)"
+                             + (f", {count} of them, ((...), (...))" if count > 1 else ""))
+        rng, parts = np.random.default_rng(0), []
+        for k, shape in enumerate(shapes):
+            readers = [i for l in net.readers(0) if count > 1 and net.layers[l].index == k for i in net.readers(l + 1)]
+            readers = readers if pickers else net.readers(0)
+            integers = readers and all(getattr(net.layers[l], "takes_integers", False) for l in readers)
+            parts.append(rng.integers(0, 2, (BATCH, *shape)) if integers else rng.random((BATCH, *shape)))
+    parts = [part.astype(dtype if part.dtype.kind == "f" else np.int64) for part in parts]
+    if any(len(part) != BATCH for part in parts):
+        raise ValueError(f"got an example of {' and '.join(str(len(part)) for part in parts)} inputs, expected {BATCH}")
+    return parts
 
-    Every tensor has a name, and so has its twin with the channels first, if a convolution has asked for it; `first` and
-    `last` hold which is which, so that images are transposed as rarely as can be.
+
+def target_of(y: Recorded) -> tuple[Recorded, Recorded]:
+    """The input "target" (N,), and 1 at the target of each image, 0 elsewhere: (N, classes)."""
+    if y.ndim != 2:
+        raise ValueError(f"the network's output has shape {y.shape[1:]} an image, expected classes to choose from")
+    target = Recorded(np.zeros(len(y), np.int64), "target", y.graph)
+    return target, (target[:, None] == np.arange(y.shape[1])[None]).astype(y.dtype)
+
+
+def save(onnx: Any, graph: Recording, path: Any, given: dict[str, Recorded], outputs: dict[str, Recorded]) -> None:
+    """Check the model and write it, all of it or nothing."""
+    helper, code = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype
+    for name, value in outputs.items():
+        if not isinstance(value, Recorded):
+            raise Unrecordable(f"{name} does not depend on the input: a {type(value).__name__} came back, expected "
+                               "what is computed from recorded arrays")
+        graph.nodes.append(helper.make_node("Identity", [value.name], [name], name=name))
+    nodes, wanted = needed_nodes(graph.nodes, outputs)
+    for node in nodes:
+        if len(node.output) > 1 and node.output[-1] not in wanted:
+            node.output.pop()                   # the winners' places, where nobody asked for them
+
+    def described(values):
+        return [helper.make_tensor_value_info(name, code(value.dtype), ["N", *value.shape[1:]])
+                for name, value in values.items()]
+    model = helper.make_model(helper.make_graph(
+        nodes, "network", described(given), described(outputs),
+        [onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
+         for name, array in graph.constants.values() if name in wanted]),
+        opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8, producer_name="minixnn")
+    onnx.checker.check_model(model)
+    with draft_of(path) as draft:
+        onnx.save(model, draft)
+
+
+# ---------------------------------------------------------------------------------------------- layers that record
+
+def recordable(net: Network) -> Network:
+    """The network with layers that write ONNX's operators, and name their place in what they raise."""
+    return net.like_this([stand_in(layer, f"layer {l}, {layer!r}") for l, layer in enumerate(net.layers)])
+
+
+def stand_in(layer: Layer, place: str) -> Any:
+    """A copy of a layer, of a class that differs in `forward`, `gradient` and what makes other layers."""
+    layer = copy.copy(layer)
+    layer.__class__, layer.place_in_file = recording_class(type(layer)), place
+    return layer
+
+
+@functools.cache
+def recording_class(kind: type) -> type:
+    """A class like `kind`, to which composites and passes treat it alike, for recorded arrays."""
+    methods = {}
+    for name, table in (("forward", FORWARD), ("gradient", GRADIENT)):
+        maker = next((each for each in kind.__mro__ if each in table or name in vars(each)), None)
+        methods[name] = recorded(getattr(kind, name), table.get(maker))
+    if hasattr(kind, "summing"):
+        methods["summing"] = lambda layer: stand_in(kind.summing(layer), layer.place_in_file)
+    return type(kind.__name__, (kind,), {**methods, "__module__": kind.__module__})
+
+
+def recorded(own: Callable, write: Callable | None) -> Callable:
+    """A layer's own method, or an operator in its place: write(layer, what the method returns, *its arguments)."""
+    @functools.wraps(own)
+    def method(layer, *arguments):
+        with_place = functools.partial(at_place, layer.place_in_file)
+        if write is None or not any(isinstance(each, Recorded) for each in arguments):
+            return with_place(own, layer, *arguments)
+        result = with_place(own, layer, *map(numbers, arguments))
+        written = with_place(write, layer, result, *arguments)
+        return with_place(own, layer, *arguments) if written is NotImplemented else written
+    return method
+
+
+def placed(net: Network, rules: list) -> list:
+    """The rules, each of which names its layer's place in what it raises."""
+    def at(place, rule):
+        def named(*arguments):
+            return at_place(place, rule, *arguments)
+        named.__name__ = name_of(rule)
+        return named
+    return composites.Chosen(net, (at(layer.place_in_file, rule) for layer, rule in zip(net.layers, rules)))
+
+
+def at_place(place: str, function: Callable, *arguments: Any) -> Any:
+    """function(*arguments), with the layer's place in what it raises."""
+    try:
+        return function(*arguments)
+    except (TypeError, AttributeError, NotImplementedError) as error:
+        if str(error).startswith("layer "):
+            raise
+        raise type(error)(f"{place}: {error}") from error
+
+
+# ---------------------------------------------------------------------------------------------- ONNX's operators
+
+def first(x: Recorded) -> Recorded:
+    """Images or sequences with the channels first, as ONNX has them."""
+    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+
+def last(name: str, value: Array, graph: Recording) -> Recorded:
+    """The tensor `name`, channels first, as a Recorded array with the channels last and the numbers `value`."""
+    return Recorded(value, name, graph, (0, *range(2, value.ndim), 1))
+
+
+def kernel(W: Array) -> Array:
+    """(k, ..., C / groups, O) -> (O, C / groups, k, ...)"""
+    return np.asarray(W).transpose(W.ndim - 1, W.ndim - 2, *range(W.ndim - 2))
+
+
+def ends(pads: Any) -> list[int]:
+    """((top, bottom), (left, right)) as ONNX lists them."""
+    return [p for p, _ in pads] + [q for _, q in pads]
+
+
+def convolve(x: Recorded, W: Array, b: Array | None, pads: Any, stride: Any, dilation: Any, groups: int) -> str:
+    return x.graph.node("Conv", first(x), kernel(W), *([] if b is None else [b]), pads=ends(pads), strides=list(stride),
+                        dilations=list(dilation), group=groups)
+
+
+def scatter(dy: Recorded, W: Array, b: Array | None, shape: Any, pads: Any, stride: Any, dilation: Any,
+            groups: int) -> str:
+    """The transpose of `convolve`, of images or sequences with the sizes `shape`.
+
+    With stride 1 it is a convolution again, of dy with the kernel turned by 180 degrees, which runs faster. What the
+    last windows do not reach gets zeros: ONNX's output padding, which runtimes take below the stride only.
     """
+    n, graph, bias = W.ndim - 2, dy.graph, [] if b is None else [b]
+    reach = span(W.shape[:n], dilation)
+    around = [(k - 1 - p, k - 1 - q) for k, (p, q) in zip(reach, pads)]
+    missing = [m + sum(p) - (m_y - 1) * s - k for m, p, m_y, s, k in zip(shape, pads, dy.shape[1:], stride, reach)]
+    if set(stride) == {1} and min(map(min, around)) >= 0 and not any(missing):
+        turned = np.flip(W, range(n)).reshape(*W.shape[:n + 1], groups, W.shape[-1] // groups)
+        turned = turned.transpose(n + 1, n, n + 2, *range(n)).reshape(-1, W.shape[-1] // groups, *W.shape[:n])
+        return graph.node("Conv", first(dy), turned, *bias, pads=ends(around), dilations=list(dilation), group=groups)
+    pads, rest = with_more(pads, missing)
+    settings = {"pads": ends(pads), "strides": list(stride), "dilations": list(dilation), "group": groups}
+    if all(m < s for m, s in zip(rest, stride)):
+        return graph.node("ConvTranspose", first(dy), kernel(W), *bias, output_padding=rest, **settings)
+    name = graph.node("Pad", graph.node("ConvTranspose", first(dy), kernel(W), **settings),
+                      np.asarray([0] * (n + 4) + rest, np.int64))
+    return name if b is None else graph.node("Add", name, b.reshape(-1, *[1] * n))
 
-    def __init__(self, onnx: Any, dtype: Any) -> None:
-        self.onnx = onnx
-        self.nodes: list = []
-        self.weights: dict[str, Array] = {}
-        self.first: dict[str, str] = {}                     # name of one -> name of the other
-        self.last: dict[str, str] = {}
-        self.dtype = dtype
 
-    def chain(self, layers: list, x: str, shape: tuple[int, ...], place: str) -> str:
-        """The name of what a list of layers makes of the tensor x. shape: of one input. place: for sentences."""
-        for l, layer in enumerate(layers):
-            kind = type(layer).__name__
-            if kind not in WRITERS:
-                raise ValueError(f"{place}{l}, {layer!r}: {kind} has no counterpart in ONNX")
-            try:
-                x = WRITERS[kind](self, layer, x, shape)
-                shape = layout.shape_after(layer, shape)
-            except ValueError as error:
-                raise ValueError(str(error) if str(error).startswith("layer ") else f"{place}{l}, {layer!r}: {error}"
-                                 ) from error
-        return x
+def with_more(pads: Any, missing: Any) -> tuple[list, list]:
+    """Pads of a transposed convolution that gives so many pixels more at the ends, and how many it cannot give.
 
-    def node(self, kind: str, *inputs: Any, **settings: Any) -> str:
-        """The name of the output of a new node. inputs: names, arrays, or None."""
-        names = ["" if each is None else each if isinstance(each, str) else self.weight(each, kind) for each in inputs]
-        output = f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(self.onnx.helper.make_node(kind, names, [output], name=output, **settings))
-        return output
+    Those that were cut off are there already; the others see no input.
+    """
+    return ([(p, max(q - m, 0)) for (p, q), m in zip(pads, missing)],
+            [max(m - q, 0) for (_, q), m in zip(pads, missing)])
 
-    def weight(self, array: list[int] | Array, kind: str) -> str:
-        """The name of a constant, stored once for every array."""
-        array = to_numpy(array) if hasattr(array, "dtype") else np.asarray(array, np.int64)
-        keep = array.dtype.kind != "f" or kind == "Resize"      # whose scales are float32 always
-        self.weights[f"w{len(self.weights)}"] = np.ascontiguousarray(array, array.dtype if keep else self.dtype)
-        return f"w{len(self.weights) - 1}"
 
-    def number(self, value: float | Array) -> Array:
-        """A single number in the network's precision."""
-        return np.asarray(value, self.dtype)
+def geometry(layer: Any, x: Any) -> tuple:
+    """What `convolve` asks for behind the weights: pads, stride, dilation, groups, as long as the image has axes."""
+    image, n = layer.image_layer() if hasattr(layer, "image_layer") else layer, layer.W.ndim - 2
+    pads, _ = image.place(numbers(x)[:, :, None] if n == 1 else numbers(x))
+    return pads[:n], image.stride[:n], image.dilation[:n], layer.groups
 
-    def channels_first(self, x: str, rank: int = 4) -> str:
-        """The tensor x (N, H, W, C) as (N, C, H, W); nothing is transposed twice."""
-        if x not in self.first:
-            y = self.node("Transpose", x, perm=[0, rank - 1, *range(1, rank - 1)])
-            self.first[x], self.last[y] = y, x
-        return self.first[x]
 
-    def channels_last(self, y: str, rank: int = 4) -> str:
-        """The tensor y (N, C, H, W) as (N, H, W, C)."""
-        if y not in self.last:
-            x = self.node("Transpose", y, perm=[0, *range(2, rank), 1])
-            self.last[y], self.first[x] = x, y
-        return self.last[y]
+def conv(layer, value, x):
+    return last(convolve(x, layer.W, layer.b, *geometry(layer, x)), value, x.graph)
 
-    def save(self, path: pathlib.Path, first: Layer, shape: tuple[int, ...], output: str) -> None:
-        """Write the file, all of it or nothing."""
-        helper, kinds = self.onnx.helper, self.onnx.TensorProto
-        kind = kinds.DOUBLE if self.dtype == np.float64 else kinds.FLOAT
-        whole = getattr(first, "takes_integers", False)
-        self.nodes.append(helper.make_node("Identity", [output], ["output"], name="output"))
-        read = {name for node in self.nodes for name in node.input}
-        while True:                                         # transpositions that nobody needed in the end
-            needed = [node for node in self.nodes if node.output[0] in read or node.output[0] == "output"]
-            if len(needed) == len(self.nodes):
-                break
-            self.nodes, read = needed, {name for node in needed for name in node.input}
-        graph = helper.make_graph(
-            self.nodes, "network", [helper.make_tensor_value_info("input", kinds.INT64 if whole else kind,
-                                                                  ["N", *shape])],
-            [helper.make_tensor_value_info("output", kind, None)],
-            [self.onnx.numpy_helper.from_array(array, name)
-             for name, array in self.weights.items() if name in read])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8,
-                                  producer_name="minixnn")
-        draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
-        try:
-            self.onnx.save(model, draft)
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+
+def conv_back(layer, value, x, y, dy):
+    return last(scatter(dy, layer.W, None, x.shape[1:], *geometry(layer, x)), value, dy.graph)
+
+
+def transposed(layer, value, x):
+    name = scatter(x, layer.kernel(), layer.b, value.shape[1:], layer.padding, layer.stride, layer.dilation,
+                   layer.groups)
+    return last(name, value, x.graph)
+
+
+def transposed_back(layer, value, x, y, dy):
+    pads, (down, across) = with_more(layer.padding, layer.output_padding)
+    if down or across:                          # no pixel of x has been there
+        dy = dy[:, :dy.shape[1] - down, :dy.shape[2] - across]
+    name = convolve(dy, layer.kernel(), None, pads, layer.stride, layer.dilation, layer.groups)
+    return last(name, value, dy.graph)
+
+
+def mean_pool(layer, value, x):
+    """An average over a window's real pixels, or over all; a sum is an average of all, times their number."""
+    pads, _ = layer.place(x)
+    size, counted = float(np.prod(layer.size)), getattr(layer, "count_padding", True)
+    factor = float(layer.W) * (1 if isinstance(layer, ours.AvgPool2d) else size)
+    name = x.graph.node("AveragePool", first(x), kernel_shape=list(layer.size), strides=list(layer.stride),
+                        pads=ends(pads), count_include_pad=int(counted))
+    return last(name, value / factor if factor else value, x.graph) * factor
+
+
+def mean_pool_back(layer, value, x, y, dy):
+    """A depthwise scatter of ones, of what each window has times the weight of its pixels."""
+    pads, size = layer.place(x)
+    weighted, ones = dy * layer.weights(numbers(x), pads, size), np.ones((*layer.size, 1, x.shape[3]), x.dtype)
+    return last(scatter(weighted, ones, None, x.shape[1:3], pads, layer.stride, (1, 1), x.shape[3]), value, dy.graph)
+
+
+def pooled(layer, x):
+    """The maxima of windows, and the places of the winners in the whole array: the first of equals."""
+    pads, _ = layer.place(x)
+    return x.graph.node("MaxPool", first(x), outputs=2, kernel_shape=list(layer.size), strides=list(layer.stride),
+                        pads=ends(pads))
+
+
+def max_pool(layer, value, x):
+    return last(pooled(layer, x)[0], value, x.graph)
+
+
+def max_pool_back(layer, value, x, y, dy):
+    """What arrives is added at the winners' places, in one long row."""
+    graph, flat = dy.graph, np.asarray([-1], np.int64)
+    shape = graph.node("Shape", first(x))
+    zero = graph.helper.make_tensor("value", graph.helper.np_dtype_to_tensor_dtype(dy.dtype), [1], [0])
+    nothing = graph.node("ConstantOfShape", graph.node("ReduceProd", shape, axes=[0], keepdims=1), value=zero)
+    places, what = (graph.node("Reshape", each, flat) for each in (pooled(layer, x)[1], first(dy)))
+    summed = graph.node("ScatterElements", nothing, places, what, axis=0, reduction="add")
+    return last(graph.node("Reshape", summed, shape), value, graph)
+
+
+def upsample(layer, value, x):
+    places, nearest = {"nearest": ("asymmetric", "floor"), "nearest-exact": ("half_pixel", "round_prefer_ceil"),
+                       "bilinear": ("align_corners" if layer.align_corners else "half_pixel", "floor")}[layer.mode]
+    graph, mode = x.graph, "linear" if layer.mode == "bilinear" else "nearest"
+    settings = {"nearest_mode": nearest, "coordinate_transformation_mode": places, "mode": mode}
+    if float(layer.W) != 1:
+        return NotImplemented
+    if layer.size is None:
+        sizes = [graph.constant(np.array([1, 1, *layer.scale], np.float32))]
+    else:
+        zero = np.asarray([0], np.int64)
+        batch = graph.node("Slice", graph.node("Shape", x.tensor), zero, zero + 1)
+        sizes = [None, graph.node("Concat", batch, np.asarray([x.shape[3], *layer.size], np.int64), axis=0)]
+    return last(graph.node("Resize", first(x), None, *sizes, **settings), value, graph)
+
+
+def layer_norm(layer, value, x):
+    """LayerNormalization has its axes at the end, and subtracts the mean."""
+    axes = sorted(axis % x.ndim for axis in layer.axes)
+    if not layer.centered or axes != list(range(x.ndim - len(axes), x.ndim)):
+        return NotImplemented
+    sizes = tuple(x.shape[axis] for axis in axes)
+    gamma = np.ones(sizes, x.dtype) if layer.gamma is None else np.broadcast_to(layer.gamma, sizes)
+    beta = [] if layer.beta is None else [np.broadcast_to(layer.beta, sizes)]
+    return Recorded(value, x.graph.node("LayerNormalization", x, gamma, *beta, axis=-len(axes), epsilon=layer.epsilon),
+                    x.graph)
+
+
+def group_norm(layer, value, x):
+    """As torch exports it: groups as channels of an instance normalisation, then gamma and beta."""
+    graph, one, channels = x.graph, np.ones(layer.groups, x.dtype), first(x)
+    y = graph.node("Reshape", channels, np.asarray([0, layer.groups, -1], np.int64))
+    y = graph.node("InstanceNormalization", y, one, one * 0, epsilon=layer.epsilon)
+    y = graph.node("Reshape", y, np.asarray([0, *channels.shape[1:]], np.int64))
+    for kind, array in (("Mul", layer.gamma), ("Add", layer.beta)):
+        y = y if array is None else graph.node(kind, y, array.reshape(-1, *[1] * (x.ndim - 2)))
+    return last(y, value, graph)
+
+
+def local_response(layer, value, x):
+    """LRN takes windows of an odd number of channels."""
+    return NotImplemented if layer.size % 2 == 0 else last(x.graph.node(
+        "LRN", first(x), size=layer.size, alpha=layer.alpha, beta=layer.beta, bias=float(layer.k)), value, x.graph)
+
+
+def embedding(layer, value, x):
+    return Recorded(value, x.graph.node("Gather", np.asarray(layer.W), x, axis=0), x.graph)
+
+
+def pad(layer, value, x):
+    return Recorded(value, x.graph.node("Pad", x, np.asarray(ends(((0, 0), *layer.pads)), np.int64)), x.graph)
+
+
+def softmax(layer, value, x):
+    return Recorded(value, x.graph.node(type(layer).__name__, x, axis=layer.axis), x.graph)
+
+
+def prelu(layer, value, x):
+    return x.graph.entrywise("PRelu", value, x, layer.a)
+
+
+def entrywise(kind: str, **names: str) -> Callable:
+    """One node; names: {its attribute: ours}"""
+    return lambda layer, value, x: x.graph.entrywise(kind, value, x, **{
+        theirs: float(getattr(layer, own)) for theirs, own in names.items()})
+
+
+def formula(write: Callable) -> Callable:
+    """Several nodes that treat each entry alike: write(layer, node, x), which ends with the last of them."""
+    def written(layer, value, x):
+        def node(kind, *inputs):
+            return x.graph.node(kind, *(np.asarray(each, x.dtype) if isinstance(each, float) else each
+                                        for each in inputs))
+        return Recorded(value, write(layer, node, x.tensor), x.graph, x.order)
+    return written
+
+
+def gelu(layer, node, x):
+    """x (1 + f) / 2, with f = erf(x / sqrt 2) or tanh(sqrt(2 / pi) (x + 0.044715 x^3))."""
+    if layer.approximate == "none":
+        f = node("Erf", node("Mul", x, 0.5 ** 0.5))
+    else:
+        cube = node("Mul", node("Mul", node("Mul", x, x), x), 0.044715)
+        f = node("Tanh", node("Mul", node("Add", x, cube), (2 / np.pi) ** 0.5))
+    return node("Mul", node("Mul", x, node("Add", f, 1.0)), 0.5)
+
+
+def softplus(layer, node, x):
+    beta = float(layer.beta)
+    return node("Softplus", x) if beta == 1 else node("Div", node("Softplus", node("Mul", x, beta)), beta)
+
+
+# A class stands for those derived from it that have no `forward` or `gradient` of their own.
+FORWARD: dict[type, Callable] = {
+    ours.Conv2d: conv, ours.Conv1d: conv, ours.ConvTranspose2d: transposed, ours.SumPool2d: mean_pool,
+    ours.MaxPool2d: max_pool, ours.Upsample: upsample, ours.LayerNorm: layer_norm, ours.GroupNorm: group_norm,
+    ours.LocalResponseNorm: local_response, ours.Embedding: embedding, ours.Pad: pad, ours.Softmax: softmax,
+    ours.LogSoftmax: softmax, ours.PReLU: prelu, ours.ReLU: entrywise("Relu"), ours.Sigmoid: entrywise("Sigmoid"),
+    ours.LeakyReLU: entrywise("LeakyRelu", alpha="slope"), ours.ELU: entrywise("Elu", alpha="alpha"),
+    ours.SELU: entrywise("Selu"), ours.Hardswish: entrywise("HardSwish"),
+    ours.Hardsigmoid: entrywise("HardSigmoid", alpha="slope", beta="offset"), ours.GELU: formula(gelu),
+    ours.Softplus: formula(softplus), ours.SiLU: formula(lambda layer, node, x: node("Mul", x, node("Sigmoid", x))),
+    ours.Mish: formula(lambda layer, node, x: node("Mul", x, node("Tanh", node("Softplus", x))))}
+GRADIENT: dict[type, Callable] = {
+    ours.Conv2d: conv_back, ours.Conv1d: conv_back, ours.ConvTranspose2d: transposed_back,
+    ours.SumPool2d: mean_pool_back, ours.MaxPool2d: max_pool_back}

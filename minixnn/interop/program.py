@@ -89,6 +89,10 @@ class Varying:
         self.ndim, self.shape, self.dtype = array.ndim, array.shape, array.dtype
 
 
+class Places:
+    """Where the largest numbers are, or which class has the best score: nothing to explain, and refused where it is read."""
+
+
 class Pair(NamedTuple):
     """A plain value of the framework for both sizes of the batch."""
     first: Any
@@ -147,13 +151,16 @@ class Follower:
                     AssertionError) as error:
                 raise ValueError(f"{operation.place}: its inputs make no sense together: {error!r}") from error
             self.values.update(zip(operation.outputs, found))
-        output = self.values[self.program.output]
+        output = self.value(Ref(self.program.output))
         if not isinstance(output, Traced):
             raise ValueError("the output does not depend on the input")
         return output
 
     def value(self, each: Any) -> Any:
-        return self.values[each.name] if isinstance(each, Ref) else each
+        found = self.values[each.name] if isinstance(each, Ref) else each
+        if isinstance(found, Places):
+            raise ValueError("reads where the largest numbers are, or a label: a place is no number to explain")
+        return found
 
     def plain(self, operation: Operation, args: tuple, kwargs: dict) -> list:
         """Computed by the framework, for both sizes of the batch where it depends on them."""

@@ -1,11 +1,11 @@
-"""An array that writes down what is done with it: how an explanation becomes a graph of ONNX operators.
+"""An array that writes down what is done with it: how layers, rules and passes become a graph of ONNX operators.
 
-A `Recorded` array holds the numbers of an example and the name of the tensor that stands for them in a graph. Operators
-and the functions of `FUNCTIONS` compute with the numbers and add a node to the graph. So a rule that is written for
-arrays, one of a reader's own too, writes its own graph down when it is called with recorded ones.
+A `Recorded` array holds the numbers of an example and the name of the tensor that stands for them in a graph. It answers
+NumPy's protocols: its operators, NumPy's functions of it and those of `array_module(x)` compute with the numbers and add
+a node to the graph. So what is written for arrays, a rule of a reader's own too, writes its own graph down.
 
-A graph has no branches: what a rule decides by looking at numbers would hold for the example alone. `arrays.require`
-may look, since the domain of a rule is a condition on its user; every other question is refused by `Unrecordable`.
+A graph has no branches: what is decided by looking at numbers would hold for the example alone. `arrays.require` may
+look, since the domain of a rule is a condition on its user; every other question is refused by `Unrecordable`.
 The first axis is the batch, of any length in the graph: no shape may depend on it otherwise than by being its length.
 """
 from __future__ import annotations
@@ -17,6 +17,20 @@ import numpy as np
 from minixnn.arrays import Array
 
 BATCH = 3                                       # images of the example: a length that the graph leaves open
+UFUNCS = {
+    "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "power": "Pow", "matmul": "MatMul",
+    "maximum": "Max", "minimum": "Min", "negative": "Neg", "absolute": "Abs", "exp": "Exp", "log": "Log",
+    "tanh": "Tanh", "sqrt": "Sqrt", "floor": "Floor", "sign": "Sign", "isnan": "IsNaN", "isinf": "IsInf",
+    "less": "Less", "greater": "Greater", "less_equal": "LessOrEqual", "greater_equal": "GreaterOrEqual",
+    "equal": "Equal", "bitwise_and": "And", "bitwise_or": "Or", "bitwise_xor": "Xor", "logical_and": "And",
+    "logical_or": "Or", "logical_xor": "Xor", "invert": "Not", "logical_not": "Not"}
+COMPOSED = {"not_equal": lambda a, b: ~(a == b), "isfinite": lambda x: ~(np.isinf(x) | np.isnan(x)),
+            "log1p": lambda x: np.log(1 + x), "expm1": lambda x: np.exp(x) - 1, "square": lambda x: x * x,
+            "positive": lambda x: x.copy()}
+METHODS = ("sum", "mean", "max", "min", "all", "any", "argmax", "clip", "reshape", "transpose", "swapaxes", "repeat",
+           "copy")
+HOST = ("arange", "asarray", "eye", "finfo", "float32", "float64", "inf", "int64", "isscalar", "newaxis", "result_type",
+        "abs")
 
 
 class Unrecordable(TypeError):
@@ -24,25 +38,25 @@ class Unrecordable(TypeError):
 
 
 class Recording:
-    """The nodes and constants of an ONNX graph, as far as it has been written."""
+    """The nodes and constants of an ONNX graph, as far as it has been written. batch: a tensor that tells its length."""
 
-    def __init__(self, helper: Any, dtype: Any) -> None:
-        self.helper, self.dtype = helper, np.dtype(dtype)
+    def __init__(self, helper: Any, dtype: Any, batch: str = "input") -> None:
+        self.helper, self.dtype, self.batch = helper, np.dtype(dtype), batch
         self.nodes: list = []
         self.constants: dict[tuple, tuple] = {}             # what an array holds -> its name and the array
         self.known: dict[tuple, list[str]] = {}             # a node as it was asked for -> the names of its outputs
-        self.functions: Any = None
+        self.functions = Functions(self)
 
-    def node(self, kind: str, *inputs: Any, outputs: Any = 1, **settings: Any) -> Any:
+    def node(self, kind: str, *inputs: Any, outputs: int = 1, **settings: Any) -> Any:
         """The name of a node's output (a list of them for several). inputs: names, Recorded or host arrays.
 
-        The same node of the same inputs is written once: turned images and winners of a pool are asked for again.
+        The same node of the same inputs is written once: a pass may run the network again, or ask for winners twice.
         """
-        inputs = tuple(self.name_of(each) for each in inputs)
-        key = (kind, inputs, repr(sorted(settings.items())))
+        names = tuple(self.name_of(each) for each in inputs)
+        key = (kind, names, repr(sorted(settings.items())))
         if key not in self.known:
-            self.known[key] = [f"t{len(self.nodes)}_{k}" for k in range(outputs)]
-            self.nodes.append(self.helper.make_node(kind, inputs, self.known[key], **settings))
+            self.known[key] = [f"{kind.lower()}_{len(self.nodes)}{'_' * k}" for k in range(outputs)]
+            self.nodes.append(self.helper.make_node(kind, names, self.known[key], name=self.known[key][0], **settings))
         return self.known[key][0] if outputs == 1 else self.known[key]
 
     def name_of(self, value: Recorded | str | Array | None) -> str:
@@ -52,26 +66,44 @@ class Recording:
         if isinstance(value, Recorded):
             return value.name
         array = np.asarray(value)
-        array = array.astype(self.dtype) if array.dtype.kind == "f" else array
+        return self.constant(array.astype(self.dtype) if array.dtype.kind == "f" else array)
+
+    def constant(self, array: Array) -> str:
+        """The name of an array that is stored as it is, once."""
         key = (array.dtype.str, array.shape, array.tobytes())
         return self.constants.setdefault(key, (f"c{len(self.constants)}", array))[0]
 
-    def record(self, result: float | Array | bool, kind: str, *inputs: Any, **settings: Any) -> Recorded:
-        """A Recorded array: the numbers `result`, and the node that computes them from `inputs`."""
-        return Recorded(result, self.node(kind, *inputs, **settings), self)
+    def lying(self, value: Any, order: tuple[int, ...] | None) -> Any:
+        """`value` with its axes as a tensor has them that is seen in this order; numbers as they are."""
+        if order is None or np.ndim(numbers(value)) == 0:
+            return value
+        back = tuple(map(order.index, range(len(order))))
+        value = value[(None,) * (len(order) - value.ndim)]
+        return value.transpose(back)
+
+    def entrywise(self, kind: str, result: Array, *inputs: Any, **settings: Any) -> Recorded:
+        """A node that computes `result` entry by entry, from what lies as it is: an image with its channels first."""
+        order = next((a.order for a in inputs if isinstance(a, Recorded) and a.shape == result.shape and a.order), None)
+        return Recorded(result, self.node(kind, *(self.lying(a, order) for a in inputs), **settings), self, order)
 
 
-def numbers(value: float | Recorded | Array | None) -> Any:
+def numbers(value: Any) -> Any:
     """The example's numbers of a Recorded array; anything else as it is."""
     return value.recorded if isinstance(value, Recorded) else value
 
 
-class Recorded:
-    """See the module. `recorded` are the example's numbers, `name` is the tensor, `graph` where it is written."""
-    __array_ufunc__ = None                      # host arrays leave operators to this class
+class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
+    """recorded: the example's numbers; tensor: the name of what stands for them in `graph`.
 
-    def __init__(self, value: float | bool | Array, name: str, graph: Recording) -> None:
-        self.recorded, self.name, self.graph = value, name, graph
+    order: how a tensor's axes are seen: axis i of the numbers is axis order[i] of the tensor; None for as they are. A
+    transposition only changes the order, and is written when a node needs the axes as they are seen.
+    """
+
+    def __init__(self, value: Any, tensor: str, graph: Recording, order: tuple[int, ...] | None = None,
+                 view: tuple | None = None, zero: bool = False) -> None:
+        self.recorded, self.tensor, self.graph = value, tensor, graph
+        self.order = None if order == tuple(range(len(order or ()))) else order
+        self.view, self.zero = view, zero                   # (array, index) of which it is a part; whether all is 0
 
     shape = property(lambda self: self.recorded.shape)
     dtype = property(lambda self: self.recorded.dtype)
@@ -80,12 +112,60 @@ class Recorded:
     itemsize = property(lambda self: self.recorded.itemsize)
     T = property(lambda self: self.transpose())
 
+    @property
+    def name(self) -> str:
+        """The tensor with its axes as they are seen."""
+        return self.tensor if self.order is None else self.graph.node("Transpose", self.tensor, perm=self.order)
+
+    # ------------------------------------------------------------------------------------------ NumPy's protocols
     def __array_namespace__(self, api_version=None):
-        return self.graph.functions             # recorded_functions.Functions, which stands for numpy
+        return self.graph.functions
+
+    def __array_function__(self, function, types, arguments, settings):
+        if function is np.result_type:
+            return function(*map(numbers, arguments))
+        return getattr(self.graph.functions, function.__name__)(*arguments, **settings)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **settings):
+        """An operator, or a function of entries such as exp."""
+        name, graph = ufunc.__name__, self.graph
+        if method != "__call__" or settings:
+            raise Unrecordable(f"a rule or layer calls {name} in a way for which no graph is written, expected plain "
+                               "arrays and numbers")
+        if name in COMPOSED:
+            return COMPOSED[name](*inputs)
+        if name not in UFUNCS:
+            getattr(graph.functions, name)                  # which says that there is none
+        value = ufunc(*map(numbers, inputs))
+        same = unchanged(name, inputs, value)
+        result = self.computed(name, value, inputs) if same is None else same.copy()
+        return result if out is None else out[0].becomes(result.astype(out[0].dtype))       # x += y
+
+    def computed(self, name: str, value: Array, inputs: Any) -> Recorded:
+        """The node of an operator. All of its inputs have one type; a bool counts as 0 or 1 beside numbers."""
+        graph = self.graph
+        common = np.result_type(*map(numbers, inputs))
+        common = graph.dtype if common.kind == "f" or UFUNCS[name] in ("Div", "Pow", "Exp", "Log", "Tanh", "Sqrt") \
+            else common
+        typed = []
+        for each in inputs:
+            if isinstance(each, np.ndarray) and len(each.shape) == value.ndim > 1 and len(each) == BATCH and \
+                    name != "matmul" and self.shape[:1] == (BATCH,):
+                raise Unrecordable(f"a rule computes with an array of known numbers for each of the {BATCH} images of "
+                                   "the example; a graph is for batches of any length")
+            typed.append(each.astype(common) if isinstance(each, Recorded) else np.asarray(each, common))
+        value = value.astype(graph.dtype) if value.dtype.kind == "f" else value
+        if name == "matmul":
+            return Recorded(value, graph.node("MatMul", *typed), graph)
+        return graph.entrywise(UFUNCS[name], value, *typed)
 
     def __array__(self, *_, **__):
         raise Unrecordable("a rule asked for the numbers of an array, which a graph does not have; use operators, "
                            "array methods and the functions of array_module(x)")
+
+    def item(self):
+        """Whether a condition holds, for the example: what `arrays.require` asks. Numbers have no answer."""
+        return self.recorded if self.dtype.kind == "b" and self.ndim == 0 else self.__array__()
 
     def __len__(self):
         return len(self.recorded)
@@ -94,74 +174,32 @@ class Recorded:
         raise Unrecordable("a rule asked whether a condition on numbers holds; a graph cannot branch. State the rule's "
                            "domain by minixnn.arrays.require, or choose by array_module(x).where")
 
-    __float__ = __int__ = __index__ = __iter__ = __bool__
-
-    # ------------------------------------------------------------------------------------------ operators
-    def binary(self, other: Any, operator: Any, kind: str, swapped: bool = False, **settings: Any) -> Recorded:
-        a, b = (other, self) if swapped else (self, other)
-        x, y = self.fitting(a), self.fitting(b)
-        value = operator(numbers(x), numbers(y))
-        return self.graph.record(value, kind, x, y, **settings)
-
-    def fitting(self, value: Any) -> Recorded | Array:
-        """A number or array as it has to be to stand beside this one: a bool counts as 0 or 1 beside numbers."""
-        if isinstance(value, Recorded):
-            return value.astype(self.graph.dtype) if value.dtype.kind == "b" and self.dtype.kind == "f" else value
-        value = np.asarray(value)
-        if value.dtype.kind == "b" and self.dtype.kind == "b":
-            return value
-        return value.astype(self.dtype if self.dtype.kind != "b" else self.graph.dtype)
-
-    def arithmetic(self, other: float | Recorded | Array, operator: Any, kind: str, swapped: bool = False) -> Recorded:
-        x = self.astype(self.graph.dtype) if self.dtype.kind == "b" else self
-        if isinstance(other, Recorded) and other.dtype.kind == "b":
-            other = other.astype(self.graph.dtype)
-        return x.binary(other, operator, kind, swapped)
-
-    def __add__(self, other): return self.arithmetic(other, np.add, "Add")
-    def __radd__(self, other): return self if isinstance(other, int) and other == 0 else self + other
-    def __sub__(self, other): return self.arithmetic(other, np.subtract, "Sub")
-    def __rsub__(self, other): return self.arithmetic(other, np.subtract, "Sub", True)
-    def __mul__(self, other): return self.arithmetic(other, np.multiply, "Mul")
-    __rmul__ = __mul__
-    def __truediv__(self, other): return self.arithmetic(other, np.divide, "Div")
-    def __rtruediv__(self, other): return self.arithmetic(other, np.divide, "Div", True)
-    def __pow__(self, other): return self.arithmetic(other, np.power, "Pow")
-    def __matmul__(self, other): return self.binary(other, np.matmul, "MatMul")
-    def __rmatmul__(self, other): return self.binary(other, np.matmul, "MatMul", True)
-    def __neg__(self): return self.graph.record(-self.recorded, "Neg", self)
-    def __abs__(self): return self.graph.record(abs(self.recorded), "Abs", self)
-    def __lt__(self, other): return self.binary(other, np.less, "Less")
-    def __gt__(self, other): return self.binary(other, np.greater, "Greater")
-    def __le__(self, other): return self.binary(other, np.less_equal, "LessOrEqual")
-    def __ge__(self, other): return self.binary(other, np.greater_equal, "GreaterOrEqual")
-    def __eq__(self, other): return self.binary(other, np.equal, "Equal")
-    def __ne__(self, other): return ~(self == other)
-    def __and__(self, other): return self.binary(other, np.logical_and, "And")
-    def __or__(self, other): return self.binary(other, np.logical_or, "Or")
-    def __xor__(self, other): return self.binary(other, np.logical_xor, "Xor")
-    def __invert__(self): return self.graph.record(~self.recorded, "Not", self)
-    __rand__, __ror__, __hash__ = __and__, __or__, None             # type: ignore[assignment]
+    __float__ = __int__ = __index__ = __iter__ = __bool__   # type: ignore[assignment]
+    __hash__ = None                             # type: ignore[assignment]
 
     # ------------------------------------------------------------------------------------------ shapes
-    def length(self, shape: tuple[int, ...]) -> Array:
-        """A shape as ONNX takes it: 0, "as before", for the batch."""
-        return np.asarray([0 if n == 0 and m == len(self) else m for n, m in enumerate(shape)], np.int64)
-
     def reshape(self, *shape: Any) -> Recorded:
-        shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
-        value = self.recorded.reshape(shape)
+        value = self.recorded.reshape(*shape)
         if value.shape[:1] != self.shape[:1]:
             raise Unrecordable(f"a rule reshapes {self.shape} to {value.shape}, which merges images of the batch; a "
                                "graph is for batches of any length")
-        return self.graph.record(value, "Reshape", self, self.length(value.shape))
+        if value.shape == self.shape:
+            return self.copy(view=(None, None))
+        sizes = [0 if n == 0 and m == len(self) else m for n, m in enumerate(value.shape)]         # 0: as before
+        return Recorded(value, self.graph.node("Reshape", self, np.asarray(sizes, np.int64)), self.graph, view=(None, None))
 
     def transpose(self, *axes: Any) -> Recorded:
         axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         axes = tuple(axes) or tuple(reversed(range(self.ndim)))
-        return self.graph.record(self.recorded.transpose(axes), "Transpose", self, perm=axes)
+        order = tuple((self.order or range(self.ndim))[axis] for axis in axes)
+        return Recorded(self.recorded.transpose(axes), self.tensor, self.graph, order, (None, None))
 
-    def places(self, index: Any) -> Any:
+    def swapaxes(self, a: int, b: int) -> Recorded:
+        order = list(range(self.ndim))
+        order[a], order[b] = order[b], order[a]
+        return self.transpose(order)
+
+    def places(self, index: Any) -> tuple:
         """An index with one entry for each axis, a slice, and None for new ones."""
         index = index if isinstance(index, tuple) else (index,)
         missing = self.ndim - sum(each is not None and each is not Ellipsis for each in index)
@@ -170,89 +208,198 @@ class Recorded:
 
     def __getitem__(self, index):
         """Slices, None, ..., and a number for another axis than the batch."""
-        index = self.places(index)
+        asked, index = index, self.places(index)
         if any(isinstance(each, int) for each in index[1:]) and not isinstance(index[0], int):
             kept = self[tuple(slice(each, each + 1 or None) if isinstance(each, int) else each for each in index)]
-            return kept.reshape([n for n, each in zip(kept.shape, index) if not isinstance(each, int)])
+            kept = kept.reshape([n for n, each in zip(kept.shape, index) if not isinstance(each, int)])
+            return kept.copy(view=(self, asked))
         if not all(each is None or isinstance(each, slice) for each in index):
             raise Unrecordable(f"a rule takes the entries {index!r} of an array; a graph is written for slices")
         x, cuts = self, [each for each in index if each is not None]
-        chosen = [(axis, *cut.indices(n)) for axis, (cut, n) in enumerate(zip(cuts, self.shape)) if cut != slice(None)]
+        chosen = [((x.order or range(x.ndim))[axis], *cut.indices(n)) for axis, (cut, n) in
+                  enumerate(zip(cuts, self.shape)) if cut.indices(n) != (0, n, 1)]
         if chosen:
+            if any(step < 0 for *_, step in chosen):
+                raise Unrecordable("a rule turns an axis round; a graph is written for slices that go forwards")
             axes, starts, stops, steps = (np.asarray(part, np.int64) for part in zip(*chosen))
-            x = self.graph.record(self.recorded[tuple(cuts)], "Slice", x, starts, stops, axes, steps)
+            x = Recorded(self.recorded[tuple(cuts)], self.graph.node("Slice", x.tensor, starts, stops, axes, steps),
+                         self.graph, x.order)
         new = [place for place, each in enumerate(index) if each is None]
         if new:
-            x = self.graph.record(np.expand_dims(x.recorded, new), "Unsqueeze", x, np.asarray(new, np.int64))
-        return x
+            x = Recorded(np.expand_dims(x.recorded, new), self.graph.node("Unsqueeze", x, np.asarray(new, np.int64)),
+                         self.graph)
+        return x.copy(view=(self, asked))
 
     def __setitem__(self, index, value):
         """x[condition] = number, or x[slices] = array: the name stands for another tensor from here on."""
+        if isinstance(value, Recorded) and value.view is not None and value.view[0] is self and value.view[1] == index:
+            return                              # x[index] += y has written it already
         if isinstance(index, Recorded) and index.dtype.kind == "b":
-            filled = np.where(index.recorded, value, self.recorded).astype(self.dtype)
-            self.name = self.graph.node("Where", index, np.asarray(value, self.dtype), self.name)
-            self.recorded = filled
+            self.becomes(self.graph.functions.where(index, value, self))
             return
-        index = self.places(index)
+        asked, index = index, self.places(index)
         if not all(isinstance(each, (slice, int)) for each in index) or index[0] != slice(None):
             raise Unrecordable("a rule writes into an array; a graph is written for x[condition] = number and for "
                                "x[slices] = array, for all images")
         index = tuple(slice(each, each + 1 or None) if isinstance(each, int) else each for each in index)
         kept = np.ones((1, *self.shape[1:]), self.dtype)
         kept[index] = 0
-        shape = (len(self), *(len(range(*cut.indices(n))) for cut, n in zip(index[1:], self.shape[1:])))
-        value = value.reshape(shape) if isinstance(value, Recorded) else np.broadcast_to(value, (1, *shape[1:]))
+        part, whole = self.recorded[asked].shape, self.recorded[index].shape                # without axes, and with them
+        value = self.graph.functions.broadcast_to(value, part).reshape(whole) if isinstance(value, Recorded) else \
+            np.broadcast_to(value, (1, *part[1:])).reshape(1, *whole[1:])
         for axis, (cut, n) in enumerate(zip(index, self.shape)):
-            if cut != slice(None):              # spread along this axis: a product with rows of a unit matrix
-                rows = np.eye(n, dtype=self.dtype)[cut]
-                order = [*(k for k in range(self.ndim) if k != axis), axis]
-                value = (value.transpose(order) @ rows).transpose([order.index(k) for k in range(self.ndim)])
-        new = self * kept + value
-        self.recorded, self.name = new.recorded, new.name
+            if cut.indices(n) != (0, n, 1):     # spread along this axis: a product with rows of a unit matrix
+                value = (value.swapaxes(axis, -1) @ np.eye(n, dtype=self.dtype)[cut]).swapaxes(axis, -1)
+        self.becomes(value if self.zero and isinstance(value, Recorded) else self * kept + value)
+
+    def becomes(self, other: Recorded) -> Recorded:
+        """Let the name stand for another tensor; in the array, too, of which this is a part."""
+        if self.view is not None:
+            whole, index = self.view
+            if whole is None:
+                raise Unrecordable("a rule writes into an array that it sees in another shape; a graph is written for "
+                                   "x[condition] = number and for x[slices] = array")
+            whole[index] = other.copy()
+        self.recorded, self.tensor, self.order, self.zero = other.recorded, other.tensor, other.order, other.zero
+        return self
 
     # ------------------------------------------------------------------------------------------ methods
-    def copy(self) -> Recorded:
-        return Recorded(self.recorded.copy(), self.name, self.graph)
+    def copy(self, view: tuple | None = None) -> Recorded:
+        return Recorded(self.recorded, self.tensor, self.graph, self.order, view, self.zero)
 
     def astype(self, dtype: Any, copy: bool = True) -> Recorded:
-        code = self.graph.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        return self if np.dtype(dtype) == self.dtype else self.graph.record(
-            self.recorded.astype(dtype), "Cast", self, to=code)
-
-    def swapaxes(self, a: int, b: int) -> Recorded:
-        order = list(range(self.ndim))
-        order[a], order[b] = order[b], order[a]
-        return self.transpose(order)
-
-    def repeat(self, count: int, axis: int) -> Recorded:
-        return self.__array_namespace__().repeat(self, count, axis)
+        dtype = np.dtype(dtype)
+        if dtype == self.dtype:
+            return self.copy()
+        return self.graph.entrywise("Cast", self.recorded.astype(dtype), self,
+                                    to=self.graph.helper.np_dtype_to_tensor_dtype(dtype))
 
     def clip(self, low: float | None = None, high: float | None = None) -> Recorded:
         ends = [None if end is None or abs(end) == np.inf else np.asarray(end, self.dtype) for end in (low, high)]
-        return self.graph.record(self.recorded.clip(low, high), "Clip", self, *ends)
+        return self.graph.entrywise("Clip", self.recorded.clip(low, high), self, *ends)
 
-    def reduced(self, operator: Any, kind: Any, axis: Any, keepdims: Any, by_input: Any = False) -> Any:
+    def repeat(self, count: int, axis: int) -> Recorded:
+        """Every entry of an axis `count` times: one more axis of that length, and both as one."""
+        axis = axis % self.ndim
+        wide = self[(slice(None),) * (axis + 1) + (None,)]
+        wide = self.graph.functions.broadcast_to(wide, (*self.shape[:axis + 1], count, *self.shape[axis + 1:]))
+        return wide.reshape(*self.shape[:axis], self.shape[axis] * count, *self.shape[axis + 1:])
+
+    def reduced(self, kind: str, function: Any, axis: Any, keepdims: bool, **settings: Any) -> Recorded:
+        """A node that takes axes together, which lie where the tensor has them."""
         axes = tuple(range(self.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+        axes, order = tuple(each % self.ndim for each in axes), self.order or tuple(range(self.ndim))
         x = self.astype(self.graph.dtype) if self.dtype.kind == "b" else self
-        value = operator(x.recorded, axis=axes, keepdims=keepdims)
-        if by_input:                            # ReduceSum takes its axes as an input, the others as a setting
-            return self.graph.record(value, kind, x, np.asarray(axes, np.int64), keepdims=int(keepdims))
-        return self.graph.record(value, kind, x, axes=axes, keepdims=int(keepdims))
+        value = function(x.recorded, axis=axis, keepdims=keepdims)
+        lying = tuple(sorted(order[each] for each in axes))
+        if not keepdims:
+            left = [order[each] for each in range(self.ndim) if each not in axes]
+            order = tuple(sorted(left).index(each) for each in left)
+        if kind == "ReduceSum":                 # takes its axes as an input, the others as a setting
+            name = self.graph.node(kind, x.tensor, np.asarray(lying, np.int64), keepdims=int(keepdims))
+        else:
+            name = self.graph.node(kind, x.tensor, keepdims=int(keepdims), **(
+                {"axis": lying[0]} if kind == "ArgMax" else {"axes": lying}))
+        return Recorded(value, name, self.graph, order)
 
-    def sum(self, axis: int | None = None, dtype: Any = None, keepdims: bool = False) -> Recorded:
-        return self.reduced(np.sum, "ReduceSum", axis, keepdims, True)
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Recorded:
+        return self.reduced("ReduceSum", np.sum, axis, keepdims)
 
-    def mean(self, axis: tuple[int, ...] | None = None, dtype: Any = None, keepdims: bool = False) -> Recorded:
-        return self.reduced(np.mean, "ReduceMean", axis, keepdims)
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Recorded:
+        return self.reduced("ReduceMean", np.mean, axis, keepdims)
 
-    def max(self, axis: int | None = None, keepdims: bool = False, initial: Any = None) -> Recorded:
-        return self.reduced(np.max, "ReduceMax", axis, keepdims)
+    def max(self, axis: Any = None, keepdims: bool = False) -> Recorded:
+        return self.reduced("ReduceMax", np.max, axis, keepdims)
 
-    def min(self, axis: Any = None, keepdims: Any = False, initial: Any = None) -> Any:
-        return self.reduced(np.min, "ReduceMin", axis, keepdims)
+    def min(self, axis: Any = None, keepdims: bool = False) -> Recorded:
+        return self.reduced("ReduceMin", np.min, axis, keepdims)
+
+    def argmax(self, axis: int, keepdims: bool = False) -> Recorded:
+        return self.reduced("ArgMax", np.argmax, axis, keepdims)
 
     def all(self, axis: Any = None, keepdims: bool = False) -> Recorded:
-        return self.reduced(np.min, "ReduceMin", axis, keepdims) > 0.5
+        return self.reduced("ReduceMin", np.min, axis, keepdims) > 0.5
 
-    def any(self, axis: Any = None, keepdims: Any = False) -> Any:
-        return self.reduced(np.max, "ReduceMax", axis, keepdims) > 0.5
+    def any(self, axis: Any = None, keepdims: bool = False) -> Recorded:
+        return self.reduced("ReduceMax", np.max, axis, keepdims) > 0.5
+
+
+def unchanged(name: str, inputs: tuple, value: Array) -> Recorded | None:
+    """The operand that a sum or product leaves as it is: x + 0, 1 * x. None where there is something to compute."""
+    for x, other in (inputs, inputs[::-1]) if name in ("add", "multiply") else ():
+        if isinstance(x, Recorded) and (x.shape, x.dtype) == (value.shape, value.dtype):
+            if isinstance(other, (int, float, np.generic)) and other == (name == "multiply"):
+                return x
+            if name == "add" and isinstance(other, Recorded) and other.zero:
+                return x
+    return None
+
+
+class Functions:
+    """What stands for numpy or cupy while `graph` is written: `array_module` of a recorded array.
+
+    Functions of recorded arrays write a node. Arrays of known numbers are NumPy's, but for those whose length is the
+    batch's: they have to grow with it.
+    """
+
+    def __init__(self, graph: Recording) -> None:
+        self.graph = graph
+
+    def __getattr__(self, name):
+        if name in HOST or name in UFUNCS or name in COMPOSED:
+            return getattr(np, name)
+        if name in METHODS:
+            return lambda x, *arguments, **settings: getattr(x, name)(*arguments, **settings)
+        own = [each for each in vars(Functions) if each[0] != "_"]
+        raise Unrecordable(f"a rule or layer calls {name}, for which no graph is written; it may call "
+                           f"{', '.join(sorted([*HOST, *UFUNCS, *COMPOSED, *METHODS, *own]))}")
+
+    def where(self, condition: Any, a: Any, b: Any) -> Recorded:
+        value = np.where(numbers(condition), numbers(a), numbers(b))
+        dtype = next((each.dtype for each in (a, b) if isinstance(each, Recorded)), value.dtype)
+        dtype = self.graph.dtype if dtype.kind == "f" else dtype
+        a, b = (each if isinstance(each, Recorded) else np.asarray(each, dtype) for each in (a, b))
+        return self.graph.entrywise("Where", value.astype(dtype), condition, a, b)
+
+    def full(self, shape: Any, value: float, dtype: Any = None) -> Recorded | Array:
+        """An array of one number; where its first axis is the batch, one that is as long as the batch."""
+        array = np.full(shape, value, dtype or self.graph.dtype)
+        if array.ndim < 2 or len(array) != BATCH:
+            return array
+        zero, one = np.asarray([0], np.int64), np.full((1,) * array.ndim, value, array.dtype)
+        batch = self.graph.node("Slice", self.graph.node("Shape", self.graph.batch), zero, zero + 1)
+        sizes = self.graph.node("Concat", batch, np.asarray(array.shape[1:], np.int64), axis=0)
+        return Recorded(array, self.graph.node("Expand", one, sizes), self.graph, zero=value == 0)
+
+    def zeros(self, shape: Any, dtype: Any = None) -> Recorded | Array:
+        return self.full(shape, 0, dtype)
+
+    def ones(self, shape: Any, dtype: Any = None) -> Recorded | Array:
+        return self.full(shape, 1, dtype)
+
+    empty = zeros
+
+    def ones_like(self, x: Recorded | Array, dtype: Any = None) -> Recorded | Array:
+        return self.full(x.shape, 1, x.dtype) if isinstance(x, Recorded) else np.ones_like(x)
+
+    def zeros_like(self, x: Recorded | Array, dtype: Any = None) -> Recorded | Array:
+        return self.full(x.shape, 0, x.dtype) if isinstance(x, Recorded) else np.zeros_like(x)
+
+    def broadcast_to(self, x: Recorded | Array, shape: tuple[int, ...]) -> Any:
+        if x.shape == tuple(shape):
+            return x.copy()
+        if not isinstance(x, Recorded):
+            value = np.broadcast_to(x, shape)
+            repeated = len(value) == BATCH and (x.ndim < value.ndim or len(x) == 1)
+            return self.ones(shape, value.dtype) * value[:1] if repeated else value
+        sizes = np.asarray([1 if n == 0 and m == len(x) else m for n, m in enumerate(shape)], np.int64)
+        return Recorded(np.broadcast_to(x.recorded, shape), x.graph.node("Expand", x, sizes), x.graph)
+
+    def concatenate(self, arrays: Any, axis: int = 0) -> Recorded:
+        axis = axis % arrays[0].ndim
+        if axis == 0:
+            raise Unrecordable("a rule joins arrays along the batch; a graph treats every image by itself")
+        order = next((a.order for a in arrays if isinstance(a, Recorded) and a.order), None)
+        name = self.graph.node("Concat", *(self.graph.lying(a, order) for a in arrays),
+                               axis=order[axis] if order else axis)
+        return Recorded(np.concatenate([numbers(a) for a in arrays], axis), name, self.graph, order)

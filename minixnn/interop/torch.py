@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minixnn import layers
-from minixnn.interop.building import network
+from minixnn.interop.building import alike, network
 from minixnn.interop.torch_program import (EXAMPLE, evaluating, exported, program_of, quietly, shortened, unwrapped)
 from minixnn.network import Network
 
@@ -230,17 +230,6 @@ def sizes_to_try(torch: Any, module: Any) -> list[tuple[int, ...]]:
             return [(getattr(part, "num_features", None) or part.normalized_shape[-1],)]
     raise ValueError("needs input_shape=(channels, height, width), the shape of one input as torch sees it; give "
                      "input_shape")
-
-
-def alike(a: Network, b: Network) -> bool:
-    """Whether two networks are the same: layers, settings, connections."""
-    return a.inputs == b.inputs and len(a.layers) == len(b.layers) and all(
-        type(p) is type(q) and p.settings() == q.settings() and _shapes(p) == _shapes(q)
-        for p, q in zip(a.layers, b.layers))
-
-
-def _shapes(layer):
-    return {name: None if array is None else array.shape for name, array in layer.arrays().items()}
 
 
 def compare(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, output: Any, fixed: Mapping[str, Any],

@@ -11,6 +11,7 @@ from minixnn import layers as ours
 from minixnn.interop import operations as op
 from minixnn.interop.axes import Traced, size
 from minixnn.interop.builder import Builder
+from minixnn.interop.program import Places
 
 ACTIVATIONS: dict[str, Callable[..., Any]] = {             # name: the layer, from torch's further arguments
     "relu": ours.ReLU, "relu6": ours.ReLU6, "sigmoid": ours.Sigmoid, "tanh": ours.Tanh, "silu": ours.SiLU,
@@ -262,7 +263,7 @@ def _max_pool(n, places=False):
         kernel = pairs(kernel, n)
         y = op.pool(b, x, "max", kernel, pairs(stride, n) if stride else None, around(padding, n), pairs(dilation, n),
                     ceil_mode)
-        return [y, None] if places else y
+        return [y, Places()] if places else y
     return pool
 
 
@@ -282,7 +283,7 @@ for _n in (1, 2, 3):
                   f"aten.avg_pool{_n}d": _avg_pool(_n),
                   f"aten.adaptive_avg_pool{_n}d": lambda b, x, sizes: op.adaptive_pool(b, x, "mean", sizes),
                   f"aten._adaptive_avg_pool{_n}d": lambda b, x, sizes: op.adaptive_pool(b, x, "mean", sizes),
-                  f"aten.adaptive_max_pool{_n}d": lambda b, x, sizes: [op.adaptive_pool(b, x, "max", sizes), None]})
+                  f"aten.adaptive_max_pool{_n}d": lambda b, x, sizes: [op.adaptive_pool(b, x, "max", sizes), Places()]})
 
 
 @torch_name("_native_batch_norm_legit_no_training")
@@ -328,17 +329,8 @@ def _reduction(kind, more=False):
     return reduction
 
 
-class Places:
-    """Where the largest numbers are: nothing to explain."""
-
-
 TABLE.update({"aten.mean": _reduction("mean"), "aten.sum": _reduction("sum"), "aten.amax": _reduction("max"),
-              "aten.amin": _reduction("min"), "aten.max": _reduction("max", True), "aten.min": _reduction("min", True)})
-
-
-@torch_name("max", "min")
-def largest(b: Builder, x: Traced, y: Any = None, keepdims: bool = False, dim: Any = None) -> Any:
-    raise NotImplementedError
+              "aten.amin": _reduction("min")})
 
 
 def _largest(kind):
@@ -527,11 +519,6 @@ def sym_size(b: Builder, x: Traced, axis: int | None = None) -> Any:
 def no_gradient(b: Builder, *args: Any, **kwargs: Any) -> Any:
     raise ValueError("chooses or counts by the values of its input, and has no gradient that explains; explain what it "
                      "reads, with output=, or cut the module before it")
-
-
-@torch_name("ones_like", "zeros_like", "full_like", "new_ones", "new_zeros", "new_full", "empty_like", "new_empty")
-def filled(b: Builder, x: Traced, *more: Any, **kwargs: Any) -> Any:
-    raise NotImplementedError
 
 
 def _like(value):

@@ -1,15 +1,18 @@
-"""Layers that move whole axes: Permute, Reshape, Slice and Pad. What comes back goes the way the numbers came."""
+"""Layers that move whole axes: Permute, Reshape, Slice, Roll, Pad. What comes back goes the way the numbers came."""
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from minixnn.arrays import Array, array_module
+import numpy as np
+
+from minixnn.arrays import Array, array_module, like
 from minixnn.layers.base import Layer, carry_back
+from minixnn.layers.gather import add_along
 from minixnn.layers.shape import Reshaping
 
 
 def crop(layer: Layer, x: Array, y: Array, R: Array) -> Array:
-    """The rule of zeros put around an input: what came to them is lost, the rest goes on. Conserves where that is 0."""
+    """Padding's rule: what came to a constant is lost, the rest goes back to where it was. Conserves all but that."""
     return layer.gradient(x, y, R)
 
 
@@ -36,34 +39,43 @@ class Permute(Reshaping):
 
 
 class Reshape(Reshaping):
-    """The numbers of each input in another shape, in the same order. Reshape((49, 512)): x (N, 7, 7, 512)"""
+    """The numbers of each input in another shape, in the same order. Reshape((49, 512)): x (N, 7, 7, 512)
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = tuple(shape)
-        if not self.shape or not all(isinstance(n, int) and n > 0 for n in self.shape):
+    rows: how many rows of x, and of y, belong to one input. Windows cut out of an image become rows by
+    Reshape((49, 96), rows=(1, 64)): x (N, 64, 49, 96), y (64 N, 49, 96), and Reshape((64, 49, 96), rows=(64, 1)) leads
+    back. The rows of an image follow one another, so a batch can be cut between images.
+    """
+
+    def __init__(self, shape: tuple[int, ...], rows: tuple[int, int] = (1, 1)) -> None:
+        self.shape, self.rows = tuple(shape), tuple(rows)
+        if not all(isinstance(n, int) and n > 0 for n in self.shape) or not (self.shape or self.rows[1] > 1):
             raise ValueError(f"Reshape got shape={shape!r}, expected that of one input, for instance (49, 512)")
+        if len(self.rows) != 2 or not all(isinstance(n, int) and n > 0 for n in self.rows):
+            raise ValueError(f"Reshape got rows={rows!r}, expected how many rows of x and of y belong to one input")
 
     def settings(self) -> dict[str, Any]:
-        return {"shape": self.shape}
+        return {"shape": self.shape, **({} if self.rows == (1, 1) else {"rows": self.rows})}
 
     def forward(self, x: Array) -> Array:
-        if math.prod(x.shape[1:]) != math.prod(self.shape):
-            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {math.prod(self.shape)} numbers per "
-                             "input")
-        return x.reshape(len(x), *self.shape)
+        before, after = self.rows
+        if len(x) % before or before * math.prod(x.shape[1:]) != after * math.prod(self.shape):
+            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {after * math.prod(self.shape)} "
+                             f"numbers per input{f', in {before} rows' if before > 1 else ''}")
+        return x.reshape(len(x) // before * after, *self.shape)
 
 
 class Slice(Reshaping):
     """Every `step`-th place from `start` to `stop` along an axis. Slice(1, 0, None, 2): every other row of an image.
 
-    What is left out receives nothing.
+    A negative step goes backwards: Slice(1, None, None, -1) turns an image upside down. What is left out receives
+    nothing.
     """
     rule = staticmethod(carry_back)
 
-    def __init__(self, axis: int, start: int = 0, stop: int | None = None, step: int = 1) -> None:
-        if axis == 0 or step < 1:
-            raise ValueError(f"Slice got axis={axis} and step={step}, expected an axis behind the batch and a step of "
-                             "at least 1")
+    def __init__(self, axis: int, start: int | None = 0, stop: int | None = None, step: int = 1) -> None:
+        if axis == 0 or step == 0:
+            raise ValueError(f"Slice got axis={axis} and step={step}, expected an axis behind the batch and a step "
+                             "other than 0")
         self.axis, self.start, self.stop, self.step = axis, start, stop, step
 
     def settings(self) -> dict[str, Any]:
@@ -87,25 +99,60 @@ class Slice(Reshaping):
         return dx
 
 
+class Roll(Reshaping):
+    """Each axis turned like a ring: what leaves at its end comes in at its beginning. Roll((2, -1), (1, 2))
+
+    shifts: by how many places, towards the end where above 0; axes: along which axes of x, never 0, that of the images.
+    """
+    rule = staticmethod(carry_back)
+
+    def __init__(self, shifts: Sequence[int], axes: Sequence[int]) -> None:
+        self.shifts, self.axes = tuple(shifts), tuple(axes)
+        if len(self.shifts) != len(self.axes) or 0 in self.axes:
+            raise ValueError(f"Roll got shifts={shifts!r}, axes={axes!r}, expected one shift for each axis, and not "
+                             "the axis 0 of the images")
+
+    def settings(self) -> dict[str, Any]:
+        return {"shifts": self.shifts, "axes": self.axes}
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).roll(x, self.shifts, axis=self.axes)
+
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
+        return array_module(dy).roll(dy, tuple(-n for n in self.shifts), axis=self.axes)
+
+
 class Pad(Reshaping):
-    """Zeros around each input. Pad(((1, 1), (2, 2), (0, 0))): a pixel above and below an image, two left and right."""
+    """Numbers around each input. Pad(((1, 1), (2, 2), (0, 0))): a pixel above and below an image, two left and right.
+
+    mode: "constant", of the `value`; or as NumPy names them "edge", "reflect" and "wrap", which repeat numbers of x.
+    """
     preserves_sign = True
     rule = staticmethod(crop)
 
-    def __init__(self, pads: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, pads: Sequence[tuple[int, int]], mode: Any = "constant", value: float = 0.0) -> None:
         self.pads = tuple(tuple(each) if hasattr(each, "__len__") else (each,) for each in pads)
+        self.mode, self.value = mode, value
         if not all(len(each) == 2 and min(each) >= 0 for each in self.pads):
             raise ValueError(f"Pad got pads={pads!r}, expected (before, after) for each axis of one input")
+        if mode not in ("constant", "edge", "reflect", "wrap"):
+            raise ValueError(f"Pad got mode={mode!r}, expected 'constant', 'edge', 'reflect' or 'wrap'")
+        self.preserves_sign = value >= 0
 
     def settings(self) -> dict[str, Any]:
-        return {"pads": self.pads}
+        more = {"mode": self.mode, "value": self.value}
+        return {"pads": self.pads, **{k: v for k, v in more.items() if v not in ("constant", 0)}}
 
     def forward(self, x: Array) -> Array:
         if x.ndim != len(self.pads) + 1:
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {len(self.pads)} axes behind the "
                              "batch")
+        if self.mode != "constant":
+            for axis, place in self.places(x):
+                x = x.take(like(x, place), axis=axis)
+            return x
         sizes = [n + before + after for n, (before, after) in zip(x.shape[1:], self.pads)]
-        y = array_module(x).zeros((len(x), *sizes), dtype=x.dtype)
+        y = array_module(x).full((len(x), *sizes), self.value, dtype=x.dtype)
         y[self.inside(x)] = x
         return y
 
@@ -113,5 +160,15 @@ class Pad(Reshaping):
         """Where x is in y, as an index."""
         return slice(None), *(slice(before, before + n) for n, (before, _) in zip(x.shape[1:], self.pads))
 
+    def places(self, x: Array) -> list[tuple[int, np.ndarray]]:
+        """[(axis, for each place along it in y the place in x that it repeats)], of the axes that grow."""
+        return [(axis, np.pad(np.arange(x.shape[axis]), pads, self.mode))
+                for axis, pads in enumerate(self.pads, start=1) if pads != (0, 0)]
+
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        return dy[self.inside(x)]
+        if self.mode == "constant":
+            return dy[self.inside(x)]
+        for axis, place in reversed(self.places(x)):
+            dx = array_module(dy).zeros((*dy.shape[:axis], x.shape[axis], *dy.shape[axis + 1:]), dtype=dy.dtype)
+            dy = add_along(dx, place, dy, axis)
+        return dy

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
-from minixnn.blas import product
 from minixnn.layers import depthwise
 from minixnn.layers.base import Affine, Layer, expect_arrays, expect_rank
 from minixnn.layers.dense import draw
 from minixnn.layers.windows import Padding, Pads, check_padding, offsets, output_size, pad, pair, pixels_to_add, span
+from minixnn.tuning import product
 
 CHUNK_ROWS = 1024               # windows copied at a time on the host: the chunk stays in the cache
 CHUNK_BYTES = 2 ** 20           # more of them where a window holds few numbers

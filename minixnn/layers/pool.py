@@ -1,11 +1,11 @@
 """Pooling layers: the maximum, the average or the sum over windows of an image, channel by channel."""
-import math
 from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Affine, Layer, expect_rank, quotient_or
+from minixnn.layers.base import Affine, Layer, expect_rank
+from minixnn.layers.reduce import Maximum, MaxOver, MeanOver, winner_takes_all  # noqa: F401: importable from here
 from minixnn.layers.windows import Padding, Pads, check_padding, offsets, output_size, pad, pair, pixels_to_add
 
 
@@ -30,35 +30,6 @@ class Windowed(Layer):
         expect_rank(self, x, 4, "(images, height, width, channels)")
         pads = pixels_to_add(self.padding, x.shape[1:3], self.size, self.stride)
         return pads, output_size(self, x.shape[1:3], pads, self.size, self.stride)
-
-
-def winner_takes_all(layer: Layer, x: Array, y: Array, R: Array) -> Array:
-    """The pixel that is the maximum of its window receives all of its relevance. Conserves.
-
-    A maximum depends on one of its inputs only; of equal ones the first is taken. Montavon et al. 2019, section 10.3.
-    """
-    return layer.gradient(x, y, R)
-
-
-class Maximum(Layer):
-    """What layers share whose output is the largest of some inputs. `gradient` gives the winner, the first, all."""
-    rule, affine_rules = staticmethod(winner_takes_all), ("epsilon",)     # LRP-epsilon gives the winner all, too
-    preserves_sign = True
-
-    def deconvnet(self, x: Array, y: Array, dy: Array) -> Array:
-        return self.gradient(x, y, dy)          # the "switches" of Zeiler & Fergus 2014, section 2.1
-
-    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
-        """Multipliers under which the contributions sum to the change of the maximum, overlapping or not.
-
-        The change is split at the higher of both maxima:  y - y_ref = (top - y_ref) + (y - top).
-        The rise is due to x's winner, which is now above what the window had; the fall is due to the reference's
-        winner, which is no longer so high. Credit over (x - x_ref) is the multiplier.
-        """
-        xp = array_module(x)
-        top = xp.maximum(y, y_ref)
-        credit = self.gradient(x, y, m * (top - y_ref)) + self.gradient(x_ref, y_ref, m * (y - top))
-        return quotient_or(credit, x - x_ref, self.gradient(x, y, m), x)
 
 
 class MaxPool2d(Maximum, Windowed):
@@ -97,16 +68,17 @@ class MaxPool2d(Maximum, Windowed):
         return SumPool2d(self.size, self.stride, self.padding)
 
 
-class GlobalMaxPool(Maximum):
+class GlobalMaxPool(MaxOver):
     """y = the largest of each channel over the whole image. x (N, ..., C), y (N, C). Of equals the first one wins."""
 
-    def forward(self, x: Array) -> Array:
-        return x.reshape(len(x), -1, x.shape[-1]).max(axis=1)
+    def __init__(self) -> None:
+        super().__init__()
 
-    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        flat, xp = x.reshape(len(x), -1, x.shape[-1]), array_module(x)      # (N, pixels, C)
-        won = xp.arange(flat.shape[1])[:, None] == flat.argmax(axis=1)[:, None]
-        return (won * dy[:, None]).reshape(x.shape)
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    def along(self, x: Array) -> tuple[int, ...]:
+        return tuple(range(1, x.ndim - 1))
 
     def summing(self) -> Affine:
         """The sum over the image, in the shape of the mean's layer: for rules the same."""
@@ -165,23 +137,19 @@ class AvgPool2d(SumPool2d):
         return float(self.W) / sum(real[index] for index in offsets(self.size, self.stride, size))[0]
 
 
-class GlobalAvgPool(Affine):
-    """y = the mean of each channel over the whole image, or sequence. x (N, H, W, C) or (N, T, C), y (N, C)"""
-    preserves_sign = True
-    W, b = np.float64(1), None
+class GlobalAvgPool(MeanOver):
+    """y = the mean of each channel over the whole image, or sequence. x (N, ..., C), y (N, C)"""
 
-    def arrays(self) -> dict[str, Array]:
+    def __init__(self) -> None:
+        super().__init__()
+
+    def settings(self) -> dict[str, Any]:
         return {}
 
-    def forward(self, x: Array) -> Array:
-        if x.ndim not in (3, 4):
+    def along(self, x: Array) -> tuple[int, ...]:
+        if x.ndim < 3:
             expect_rank(self, x, 4, "(images, height, width, channels)")
-        return x.mean(axis=tuple(range(1, x.ndim - 1))) * float(self.W)
-
-    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        share = dy * (float(self.W) / math.prod(x.shape[1:-1]))             # (N, C)
-        share = share.reshape(len(x), *[1] * (x.ndim - 2), x.shape[-1])
-        return array_module(x).broadcast_to(share, x.shape) + x.dtype.type(0)
+        return tuple(range(1, x.ndim - 1))
 
 
 class AdaptiveAvgPool2d(Affine):

@@ -1,41 +1,107 @@
-"""Scale: multiplication by a constant, which is not learnt and shares no relevance."""
+"""Arithmetic with constants that are not learnt: Scale multiplies by one, Shift adds one.
+
+The constant has any shape that broadcasts to one input. It may be larger than the input: x (N, 1, C) and a constant
+(T, C) make y (N, T, C), each number of x going into T outputs.
+"""
 from typing import Any
 
-from minixnn.arrays import Array
-from minixnn.layers.base import Layer, expect_arrays, pass_on
+import numpy as np
+
+from minixnn.arrays import Array, array_module, stabilize
+from minixnn.layers.base import Affine, Layer, Rule, expect_arrays, sum_to
+
+
+def pass_scaled(layer: "Scale", x: Array, y: Array, R: Array) -> Array:
+    """Each input receives the relevance of the outputs it went into: LRP-0, as x c / (x c) = 1. Nothing where c is 0.
+
+    Bach et al. 2015, eq. 62, as for a ReLU. Conserves where c is not 0.
+    """
+    return sum_to(R * (layer.c != 0), x.shape)
+
+
+def share_with_constant(layer: "Shift", x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
+    """A constant is a bias. LRP-epsilon for weights of 1 (Bach et al. 2015, eq. 58), in which it absorbs its share.
+
+        R_j = x_j sum_k R_k / (y_k + epsilon sgn y_k)           over the outputs k that x_j went into
+    """
+    return x * sum_to(R / stabilize(y, epsilon), x.shape)
+
+
+def expect_fit(layer: Layer, x: Array, constant: Array) -> None:
+    """Refuse a constant that would have an entry for each image, or that does not broadcast."""
+    shape = constant.shape[1:] if constant.ndim == x.ndim and len(constant) == 1 else constant.shape
+    if len(shape) >= x.ndim or any(n != m and 1 not in (n, m) for n, m in zip(shape[::-1], x.shape[:0:-1])):
+        raise ValueError(f"{layer!r} got an array of shape {x.shape}, expected one whose axes behind the images "
+                         f"broadcast with its constant of shape {constant.shape}")
 
 
 class Scale(Layer):
     """y = x c, with a constant c of any shape that broadcasts to one input (or a number). x, y (N, ...)
 
     Each output has one input, so relevance passes it unchanged, as it does a ReLU. In attention it divides the queries
-    by sqrt(d), so that the stabiliser of the product behind sees the scores as the papers have them.
+    by sqrt(d), so that the stabiliser of the product behind sees the scores as the papers have them. Scale(ones) of a
+    larger shape repeats x.
     """
-    rule, takes_rules = staticmethod(pass_on), False
+    rule, takes_rules = staticmethod(pass_scaled), False
 
     def __init__(self, c: Array | float) -> None:
         if not isinstance(c, (int, float)):
             expect_arrays(weights=[c])
-        self.c = c
+        self.c = float(c) if isinstance(c, (int, float)) else c             # NumPy's float64 would widen float32
 
     def arrays(self) -> dict[str, Array]:
-        return {} if isinstance(self.c, (int, float)) else {"c": self.c}
+        return {} if isinstance(self.c, float) else {"c": self.c}
 
     def settings(self) -> dict[str, Any]:
-        return {"c": self.c} if isinstance(self.c, (int, float)) else {}
+        return {"c": self.c} if isinstance(self.c, float) else {}
 
     @property
     def preserves_sign(self) -> bool:           # type: ignore[override]  # it depends on the numbers
-        return self.c >= 0 if isinstance(self.c, (int, float)) else bool((self.c >= 0).all())
+        return self.c >= 0 if isinstance(self.c, float) else bool((self.c >= 0).all())
 
     def forward(self, x: Array) -> Array:
+        if not isinstance(self.c, float):
+            expect_fit(self, x, self.c)
         return x * self.c
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        return dy * self.c
+        return sum_to(dy * self.c, x.shape)
 
     def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
-        return m * self.c
+        """Linear rule. Shrikumar et al. 2017, section 3.5.1: the multiplier of an input is its weight."""
+        return self.gradient(x, y, m)
 
     def __repr__(self):
-        return f"Scale({self.c:.4g})" if isinstance(self.c, (int, float)) else f"Scale{self.c.shape}"
+        return f"Scale({self.c:.4g})" if isinstance(self.c, float) else f"Scale{self.c.shape}"
+
+
+class Shift(Affine):
+    """y = x + b, with a constant b of any shape that broadcasts to one input. x, y (N, ...)
+
+    An affine map with weights of 1, so that any rule for affine layers applies; what goes to b is absorbed.
+    """
+    rule: Rule | None = staticmethod(share_with_constant)
+    W = np.float64(1)                           # used as float(W), which leaves float32 images float32
+
+    def __init__(self, b: Array) -> None:
+        expect_arrays(weights=[b])
+        self.b = b.reshape(1) if b.ndim == 0 else b
+        self.shape = self.b.shape               # to which x is repeated, without b as well
+
+    def arrays(self) -> dict[str, Array]:
+        return {"b": self.b}
+
+    def forward(self, x: Array) -> Array:
+        if self.b is None:
+            return array_module(x).broadcast_to(x * float(self.W), np.broadcast_shapes(x.shape, self.shape))
+        expect_fit(self, x, self.b)
+        return x * float(self.W) + self.b
+
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
+        return sum_to(dy, x.shape) * float(self.W)
+
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
+        return {"b": sum_to(dy, self.b.shape)}
+
+    def __repr__(self):
+        return f"{type(self).__name__}({'' if self.b is None else 'x'.join(map(str, self.b.shape))})"

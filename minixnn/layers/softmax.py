@@ -10,6 +10,18 @@ from minixnn.arrays import Array, array_module, stabilize
 from minixnn.layers.base import Layer, Rule, quotient_or
 
 
+def softmax(x: Array, axis: int = -1) -> Array:
+    """exp(x_i) / sum_j exp(x_j), along an axis, shifted by the largest x so that nothing overflows. Any shape."""
+    e = array_module(x).exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def log_sum_exp(x: Array, axis: int = -1) -> Array:
+    """log sum_j exp(x_j), along an axis that stays, of size 1; shifted by the largest x so that nothing overflows."""
+    xp, top = array_module(x), x.max(axis=axis, keepdims=True)
+    return top + xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True))
+
+
 def softmax_taylor(layer: Layer, x: Array, y: Array, R: Array) -> Array:
     """First-order Taylor expansion of a softmax at x. Achtibat et al. 2024, proposition 3.1.
 
@@ -44,18 +56,17 @@ class LogSoftmax(Layer):
     affine_rules = ()
 
     def __init__(self, axis: int = -1) -> None:
+        if not hasattr(axis, "__index__") or axis == 0:
+            raise ValueError(f"{type(self).__name__} got axis={axis!r}, expected a whole number other than 0, the axis "
+                             "of the images")
         self.axis = axis
 
     def settings(self) -> dict[str, Any]:
         return {"axis": self.axis}
 
-    def log_sum(self, x: Array) -> Array:
-        """L = log sum_j exp(x_j), shifted by the largest x so that nothing overflows."""
-        xp, top = array_module(x), x.max(axis=self.axis, keepdims=True)
-        return top + xp.log(xp.exp(x - top).sum(axis=self.axis, keepdims=True))
-
     def forward(self, x: Array) -> Array:
-        return x - self.log_sum(x)
+        down = x - x.max(axis=self.axis, keepdims=True)                     # before L: of large x that is rounded
+        return down - log_sum_exp(down, self.axis)
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy - array_module(x).exp(y) * dy.sum(axis=self.axis, keepdims=True)
@@ -67,7 +78,8 @@ class LogSoftmax(Layer):
         e, e_ref = xp.exp(x - top), xp.exp(x_ref - top)
         S, S_ref = (part.sum(axis=self.axis, keepdims=True) for part in (e, e_ref))
         m_L = -m.sum(axis=self.axis, keepdims=True)
-        m_S = m_L * quotient_or(self.log_sum(x) - self.log_sum(x_ref), S - S_ref, 1 / xp.maximum(S, S_ref), S)
+        m_S = m_L * quotient_or(log_sum_exp(x, self.axis) - log_sum_exp(x_ref, self.axis), S - S_ref,
+                                1 / xp.maximum(S, S_ref), S)
         return m + m_S * quotient_or(e - e_ref, difference(x, x_ref), e, x)
 
 
@@ -76,8 +88,7 @@ class Softmax(LogSoftmax):
     rule, nonnegative = staticmethod(softmax_taylor), True
 
     def forward(self, x: Array) -> Array:
-        e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
-        return e / e.sum(axis=self.axis, keepdims=True)
+        return softmax(x, self.axis)
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True))

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Affine, Layer, carry_back, expect_arrays, expect_rank
+from minixnn.layers.base import Layer, carry_back, expect_arrays, expect_rank
+from minixnn.layers.scale import Shift
 from minixnn.layers.shape import Reshaping
 
 
@@ -47,17 +48,18 @@ class TakeToken(Reshaping):
         return dx
 
 
-class PositionEmbedding(Affine):
+class PositionEmbedding(Shift):
     """y = x + b, with a vector for each place in the sequence. x (N, T, C), b (T, C)
 
     An affine map with weights of 1, so that any rule for affine layers applies; what goes to b is absorbed.
     """
+    rule = None
 
     def __init__(self, b: Array) -> None:
         expect_arrays(weights=[b])
         if b.ndim != 2:
             raise ValueError(f"PositionEmbedding got an array of shape {b.shape}, expected (tokens, channels)")
-        self.W, self.b = np.float64(1), b
+        super().__init__(b)
 
     @classmethod
     def random(cls, tokens: int, channels: int, rng: np.random.Generator,
@@ -65,20 +67,10 @@ class PositionEmbedding(Affine):
         """Small random vectors to train from."""
         return cls(rng.normal(0, 0.02, (tokens, channels)).astype(dtype))
 
-    def arrays(self) -> dict[str, Array]:
-        return {"b": self.b}
-
     def forward(self, x: Array) -> Array:
         if self.b is not None and x.shape[1:] != self.b.shape:
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected (sequences, *{self.b.shape})")
-        y = x * float(self.W)
-        return y if self.b is None else y + self.b
-
-    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        return dy * float(self.W)
-
-    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
-        return {"b": dy.sum(axis=0)}
+        return super().forward(x)
 
     def __repr__(self):
         return "PositionEmbedding()" if self.b is None else "PositionEmbedding(%d tokens, %d channels)" % self.b.shape

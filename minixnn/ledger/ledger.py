@@ -8,7 +8,7 @@ import numpy as np
 from minixnn import passes
 from minixnn.arrays import Array, to_numpy
 from minixnn.batching import default_batch_size, is_list, rows, some
-from minixnn.heads import at_logits, head_of, logits
+from minixnn.logits import at_logits, head_of, logits
 from minixnn.layers.base import Join, Rule
 from minixnn.ledger.table import table
 from minixnn.progress import progress
@@ -141,9 +141,14 @@ def audit(net: Network, x: Array, R: list[Array], rules: Rules,
     if [shapes(r) for r in R] != [shapes(a) for a in A]:
         raise ValueError(f"got relevances of shapes {[shapes(r) for r in R]}, expected one array beside each "
                          f"activation, as a pass returns them: {[shapes(a) for a in A]}")
-    return Ledger([balance(net, l, net.entering(A, l), A[l + 1], R[l + 1], sent, rules[l],
-                           account_of(net.layers[l], rules[l], accounts))
-                   for l, sent in enumerate(shares(net, A, R, rules))])
+    rows = [balance(l, layer, net.entering(A, l), A[l + 1], R[l + 1], sent, rule, account_of(layer, rule, accounts),
+                    net.names[l])
+            for l, (layer, rule, sent) in enumerate(zip(net.layers, rules, shares(net, A, R, rules)))]
+    for i in range(len(net.layers)):            # what is left of R[i] for the lowest of several is as exact as R[i]
+        lowest, *others = net.readers(i)
+        if others:
+            rows[lowest] = replace(rows[lowest], moved=np.maximum(rows[lowest].moved, per_image(size(R[i]))))
+    return Ledger(rows)
 
 
 def shares(net: Network, A: list[Array], R: list[Array], rules: Sequence[Rule]) -> list[dict[int, Any]]:
@@ -181,16 +186,20 @@ def same(r: Any, other: Any) -> bool:
     return shapes(r) == shapes(other) and bool((r == other).all())
 
 
-def balance(net: Network, l: int, x: Any, y: Array, R_out: Array, sent: Mapping[int, Any], rule: Rule,
-            account: Callable | None) -> Row:
-    """One row, with arrays (N,): R_out came to layer l, `sent` is what its inputs got, `account` explains the rest."""
+def balance(l: int, layer: Any, x: Any, y: Array, R_out: Array, sent: Any, rule: Rule, account: Callable | None,
+            place: str = "") -> Row:
+    """One row, with arrays (N,): R_out came to layer l, its inputs got `sent`, and `account` explains the rest.
+
+    sent: {i: what A[i] got}, or the array that the input of a chain's layer got.
+    """
+    sent = sent if isinstance(sent, dict) else {l: sent}
     came, nothing = per_image(R_out), per_image(R_out) * 0
-    withheld = Withheld() if account is None else account(net.layers[l], x, y, R_out)
+    withheld = Withheld() if account is None else account(layer, x, y, R_out)
     bias, stabilizer, lost = (per_image(part) if is_list(part) else nothing for part in withheld)
     totals = {i: per_image(part) for i, part in sent.items()}
     left = sum(totals.values(), nothing)
     rest = came - left - bias - stabilizer - lost
-    return Row(l, net.names[l], repr(net.layers[l]), shown(rule), came, left, bias, stabilizer, lost,
+    return Row(l, place, repr(layer), shown(rule), came, left, bias, stabilizer, lost,
                unexplained=rest if account is None else nothing, residual=nothing if account is None else rest,
                moved=np.maximum(per_image(abs(R_out)), sum((per_image(size(part)) for part in sent.values()), nothing)),
                sent=totals)

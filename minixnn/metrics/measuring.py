@@ -7,12 +7,12 @@ from minixnn import passes
 from minixnn.arrays import Array, array_module, to_numpy
 from minixnn.batching import default_batch_size, is_list, on_host, parallel_map
 from minixnn.attribution.gradients import decided
-from minixnn.heads import logits
+from minixnn.logits import logits
 from minixnn.layers.smooth import sigmoid
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
 from minixnn.progress import progress
-from minixnn.train import softmax
+from minixnn.layers.softmax import softmax
 
 
 def method_of(method: str | Callable) -> Callable:

@@ -43,11 +43,3 @@ def load(name: str) -> Network:
 def record(name: str) -> Any:
     """What is known of the shipped network: accuracy on the test images, seed, epochs."""
     return json.loads(RECORD.read_text())[name]
-
-
-def __getattr__(name):
-    """`models.vgg_input`, as older programs call it; it is in `interop`, which not every program needs."""
-    if name == "vgg_input":
-        from minixnn.interop import vgg_input
-        return vgg_input
-    raise AttributeError(f"module 'minixnn.models' has no attribute {name!r}")

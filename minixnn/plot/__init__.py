@@ -9,10 +9,12 @@ sizes; NumPy or CuPy. matplotlib is imported when a figure is drawn, not before.
 """
 from minixnn.plot import diagrams
 from minixnn.plot.charts import bars, curves
+from minixnn.plot.diagrams import network
 from minixnn.plot.figures import heatmaps, images, overlay
 from minixnn.plot.ledger import ledger
 from minixnn.plot.microscope import microscope
+from minixnn.plot.steps import steps
 from minixnn.plot.style import LINES, STYLE, pyplot, show, signed_colours
 
-__all__ = ["LINES", "STYLE", "bars", "curves", "diagrams", "heatmaps", "images", "ledger", "microscope", "overlay",
-           "pyplot", "show", "signed_colours"]
+__all__ = ["LINES", "STYLE", "bars", "curves", "diagrams", "heatmaps", "images", "ledger", "microscope", "network",
+           "overlay", "pyplot", "show", "signed_colours", "steps"]

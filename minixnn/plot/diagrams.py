@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RADIUS, APART, BELOW = 0.36, 2.6, 1.25          # of a neuron; between columns; between the neurons of a column
+MOST_LINES = 80                                 # of a network's drawing
 
 
 def neurons(net: Network, A: list[Array], R: list[Array] | None = None, title: str | None = None,
@@ -49,6 +50,52 @@ def neurons(net: Network, A: list[Array], R: list[Array] | None = None, title: s
             if R is not None:
                 ax.text(x, y - RADIUS - .06, f"{letter} = {number(R[l][i])}", ha="center", va="top", fontsize=11,
                         zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+    return figure
+
+
+def network(net: Network, x: Array | None = None, depth: int | None = None, title: str | None = None) -> "Figure":
+    """The layers of a network below each other, the input on top, with an arrow for each connection.
+
+    What does not come from the line above arrives by an arc at the right. x: an example (N, ...), whose shapes are then
+    written beside the layers. depth: how many parts of the places' names to tell apart, such as 1 for "stage2"; layers
+    with the same name share a line. ValueError for more than 80 lines.
+    """
+    plt = pyplot()
+    shapes = [""] * (len(net.layers) + 1) if x is None else [str(a.shape[1:]) for a in net.trace(x[:1])]
+    lines, place = [("x", "", shapes[0])], [0]              # place[i]: the line in which A[i] is made
+    for l, (layer, name) in enumerate(zip(net.layers, net.names)):
+        short = name if depth is None else ".".join(name.split(".")[:depth])
+        if depth is not None and short and short == lines[-1][0]:
+            count = place.count(len(lines) - 1) + 1
+            lines[-1] = short, f"{count} layers", shapes[l + 1]
+        else:
+            lines.append((short, repr(layer), shapes[l + 1]))
+        place.append(len(lines) - 1)
+    if len(lines) > MOST_LINES:
+        raise ValueError(f"got a network whose drawing has {len(lines)} lines, expected at most {MOST_LINES}; fold it "
+                         "by the names of its places, depth=1 or more" + ("" if any(net.names) else ", which it lacks"))
+    arrows = {(place[i], place[l + 1]) for l, sources in enumerate(net.inputs) for i in sources} - {
+        (n, n) for n in range(len(lines))}
+    texts = ["  ".join(filter(None, (name, text))) for name, text, _ in lines]
+    width = 0.085 * max(map(len, texts)) + 0.4              # inches that the longest text takes
+    arcs = sorted((b - a, a, b) for a, b in arrows if b - a > 1)
+    reach = 0.3 + 0.12 * max((length for length, *_ in arcs), default=0) ** 0.8
+    with plt.rc_context(STYLE):
+        size = width + reach + (1.6 if x is not None else 0.2), 0.42 * len(lines) + (0.7 if title else 0.3)
+        figure, ax = plt.subplots(figsize=size, layout="constrained")
+        figure.suptitle(wrapped(title, size[0]))
+    ax.set(xlim=(-(1.5 if x is not None else 0.1), width + reach), ylim=(len(lines) - 0.5, -0.5))
+    ax.axis("off")
+    for n, (text, (_, _, shape)) in enumerate(zip(texts, lines)):
+        ax.add_patch(plt.Rectangle((0, n - 0.3), width, 0.6, facecolor="white" if n else "0.9", edgecolor="0.3"))
+        ax.text(0.12, n, text, va="center", fontsize=9)
+        ax.text(-0.12, n, shape, va="center", ha="right", fontsize=8, color="0.35")
+    for a, b in arrows:
+        straight = b - a == 1
+        start, end = ((0.3, a + 0.3), (0.3, b - 0.3)) if straight else ((width, a), (width, b))
+        bend = "arc3" if straight else f"arc3,rad={-0.6 * (b - a) ** -0.2}"
+        ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "0.2" if straight else "#1f5fa8",
+                                                "linewidth": 1.1, "shrinkA": 0, "shrinkB": 0, "connectionstyle": bend})
     return figure
 
 

@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from minixnn.arrays import Array
-from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Identity, MatMul, Multiply,
-                            Softmax)
+from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Einsum, Embedding, Identity, MatMul,
+                            Multiply, Softmax)
 from minixnn.layers.base import Elementwise, Join, Layer, Rule
 from minixnn.layers.joins import half_each, signal_takes_all
 from minixnn.layers.pool import Maximum
@@ -41,15 +41,17 @@ class Surroundings(NamedTuple):
 
 
 def surroundings(net: Any, nonnegative: bool = False, low: Any = None, high: Any = None) -> Surroundings:
-    """Follow the connections of a network from its input, of which sign and bounds may be known."""
+    """Follow the connections of a network from its input, of which sign and bounds may be known.
+
+    Pixels have bounds as long as they are pixels; where several inputs meet in a join they have none.
+    """
     here = Surroundings([True], [nonnegative], [low], [high])
     for layer, sources in zip(net.layers, net.inputs):
         i = sources[0]
         mixed = isinstance(layer, (*WEIGHTED, Embedding)) or not all(here.pixels[i] for i in sources)
         positive = all(here.nonnegative[i] for i in sources) and getattr(layer, "preserves_sign", False)
-        bounds = here.low[i], here.high[i]
-        if hasattr(layer, "bounds") and bounds[0] is not None:
-            bounds = layer.bounds(*bounds)
+        low, high = (None, None) if mixed or isinstance(layer, Join) else (here.low[i], here.high[i])
+        bounds = layer.bounds(low, high) if hasattr(layer, "bounds") and low is not None else (low, high)
         for values, value in zip(here, (not mixed, positive or getattr(layer, "nonnegative", False), *bounds)):
             values.append(value)
     return here
@@ -76,6 +78,9 @@ def by_kind(net: Any, conv: Rule, dense: Rule = lrp.epsilon, first: Any = None, 
     for l, (layer, sources) in enumerate(zip(net.layers, net.inputs)):
         i = sources[0]
         if isinstance(layer, WEIGHTED):
+            if isinstance(first, list) and here.pixels[i] and first[i] is None:
+                raise ValueError(f"layer {l}, {layer!r}, sees pixels that have met in a join, of which no bounds are "
+                                 "known for z^B; give a list of rules")
             one_sign = here.nonnegative[i] and rectified(net, l + 1)
             usual = dense if isinstance(layer, Dense) else signed if signed and not one_sign else conv
             at_pixels = first[i] if isinstance(first, list) else first
@@ -150,7 +155,7 @@ def cp_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
     rules = by_kind(net, rule, rule)
     for l, layer in enumerate(net.layers):
         constant = [behind_softmax(net, i) for i in net.inputs[l]]
-        if isinstance(layer, MatMul) and sum(constant) == 1:
+        if isinstance(layer, (MatMul, Einsum)) and sum(constant) == 1:
             rules[l] = partial(signal_takes_all, signal=constant.index(False), epsilon=epsilon)
     return rules
 
@@ -173,14 +178,18 @@ def deep_taylor(net: HasLayers, low: float | Array | None = None, high: float | 
     return by_kind(net, conv=dt.z_plus, dense=dt.z_plus, first=first, max_pool=lrp.proportional)
 
 
-def z_boxes(net: Any, low: float | Array, high: float | Array) -> list[Rule]:
+def z_boxes(net: Any, low: float | Array, high: float | Array) -> list[Rule | None]:
     """z^B for each activation, with the bounds of the pixels as they are there: behind what prepares them."""
     here = surroundings(net, low=low, high=high)
-    return [partial(dt.z_box, low=low, high=high) for low, high in zip(here.low, here.high)]
+    return [None if low is None else partial(dt.z_box, low=low, high=high) for low, high in zip(here.low, here.high)]
 
 
 class Chosen(list):
-    """A complete list of rules, as `rules_for` returns it: nothing is left to choose or to check."""
+    """A complete list of rules for one network, as `rules_for` returns it: nothing is left to choose or to check."""
+
+    def __init__(self, net: Any, rules: Any) -> None:
+        super().__init__(rules)
+        self.net = net
 
 
 def rules_for(net: Any, rules: Any) -> list[Rule]:
@@ -189,28 +198,35 @@ def rules_for(net: Any, rules: Any) -> list[Rule]:
     None stands for the layer's default rule. ValueError where a layer has none, takes no other, or the rule has other
     arguments.
     """
-    if isinstance(rules, Chosen) and len(rules) == len(net.layers):
+    if isinstance(rules, Chosen) and rules.net is net:
         return rules
-    if is_composite(rules):
-        rules = rules(net)
-    if callable(rules):
-        epsilon = epsilon_of(rules)
-        rules = [in_place_of(rules, layer, epsilon) for layer in net.layers]
+    if callable(rules) and not is_composite(rules):
+        return for_all(net, check_arguments(rules), epsilon_of(rules))
+    rules = rules(net) if callable(rules) else rules
     if not isinstance(rules, (list, tuple)):
         raise ValueError(f"got rules={rules!r}, expected a rule such as lrp.epsilon, a list of rules with one "
                          "entry a layer, or a composite such as composites.epsilon_plus")
     if len(rules) != len(net.layers):
         raise ValueError(f"got a list of {len(rules)} rules for {len(net.layers)} layers; give one entry per layer, "
                          "None where a layer takes no rule; net.describe() lists the layers")
-    chosen = Chosen()
+    chosen = Chosen(net, rules)
     for l, layer in enumerate(net.layers):
-        rule, own = rules[l], getattr(layer, "rule", None)
-        if rule is None or isinstance(layer, Identity):     # which stands for a layer that has been left out
-            rule = own
-        chosen.append(rule)
-        if rule is None or rule is not own:
-            check_rule(rule, layer, l)
+        own = getattr(layer, "rule", None)
+        if rules[l] is None or isinstance(layer, Identity):                 # which stands for one that was left out
+            chosen[l] = own
+        if chosen[l] is None or chosen[l] is not own:
+            check_rule(chosen[l], layer, l)
     return chosen
+
+
+def for_all(net: Any, rule: Rule, epsilon: float) -> list[Rule]:
+    """`rule` for every affine layer; the others have their default rules, with its stabiliser."""
+    rules = Chosen(net, [rule if isinstance(layer, Affine) else getattr(layer, "rule", None) for layer in net.layers])
+    if epsilon != 1e-6:
+        rules = Chosen(net, [in_place_of(rule, layer, epsilon) or own for layer, own in zip(net.layers, rules)])
+    if None in rules:
+        check_rule(None, net.layers[rules.index(None)], rules.index(None))
+    return rules
 
 
 def check_rule(rule: Any, layer: Layer, l: int) -> None:

@@ -21,7 +21,7 @@ import functools
 import warnings
 from typing import Any
 
-from minixnn.arrays import Array, array_module, positive, require, stabilize
+from minixnn.arrays import Array, positive, require, stabilize
 from minixnn.layers import Affine, Dense
 from minixnn.layers.base import Rule
 from minixnn.rules import deep_taylor
@@ -80,34 +80,6 @@ def root_point(layer: Affine, x: Array, k: int, rule: Rule, **knobs: Any) -> Arr
         raise ValueError(f"got neuron {k}, expected one from 0 to {layer.W.shape[1] - 1}")
     bias = None if layer.b is None else layer.b[k:k + 1]
     return root_points(layer.with_weights(layer.W[:, k:k + 1], bias), x, rule, **knobs)[:, :, 0]
-
-
-def expansion(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
-    """R_jk = w_jk (x_j - x~_j), (N, I, O): what each neuron owes to each input, from the root points themselves.
-
-    Its sum over k is what the rule answers for R_k = f_k(x), the same without ever computing a root.
-    """
-    return layer.W * (x[:, :, None] - root_points(layer, x, rule, **knobs))
-
-
-def value_at_root(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
-    """z_k at the root of each neuron that is not zero at x, else 0. (N, O); zero up to rounding where b_k <= 0."""
-    roots = root_points(layer, x, rule, **knobs)
-    z = (roots * layer.W).sum(axis=1) + (0 if layer.b is None else layer.b)
-    return array_module(x).where(layer.forward(x) > 0, z, 0)
-
-
-def is_inside(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
-    """Whether each neuron's root lies where inputs can be, rounding aside. (N, O)"""
-    roots = root_points(layer, x, rule, **knobs)
-    rule, knobs = unwrapped(rule, knobs)
-    slack = 100 * array_module(x).finfo(x.dtype).eps * (1 + abs(x).max())
-    if rule is deep_taylor.w_square:
-        return array_module(x).isfinite(roots).all(axis=1)                  # any real point will do
-    if rule is deep_taylor.z_plus:
-        return (roots >= -slack).all(axis=1)
-    low, high = (0 * x + bound for bound in (knobs["low"], knobs["high"]))
-    return ((roots >= low[:, :, None] - slack) & (roots <= high[:, :, None] + slack)).all(axis=1)
 
 
 def unwrapped(rule: Rule, knobs: dict[str, Any]) -> tuple[Rule, dict[str, Any]]:

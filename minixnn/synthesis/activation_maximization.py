@@ -8,8 +8,9 @@ import numpy as np
 from minixnn import passes
 from minixnn.arrays import Array, array_module, like, to_numpy
 from minixnn.network import Network, expect_network
+from minixnn.layers.softmax import log_sum_exp, softmax
 from minixnn.progress import progress
-from minixnn.train import Adam, cosine, softmax
+from minixnn.train import Adam, cosine
 
 
 @dataclasses.dataclass
@@ -33,10 +34,8 @@ def log_probability(y: Array, wanted: Array) -> tuple[Array, Array]:
 
     wanted (N, K) is 1 at the target of each image. -> (N,), (N, K)
     """
-    xp = array_module(y)
-    shifted = y - y.max(axis=1, keepdims=True)
-    value = (shifted * wanted).sum(axis=1) - xp.log(xp.exp(shifted).sum(axis=1))
-    return value, wanted - softmax(y)
+    shifted = y - y.max(axis=1, keepdims=True)              # differences of smaller numbers are more exact
+    return (shifted * wanted).sum(axis=1) - log_sum_exp(shifted)[:, 0], wanted - softmax(y)
 
 
 def logit(y: Array, wanted: Array) -> tuple[Array, Array]:

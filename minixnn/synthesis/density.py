@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module, to_numpy
-from minixnn.train import softmax
+from minixnn.layers.softmax import log_sum_exp, softmax
 
 
 class GaussianMixture:
@@ -74,10 +74,8 @@ class GaussianMixture:
 
     def log_density(self, x: Array) -> Array:
         """log p(x) of images x (N, ...), in nats -> (N,)"""
-        xp = array_module(x)
         z, rest, logs = self.parts(x)
-        largest = logs.max(axis=1)
-        inside = largest + xp.log(xp.exp(logs - largest[:, None]).sum(axis=1))
+        inside = log_sum_exp(logs)[:, 0]
         others = rest.shape[1] - z.shape[1]
         return inside - 0.5 * (rest * rest).sum(axis=1) / self.v - 0.5 * others * math.log(2 * math.pi * self.v)
 

@@ -305,11 +305,11 @@ def profile(work, batch=100, repeats=15):
 
     The loop is that of the pass, as many digits at a time as `attribution.lrp` takes; medians.
     """
-    from minixnn import blas, passes
+    from minixnn import passes, tuning
     from minixnn.batching import default_batch_size
     from minixnn.models import recipes
     from minixnn.rules import composites
-    blas.tune()                                             # as `attribution.lrp` does at its first batch
+    tuning.tune()                                             # as `attribution.lrp` does at its first batch
     net, x, product = recipes.cnn(np.random.default_rng(0)), digits(batch), minixnn(FLOOR, 1)
     rules, clock, size = composites.rules_for(net, our_rules()[work]), time.perf_counter, default_batch_size(x)
     up, down, products = np.zeros((repeats, len(rules))), np.zeros((repeats, len(rules))), []

@@ -111,8 +111,8 @@ def measure(xp, wait, work, torch=None, repeats=7, passes=PASSES):
 def as_torch(net, images, device):
     """The network as a torch module and the images as torch wants them, both on `device`."""
     import torch
-    from minixnn.interop import to_torch
-    module = to_torch(net, input_shape=images.shape[1:]).eval().requires_grad_(False).to(device)
+    from tests.peers.twins import twin
+    module = twin(net, images.shape[1:]).requires_grad_(False).to(device)
     x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(device)
     return module, x.requires_grad_()
 

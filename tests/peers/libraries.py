@@ -17,7 +17,7 @@ def _torchvision_stand_ins():
     """torchvision and three of its modules, with three classes nobody is an instance of."""
     try:
         import torchvision                                  # noqa: F401
-    except Exception:
+    except (ImportError, RuntimeError):                     # missing, or built for another torch
         for name in ("torchvision", "torchvision.models", "torchvision.models.resnet", "torchvision.ops"):
             sys.modules[name] = types.ModuleType(name)
         for module, name in (("models.resnet", "Bottleneck"), ("models.resnet", "BasicBlock"), ("ops", "DeformConv2d")):

@@ -8,9 +8,12 @@ import dataclasses
 import numpy as np
 
 import minixnn
-from minixnn.interop import from_torch, to_torch
+from minixnn.interop import from_torch
+from tests.peers import twins
 from tests.peers.libraries import torch
 
+BOUNDS = {"float64": 1e-10, "float32": 1e-5}                # for outputs, by precision
+SEEDS = range(10)
 KINDS = {
     "dense": "ReLU, one to three hidden layers, biases of both signs",
     "dense, no bias": "the same without biases",
@@ -84,7 +87,7 @@ def shipped(name="cnn", images=4):
     """A network that minixnn ships, on real digits, in float64."""
     net = minixnn.models.load(name).astype(np.float64)
     x = minixnn.datasets.mnist("test")[0][:images].astype(np.float64)
-    module = to_torch(net, input_shape=x.shape[1:])
+    module = twins.twin(net, x.shape[1:])
     target = net.forward(x).argmax(axis=1)
     return Case(f"shipped {name}", module, net, x, np.zeros_like(x), target)
 
@@ -239,3 +242,21 @@ def signals(case, start):
     A = trace(case)
     A[-1][0].backward(torch.from_numpy(start))
     return [convert(a.grad) for a, convert in A]
+
+
+def difference(case, dtype):
+    """How far the outputs of ours lie from torch's, relative where those are above 1."""
+    module, tensor = case.module.to(getattr(torch, dtype)), case.tensor.to(getattr(torch, dtype))
+    output = from_torch(module, input_shape=tensor.shape[1:]).forward(case.x.astype(dtype))
+    with torch.no_grad():
+        expected = to_array(module(tensor))
+    assert output.dtype == expected.dtype == np.dtype(dtype), output.dtype
+    assert output.shape == expected.shape, (output.shape, expected.shape)
+    return float(abs(output - expected).max()) / max(1, float(abs(expected).max()))
+
+
+def measure_outputs():
+    """[(precision, networks, largest relative difference, bound), ...] for the table."""
+    for dtype, bound in BOUNDS.items():
+        found = [difference(case(kind, seed), dtype) for kind in KINDS for seed in SEEDS]
+        yield dtype, len(found), max(found), bound

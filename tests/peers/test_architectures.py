@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 
 from minixnn import Network, attribution, interop, passes
-from minixnn.interop import torch_writer
-from minixnn.interop.torch_parts import Parts
 from minixnn.layers import Block
 from minixnn.layers.chains import every_layer
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.rules import composites
-from tests.peers import architectures
+from tests.peers import architectures, twins
 from tests.peers.libraries import REASONS, pytorchcv, torch, zennit
 from tests.peers.zennit_side import ours_to_zero
 
@@ -92,29 +90,9 @@ def test_deeplift_sums_to_the_difference_of_the_outputs(name):
     assert abs(total - difference) < 1e-9 * abs(net.forward(x)).max()
 
 
-def zennit_parts(torch_, dtype):
-    """The modules of `to_torch`, with zennit's own sum in blocks, to which it can give a rule."""
-    parts = Parts(torch_, dtype)
-
-    class Sum(parts.Sum):
-        def __init__(self, chains):
-            super().__init__(chains)
-            self.total = zennit.layer.Sum(dim=-1)
-
-        def forward(self, x):
-            return self.total(torch_.stack([chain(x) for chain in self.chains], dim=-1))
-
-    def scale(weight, bias, rank):                          # what is left of batch normalisation, as one
-        norm, zero = torch_.nn.BatchNorm2d(len(weight), eps=0.0), torch_.zeros_like(weight)
-        return parts.filled(norm, weight=weight, bias=bias, running_mean=zero, running_var=zero + 1)
-
-    parts.Sum, parts.Scale = Sum, scale
-    return parts
-
-
 @pytest.mark.skipif(zennit is None, reason=REASONS.get("zennit", ""))
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_w1", "densenet40_k12_cifar10"])
-def test_an_architecture_is_explained_by_epsilon_plus_flat_as_by_zennit(name, monkeypatch):
+def test_an_architecture_is_explained_by_epsilon_plus_flat_as_by_zennit(name):
     """Both explain the folded network. zennit gets our stabilisers: none for z+, 1e-6 for sums, pools and norms."""
     module, net = read(name)
     with warnings.catch_warnings():
@@ -122,8 +100,7 @@ def test_an_architecture_is_explained_by_epsilon_plus_flat_as_by_zennit(name, mo
         net = fold_batch_norm(net)
     x, tensor = architectures.picture(module, "float64")
     R = passes.lrp(net, x, rules=composites.epsilon_plus_flat)
-    monkeypatch.setattr(torch_writer, "Parts", zennit_parts)
-    theirs = torch_writer.to_torch(net)
+    theirs = twins.twin(net, x.shape[1:])
     types, rules = zennit.types, zennit.rules
     composite = zennit.composites.SpecialFirstLayerMapComposite(
         layer_map=[(types.Activation, rules.Pass()), (types.AvgPool, rules.Norm(stabilizer=1e-6)),

@@ -8,11 +8,12 @@ from layer_examples import EXAMPLES
 from minixnn import Network, datasets, models, passes
 from minixnn.arrays import array_module, stabilize
 from minixnn.interop import to_onnx
-from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Flatten, GlobalAvgPool,
-                            MaxPool2d, Prepare, Product, ReLU, Residual, Sigmoid, Sum, SumPool2d)
+from minixnn.layers import (AdaptiveAvgPool2d, Add, Attention, AvgPool2d, BatchNorm2d, Branches, Concat, Conv2d,
+                            ConvTranspose2d, Dense, Flatten, GlobalAvgPool, Graph, Input, Layer, MaxPool2d, Multiply,
+                            Prepare, PReLU, ReLU, Residual, Scale, Sigmoid, SumPool2d, Upsample)
 from minixnn.rules import composites, deep_taylor, lrp
 
-pytest.importorskip("onnx", reason="onnx is not installed")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 RULES = {"LRP-0": partial(lrp.epsilon, epsilon=0), "epsilon": lrp.epsilon, "gamma": lrp.gamma,
@@ -69,9 +70,9 @@ BASIC = {"overlapping maxima": (MaxPool2d(3, 1, "same"), (2, 6, 7, 6)),
          "batch norm": (BatchNorm2d(draw(6), draw(6, seed=1), draw(6, seed=2), abs(draw(6, seed=3))), (2, 6, 7, 6)),
          "preparation": (Prepare(draw(6), 0.5), (2, 6, 7, 6)),
          "residual": (Residual([Conv2d(draw(3, 3, 6, 6)), ReLU()], []), (2, 6, 7, 6)),
-         "sum of chains": (Sum([[MaxPool2d(2)], [AvgPool2d(2)]]), (2, 6, 8, 6)),
-         "concatenation": (Concat([[Conv2d(draw(3, 3, 6, 2))], []]), (2, 6, 7, 6)),
-         "gate": (Product([[], [Conv2d(draw(1, 1, 6, 6)), Sigmoid()]]), (2, 6, 7, 6))}
+         "sum of chains": (Branches([[MaxPool2d(2)], [AvgPool2d(2)]], Add()), (2, 6, 8, 6)),
+         "concatenation": (Branches([[Conv2d(draw(3, 3, 6, 2))], []]), (2, 6, 7, 6)),
+         "gate": (Branches([[], [Conv2d(draw(1, 1, 6, 6)), Sigmoid()]], Multiply()), (2, 6, 7, 6))}
 WHOLE = {**BASIC, **{name: case for name, case in EXAMPLES.items() if "Embedding" not in name and "OneHot" not in name}}
 
 
@@ -80,7 +81,7 @@ WHOLE = {**BASIC, **{name: case for name, case in EXAMPLES.items() if "Embedding
 def test_every_layer_in_a_small_network(name, method, tmp_path):
     layer, shape = WHOLE[name]
     x = draw(*shape, seed=7)
-    y = layer.forward(x)
+    y = Network([layer]).forward(x)
     features = int(np.prod(y.shape[1:]))
     net = Network([layer, Flatten(), Dense(draw(features, 3, seed=8) / features ** 0.5, draw(3, seed=9))])
     assert_agrees(net, x, tmp_path / "net.onnx", method=method, rules=partial(lrp.epsilon, epsilon=0.1))
@@ -121,6 +122,115 @@ def test_a_function_that_cannot_be_recorded_is_named(call, sentence, tmp_path):
         to_onnx(Network([Dense(draw(6, 5))]), tmp_path / "net.onnx", method="lrp", rules=rule, input_shape=(6,))
 
 
+def write_into(x, value):
+    x[:, :1] = value
+    return x
+
+
+def test_numpys_own_functions_of_recorded_arrays_are_written_down(tmp_path):
+    def rule(layer, x, y, R):
+        s = np.where(y > 0, R, 0.5 * R) / np.sqrt(1 + np.square(y))
+        c = np.ones((1, 1), x.dtype) * layer.gradient(x, y, s)
+        c += np.maximum(x, 0) * np.float32(0.1)
+        return np.sum(c[:, :, None] * np.eye(c.shape[1], dtype=x.dtype), axis=1) + np.zeros_like(x)
+    net = Network([Dense(draw(6, 5), draw(5, seed=1)), ReLU(), Dense(draw(5, 3, seed=2))])
+    assert_agrees(net, draw(4, 6, seed=3), tmp_path / "net.onnx", rule)
+
+
+class SumOfNeighbours(Layer):
+    """A layer of the reader's own that adds into parts of an array, twice into some places."""
+    rule = staticmethod(lambda layer, x, y, R: layer.gradient(x, y, R))
+
+    def forward(self, x):
+        return x[:, 1:] + x[:, :-1]
+
+    def gradient(self, x, y, dy):
+        dx = array_module(x).zeros(x.shape, dtype=dy.dtype)
+        dx[:, 1:] += dy
+        part = dx[:, :-1]
+        part += dy
+        return dx
+
+
+@pytest.mark.parametrize("method", ["gradient", "lrp"])
+def test_what_is_added_into_a_part_arrives_in_the_whole(method, tmp_path):
+    net = Network([SumOfNeighbours(), Dense(draw(5, 3))])
+    assert_agrees(net, draw(4, 6, seed=3), tmp_path / "net.onnx", method=method)
+
+
+@pytest.mark.parametrize("method", ["deconvnet", "guided_backprop"])
+def test_rectified_signals_are_written_down_too(method, tmp_path):
+    net, x = models.load("cnn"), datasets.mnist("test")[0][:4]
+    to_onnx(net, tmp_path / "net.onnx", method=method)
+    expected = getattr(passes, method)(net, x, [1, 2, 3, 4])[0]
+    assert abs(run(tmp_path / "net.onnx", x, [1, 2, 3, 4])[1] - expected).max() <= 1e-5 * abs(expected).max()
+
+
+def across():
+    """A network with skips across, a shared convolution, and joins whose outputs are read twice."""
+    conv, graph = Conv2d(draw(3, 3, 4, 4) / 6, draw(4, seed=1)), Graph()
+    a = graph.add(0, conv, ReLU())
+    b = graph.add(a, MaxPool2d(2), conv, ReLU(), Upsample(2))
+    c = graph.add((a, b), Add())
+    d = graph.add((c, a, c), Concat())
+    graph.add((graph.add(d, Conv2d(draw(1, 1, 12, 4, seed=2))), graph.add(c, conv, Sigmoid())), Multiply())
+    graph.add(len(graph.layers), GlobalAvgPool(), Scale(0.5), Dense(draw(4, 3, seed=3)))
+    return Network(graph.layers, graph.inputs)
+
+
+@pytest.mark.parametrize("method", ["gradient", "lrp"])
+def test_a_graph_with_skips_across_and_shared_weights(method, tmp_path):
+    assert_agrees(across(), draw(2, 8, 6, 4, seed=5), tmp_path / "net.onnx", method=method,
+                  rules=partial(lrp.epsilon, epsilon=0.1))
+    found = onnx.load(tmp_path / "net.onnx").graph
+    assert sum(node.op_type == "MaxPool" for node in found.node) == 1, "each layer runs once, with what rules ask of it"
+
+
+@pytest.mark.parametrize("rules", [lrp.epsilon, composites.attn_lrp, composites.cp_lrp])
+def test_a_transformer_with_the_papers_rules(rules, tmp_path):
+    assert_agrees(models.load("vit"), datasets.mnist("test")[0][:3], tmp_path / "net.onnx", rules)
+
+
+def test_attention_across_with_a_mask_for_each_sequence(tmp_path):
+    """Three inputs: tokens, tokens looked at, and numbers added to the scores; a heatmap for each."""
+    graph = Graph()
+    x, context, mask = (graph.add(0, Input(k)) for k in range(3))
+    attention = Attention(draw(6, 8), draw(6, 8, seed=1), draw(6, 4, seed=2), draw(4, 6, seed=3), heads=2)
+    graph.add((x, context, mask), attention)
+    graph.add(len(graph.layers), GlobalAvgPool(), Dense(draw(6, 3, seed=4)))
+    net, path = Network(graph.layers, graph.inputs), tmp_path / "net.onnx"
+    x = draw(4, 5, 6), draw(4, 7, 6, seed=1), draw(4, 1, 5, 7, seed=2)
+    with pytest.raises(ValueError, match=r"expected the shape of one input; give .* 3 of them"):
+        to_onnx(net, path, method="lrp", input_shape=(5, 6))
+    to_onnx(net, path, method="lrp", input_shape=((5, 6), (7, 6), (1, 5, 7)))
+    given = {f"input{k}": part for k, part in enumerate(x)}
+    found = runtime.InferenceSession(path).run([f"heatmap{k}" for k in range(3)],
+                                               {**given, "target": np.full(4, 1)})
+    for R, expected in zip(found, passes.lrp(net, x, 1)[0]):
+        assert R.shape == expected.shape and abs(R - expected).max() <= 1e-5 * abs(expected).max()
+    to_onnx(net, path, example=tuple(part[:3] for part in x))
+    assert np.allclose(runtime.InferenceSession(path).run(None, given)[0], net.forward(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", [0, 1, ((0, 2), (1, 0))])
+@pytest.mark.parametrize("output_padding", [2, (3, 1), 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_transposed_convolution_with_much_padding_of_its_output(stride, output_padding, padding, tmp_path):
+    layer = ConvTranspose2d(draw(3, 3, 6, 4), draw(4, seed=1), stride, padding, output_padding)
+    features = layer.forward(draw(1, 4, 5, 6)).size
+    net = Network([layer, Flatten(), Dense(draw(features, 3, seed=8) / features ** 0.5)])
+    for method in ("gradient", "lrp"):
+        assert_agrees(net, draw(2, 4, 5, 6, seed=7), tmp_path / "net.onnx", method=method,
+                      rules=partial(lrp.epsilon, epsilon=0.1))
+
+
+def test_as_many_channels_as_the_example_has_images_are_no_batch(tmp_path):
+    net = Network([Conv2d(draw(3, 3, 3, 3)), PReLU(draw(3)), BatchNorm2d(*(abs(draw(3, seed=k)) for k in range(4))),
+                   GlobalAvgPool(), Dense(draw(3, 3))])
+    for method in ("gradient", "lrp"):
+        assert_agrees(net, draw(5, 6, 7, 3), tmp_path / "net.onnx", method=method)
+
+
 def test_relevance_beside_every_layer_is_there_on_request(tmp_path):
     net, x = models.load("dense"), datasets.mnist("test")[0][:4]
     to_onnx(net, tmp_path / "net.onnx", method="lrp", rules=lrp.epsilon, every_layer=True)
@@ -134,9 +244,12 @@ def test_relevance_beside_every_layer_is_there_on_request(tmp_path):
     (lambda layer, x, y, R: R @ layer.W.T if R.sum() > 0 else x, "layer 7.*asked whether a condition .* cannot branch"),
     (lambda layer, x, y, R: np.asarray(x), "asked for the numbers of an array"),
     (lambda layer, x, y, R: layer.gradient(x, y, R.reshape(-1)), "merges images of the batch"),
-    (lambda layer, x, y, R: 0, "a int came back, expected a recorded array")])
+    (lambda layer, x, y, R: np.ones((3, 100), "f") * x, "layer 7.*known numbers for each of the 3 images"),
+    (lambda layer, x, y, R: write_into(x[:, :, None].swapaxes(1, 2), R[:, :1, None]), "layer 7.*writes into an array that it sees in another"),
+    (lambda layer, x, y, R: np.add(x, x, where=x > 0), "layer 7.*calls add in a way"),
+    (lambda layer, x, y, R: 0, "the rule <lambda> returned 0 at layer 7, expected the relevance")])
 def test_what_cannot_be_written_down_is_refused_by_name(rule, words, tmp_path):
-    with pytest.raises(TypeError, match=words):
+    with pytest.raises((TypeError, ValueError), match=words):
         to_onnx(models.load("dense"), tmp_path / "net.onnx", method="lrp", rules=rule)
     with pytest.raises(ValueError, match="got method='saliency'"):
         to_onnx(models.load("dense"), tmp_path / "net.onnx", method="saliency")

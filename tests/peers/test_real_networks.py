@@ -1,19 +1,18 @@
-"""Are public architectures, read from their weights, what torch runs, and explained as zennit explains them?
+"""Are public architectures, read from torch, what torch runs, and explained as zennit explains them?
 
-torchvision is not needed: `torchvision_like.py` has its architectures, and the names of its state dicts. Weights are
+torchvision is not needed: `torchvision_like.py` has its architectures. Weights are
 random, but those of the classifier that ships.
 """
 import numpy as np
 import pytest
 
 from minixnn import datasets, models, passes
-from minixnn.interop import checkpoints, from_checkpoint
-from minixnn.interop import to_torch as to_torch_module
+from minixnn.interop import from_torch
 from minixnn.layers import BatchNorm2d
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.layers.chains import every_layer
 from minixnn.rules import composites
-from tests.peers import efficientnet
+from tests.peers import twins
 from tests.peers.libraries import REASONS, torch, zennit
 
 if torch is None:
@@ -28,13 +27,13 @@ def images(size, seed=1, count=1):
     return np.random.default_rng(seed).normal(size=(count, size, size + 1 if size < 224 else size, 3)).astype("float32")
 
 
-def to_torch(x):
+def tensor_of(x):
     return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
 
 
 def assert_same_outputs(module, net, x):
     with torch.no_grad():
-        expected = module(to_torch(x)).numpy()
+        expected = module(tensor_of(x)).numpy()
     found = net.forward(x)
     largest = abs(found - expected).max() / abs(expected).max()
     print(f"largest difference of outputs {largest:.1e} of the largest output")
@@ -42,30 +41,27 @@ def assert_same_outputs(module, net, x):
 
 
 @pytest.mark.parametrize("depth, norm", [(11, False), (11, True), (16, False), (16, True)])
-def test_narrow_vgg_at_any_size(depth, norm, monkeypatch):
-    name = f"vgg{depth}_bn" if norm else f"vgg{depth}"
-    monkeypatch.setitem(checkpoints.ARCHITECTURES, name, checkpoints.vgg(NARROW[depth], norm, hidden=50))
+def test_narrow_vgg_at_any_size(depth, norm):
     module = filled(lambda: vgg(NARROW[depth], norm, hidden=50, classes=10))
-    net = from_checkpoint(module.state_dict(), name)
+    net = from_torch(module)
     for size in (32, 100, 224):                             # smaller than the pool's 7 x 7, between, and exactly
         assert_same_outputs(module, net, images(size))
-    assert_same_outputs(to_torch_module(net, (100, 101, 3)), net, images(100))
 
 
-@pytest.mark.parametrize("name, make", [("vgg16", lambda: vgg(VGG[16])), ("vgg11_bn", lambda: vgg(VGG[11], norm=True)),
-                                        ("alexnet", alexnet)])
-def test_a_full_size_classifier_on_a_224_image(name, make):
+@pytest.mark.parametrize("make", [lambda: vgg(VGG[16]), lambda: vgg(VGG[11], norm=True), alexnet],
+                         ids=["vgg16", "vgg11_bn", "alexnet"])
+def test_a_full_size_classifier_on_a_224_image(make):
     module = filled(make)
-    net = from_checkpoint(module.state_dict(), name)
+    net = from_torch(module, (3, 224, 224))
     assert_same_outputs(module, net, images(224))
 
 
-@pytest.mark.parametrize("name, block, counts, size", [
-    ("resnet18", BasicBlock, (2, 2, 2, 2), 64), ("resnet18", BasicBlock, (2, 2, 2, 2), 224),
-    ("resnet34", BasicBlock, (3, 4, 6, 3), 64), ("resnet50", Bottleneck, (3, 4, 6, 3), 64)])
-def test_resnets(name, block, counts, size):
+@pytest.mark.parametrize("block, counts, size", [
+    (BasicBlock, (2, 2, 2, 2), 64), (BasicBlock, (2, 2, 2, 2), 224), (BasicBlock, (3, 4, 6, 3), 64),
+    (Bottleneck, (3, 4, 6, 3), 64)], ids=["resnet18", "resnet18 at 224", "resnet34", "resnet50"])
+def test_resnets(block, counts, size):
     module = filled(lambda: ResNet(block, counts))
-    net = from_checkpoint(module.state_dict(), name)
+    net = from_torch(module)
     assert_same_outputs(module, net, images(size))
     assert_same_outputs(module, fold_batch_norm(net), images(size))
 
@@ -79,7 +75,7 @@ def ours_to_zero(z):
 
 def by_zennit(module, x, start, **knobs):
     """Relevance of the pixels by zennit's EpsilonPlusFlat with its canonizer for ResNets."""
-    tensor = to_torch(x).requires_grad_()
+    tensor = tensor_of(x).requires_grad_()
     composite = zennit.composites.EpsilonPlusFlat(canonizers=[zennit.torchvision.ResNetCanonizer()], **knobs)
     with composite.context(module) as canonized:
         y = canonized(tensor)
@@ -98,7 +94,7 @@ def test_resnet18_is_explained_by_epsilon_plus_flat_as_by_zennit(exact, monkeypa
     """
     monkeypatch.setattr(zennit.torchvision, "ResNetBasicBlock", BasicBlock)
     module = filled(lambda: ResNet(BasicBlock, (2, 2, 2, 2), classes=10)).double()
-    net = from_checkpoint(module.state_dict(), "resnet18").astype("float64")
+    net = from_torch(module)
     x = images(64, count=2).astype("float64")
     knobs = {}
     if exact:
@@ -134,9 +130,9 @@ def test_the_classifier_of_photographs_is_explained_as_by_zennit(exact):
         net, x = net.astype("float64"), x.astype("float64")
         small = zennit.rules.Norm(stabilizer=1e-6)
         knobs = {"stabilizer": ours_to_zero, "layer_map": [(zennit.types.AvgPool, small), (zennit.layer.Sum, small)]}
-    module = efficientnet.build(net)
+    module = twins.chain(net.layers[1:], net.layers[0].forward(x[:1])).eval()
     R = passes.lrp(net, x, rules=composites.epsilon_plus_flat)
-    prepared = to_torch(net.layers[0].forward(x)).requires_grad_()
+    prepared = tensor_of(net.layers[0].forward(x)).requires_grad_()
     with zennit.composites.EpsilonPlusFlat(**knobs).context(module) as modified:
         y = modified(prepared)
         theirs, = torch.autograd.grad(y, prepared, torch.from_numpy(R[-1]))

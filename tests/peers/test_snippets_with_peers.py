@@ -1,6 +1,7 @@
 """Does the code on the pages about torch, ONNX and Dask run as it stands there? The others: tests/test_snippets.py."""
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -16,17 +17,22 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 from tests.peers.torchvision_like import BasicBlock, ResNet, filled  # noqa: E402
 
 
+def resnet18():
+    """torchvision's, with ten classes, for machines without torchvision."""
+    return ResNet(BasicBlock, (2, 2, 2, 2), classes=10)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder with the files that the pages name, and the names that their text takes for given."""
-    module = filled(lambda: ResNet(BasicBlock, (2, 2, 2, 2), classes=10))
+    module = filled(resnet18)
     torch.save(module.state_dict(), tmp_path / "resnet18.pth")
     for name in ("net.onnx", "resnet.onnx"):
         torch.onnx.export(module, (torch.zeros(1, 3, 224, 224),), str(tmp_path / name), dynamo=False, opset_version=17,
                           verbose=False)
     images = np.stack([datasets.photo("chelsea", 224)])
     return tmp_path, {"module": module, "resnet": module, "torch": torch, "images": images, "classes": np.array([285]),
-                      "weights": module.state_dict()}
+                      "torchvision": types.SimpleNamespace(models=types.SimpleNamespace(resnet18=resnet18))}
 
 
 @pytest.mark.parametrize("page", ["docs/export.md", "docs/faq.md", "docs/networks.md", "docs/own_network.md"])

@@ -58,47 +58,7 @@ def test_an_encoder_of_several_layers():
     agree(from_torch(module), module, SEQUENCES)
 
 
-def vit(naming):
-    """(state, the function it belongs to): a vision transformer of two blocks, its arrays named in one of the ways."""
-    rng = np.random.default_rng(2)
-    around, names = transformers.AROUND[naming.partition(" ")[0]], transformers.BLOCKS[naming]
-    blocks = [scrambled(torch.nn.TransformerEncoderLayer(C, HEADS, 20, activation="gelu", batch_first=True,
-                                                         norm_first=True, layer_norm_eps=1e-6)) for _ in range(2)]
-    conv, norm, head = (scrambled(m) for m in (torch.nn.Conv2d(2, C, 4, 4), torch.nn.LayerNorm(C, 1e-6),
-                                               torch.nn.Linear(C, 7)))
-    token, places = (torch.tensor(rng.normal(size=shape)) for shape in ((1, 1, C), (1, 7, C)))
-    state = {around["token"]: token, around["places"]: places}
-    for part, module in (("patches", conv), ("norm", norm), ("head", head)):
-        state.update({f"{around[part]}.{name}": a for name, a in module.state_dict().items()})
-    ours = transformers.BLOCKS["torch"]
-    for n, block in enumerate(blocks):
-        prefix = around["blocks"].replace("\\", "").replace("(d+)", str(n))
-        for name, a in block.state_dict().items():
-            part = next(part for part in ours if name.startswith(ours[part]))
-            state[prefix + names[part] + name.removeprefix(ours[part])] = a
-
-    def forward(x):
-        x = conv(x.permute(0, 3, 1, 2)).flatten(2).transpose(1, 2)
-        x = torch.cat([token.expand(len(x), 1, C), x], dim=1) + places
-        for block in blocks:
-            x = block(x)
-        return head(norm(x)[:, 0])
-    return state, forward
-
-
-@pytest.mark.parametrize("naming", ["torchvision", "torchvision 0.11", "timm"])
-def test_a_vision_transformer_from_its_weights(naming):
-    state, forward = vit(naming)
-    net = transformers.from_vit(state, heads=HEADS)
-    agree(net, forward, np.random.default_rng(3).random((2, 8, 12, 2)))
-
-
 def test_what_cannot_be_read_is_said_in_a_sentence():
-    state, _ = vit("timm")
-    with pytest.raises(ValueError, match="belong to no layer we know: blocks.0.ls1.gamma"):
-        transformers.from_vit({**state, "blocks.0.ls1.gamma": torch.ones(C)}, heads=HEADS)
-    with pytest.raises(ValueError, match="no cls_token"):
-        transformers.from_vit({name: a for name, a in state.items() if name != "cls_token"})
     with pytest.raises(ValueError, match="got a Linear, expected nn.MultiheadAttention"):
         transformers.from_encoder(torch.nn.Linear(2, 2))
     with pytest.raises(ValueError, match="queries, keys and values in one array"):

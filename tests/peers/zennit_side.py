@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from minixnn import attribution, layers, passes
-from minixnn.layers.norm import fold_batch_norm
+from minixnn.layers.folding import fold_batch_norm
 from minixnn.network import Network
 from minixnn.rules import composites, deep_taylor, lrp
 from tests.peers import networks
