@@ -38,7 +38,7 @@ def network(program: Program, layout: str | None = None) -> Network:
     head = drop_head(plan)
     simplify(plan, builder.dtype)
     if not plan.layers:
-        plan.add(ours.Identity(), (0,), "")
+        plan = Plan([ours.Identity()], [(0,)], [""], 1)
     shape, order = program.inputs[0].shape, orders[0]
     card = Card(head=head) if several else Card(
         input_shape=tuple(shape[axis] for axis in order[1:]) or None, head=head,
@@ -59,8 +59,6 @@ def in_our_order(b: Builder, x: Traced, first: tuple[int, ...]) -> Traced:
         axes = [axes[0], *axes[2:], axes[1]]
     if len(axes) == 1:
         axes.append(())
-    if x.have == tuple(axes[:1]) and len(axes) == 2:
-        return b.arranged(x, axes)
     return b.arranged(x, axes)
 
 

@@ -676,14 +676,13 @@ def reduce(b: Builder, kind: str, x: Traced, axes: Any, keepdims: Any) -> Traced
         summed = [place for place, own in enumerate(x.have) if own and set(own) <= set(group)]
         have = [own for place, own in enumerate(x.have) if place not in summed]
         whole_image = summed == list(range(1, len(x.have) - 1))
-        layer = ours.GlobalAvgPool() if whole_image and kind == "mean" else \
-            ours.GlobalMaxPool() if whole_image and kind == "max" else \
-            {"mean": ours.MeanOver, "sum": ours.SumOver, "max": ours.MaxOver, "min": ours.MinOver,
-             "length": ours.Norm}[kind](tuple(summed))
-        if len(have) == 1:                                  # one number for each image keeps an axis
-            layer = {"mean": ours.MeanOver, "sum": ours.SumOver, "max": ours.MaxOver, "min": ours.MinOver,
-                     "length": ours.Norm}[kind](tuple(summed), keepdims=True)
-            have = [x.have[0], *((),) * len(summed)]
+        kinds = {"mean": ours.MeanOver, "sum": ours.SumOver, "max": ours.MaxOver, "min": ours.MinOver, "length": ours.Norm}
+        if whole_image and len(have) > 1 and kind in ("mean", "max"):
+            layer = ours.GlobalAvgPool() if kind == "mean" else ours.GlobalMaxPool()
+        else:
+            stays = bool(keepdims) or len(have) == 1        # one number for each image keeps an axis
+            layer = kinds[kind](tuple(place - len(x.have) for place in summed), keepdims=stays)
+            have = [() if place in summed else own for place, own in enumerate(x.have)] if stays else have
         x = Traced(b.put(x.at, layer), have, kept)
     else:
         x = x.seen_as(kept)

@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.layers.base import Layer
+from minixnn.layers.base import Elementwise, Layer
 
 HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")
+MOST_PARTS = 12             # layers of an activation or a norm that is written out
+PARTS = ("Add", "Multiply", "Divide", "Maximum", "Minimum", "Choose", "CompareTo", "ToFloat", "Scale", "Shift", "MeanOver")
+POINTS = np.concatenate([np.linspace(-12, 12, 97), [-1e-3, 1e-3, -25, 25, -40, 40]])[:, None]
 
 
 class Plan:
@@ -33,16 +36,11 @@ class Plan:
         self.inputs = [tuple(numbers[source] for source in self.inputs[at - 1]) for at in kept]
         self.names = [self.names[at - 1] for at in kept]
 
-    def add(self, layer: Layer, inputs: tuple[int, ...], name: str) -> None:
-        self.layers.append(layer)
-        self.inputs.append(inputs)
-        self.names.append(name)
-
     def users(self) -> list[list[int]]:
         """users[i]: the layers that activation i enters."""
         found: list[list[int]] = [[] for _ in range(len(self.layers) + 1)]
         for l, sources in enumerate(self.inputs):
-            for source in sources:
+            for source in dict.fromkeys(sources):
                 found[source].append(l)
         return found
 
@@ -50,37 +48,159 @@ class Plan:
         """Take a layer of one input away: those behind it read what it read."""
         source = self.inputs[l][0]
         self.inputs = [tuple(source if i == l + 1 else i for i in entry) for entry in self.inputs]
-        output = len(self.layers) if l + 1 < len(self.layers) else source
-        self.keep(output)
+        self.keep(len(self.layers) if l + 1 < len(self.layers) else source)
+
+
+def simplify(plan: Plan, dtype: Any) -> None:
+    """Find what is written out, then merge neighbours until nothing changes."""
+    l = 0
+    while l < len(plan.layers):
+        before = len(plan.layers)
+        l = l + 1 if not found_by_value(plan, l, dtype) else max(0, l - (before - len(plan.layers)))
+    prepare(plan, dtype)
+    l = 0
+    while l < len(plan.layers):
+        l = max(l - 1, 0) if merged(plan, l) else l + 1
 
 
 def drop_head(plan: Plan) -> str | None:
     """Take a squashing layer at the end away; its name."""
     if not plan.layers:
         return None
-    last, kind = plan.layers[-1], type(plan.layers[-1]).__name__
-    if kind not in HEADS or kind.endswith("Softmax") and last.axis != -1 or len(plan.layers) == 1 and False:
+    last = plan.layers[-1]
+    kind = type(last).__name__
+    if kind == "Concat" and (z := two_classes(plan)) is not None:
+        plan.keep(z)
+        return "Sigmoid"
+    if kind not in HEADS or kind.endswith("Softmax") and last.axis != -1:
         return None
     plan.without(len(plan.layers) - 1)
     return kind
 
 
-def simplify(plan: Plan, dtype: Any) -> None:
-    """Merge neighbours until nothing changes."""
-    prepare(plan, dtype)
-    changed = True
-    while changed:
-        users = plan.users()
-        changed = any(merged(plan, l, users) for l in range(len(plan.layers)))
+def two_classes(plan: Plan) -> int | None:
+    """The logit z where the output is (1 - p, p) with p the sigmoid of z, as scikit-learn's models have it."""
+    if len(plan.inputs[-1]) != 2:
+        return None
+    q, p = plan.inputs[-1]
+    chain, at = [], q
+    while at and at != p and len(plan.inputs[at - 1]) == 1 and len(chain) < 3:
+        chain.append(plan.layers[at - 1])
+        at = plan.inputs[at - 1][0]
+    if at != p or p == 0 or type(plan.layers[p - 1]).__name__ != "Sigmoid" or not all(
+            type(layer).__name__ in ("Scale", "Shift") for layer in chain):
+        return None
+    y = x = np.array([[0.0], [0.3], [1.0]])
+    for layer in reversed(chain):
+        y = layer.forward(y)
+    return plan.inputs[p - 1][0] if np.allclose(y, 1 - x) else None
 
 
-def merged(plan: Plan, l: int, users: list[list[int]]) -> bool:
+# Known by their values
+
+def found_by_value(plan: Plan, l: int, dtype: Any) -> bool:
+    """Whether the layers that lead to layer l were an activation or a norm written out, which one layer takes the place of."""
+    layer = plan.layers[l]
+    if not isinstance(layer, Elementwise) and type(layer).__name__ not in PARTS:
+        return False
+    for x, region in reversed(regions(plan, l)):
+        known = norm(plan, region, x) if any(type(plan.layers[i]).__name__ == "MeanOver" for i in region) else \
+            activation(plan, region, x)
+        if known is not None:
+            plan.layers[l], plan.inputs[l] = known.map_arrays(lambda a: a.astype(dtype)), (x,)
+            plan.keep(len(plan.layers))
+            return True
+    return False
+
+
+def regions(plan: Plan, l: int) -> list[tuple[int, list[int]]]:
+    """[(the one activation that enters, the layers from there to layer l)], the smallest first."""
+    region, users, found = {l}, plan.users(), []
+    while len(region) <= MOST_PARTS:
+        border = {source for i in region for source in plan.inputs[i]} - {i + 1 for i in region}
+        if len(border) == 1 and len(region) > 1:
+            found.append((next(iter(border)), sorted(region)))
+        last = max(border)
+        if last == 0:
+            break
+        inner = plan.layers[last - 1]
+        if not isinstance(inner, Elementwise) and type(inner).__name__ not in PARTS or not set(users[last]) <= region or \
+                any(a is not None and a.size != 1 for a in inner.arrays().values()):
+            break
+        region.add(last - 1)
+    if any(a is not None and a.size != 1 for a in plan.layers[l].arrays().values()):
+        return []
+    return found
+
+
+def run(plan: Plan, region: list[int], x: int, values: np.ndarray) -> np.ndarray:
+    A = {x: values}
+    with np.errstate(all="ignore"):
+        for l in region:
+            entering = [A[i] for i in plan.inputs[l]]
+            layer = plan.layers[l].map_arrays(lambda a: a.astype(np.float64))
+            A[l + 1] = layer.forward(entering[0] if layer.most_inputs == 1 else tuple(entering))
+    return A[region[-1] + 1]
+
+
+def activation(plan: Plan, region: list[int], x: int) -> Layer | None:
+    """The activation that these layers compute, if it is one that we know."""
+    kinds = [type(plan.layers[l]).__name__ for l in region]
+    if all(kind in ("Scale", "Shift") for kind in kinds):
+        return None
+    y = run(plan, region, x, POINTS)
+    if not np.isfinite(y[:97]).all() or y.shape != POINTS.shape:
+        return None
+    low, high, minus, plus = y[-2, 0], y[-1, 0], y[44, 0], y[52, 0]     # at -40, 40, -1, 1
+    candidates: list[Layer] = [ours.ReLU(), ours.ReLU6(), ours.Sigmoid(), ours.Tanh(), ours.SiLU(), ours.Mish(), ours.GELU(),
+                               ours.GELU("tanh"), ours.Hardswish(), ours.Hardsigmoid(), ours.SELU(), ours.Softplus(),
+                               ours.Function("abs"), ours.Function("softsign"), ours.Function("logsigmoid")]
+    if abs(plus - 1) < 1e-6:
+        candidates += [ours.LeakyReLU(float(-minus)), ours.ELU(float(-low))]
+    if low < high and abs(y[48, 0] - np.clip(0, low, high)) < 1e-6:
+        candidates.append(ours.Clip(None if low <= -40 else float(low), None if high >= 40 else float(high)))
+    if 0 <= low < high <= 1 and abs(y[49, 0] - y[48, 0]) > 1e-9:
+        candidates.append(ours.Hardsigmoid(float((y[49, 0] - y[48, 0]) * 4), float(y[48, 0])))
+    if y[48, 0] > 0:
+        candidates.append(ours.Softplus(float(np.log(2) / y[48, 0])))
+    finite = np.isfinite(y)
+    with np.errstate(all="ignore"):
+        return next((layer for layer in candidates if np.allclose(
+            layer.forward(POINTS)[finite], y[finite], rtol=2e-6, atol=2e-6)), None)
+
+
+def norm(plan: Plan, region: list[int], x: int) -> Layer | None:
+    """The LayerNorm or RMSNorm that these layers compute, if it is one."""
+    parts = [plan.layers[l] for l in region]
+    axes = {layer.axes for layer in parts if type(layer).__name__ == "MeanOver"}
+    kinds = {type(layer).__name__ for layer in parts}
+    if len(axes) != 1 or not kinds & {"Power"} or any(not layer.keepdims for layer in parts if isinstance(
+            layer, ours.MeanOver)) or any(axis >= 0 for axis in next(iter(axes))):
+        return None
+    axes, rng = axes.pop(), np.random.default_rng(0)
+    values = [scale * rng.normal(size=(2, 3, 5, 4)[-max(2, 1 - min(axes)):]) + shift for scale, shift in ((1, 0.5), (1e-2, 0))]
+    try:
+        expected = [run(plan, region, x, v) for v in values]
+    except ValueError:
+        return None
+    shifts = [float(layer.b.reshape(-1)[0]) for layer in parts if type(layer).__name__ == "Shift"]
+    for epsilon in dict.fromkeys([*(e for e in shifts if 0 < e < 1e-2), *(e * n for e in shifts for n in ()), 0.0]):
+        for kind in (ours.LayerNorm, ours.RMSNorm):
+            with np.errstate(all="ignore"):
+                if all(y.shape == v.shape and np.allclose(kind(axes=axes, epsilon=epsilon).forward(v), y, rtol=1e-6)
+                       for v, y in zip(values, expected)):
+                    return kind(axes=axes, epsilon=epsilon)
+    return None
+
+
+# Neighbours
+
+def merged(plan: Plan, l: int) -> bool:
     """Whether layer l was merged into the one before it, which nobody else reads."""
     layer, source = plan.layers[l], plan.inputs[l][0]
-    if len(plan.inputs[l]) > 1 or source == 0 or users[source] != [l]:
+    if len(plan.inputs[l]) > 1 or source == 0 or sum(entry.count(source) for entry in plan.inputs) > 1:
         return False
-    before = plan.layers[source - 1]
-    together = pair(before, layer)
+    together = pair(plan.layers[source - 1], layer)
     if together is None:
         return False
     plan.layers[source - 1] = together
@@ -90,49 +210,50 @@ def merged(plan: Plan, l: int, users: list[list[int]]) -> bool:
 
 def pair(a: Layer, b: Layer) -> Layer | None:
     """One layer for a and then b, if there is one."""
-    kinds = type(a).__name__, type(b).__name__
-    if kinds == ("Permute", "Permute"):
+    first, second = type(a).__name__, type(b).__name__
+    if (first, second) == ("Permute", "Permute"):
         return ours.Permute(tuple(a.axes[axis] for axis in b.axes))
-    if kinds[1] in ("Shift", "ChannelScale") and kinds[0] in ("Dense", "Conv2d", "Conv1d", "ConvTranspose2d"):
-        outputs = a.W.shape[-1] * (a.groups if kinds[0] == "ConvTranspose2d" else 1)
-        shift = b.b if kinds[1] == "Shift" else b.b if (b.W == 1).all() else None
-        if shift is not None and shift.size in (1, outputs) and shift.shape[-1:] == (shift.size,):
-            shift = np.broadcast_to(shift.reshape(-1), (outputs,)).astype(a.W.dtype)
-            layer = a.with_weights(a.W, shift.copy() if a.b is None else a.b + shift)
-            return layer
-    if kinds == ("ChannelScale", "Shift") and b.b.size in (1, a.W.size) and b.b.shape[-1:] == (b.b.size,):
-        shift = np.broadcast_to(b.b.reshape(-1), a.W.shape).astype(a.W.dtype)
-        return ours.ChannelScale(a.W, shift.copy() if a.b is None else a.b + shift)
-    return None
+    if (first, second) == ("Scale", "Scale") and isinstance(a.c, float) and isinstance(b.c, float):
+        return ours.Scale(a.c * b.c)
+    if first in ("LayerNorm", "RMSNorm") and a.beta is None:
+        c = {"ChannelScale": lambda: b.W if b.b is None else None, "Scale": lambda: b.c if b.arrays() else None,
+             "Shift": lambda: b.b}.get(second, lambda: None)()
+        if c is None or c.ndim > len(a.axes) and max(c.shape[:-len(a.axes)]) > 1:
+            return None
+        c = c.reshape(c.shape[max(0, c.ndim - len(a.axes)):])
+        if second == "Shift":
+            return type(a)(a.gamma, c, a.axes, a.epsilon)
+        return type(a)(c, None, a.axes, a.epsilon) if a.gamma is None else None
+    shift = b.b if second == "Shift" else b.b if second == "ChannelScale" and (b.W == 1).all() else None
+    if shift is None or shift.shape[-1:] != (shift.size,):
+        return None
+    if first in ("Dense", "Conv2d", "Conv1d", "Conv3d", "ConvTranspose2d"):
+        outputs = a.W.shape[-1] * (a.groups if first == "ConvTranspose2d" else 1)
+    elif first == "ChannelScale":
+        outputs = a.W.size
+    else:
+        return None
+    if shift.size not in (1, outputs):
+        return None
+    shift = np.broadcast_to(shift.reshape(-1), (outputs,)).astype(a.W.dtype)
+    return a.with_weights(a.W, shift.copy() if a.b is None else a.b + shift)
 
 
 def prepare(plan: Plan, dtype: Any) -> None:
     """What is subtracted from the input first, and what it is divided by then, is its preparation."""
-    scale, shift, l = np.ones(1, dtype), np.zeros(1, dtype), 0
-    users = plan.users()
-    at, found = 0, 0
+    scale, shift, users, at = np.ones(1, dtype), np.zeros(1, dtype), plan.users(), 0
     while len(users[at]) == 1 and plan.inputs[users[at][0]] == (at,):
-        l = users[at][0]
-        layer = plan.layers[l]
+        layer = plan.layers[users[at][0]]
         kind = type(layer).__name__
-        if kind == "Shift":
-            s, t = np.ones(1, dtype), layer.b
-        elif kind == "ChannelScale":
-            s, t = layer.W, np.zeros(1, dtype) if layer.b is None else layer.b
-        elif kind == "Scale":
-            s, t = np.asarray(layer.c, dtype).reshape(-1) if np.ndim(layer.c) < 2 else layer.c, np.zeros(1, dtype)
-        elif kind == "Permute" and found == 0 and False:
-            continue
-        else:
-            break
-        if any(a.ndim > 1 and max(a.shape[:-1]) > 1 for a in (s, t)):
+        s = layer.W if kind == "ChannelScale" else np.asarray(layer.c, dtype) if kind == "Scale" else np.ones(1, dtype)
+        t = layer.b if kind in ("Shift", "ChannelScale") else np.zeros(1, dtype)
+        t = np.zeros(1, dtype) if t is None else t
+        if kind not in ("Shift", "ChannelScale", "Scale") or any(a.ndim > 1 and a.shape[-1] != a.size for a in (s, t)):
             break
         s, t = s.reshape(-1), t.reshape(-1)
-        scale, shift = scale * s, shift * s + t
-        at, found = l + 1, found + 1
-    if found == 0 or not (scale > 0).all() or at == len(plan.layers) and found == at and False:
+        scale, shift, at = scale * s, shift * s + t, users[at][0] + 1
+    if at == 0 or not (scale > 0).all():
         return
-    for _ in range(found - 1):
+    for _ in range(at - 1):
         plan.without(0)
     plan.layers[0] = ours.Prepare((-shift / scale).astype(dtype), (1 / scale).astype(dtype))
-    plan.names[0] = plan.names[0]
