@@ -22,6 +22,8 @@ import numpy as np
 Group: TypeAlias = "tuple[Atom, ...]"           # what an axis is made of, the slowest atom first
 BATCHES = (5, 7)            # the program is followed for batches of these two sizes, and must be the same for both
 
+FREE = ((64, 48, 32), (77, 91, 39), (96, 160, 64))          # sizes of axes that are left open, in up to three readings
+
 
 class Atom:
     """A part of an axis. `parts` are the atoms into which it was cut later; the batch has a size for each of BATCHES."""

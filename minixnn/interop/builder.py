@@ -349,7 +349,9 @@ def _runs(flat: list[Atom], wanted: list[Atom]) -> list[Group]:
 
 
 def _heads(have: Sequence[Group], want: Sequence[Group]) -> Layer | None:
-    """SplitHeads or JoinHeads, where the move is one of them."""
+    """SplitHeads, JoinHeads or ChannelShuffle, where the move is one of them."""
+    if tuple(have[:-1]) == tuple(want[:-1]) and len(have[-1]) == 2 and want[-1] == have[-1][::-1]:
+        return ours.ChannelShuffle(have[-1][0].size)
     if len(have) == 3 and len(want) == 4 and len(have[2]) > 1:
         if want[2] == have[1] and want[1] + want[3] == have[2] and want[1] and want[3]:
             return ours.SplitHeads(size(want[1]))

@@ -1,6 +1,7 @@
 """A program becomes a Network: followed, put in our order of axes, tidied, and given its card."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def network(program: Program, layout: str | None = None) -> Network:
     output = Follower(program, builder, inputs).run()
     output = in_our_order(builder, output, orders[0])
     plan = Plan(builder.layers, builder.inputs, builder.names, output.at)
-    head = drop_head(plan)
+    head = drop_head(plan, len(output.have))
     simplify(plan, builder.dtype)
     if not plan.layers:
         plan = Plan([ours.Identity()], [(0,)], [""], 1)
@@ -121,11 +122,30 @@ def reduced(operation: Any, rank: int) -> list[int]:
     return [axis % rank for axis in np.ravel(axes)] if not isinstance(axes, Ref) and axes is not None else []
 
 
-def alike(a: Network, b: Network) -> bool:
-    """Whether two networks are the same: layers, settings, connections."""
-    return a.inputs == b.inputs and len(a.layers) == len(b.layers) and all(
-        type(p) is type(q) and p.settings() == q.settings() and _shapes(p) == _shapes(q)
-        for p, q in zip(a.layers, b.layers))
+def any_size(read: Callable[[int], Network]) -> Network:
+    """The network for inputs of any size, if readings at two sizes make the same. read(n): at the sizes number n.
+
+    The second sizes are odd, so that what rounds is seen; a network that takes multiples of some number only, as those
+    do that come back to the input's size, is read at such.
+    """
+    ask = "give input_shape=(channels, height, width), the shape of one input as the other side sees it"
+    try:
+        net = read(0)
+        try:
+            other = read(1)
+        except ValueError:
+            other = read(2)
+    except ValueError as error:
+        raise ValueError(f"{error}; if that is a matter of the size of the input, which is left open, {ask}") from error
+    for l, (p, q) in enumerate(zip(net.layers, other.layers)):
+        if type(p) is not type(q) or p.settings() != q.settings() or net.inputs[l] != other.inputs[l] or \
+                _shapes(p) != _shapes(q):
+            raise ValueError(f"{net.names[l] or f'layer {l}'}: {p!r} depends on the size of the images, which is left "
+                             f"open; {ask}")
+    if len(net.layers) != len(other.layers):
+        raise ValueError(f"what it computes depends on the size of the images, which is left open; {ask}")
+    a, b = net.card.input_shape, other.card.input_shape
+    return net.with_card(input_shape=tuple(n if n == m else None for n, m in zip(a, b)))
 
 
 def _shapes(layer):

@@ -10,7 +10,7 @@ from os import PathLike
 from typing import Any
 
 from minixnn.interop import onnx_file
-from minixnn.interop.building import alike, network
+from minixnn.interop.building import any_size, network
 from minixnn.interop.onnx_program import program_of
 from minixnn.network import Network
 
@@ -35,21 +35,8 @@ def from_onnx(path: str | PathLike, input_shape: tuple[int, ...] | None = None, 
     model = onnx_file.read(onnx, path)
     program = program_of(onnx, path, model, input_shape, output)
     free = len(program.inputs) == 1 and input_shape is None and None in (declared_sizes(model, program) or ())
-    try:
-        net = network(program, layout)
-        if free:
-            other = network(program_of(onnx, path, model, input_shape, output, free=1), layout)
-    except ValueError as error:
-        if not free:
-            raise
-        raise ValueError(f"{error}; if that is a matter of the size of the input, which the file leaves open, give "
-                         "input_shape=(channels, height, width)") from error
-    if free:
-        if not alike(net, other):
-            raise ValueError(f"{different(net, other)} depends on the size of the images, which {path} leaves open; give "
-                             "input_shape=(channels, height, width)")
-        shape = tuple(n if n == m else None for n, m in zip(net.card.input_shape, other.card.input_shape))
-        net = net.with_card(input_shape=shape)
+    net = any_size(lambda n: network(program_of(onnx, path, model, input_shape, output, n), layout)) if free else \
+        network(program, layout)
     if net.card.head is not None:
         warnings.warn(f"the {net.card.head} at the end of {path} is left out: the outputs are the logits that "
                       "enter it", stacklevel=2)
@@ -59,12 +46,3 @@ def from_onnx(path: str | PathLike, input_shape: tuple[int, ...] | None = None, 
 def declared_sizes(model: Any, program: Any) -> tuple | None:
     entry = next(e for e in model.graph.input if e.name == program.inputs[0].name)
     return onnx_file.declared(entry, None)[1]
-
-
-def different(a: Network, b: Network) -> str:
-    """The first layer in which two networks differ, as a sentence calls it."""
-    for l, (p, q) in enumerate(zip(a.layers, b.layers)):
-        if type(p) is not type(q) or p.settings() != q.settings() or a.inputs[l] != b.inputs[l] or \
-                repr(p) != repr(q):
-            return f"{a.names[l] or 'layer ' + str(l)}: {p!r}"
-    return "what it computes"

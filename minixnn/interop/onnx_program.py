@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from minixnn.interop import onnx_file
-from minixnn.interop.axes import BATCHES
+from minixnn.interop.axes import BATCHES, FREE
 from minixnn.interop.onnx_table import TABLE
 from minixnn.interop.program import Input, Operation, Program, Ref
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
-FREE = ((64, 48, 40, 24), (80, 96, 56, 32))     # sizes of axes that the file leaves open, in two readings
-FREE_STEPS = (11, 13)                           # of an only one, such as the length of a sequence
+FREE_STEPS = (11, 14, 16)                       # of an only one, such as the length of a sequence
 
 
 def program_of(onnx: Any, path: Any, model: Any, input_shape: Any, output: str | None, free: int = 0) -> Program:

@@ -224,7 +224,7 @@ def conv(b: Builder, x: Any, W: Any, bias: Any = None, auto_pad: str = "NOTSET",
     W = kernel_of(W, kernel_shape, group)
     x = op.images(b, x, W.ndim - 2)
     stride, pads, dilation = placed(x, list(W.shape[2:]), strides, pads, dilations, auto_pad)
-    return op.conv(b, x, W, bias, stride, pads, dilation, group)
+    return op.conv(b, x, W, bias, stride, pads, dilation, group, auto_pad == "SAME_UPPER")
 
 
 @onnx_name("ConvTranspose")
@@ -256,7 +256,8 @@ def max_pool(b: Builder, x: Any, kernel_shape: Any, auto_pad: str = "NOTSET", ce
     if dilations and set(dilations) != {1}:
         raise ValueError(f"dilations={dilations} is not supported")
     stride, pads, dilation = placed(x, list(kernel_shape), strides, pads, dilations, auto_pad)
-    return [op.pool(b, x, "max", kernel_shape, stride, pads, dilation, bool(ceil_mode)), Places()]
+    return [op.pool(b, x, "max", kernel_shape, stride, pads, dilation, bool(ceil_mode),
+                    same=auto_pad == "SAME_UPPER"), Places()]
 
 
 @onnx_name("AveragePool")
@@ -269,7 +270,8 @@ def average_pool(b: Builder, x: Any, kernel_shape: Any, auto_pad: str = "NOTSET"
         raise ValueError(f"auto_pad={auto_pad!r} with strides={tuple(strides)} beyond windows of {tuple(kernel_shape)} is "
                          "not supported: where these then lie is not the same everywhere")
     stride, pads, dilation = placed(x, list(kernel_shape), strides, pads, dilations, auto_pad)
-    return op.pool(b, x, "average", kernel_shape, stride, pads, dilation, bool(ceil_mode), bool(count_include_pad))
+    return op.pool(b, x, "average", kernel_shape, stride, pads, dilation, bool(ceil_mode), bool(count_include_pad),
+                   same=auto_pad == "SAME_UPPER" and not count_include_pad)
 
 
 def _reduction(kind):

@@ -141,7 +141,12 @@ def shifted(b: Builder, x: Traced, c: Any) -> Traced:
     c = np.where(np.isinf(c), np.copysign(np.asarray(-LOWEST, c.dtype), c), c)
     if not np.isfinite(c).all():
         raise ValueError("adds a constant that holds NaN, expected finite numbers")
-    return b.through(x, ours.Shift(c))
+    return b.through(x, ours.Shift(short(c)))
+
+
+def short(c: np.ndarray) -> np.ndarray:
+    """A constant without axes of size 1 in front."""
+    return c.reshape(c.shape[next((i for i, n in enumerate(c.shape) if n != 1), c.ndim - 1):])
 
 
 def multiply(b: Builder, x: Any, y: Any) -> Traced:
@@ -162,6 +167,7 @@ def scaled(b: Builder, x: Traced, c: Any) -> Traced:
             raise ValueError(f"multiplies by {c}, expected a finite number")
         return x if c == 1 else b.through(x, ours.Scale(c))
     c = weights(c)
+    c = short(c)
     return b.through(x, ours.ChannelScale(c) if c.ndim == 1 and c.size == size(x.have[-1]) else ours.Scale(c))
 
 
@@ -397,8 +403,8 @@ def _merged(b, value, counts):
 # Windows
 
 def conv(b: Builder, x: Traced, W: Any, bias: Any, stride: Sequence[int], pads: Sequence[tuple[int, int]],
-         dilation: Sequence[int], groups: int = 1) -> Traced:
-    """W (O, C / groups, sizes...); pads: (before, after) for each axis of an image"""
+         dilation: Sequence[int], groups: int = 1, same: bool = False) -> Traced:
+    """W (O, C / groups, sizes...); pads: (before, after) for each axis of an image. same: they are "same" at any size"""
     W, bias = weights(W), optional(bias)
     n = W.ndim - 2
     if n < 1 or 0 in W.shape:
@@ -412,7 +418,8 @@ def conv(b: Builder, x: Traced, W: Any, bias: Any, stride: Sequence[int], pads: 
     W = np.ascontiguousarray(W.transpose(*range(2, n + 2), 1, 0))
     kind = {1: ours.Conv1d, 2: ours.Conv2d}.get(n) or getattr(ours, "Conv3d")
     settings = [stride, pads, dilation] if n > 1 else [stride[0], pads[0], dilation[0]]
-    layer = kind(W, bias, tidy(settings[0]), tidy_pads(settings[1]), tidy(settings[2]), groups)
+    padding = "same" if same else tidy_pads(settings[1])
+    layer = kind(W, bias, tidy(settings[0]), padding, tidy(settings[2]), groups)
     return channel_last(b, x, layer, W.shape[-1], sizes)
 
 
@@ -485,12 +492,12 @@ def conv_transpose(b: Builder, x: Traced, W: Any, bias: Any, stride: Sequence[in
 
 def pool(b: Builder, x: Traced, kind: str, kernel: Sequence[int], stride: Sequence[int] | None,
          pads: Sequence[tuple[int, int]], dilation: Sequence[int], ceil_mode: bool = False,
-         count_padding: bool = True, divisor: Any = None) -> Traced:
-    """kind: "max", "average" """
+         count_padding: bool = True, divisor: Any = None, same: bool = False) -> Traced:
+    """kind: "max", "average"; same: the pads are "same" at any size"""
     n = len(kernel)
     stride = list(kernel if not stride else stride)
     if n != 2:
-        return pool_of_rank(b, x, kind, kernel, stride, pads, dilation, ceil_mode, count_padding, divisor)
+        return pool_of_rank(b, x, kind, kernel, stride, pads, dilation, ceil_mode, count_padding, divisor, same)
     x = images(b, x, n)
     pads, real = [tuple(each) for each in pads], [tuple(each) for each in pads]
     if ceil_mode:
@@ -501,7 +508,7 @@ def pool(b: Builder, x: Traced, kind: str, kernel: Sequence[int], stride: Sequen
     if kind == "max":
         if any(max(each) >= k for each, k in zip(pads, kernel)) and set(dilation) == {1}:
             raise ValueError(f"pads by {pads}, as far as its windows of {tuple(kernel)} reach")
-        layer = max_layer(n, kernel, stride, pads, dilation)
+        layer = max_layer(kernel, stride, "same" if same else pads, dilation)
     else:
         if set(dilation) != {1}:
             raise ValueError(f"dilation={tuple(dilation)} of an average is not supported")
@@ -510,21 +517,25 @@ def pool(b: Builder, x: Traced, kind: str, kernel: Sequence[int], stride: Sequen
             x = pad(b, x, [(0, 0), (0, 0), *real])
             x = images(b, x, n)
             pads, counted = [(0, after - own) for (_, after), (_, own) in zip(pads, real)], False
-        layer = average_layer(n, kernel, stride, pads, counted)
+        layer = average_layer(kernel, stride, "same" if same else pads, counted)
     y = channel_last(b, x, layer, channels, sizes)
     if divisor is not None:
         y = multiply(b, y, math.prod(kernel) / float(divisor))
     return y
 
 
-def max_layer(n: int, kernel: Any, stride: Any, pads: Any, dilation: Any) -> Any:
+def max_layer(kernel: Any, stride: Any, pads: Any, dilation: Any) -> Any:
     if set(dilation) != {1}:
         raise ValueError(f"dilation={tuple(dilation)} is not supported")
-    return ours.MaxPool2d(tidy(kernel), tidy(stride), tidy_pads(pads) if any(map(any, pads)) else "valid")
+    return ours.MaxPool2d(tidy(kernel), tidy(stride), valid(pads))
 
 
-def average_layer(n: int, kernel: Any, stride: Any, pads: Any, counted: bool) -> Any:
-    return ours.AvgPool2d(tidy(kernel), tidy(stride), tidy_pads(pads) if any(map(any, pads)) else "valid", counted)
+def average_layer(kernel: Any, stride: Any, pads: Any, counted: bool) -> Any:
+    return ours.AvgPool2d(tidy(kernel), tidy(stride), valid(pads), counted)
+
+
+def valid(pads: Any) -> Any:
+    return pads if isinstance(pads, str) else tidy_pads(pads) if any(map(any, pads)) else "valid"
 
 
 def pool_of_rank(b: Builder, x: Traced, kind: str, kernel: Any, stride: Any, pads: Any, dilation: Any, *more: Any) -> Traced:
@@ -720,9 +731,16 @@ def reshape(b: Builder, x: Traced, shape: Sequence[int], other: Sequence[int] | 
             raise _turns(x, shape)
         targets.append(sizes)
     try:
-        return b.regrouped(x, *targets)
+        return rows(b, b.regrouped(x, *targets))
     except Mixes as error:
         raise _turns(x, shape) from error
+
+
+def rows(b: Builder, x: Traced) -> Traced:
+    """An image that the program has as a row of features as one here, too: in our order, which costs nothing."""
+    if x.rank == 2 and is_batch(x.axes[0]) and len(x.have) > 2:
+        x = b.arranged(x, [x.have[0], tuple(a for own in x.have[1:] for a in own)])
+    return x
 
 
 def _turns(x, shape):
@@ -767,7 +785,7 @@ def flatten(b: Builder, x: Traced, start: int = 1, end: int = -1) -> Traced:
     middle = tuple(a for own in x.axes[start:end + 1] for a in own)
     if has_batch(middle) and not middle[0].is_batch:
         raise ValueError(f"flattens axes {start} to {end} of {x.written()}, expected one row for each image")
-    return x.seen_as([*x.axes[:start], middle, *x.axes[end + 1:]])
+    return rows(b, x.seen_as([*x.axes[:start], middle, *x.axes[end + 1:]]))
 
 
 def expand(b: Builder, x: Traced, sizes: Sequence[int]) -> Traced:

@@ -159,7 +159,9 @@ class Follower:
     def value(self, each: Any) -> Any:
         found = self.values[each.name] if isinstance(each, Ref) else each
         if isinstance(found, Places):
-            raise ValueError("reads where the largest numbers are, or a label: a place is no number to explain")
+            maker = next(operation for operation in self.program.operations if each.name in operation.outputs)
+            raise ValueError(f"{maker.place}: its output {each.name!r} is read, expected the first alone: a place, or a "
+                             "label, is no number to explain")
         return found
 
     def plain(self, operation: Operation, args: tuple, kwargs: dict) -> list:
@@ -179,7 +181,7 @@ class Follower:
         """Layers for an operation on what depends on the input."""
         function = self.program.table.get(operation.name)
         if function is None:
-            raise ValueError(f"{operation.name} of what is computed from the input is not supported. {REMEDY}")
+            raise ValueError(f"{operation.name.rpartition('.')[2]} is not supported. {REMEDY}")
         args, kwargs = mapped((args, kwargs), self.handed)
         found = function(self.builder, *args, **kwargs)
         found = list(found) if isinstance(found, (list, tuple)) and len(operation.outputs) > 1 else [found]

@@ -63,18 +63,21 @@ def simplify(plan: Plan, dtype: Any) -> None:
         l = max(l - 1, 0) if merged(plan, l) else l + 1
 
 
-def drop_head(plan: Plan) -> str | None:
-    """Take a squashing layer at the end away; its name."""
-    if not plan.layers:
+def drop_head(plan: Plan, rank: int) -> str | None:
+    """Take a layer at the end away that only squashes rows of scores; its name. None if there is none, or nothing else."""
+    end = len(plan.layers)
+    while end and type(plan.layers[end - 1]).__name__ == "Dropout":
+        end = plan.inputs[end - 1][0]
+    if not end or rank != 2:
         return None
-    last = plan.layers[-1]
+    last = plan.layers[end - 1]
     kind = type(last).__name__
     if kind == "Concat" and (z := two_classes(plan)) is not None:
         plan.keep(z)
         return "Sigmoid"
-    if kind not in HEADS or kind.endswith("Softmax") and last.axis != -1:
+    if kind not in HEADS or kind.endswith("Softmax") and last.axis not in (-1, 1) or plan.inputs[end - 1] == (0,):
         return None
-    plan.without(len(plan.layers) - 1)
+    plan.keep(plan.inputs[end - 1][0])
     return kind
 
 

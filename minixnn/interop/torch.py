@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from minixnn import layers
-from minixnn.interop.building import alike, network
+from minixnn.interop.axes import FREE
+from minixnn.interop.building import any_size, network
 from minixnn.interop.torch_program import (EXAMPLE, evaluating, exported, program_of, quietly, shortened, unwrapped)
 from minixnn.network import Network
 
@@ -191,41 +192,26 @@ def places_of(found: Any) -> list:
 
 
 def of_any_size(torch: Any, module: Any, output: Any, layout: str | None) -> Network:
-    """Read at two sizes of the input, which have to make the same network: then any size will do."""
-    candidates, nets = sizes_to_try(torch, module), []
-    for shape in candidates:
-        try:
-            args, kwargs = inputs_of(torch, module, shape, None)
-            nets.append(read(torch, module, None, args, kwargs, output, layout, {}))
-        except ValueError as error:
-            if len(candidates) == 1 or "torch.export" not in str(error):
-                if len(candidates) == 1:
-                    raise
-            raise ValueError(f"{error}; if that is a matter of the input's size, give "
-                             "input_shape=(channels, height, width)") from error
-    net = nets[0]
-    if len(nets) == 1:
-        return net
-    if not alike(*nets):
-        raise ValueError("what it computes depends on a size that is not known; give input_shape=(channels, height, "
-                         "width), the shape of one input as torch sees it")
-    (a, b), rank = [n.card.input_shape for n in nets], len(net.card.input_shape)
-    free = tuple(n if n == m else None for n, m in zip(a, b))
-    return net.with_card(input_shape=free if rank > 1 else a)
+    """Read at sizes of the input that the first layer with weights can take; images of any size then."""
+    shapes = sizes_to_try(module)
+
+    def at(n: int) -> Network:
+        args, kwargs = inputs_of(torch, module, shapes[n], None)
+        return read(torch, module, None, args, kwargs, output, layout, {})
+    return any_size(at) if len(shapes) > 1 else at(0)
 
 
-def sizes_to_try(torch: Any, module: Any) -> list[tuple[int, ...]]:
+def sizes_to_try(module: Any) -> list[tuple[int, ...]]:
     """Shapes of inputs that the first layer with weights can take."""
     for part in module.modules():
-        kind, weight = type(part).__mro__, getattr(part, "weight", None)
-        names = [each.__name__ for each in kind]
+        names = [each.__name__ for each in type(part).__mro__]
         if "Linear" in names:
             return [(part.in_features,)]
         for n in (1, 2, 3):
             if f"Conv{n}d" in names or f"ConvTranspose{n}d" in names:
-                return [(part.in_channels, *sizes[:n]) for sizes in ((64, 48, 32), (80, 96, 64))]
-            if f"BatchNorm{n}d" in names and weight is not None and n > 1:
-                return [(part.num_features, *sizes[:n]) for sizes in ((64, 48, 32), (80, 96, 64))]
+                return [(part.in_channels, *sizes[:n]) for sizes in FREE]
+            if f"BatchNorm{n}d" in names and n > 1:
+                return [(part.num_features, *sizes[:n]) for sizes in FREE]
         if "BatchNorm1d" in names or "LayerNorm" in names:
             return [(getattr(part, "num_features", None) or part.normalized_shape[-1],)]
     raise ValueError("needs input_shape=(channels, height, width), the shape of one input as torch sees it; give "
