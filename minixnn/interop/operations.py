@@ -212,6 +212,7 @@ def extreme(b: Builder, x: Any, y: Any, smallest: bool = False) -> Traced:
 def constant(b: Builder, c: Any, like: Traced) -> Traced:
     """A constant as a value with one row for each image, to stand beside others in a join."""
     array = c.array if isinstance(c, Varying) else np.asarray(c)
+    array = array.reshape(1) if array.ndim == 0 else array
     axes = list(like.axes[like.rank - array.ndim:]) if array.ndim <= like.rank else None
     if axes is None:
         raise ValueError(f"joins a constant of shape {array.shape} and an array of shape {like.written()}")
@@ -661,9 +662,7 @@ def local_response(b: Builder, x: Traced, size_: int, alpha: float, beta: float,
 def softmax(b: Builder, x: Traced, axis: int, log: bool = False) -> Traced:
     x = numbers(b, traced(x))
     group = x.axes[int(axis)]
-    if not group:
-        raise ValueError("takes a softmax of single numbers, which is 1 whatever they are")
-    x, place = b.axis(x, group, ordered=False)
+    x, place = b.axis(x, group, ordered=False) if group else (b.arranged(x, [*x.have, ()]), len(x.have))
     place = -1 if place == len(x.have) - 1 else place
     return b.through(x, (ours.LogSoftmax if log else ours.Softmax)(place))
 
@@ -1150,8 +1149,7 @@ def compare(b: Builder, function: str, x: Any, y: Any) -> Traced:
 def where(b: Builder, condition: Any, x: Any, y: Any) -> Traced:
     """x where the condition holds, else y."""
     if isinstance(condition, Traced):
-        values = [v if isinstance(v, Traced) else constant(b, finite_array(b, v), condition) if np.ndim(v) else
-                  constant(b, finite_array(b, v).reshape((1,) * condition.rank), condition) for v in (x, y)]
+        values = [v if isinstance(v, Traced) else constant(b, finite_array(b, v), condition) for v in (x, y)]
         (c, p, q), axes = b.unified([condition, *(numbers(b, v) for v in values)])
         at = b.put((c.at, p.at, q.at), ours.Choose())
         have = [max((v.have[place] for v in (c, p, q)), key=len) for place in range(len(c.have))]
@@ -1170,7 +1168,9 @@ def where(b: Builder, condition: Any, x: Any, y: Any) -> Traced:
     return add(b, part(x, seen), part(y, [~each for each in seen]))
 
 
-def finite_array(b: Builder, value: Any) -> np.ndarray:
+def finite_array(b: Builder, value: Any) -> Any:
+    if isinstance(value, Varying):
+        return Varying(finite_array(b, value.array), finite_array(b, value.other))
     return np.clip(np.asarray(value, b.dtype), LOWEST, -LOWEST)
 
 

@@ -28,7 +28,8 @@ def evaluating(torch: Any, module: Any) -> Iterator:
     modes = {part: part.training for part in module.modules()}
     caching = {id(part.config): part.config for part in modes if getattr(getattr(part, "config", None), "use_cache", False)}
     try:
-        module.eval()
+        with contextlib.suppress(NotImplementedError):      # what torch.export made is as it was exported
+            module.eval()
         for config in caching.values():
             config.use_cache = False
         with torch.no_grad():
@@ -77,6 +78,9 @@ def exported(torch: Any, module: Any, args: tuple, kwargs: dict, shapes: Any) ->
             program = torch.export.export(module, args, kwargs, dynamic_shapes=shapes, strict=False)
             return program.run_decompositions({})
     except Exception as error:          # torch raises anything at all for what it cannot export
+        if type(module).__name__ == "GraphModule" and "_guards_fn" in getattr(module, "_modules", {}):
+            raise ValueError("got the module of an exported program, which is bound to the sizes that it was exported "
+                             "for; give the program itself (torch.export.export(...)), or the original module") from error
         raise ValueError(f"{name}: torch.export cannot read it: {shortened(error)}. A forward that decides by the values "
                          "of its input can be written to ONNX (torch.onnx.export) and read from there") from error
 
@@ -94,6 +98,7 @@ def program_of(torch: Any, exported_program: Any, output: Any, fixed: dict[str, 
     fixed, values, inputs, operations, sizes = fixed or {}, {}, [], [], {}
     stored = {**program.state_dict, **program.constants}
     users = {spec.arg.name: spec for spec in signature.input_specs}
+    batches = BATCHES
     for node in program.graph.nodes:
         if node.op == "placeholder":
             spec = users[node.name]
@@ -104,7 +109,12 @@ def program_of(torch: Any, exported_program: Any, output: Any, fixed: dict[str, 
                 elif not isinstance(value, torch.Tensor):
                     values[node.name] = spec.arg.value if hasattr(spec.arg, "value") else value
                 else:
-                    inputs.append(Input(node.name, sized(value.shape, BATCHES[0]), kind_of(value)))
+                    if not value.ndim:
+                        raise ValueError(f"its input {node.name!r} is a single number, expected one row for each image; "
+                                         f"hold it with fixed={{{node.name!r}: ...}}")
+                    if isinstance(value.shape[0], int):     # the program was exported for one number of images
+                        batches = (value.shape[0],) * 2
+                    inputs.append(Input(node.name, sized(value.shape, batches[0]), kind_of(value)))
             else:
                 values[node.name] = stored[spec.target].detach().cpu()
         elif node.op == "get_attr":
@@ -113,8 +123,8 @@ def program_of(torch: Any, exported_program: Any, output: Any, fixed: dict[str, 
             operations.append(operation_of(torch, node))
             value = node.meta.get("val")
             if isinstance(value, torch.Tensor):
-                sizes[node.name] = sized(value.shape, BATCHES[1])
-    return Program(inputs, values, operations, output, to_numpy, torch.from_numpy, TABLE, BATCHES, dtype_of(stored.values()), sizes)
+                sizes[node.name] = sized(value.shape, batches[1])
+    return Program(inputs, values, operations, output, to_numpy, torch.from_numpy, TABLE, batches, dtype_of(stored.values()), sizes)
 
 
 def sized(shape: Sequence[Any], batch: int) -> tuple[int, ...]:
