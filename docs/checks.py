@@ -5,9 +5,11 @@
 import pathlib
 import textwrap
 
+import numpy
+
 from minixnn.checks.layer_properties import properties_of_layer
 from minixnn.checks.network_properties import LEDGER, properties_of_network
-from minixnn.checks.rule_properties import properties_of_rule
+from minixnn.checks.rule_properties import CONSERVES, properties_of_rule
 
 PAGE = pathlib.Path(__file__).with_name("checks.md")
 ANY = (None, None)
@@ -27,7 +29,7 @@ from minixnn import Dense, Network, ReLU
 from minixnn.checks import check_layer, check_network, check_rule
 from minixnn.rules import lrp
 
-print(check_rule(lrp.epsilon, conserves="without bias"))
+print(check_rule(lrp.epsilon))
 print(check_layer(Dense(np.array([[1.0, -2.0], [0.5, 3.0]]), np.array([0.1, -0.1]))))
 net = Network([Dense(np.array([[1.0, -2.0], [0.5, 3.0]])), ReLU(), Dense(np.array([[1.0], [2.0]]))])
 print(check_network(net, np.array([[1.0, 2.0], [0.5, -1.0]])))
@@ -80,14 +82,14 @@ MAY_FAIL = {
         "receptive field": "Any rule that works through `layer.forward` and `layer.gradient` keeps it.",
         "signs of inputs": "Asked with domain='any' only. z+ and gamma are for x >= 0 and break it on other inputs.",
         "bias is an input":
-            "Asked with conserves='without bias' only. The rules of deep Taylor give a bias no share; for them "
-            "conserves='always' is the claim.",
+            "Asked with conserves='without bias', and where a bias absorbs by what the check finds. The rules of deep "
+            "Taylor give a bias no share; for them conserves='always' is the claim.",
         "conserves":
-            "Asked with conserves='always', and on layers without bias with 'without bias'. Where all products "
-            "x_j w_jk have one sign, alpha-beta has no input for one of its parts and z+ may have none at all; a "
-            "rule without a division, such as x times the gradient of R, does not conserve. Claim 'never' for a "
-            "rule that is not meant to.",
-        "stabiliser": "Asked with conserves='always' or 'without bias' only.",
+            "Not asked with conserves='never'. Where all products x_j w_jk have one sign, alpha-beta has no input for "
+            "one of its parts and z+ may have none at all, so only outputs with both signs are asked; a rule without a "
+            "division, such as x times the gradient of R, does not conserve. Claim 'never' for a rule that is not "
+            "meant to. Up to a stabiliser the sums may differ by 1e-6 of their size.",
+        "stabiliser": "Not asked with conserves='never'.",
         "order of units":
             "A rule with a bound for each pixel, such as z^B with arrays, is asked with bounds that are numbers.",
         "every layer": "Asked where layers of every kind are drawn, not where `layers` gives a strategy of its own.",
@@ -116,7 +118,7 @@ MAY_FAIL = {
         "overflow": "Asked of numbers that float32 can hold.",
         "saved and loaded": "Asked where the class says what its settings are.",
         "definition": "Asked where `definition` is given.",
-        "device": "A layer for NumPy alone is checked with device=False."},
+        "device": "Asked where `device` is given. A layer for NumPy alone may call numpy by name."},
     "network": {
         "outputs": "Asked where the outputs of the original are given.",
         "images apart": "Asked with two images or more.",
@@ -130,16 +132,17 @@ MAY_FAIL = {
             "large as the result.",
         "saved and loaded":
             "A layer class that is not in `minixnn.layers` cannot be saved by name; the report says so.",
-        "device": "Asked with device=True."}}
+        "device": "Asked where `device` is given."}}
 
 
 def listed(kind):
     """All properties of a "rule", a "layer" or a "network", in the order of the reports."""
     if kind == "rule":
-        return properties_of_rule(ANY, "without bias", definition=abs, every_kind=True, device=True)
+        found = properties_of_rule(ANY, "without bias", definition=abs, every_kind=True, device=numpy)
+        return [CONSERVES if p.name == CONSERVES.name else p for p in found]
     if kind == "layer":
-        return properties_of_layer(definition=abs)
-    return [LEDGER if p.name.startswith("ledger") else p for p in properties_of_network([None], device=True)]
+        return properties_of_layer(definition=abs, device=numpy)
+    return [LEDGER if p.name.startswith("ledger") else p for p in properties_of_network([None], device=numpy)]
 
 
 def written():

@@ -37,8 +37,8 @@ sphinx_gallery_conf = {
     "doc_module": ("minixnn",), "backreferences_dir": "lessons/backreferences",
     "write_computation_times": False, "min_reported_time": 1e9, "show_signature": False,
     "thumbnail_size": (400, 280), "plot_gallery": True,
-    "first_notebook_cell": "# This notebook needs minixnn and its drawing:  pip install \"minixnn[lessons]\"\n"
-                           "%matplotlib inline",
+    "first_notebook_cell": "# This notebook needs minixnn and its drawing; in its folder:  "
+                           "pip install -e \".[lessons]\"\n%matplotlib inline",
 }
 
 html_theme = "furo"

@@ -106,7 +106,7 @@ def page(stem, every, results):
     way = " · ".join([*before, "[The course](README.md)", *after])
     head, *rest = markdown.cells(text)
     done = [way, "", links(markdown.markdown(head.prose)), "",
-            f"*About {course.minutes(text)} minutes. Run it:* `python lessons/{stem}.py` · "
+            f"*About {course.minutes(text)} minutes. Run it:* `.venv/bin/python -m lessons.{stem}` · "
             f"[the script](../../lessons/{stem}.py) · [a notebook](notebooks/{stem}.ipynb)", ""]
     for cell in [head._replace(prose=""), *rest]:
         done += [links(markdown.markdown(cell.prose)), ""] if cell.prose else []
@@ -119,22 +119,23 @@ def page(stem, every, results):
     return "\n".join([*done, "---", "", way, ""])
 
 
-def links(text):
-    """Links of a lesson lead from the page of the site; here the site's own pages are not at hand."""
-    return re.sub(r"\[([^\]]+)\]\(\.\./microscope\.html\)", r"\1 (`minixnn microscope -o microscope.html`)", text)
+def links(text, folder=".."):
+    """Links of a lesson lead from the page of the site; here the microscope's own page is not at hand, its film is."""
+    return re.sub(r"\[([^\]]+)\]\(\.\./microscope\.html\)", rf"[\1]({folder}/images/microscope.gif) (a film of it; "
+                  r"`minixnn microscope -o microscope.html` makes the page)", text)
 
 
 def notebook(stem, every):
     """The lesson as a notebook without output, as text."""
     title, docstring, text = every[stem]
-    needs = ("# This notebook needs minixnn and its drawing:  pip install \"minixnn[lessons]\"\n"
+    needs = ("# This notebook needs minixnn and its drawing; in its folder:  pip install -e \".[lessons]\"\n"
              "%matplotlib inline")
     if re.search(r"datasets\.(photo|record)\(", text):
         needs = needs.replace("\n", "\n# and the data in lessons/data: start it in a checkout of the repository.\n", 1)
     made, first = [], markdown.cells(text)[0]
-    for kind, source in [("markdown", links(markdown.markdown(first.prose, True))), ("code", needs),
+    for kind, source in [("markdown", links(markdown.markdown(first.prose, True), "../..")), ("code", needs),
                          *((kind, source) for cell in [first._replace(prose=""), *markdown.cells(text)[1:]]
-                           for kind, source in (("markdown", links(markdown.markdown(cell.prose, True))),
+                           for kind, source in (("markdown", links(markdown.markdown(cell.prose, True), "../..")),
                                                 ("code", cell.code)) if source)]:
         one = {"cell_type": kind, "id": f"{len(made)}", "metadata": {}, "source": source.splitlines(keepends=True)}
         made.append({**one, "execution_count": None, "outputs": []} if kind == "code" else one)

@@ -4,11 +4,12 @@
 """
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGE, LESSON = ROOT / "docs" / "stepping.md", "lessons/6_1_where_did_my_relevance_go.py"
+PAGE, LESSON = ROOT / "docs" / "stepping.md", "lessons.6_1_where_did_my_relevance_go"
 BEGIN, END = "<!-- written by docs/walk.py: begin -->\n", "<!-- end -->\n"
 
 
@@ -43,13 +44,18 @@ def walk():
     ]
 
 
+def reader():
+    """The variables of somebody who has set none for Python, matplotlib or colours."""
+    return {name: value for name, value in os.environ.items()
+            if not re.match("PYTHON|MPL|MINIXNN_|NO_COLOR|FORCE_COLOR", name)}
+
+
 def transcript():
     """The walk as Markdown, with what pdb answered to every command."""
     steps = walk()
     commands = [command for _, some in steps for command in some]
-    process = subprocess.run([sys.executable, "-m", "pdb", LESSON], input="\n".join([*commands, "quit\n"]), cwd=ROOT,
-                             env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg", "NO_COLOR": "1",
-                                  "PYTHON_COLORS": "0"}, encoding="utf-8", stdout=subprocess.PIPE, check=True)
+    process = subprocess.run([sys.executable, "-m", "pdb", "-m", LESSON], input="\n".join([*commands, "quit\n"]),
+                             cwd=ROOT, env=reader(), encoding="utf-8", stdout=subprocess.PIPE, check=True)
     answers = process.stdout.replace(f"{ROOT}{os.sep}", "").split("(Pdb) ")[1:]
     text, answers = [], iter(answers)
     for prose, some in steps:

@@ -6,7 +6,10 @@
     python -m lessons --open        run, then look at all figures on one page
 
 A lesson that fails is named and the others still run; the exit status is 1 then. To see a lesson's figures in
-windows, or to step through it, run its file: python lessons/2_3_lrp.py
+windows, or to step through it, run it alone:
+
+    python -m lessons.2_3_lrp
+    python -m pdb -m lessons.2_3_lrp        README and docs/stepping.md say what to type then
 """
 import argparse
 import ast

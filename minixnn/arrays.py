@@ -60,7 +60,8 @@ def stabilize(z: Array, epsilon: float = 0.0) -> Array:
         nonzero = z.copy()
         nonzero[abs(z) < tiny(z)] = np.inf      # faster than `where`, as long as zeros are few
         return nonzero
-    require(epsilon > 0, f"got epsilon={epsilon}, expected a small positive number, or 0 for no stabiliser")
+    if not epsilon > 0:
+        raise ValueError(f"got epsilon={epsilon}, expected a small positive number, or 0 for no stabiliser")
     signed = (z < 0) * z.dtype.type(-2 * epsilon)
     signed += epsilon                           # epsilon sgn(z), faster than by `copysign`; -0.0 counts as plus
     signed += z
@@ -76,14 +77,29 @@ def tiny(x: Array) -> float:
 
 
 def may_be_negative(x: Array) -> bool:
-    """Whether x has a negative entry; True where an array only stands for numbers and cannot say, which is a TypeError."""
+    """Whether x has a negative entry; True where x only stands for numbers, and asking is a TypeError."""
     try:
         return bool(x.min() < 0)
     except TypeError:
         return True
 
 
+def holds(ok: Any) -> bool:
+    """The condition `ok`, a bool or a 0-d array of one on any device, as a bool."""
+    return ok.item() if hasattr(ok, "item") else ok
+
+
 def require(ok: Any, message: str) -> None:
-    """Raise ValueError(message) unless the condition `ok` holds: a bool, or a 0-d array of one, on any device."""
+    """Raise ValueError(message) unless the condition `ok` holds, see `holds`.
+
+    For a message that is there anyway. One with numbers or names in it costs frames in every pass, though it is hardly
+    ever read: then write `if not holds(ok): raise ValueError(f"...")`.
+    """
     if not (ok.item() if hasattr(ok, "item") else ok):
         raise ValueError(message)
+
+
+def expect_modest(size: int, packed: int) -> None:
+    """Refuse a packed file that is small and would fill the memory: `size` bytes that are packed into `packed`."""
+    if size > 2 ** 28 and size > 200 * packed:
+        raise ValueError(f"its {packed:,} bytes would be {size:,} when unpacked, which no trained weights are")

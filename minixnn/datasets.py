@@ -6,6 +6,7 @@ from a generator that the caller hands in, so that the same call gives the same 
 import functools
 import gzip
 import hashlib
+import math
 import pathlib
 import zipfile
 import zlib
@@ -134,7 +135,7 @@ def photo(name: str, size: int | None = None) -> Array:
     """
     if pathlib.Path(name).is_file():
         from minixnn.cli import images
-        return images.read(name, (size, size, 3), square=True)[0]
+        return images.read(name, (size, size, 3), fit="crop")[0]
     if not PHOTOS.is_dir():
         raise FileNotFoundError(f"there is no folder {PHOTOS}: the photographs come with the repository, not with the "
                                 "installed package; clone the repository and run from there")
@@ -179,17 +180,19 @@ def _digits(split):
     arrays = []
     for kind in ("images", "labels"):
         name, header, shape, digest = FILES[split, kind]
-        arrays.append(np.frombuffer(_verified(DATA / name, digest), np.uint8, offset=header).reshape(shape))
+        data = _verified(DATA / name, digest, header + math.prod(shape))
+        arrays.append(np.frombuffer(data, np.uint8, offset=header).reshape(shape))
     return arrays
 
 
-def _verified(path, digest):
-    """The decompressed bytes of a file, if they are the published ones."""
+def _verified(path, digest, size):
+    """The decompressed bytes of a file, if they are the published ones. No more than `size` of them are unpacked."""
     remedy = f"restore it with: git checkout -- minixnn/data/{path.name} (or install minixnn anew)"
     if not path.exists():
         raise FileNotFoundError(f"the data file {path} is missing; {remedy}")
     try:
-        data = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            data = file.read(size + 1)
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"the data file {path} is truncated or damaged ({error}); {remedy}") from error
     found = hashlib.sha256(data).hexdigest()

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn import layers as kinds
-from minixnn.arrays import Array, require, to_numpy
+from minixnn.arrays import Array, expect_modest, require, to_numpy
 from minixnn.card import Card
 from minixnn.layers import Add, Branches, Concat, Multiply, Prepare, Residual
 from minixnn.layers.base import Layer
@@ -67,6 +67,7 @@ def load(path: str | PathLike) -> tuple[list, list | None, list | None, Card]:
     """Layers, inputs, names and card of the network in a file. ValueError if it is damaged, foreign, or too new."""
     try:
         with np.load(path, allow_pickle=False) as file:
+            expect_modest(sum(entry.file_size for entry in file.zip.infolist()), os.path.getsize(path))
             if "architecture" not in file:
                 raise ValueError("it has no entry 'architecture'")
             header, arrays = json.loads(str(file["architecture"])), {k: file[k] for k in file.files}
@@ -125,7 +126,8 @@ def own_arrays(n: int, entry: dict, arrays: Mapping[str, Array]) -> dict[str, Ar
         if f"{n}.{name}" not in arrays:
             raise ValueError(f"the array {name} of layer {n} is missing")
         a = arrays[f"{n}.{name}"]
-        require(np.isfinite(a).all(), f"the array {name} of layer {n} has NaN or infinite numbers")
+        require(a.dtype.kind in "fiu" and np.isfinite(a).all(), f"the array {name} of layer {n} has NaN, infinite or "
+                "complex numbers")
         own[name] = a.astype(np.float32) if a.dtype == np.float16 else a
     return own
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn import files
-from minixnn.arrays import Array, array_module, like, to_numpy
+from minixnn.arrays import Array, array_module, holds, like, to_numpy
 from minixnn.batching import map_batches
-from minixnn.card import Card, squash
+from minixnn.card import Card, extended, squash
 from minixnn.layers import Prepare
 from minixnn.layers.base import Join, Layer, carry_back, pass_on
 from minixnn.layers.blocks import Block, Graph
@@ -51,7 +51,6 @@ class Network:
             if values is not None and len(values) != len(given):
                 raise ValueError(f"got {len(values)} {what} for {len(given)} layers, expected one entry a layer")
         for l, layer in enumerate(given):
-            check_layer(layer, l)
             entry = (l,) if inputs is None else inputs[l]
             sources = (entry,) if hasattr(entry, "__index__") else tuple(entry)
             if not sources or any(not hasattr(i, "__index__") or not 0 <= i <= l for i in sources):
@@ -59,6 +58,8 @@ class Network:
                                  f"network's input, to {l}, what the layer before it makes")
             name = names[l] if names else str(l) if isinstance(layer, Block) else ""
             numbers.append(graph.add(tuple(numbers[i] for i in sources), layer, name=name))
+        for l, layer in enumerate(graph.layers):
+            check_layer(layer, l)
         self.layers, self.inputs, self.names = graph.layers, graph.inputs, graph.names
         self.card = card or Card()
         check_connections(self)
@@ -92,7 +93,7 @@ class Network:
             A[l + 1] = layer.forward(self.entering(A, l))
             for i in self.inputs[l]:
                 A[i] = A[i] if last[i] > l else None
-        return check_output(A[-1])
+        return self.card.check_outputs(check_output(A[-1]))
 
     def trace(self, x: Array) -> list[Array]:
         """All activations, as a list: A[0] is x, A[l + 1] what layer l makes, and A[-1] the output."""
@@ -166,19 +167,19 @@ class Network:
         """The same layers with more on the card: input_shape, labels, head, layout, as in `minixnn.card.Card`.
 
         mean, std: how a pixel in [0, 1] becomes what the first weights were trained on, (pixel - mean) / std; numbers,
-        or one per channel. They become the first layer, `Prepare`, so that explanations are of pixels.
+        or one per channel. They become the first layer, `Prepare`. Such as are of pixels up to 255 are told.
         """
-        net = Network(self.layers, self.inputs, names=self.names, card=replace(self.card, **known))
-        if mean is None and std is None:
-            return net
-        if any(isinstance(self.layers[l], Prepare) for l in self.readers(0)):
-            raise ValueError(f"got mean and std for a network that prepares its images already, by {self.layers[0]!r}; "
-                             "give pixels in [0, 1] as they are")
-        a = next((a for layer in self.layers for a in layer.arrays().values() if a is not None),
-                 np.zeros(1, np.float32))
-        given = (0 if mean is None else mean, 1 if std is None else std)
-        first = Network([Prepare(*(like(a, np.asarray(to_numpy(value), a.dtype)) for value in given))], card=net.card)
-        return first.then(net)
+        net = self
+        if mean is not None or std is not None:
+            if any(isinstance(self.layers[l], Prepare) for l in self.readers(0)):
+                raise ValueError("got mean and std for a network that prepares its images already, by "
+                                 f"{self.layers[0]!r}; give pixels in [0, 1] as they are")
+            a = next((a for layer in self.layers for a in layer.arrays().values() if a is not None),
+                     np.zeros(1, np.float32))
+            given = (0 if mean is None else mean, 1 if std is None else std)
+            first = Prepare(*(like(a, np.asarray(to_numpy(value), a.dtype)) for value in given))
+            net = Network([first], card=self.card).then(self)
+        return Network(net.layers, net.inputs, names=net.names, card=extended(self.card, net.layers, **known))
 
     def on(self, xp: ModuleType) -> "Network":
         """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""
@@ -257,9 +258,7 @@ def plus(r: Any, more: Any) -> Any:
 
 
 def check_layer(layer: Any, l: int) -> None:
-    """Refuse what is no layer and no way of writing some."""
-    if isinstance(layer, Block):
-        return
+    """Refuse what is no layer."""
     if isinstance(layer, type) or not hasattr(layer, "forward"):
         raise ValueError(f"got {layer!r} as layer {l}, expected a layer, such as ReLU() with its brackets")
     check_methods(type(layer))
@@ -304,7 +303,7 @@ def folded(rows: list[tuple], depth: int) -> list[tuple]:
              ", ".join(dict.fromkeys(row[6] for row in group if row[6]))) for group in groups]
 
 
-def shown_rule(layer, rule):
+def shown_rule(layer: Layer, rule: Any) -> str:
     """The rule's name; nothing where the layer's own rule only passes relevance on."""
     return "" if rule is None or rule in (pass_on, carry_back, cut, winner_takes_all) else name_of(rule)
 
@@ -359,8 +358,8 @@ def check_input(x: Array, net: Network, entries: Sequence[int] = (0,)) -> None:
         readers = [net.layers[l] for i in entries for l in net.readers(i)]
         if x.dtype.kind in "iu" and all(getattr(layer, "takes_integers", False) for layer in readers):
             return
-        raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the "
-                         "network was trained on them, for instance x.astype('float32') / 255")
+        raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the network "
+                         "was trained on them: x.astype('float32') / 255, undivided where card.pixels is 255")
     if not xp.isfinite(x).all().item():
         raise ValueError("got NaN or infinite numbers in the input, expected finite ones; look for a division by zero "
                          "where the images are prepared")
@@ -368,7 +367,7 @@ def check_input(x: Array, net: Network, entries: Sequence[int] = (0,)) -> None:
 
 def check_output(y: Array) -> Array:
     """`y` itself, if its numbers are finite, as those of the input and of the weights are."""
-    if not array_module(y).isfinite(y).all().item():
+    if not holds(array_module(y).isfinite(y).all()):
         raise ValueError(f"the network's output has NaN or infinite numbers: they grew beyond what {y.dtype} holds; "
                          "compute in double precision, net.astype('float64'), or look for inputs that were not "
                          "prepared as in training")

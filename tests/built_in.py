@@ -2,20 +2,19 @@
 from functools import partial
 
 import numpy as np
-from layer_examples import EXAMPLES, TOKENS
+from registry import EXAMPLES, JOINS, TOKENS, WRITTEN
 
-from minixnn import layers
 from minixnn.checks import definitions, strategies
-from minixnn.layers import (BatchNorm2d, Concat, Conv2d, Dense, Dropout, Flatten, Prepare, Product, ReLU, Residual,
-                            Sigmoid, Sum, Tanh, Unflatten)
+from minixnn.layers import Add, Concat, MatMul, Multiply, joins
 from minixnn.rules import composites, lrp
 from minixnn.rules import deep_taylor as dt
 
-ABSORBING, POSITIVE = {"conserves": "without bias"}, {"domain": "nonnegative"}
+EXACT, ABSORBING = ({"conserves": claim} for claim in ("always", "without bias"))
+STABILISED, POSITIVE = {"conserves": "up to a stabiliser"}, {"domain": "nonnegative"}
 RULES = {
     "LRP-0": (partial(lrp.epsilon, epsilon=0), partial(definitions.epsilon, epsilon=0), ABSORBING),
-    "epsilon": (lrp.epsilon, definitions.epsilon, ABSORBING),
-    "epsilon = 0.5": (partial(lrp.epsilon, epsilon=0.5), partial(definitions.epsilon, epsilon=0.5), ABSORBING),
+    "epsilon": (lrp.epsilon, definitions.epsilon, STABILISED),
+    "epsilon = 0.5": (partial(lrp.epsilon, epsilon=0.5), partial(definitions.epsilon, epsilon=0.5), STABILISED),
     "gamma": (lrp.gamma, definitions.gamma, {**ABSORBING, **POSITIVE}),
     "gamma = 2": (partial(lrp.gamma, gamma=2), partial(definitions.gamma, gamma=2), {**ABSORBING, **POSITIVE}),
     "gamma_signed": (lrp.gamma_signed, definitions.gamma_signed, ABSORBING),
@@ -24,12 +23,23 @@ RULES = {
     "alpha1 beta0": (composites.alpha1_beta0, partial(definitions.alpha_beta, alpha=1, beta=0), ABSORBING),
     "alpha1.5 beta0.5, x >= 0": (partial(lrp.alpha_beta, alpha=1.5, beta=.5),
                                  partial(definitions.alpha_beta, alpha=1.5, beta=.5), {**ABSORBING, **POSITIVE}),
-    "flat": (lrp.flat, definitions.flat, {}),
-    "z_plus": (dt.z_plus, definitions.z_plus, POSITIVE),
-    "w_square": (dt.w_square, definitions.w_square, {}),
-    "z_box": (partial(dt.z_box, low=-2.5, high=3), partial(definitions.z_box, low=-2.5, high=3), {"domain": (-2.5, 3)}),
+    "flat": (lrp.flat, definitions.flat, EXACT),
+    "z_plus": (dt.z_plus, definitions.z_plus, {**EXACT, **POSITIVE}),
+    "w_square": (dt.w_square, definitions.w_square, EXACT),
+    "z_box": (partial(dt.z_box, low=-2.5, high=3), partial(definitions.z_box, low=-2.5, high=3),
+              {**EXACT, "domain": (-2.5, 3)}),
     "z_box of pixels": (partial(dt.z_box, low=0, high=1), partial(definitions.z_box, low=0, high=1),
-                        {"domain": (0, 1)}),
+                        {**EXACT, "domain": (0, 1)}),
+}
+JOIN_RULES = {                                  # of a rule for joins: rule, the join it is for, claims
+    "by_contribution": (joins.by_contribution, Add, STABILISED),
+    "by_contribution, epsilon = 0.5": (partial(joins.by_contribution, epsilon=0.5), Add, STABILISED),
+    "cut": (joins.cut, Concat, EXACT),
+    "half_each, of numbers": (joins.half_each, Multiply, EXACT),
+    "half_each, of matrices": (joins.half_each, MatMul, STABILISED),
+    "signal_takes_all, of numbers": (joins.signal_takes_all, Multiply, EXACT),
+    "signal_takes_all, the second": (partial(joins.signal_takes_all, signal=1), Multiply, EXACT),
+    "signal_takes_all, of matrices": (partial(joins.signal_takes_all, signal=1), MatMul, STABILISED),
 }
 
 DRAWN = {"Dense": strategies.dense_layers(), "Conv2d": strategies.convolutions(),
@@ -39,31 +49,11 @@ DRAWN = {"Dense": strategies.dense_layers(), "Conv2d": strategies.convolutions()
          "activations": strategies.activations(), "Upsample": strategies.upsamplings()}
 
 
-def dense(rng, inputs, outputs):
-    return Dense(rng.normal(size=(inputs, outputs)), rng.normal(size=outputs))
-
-
-def conv(rng, before, after, stride=1):
-    return Conv2d(rng.normal(size=(3, 3, before, after)), rng.normal(size=after), stride)
-
-
-def norm(rng, channels):
-    return BatchNorm2d(*rng.normal(size=(3, channels)), rng.random(channels) + 0.5)
-
-
-MADE = {                                        # of a Generator: blocks, and what has no weights to draw
-    "Residual": (lambda rng: Residual([conv(rng, 2, 3), norm(rng, 3), ReLU(), conv(rng, 3, 2)]), (4, 5, 2)),
-    "Residual, with a shortcut": (lambda rng: Residual([conv(rng, 2, 3, 2), Dropout()], [conv(rng, 2, 3, 2)]),
-                                  (5, 4, 2)),
-    "Sum": (lambda rng: Sum([[dense(rng, 3, 4), Tanh()], [dense(rng, 3, 4), ReLU()], [dense(rng, 3, 4)]]), (3,)),
-    "Concat": (lambda rng: Concat([[conv(rng, 2, 3), ReLU()], [], [conv(rng, 2, 1)]]), (4, 3, 2)),
-    "Product": (lambda rng: Product([[dense(rng, 3, 4)], [dense(rng, 3, 4), Sigmoid()]]), (3,)),
-    "a block in a block": (lambda rng: Residual([Concat([[dense(rng, 3, 1)], [dense(rng, 3, 2), ReLU()]])]), (3,)),
-    "Repeated": (lambda rng: layers.Repeated([[dense(rng, 3, 2), Tanh()]]), (3,)),
-    "BatchNorm2d": (lambda rng: norm(rng, 3), (2, 3, 3)), "Flatten": (lambda rng: Flatten(), (2, 3, 2)),
-    "Unflatten": (lambda rng: Unflatten((2, 3)), (6,)), "Dropout": (lambda rng: Dropout(0.5), (3, 2)),
-    "Prepare": (lambda rng: Prepare(rng.normal(size=3), rng.random(3) + 0.5), (2, 2, 3)),
-}
 LAYERS = {**{name: (kind, None) for name, kind in DRAWN.items()},
-          **{name: (layer, shape[1:]) for name, (layer, shape) in EXAMPLES.items()}, **MADE,
+          **{name: (layer, shape[1:]) for name, (layer, shape) in EXAMPLES.items()},
+          **{f"{kind.__name__}, of any inputs": (kind(), None) for kind in strategies.JOINS},
+          **{name: (layer, tuple(shape[1:] for shape in shapes)) for name, (layer, shapes) in JOINS.items()},
+          **{name: (written, smaller.get(name, shape[1:])) for name, (written, shape) in WRITTEN.items()
+             for smaller in [{"Attention": (4, 6), "Attention, causal": (3, 6)}]},
           **{name: (layer, np.arange(9).reshape(1, 9)) for name, layer in TOKENS.items()}}
+DOMAINS = {"Divide": (0.5, 3), "Divide, by one for all": (0.5, 3)}

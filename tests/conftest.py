@@ -12,7 +12,7 @@ from hypothesis import settings
 
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "backends")]
-from minixnn.checks import standin as standin_cupy  # noqa: E402
+from tests.backends import standin as standin_cupy  # noqa: E402
 from record_cupy import installed_cupy  # noqa: E402
 
 settings.register_profile("ci", derandomize=True, deadline=None)        # the same examples every time

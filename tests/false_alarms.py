@@ -14,6 +14,7 @@ import time
 import warnings
 
 from minixnn.checks import CheckFailed, check_layer, check_rule
+from tests.backends import standin
 from tests.conftest import HERE
 
 sys.path.insert(0, str(HERE))
@@ -27,10 +28,10 @@ def searches():
     found = {}
     for name, (rule, definition, claims) in RULES.items():
         found[f"rule {name}"] = lambda seed, r=rule, d=definition, c=claims: check_rule(
-            r, definition=d, device=True, seed=seed, **c)
+            r, definition=d, device=standin, seed=seed, **c)
     for name, (layer, inputs) in LAYERS.items():
         found[f"layer {name}"] = lambda seed, layer=layer, inputs=inputs, many=name in DRAWN: check_layer(
-            layer, inputs, examples=60 if many else 20, seed=seed)
+            layer, inputs, device=standin, examples=60 if many else 20, seed=seed)
     return found
 
 

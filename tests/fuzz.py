@@ -27,7 +27,7 @@ from minixnn import layers as kinds
 from minixnn.cli import main as command_line
 from minixnn.ledger import ledger
 from minixnn.rules import composites, lrp
-from tests.layer_examples import EXAMPLES
+from tests.registry import EXAMPLES
 
 SECONDS, MEMORY = 10, 4 * 2 ** 30       # of one case; address space of the whole process
 # What a call may raise: ValueError and TypeError for what came, OSError and ImportError for the world outside,
@@ -250,7 +250,8 @@ def public_calls(net, x):
     yield attribution.unit, {"net": net, "x": x, "index": 1}
     yield net.predict, {"x": x, "batch_size": 2, "workers": 1}
     yield net.probabilities, {"x": x}
-    yield net.with_card, {"mean": 0.5, "std": 2, "input_shape": (6, 7, 2), "labels": ["a"], "head": "Softmax"}
+    yield net.with_card, {"mean": 0.5, "std": 2, "input_shape": (6, 7, 2), "labels": ["a", "b", "c"],
+                          "head": "Softmax"}
     yield net.describe, {"rules": lrp.epsilon, "x": x}
     yield net.astype, {"dtype": "float64"}
     yield Network, {"layers": net.layers}

@@ -12,7 +12,7 @@ from minixnn.checks import definitions
 from minixnn.rules import deep_taylor, lrp
 
 ABSORBING = {"conserves": "without bias"}
-EPSILON = {**ABSORBING, "definition": definitions.epsilon}
+STABILISED = {"conserves": "up to a stabiliser"}
 
 
 def no_stabilizer(layer, x, y, R):
@@ -105,6 +105,10 @@ def in_double_precision(layer, x, y, R):
 
 def in_single_precision(layer, x, y, R):
     return lrp.epsilon(layer, x, y, R).astype("float32")
+
+
+def single_precision_on_the_way(layer, x, y, R):
+    return x * layer.gradient(x, y, (R / stabilize(y)).astype("float32").astype(R.dtype))
 
 
 def without_return(layer, x, y, R):
@@ -205,8 +209,7 @@ PLANTED = [
     (plus_weights_on_both_signs, {}, "signs of inputs"),
     (bias_counted_twice, ABSORBING, "bias is an input"),
     (bias_forgotten, ABSORBING, "bias is an input"),
-    (bias_leaks, {"conserves": "always"}, "conserves"),
-    (unsigned_stabilizer, ABSORBING, "stabiliser"),
+    (unsigned_stabilizer, STABILISED, "stabiliser"),
     (input_forgotten, {**ABSORBING, "domain": "nonnegative"}, "conserves"),
     (half_of_it, ABSORBING, "conserves"),
     (positive_relevance_only, ABSORBING, "scales with R"),
@@ -227,6 +230,14 @@ PLANTED = [
     (padding_counted, {}, "conserves"),
     (size_of_the_sum, ABSORBING, "conserves"),
     (sum_of_sizes, {}, "conserves"),
+    (lrp.epsilon, {"conserves": "always"}, "conserves"),
+    (lrp.epsilon, {"conserves": "without bias"}, "conserves"),
+    (bias_leaks, {"conserves": "always"}, "conserves"),
+    (half_of_it, {}, "conserves"),
+    (unsigned_stabilizer, {}, "stabiliser"),
+    (bias_counted_twice, {}, "bias is an input"),
+    (single_precision_on_the_way, {}, "type"),
+    (single_precision_on_the_way, ABSORBING, "type"),
     (silent_below_zero, ABSORBING, "conserves"),
     (alpha_without_beta, ABSORBING, "conserves"),
     (whole_bias_on_both_sides, ABSORBING, "bias is an input"),
@@ -237,5 +248,5 @@ PLANTED = [
      "definition"),
     (box_without_the_upper_bound,
      {"domain": (-2.0, 3.0), "definition": partial(definitions.z_box, low=-2.0, high=3.0)}, "definition"),
-    (another_epsilon, EPSILON, "definition"),
+    (another_epsilon, {**STABILISED, "definition": definitions.epsilon}, "definition"),
 ]

@@ -7,7 +7,7 @@ import small_networks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minixnn import Network, attribution, passes
+from minixnn import Network, attribution, models, passes
 from minixnn.attribution.gradients import path
 from minixnn.attribution import METHODS
 from minixnn.layers import Conv2d, Dense, Embedding, Flatten, GlobalAvgPool, MaxPool2d, ReLU, Tanh
@@ -486,3 +486,12 @@ def test_tokens_are_explained_by_the_path_between_their_embeddings():
     np.testing.assert_array_equal(attribution.gradient_times_input(net, x, 0), attribution.gradient(net, x, 0))
     with pytest.raises(ValueError, match="no small noise can be added"):
         attribution.smoothgrad(net, x)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("shape", [(0, 28, 28, 1), (0, 40, 40, 1)])
+def test_a_batch_without_images_is_refused_in_one_sentence(name, shape):
+    net = models.load("cnn" if shape[1] == 28 else "cluttered_gap")
+    for target in (None, 3, np.zeros(0, int)):
+        with pytest.raises(ValueError, match="got an empty batch of shape|expected at least one"):
+            METHODS[name](net, np.zeros(shape, "f4"), target)

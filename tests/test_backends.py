@@ -1,6 +1,6 @@
 """Does everything run on the array module it is given, compute what NumPy computes, and stay there?
 
-Every test runs on NumPy, on the stand-in for CuPy (minixnn/checks/standin.py) and, where there is a device,
+Every test runs on NumPy, on the stand-in for CuPy (tests/backends/standin.py) and, where there is a device,
 on CuPy. What must come back: the same kind of array, the same type of number, NumPy's values to 1e-4.
 """
 import contextlib
@@ -8,14 +8,14 @@ from functools import partial
 
 import numpy as np
 import pytest
-from layer_examples import EXAMPLES, JOINS, MORE, TOKENS
 from helpers import apply, deconvnet, deeplift, gradient, guided_backprop, relevance
+from registry import EXAMPLES, IMAGES, JOINS, MORE, TOKENS, WRITTEN
 
 from minixnn import arrays, attribution, batching, datasets, layers, ledger, metrics, passes, synthesis
-from minixnn.checks import standin as standin_cupy
+from tests.backends import standin as standin_cupy
 from minixnn.cli.to_file import explain_to
-from minixnn.layers import (AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, ChannelScale, Conv2d, Dense, Dropout, Flatten,
-                            GlobalAvgPool, MaxPool2d, ReLU, Residual, Sigmoid, Softplus, SumPool2d, Tanh, Unflatten)
+from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,
+                            Sigmoid, Tanh, Unflatten)
 from minixnn.layers.folding import fold_batch_norm
 from minixnn.metrics import randomization as sanity
 from minixnn.network import Network
@@ -64,38 +64,7 @@ def waiting_at_most(times):
     assert len(waits) <= times, waits
 
 
-IMAGES = (2, 6, 7, 5)           # more than 4 channels, and other code for fewer
-LAYERS = {
-    "Dense": (Dense(draw(6, 4), draw(4, seed=1)), (3, 6)),
-    "Dense, no bias": (Dense(draw(6, 4)), (3, 6)),
-    "Conv2d, same": (Conv2d(draw(3, 3, 5, 4), draw(4, seed=1)), IMAGES),
-    "Conv2d, few channels": (Conv2d(draw(3, 2, 2, 4), draw(4, seed=1), padding="valid"), (2, 6, 7, 2)),
-    "Conv2d, stride": (Conv2d(draw(3, 3, 5, 4), stride=(2, 1), padding=((1, 0), (2, 1))), IMAGES),
-    "MaxPool2d": (MaxPool2d(2), IMAGES),
-    "MaxPool2d, overlapping": (MaxPool2d(3, stride=1, padding="same"), IMAGES),
-    "AvgPool2d": (AvgPool2d(2, padding="same"), IMAGES),
-    "AvgPool2d, padding counted": (AvgPool2d(3, stride=2, padding=1, count_padding=True), IMAGES),
-    "SumPool2d": (SumPool2d((2, 3), stride=1), IMAGES),
-    "AdaptiveAvgPool2d": (AdaptiveAvgPool2d((2, 3)), IMAGES),
-    "GlobalAvgPool": (GlobalAvgPool(), IMAGES),
-    "BatchNorm2d": (BatchNorm2d(draw(5), draw(5, seed=1), draw(5, seed=2), abs(draw(5, seed=3))), IMAGES),
-    "ChannelScale": (ChannelScale(draw(5), draw(5, seed=1)), IMAGES),
-    "ReLU": (ReLU(), IMAGES),
-    "Sigmoid": (Sigmoid(), IMAGES),
-    "Tanh": (Tanh(), IMAGES),
-    "Softplus": (Softplus(), IMAGES),
-    "Flatten": (Flatten(), IMAGES),
-    "Unflatten": (Unflatten((3, 4)), (2, 12)),
-    "Dropout": (Dropout(0.5), IMAGES),
-    "Residual": (Residual([Conv2d(draw(3, 3, 5, 4), draw(4)), ReLU(), Conv2d(draw(3, 3, 4, 5, seed=1))]), IMAGES),
-    "Residual, with a shortcut": (Residual([Conv2d(draw(3, 3, 5, 4), stride=2), Dropout(0.2)],
-                                           [Conv2d(draw(1, 1, 5, 4, seed=1), draw(4), stride=2)]), IMAGES),
-    "Sum": (layers.Sum([[ReLU()], [Tanh()], []]), IMAGES),
-    "Concat": (layers.Concat([[Conv2d(draw(3, 3, 5, 4), draw(4)), ReLU()], []]), IMAGES),
-    "Product": (layers.Product([[], [Sigmoid()], [Tanh()]]), IMAGES),
-    "Repeated": (layers.Repeated([[Conv2d(draw(3, 3, 5, 4), draw(4)), Tanh()]]), IMAGES),
-    **EXAMPLES, **MORE,
-}
+LAYERS = {**EXAMPLES, **MORE}
 AFFINE = {name: (layer, shape) for name, (layer, shape) in LAYERS.items() if isinstance(layer, layers.Affine)}
 RULES = {
     "epsilon": lrp.epsilon, "LRP-0": partial(lrp.epsilon, epsilon=0), "gamma_signed": lrp.gamma_signed,
@@ -110,15 +79,6 @@ def on(layer, xp):
     return layer.map_arrays(xp.asarray)
 
 
-def test_every_layer_is_here():
-    kinds = [getattr(layers, name) for name in layers.__all__]
-    families = {layers.Layer, layers.Affine, layers.Elementwise, layers.Block, layers.Chain, layers.Join,
-                *(type(layer) for layer, _ in JOINS.values())}          # joins have tests of their own
-    expected = {kind for kind in kinds if isinstance(kind, type)} - families - set(map(type, TOKENS.values()))
-    missing = {kind.__name__ for kind in expected - {type(layer) for layer, _ in LAYERS.values()}}
-    assert not missing, f"add an example of {', '.join(missing)} to tests/layer_examples.py"
-
-
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_verbs_of_every_layer(name, xp):
     layer, shape = LAYERS[name]
@@ -126,13 +86,40 @@ def test_the_verbs_of_every_layer(name, xp):
     y = layer.forward(x)
     dy = draw(*y.shape, seed=6)
     mine, mx, mx_ref, mdy = on(layer, xp), xp.asarray(x), xp.asarray(x_ref), xp.asarray(dy)
-    rule = (lrp.epsilon,) if isinstance(layer, (layers.Affine, layers.Block)) else ()
+    rule = (lrp.epsilon,) if isinstance(layer, layers.Affine) else ()
     with waiting_at_most(0):
         found = [mine.forward(mx), gradient(mine, mx, mdy), deconvnet(mine, mx, mdy), guided_backprop(mine, mx, mdy),
                  relevance(mine, mx, mdy, *rule), deeplift(mine, mx, mx_ref, mdy), mine.parameter_gradients(mx, mdy)]
     assert_same(found, [
         y, gradient(layer, x, dy), deconvnet(layer, x, dy), guided_backprop(layer, x, dy),
         relevance(layer, x, dy, *rule), deeplift(layer, x, x_ref, dy), layer.parameter_gradients(x, dy)], xp)
+
+
+@pytest.mark.parametrize("name", JOINS)
+def test_the_verbs_of_every_join(name, xp):
+    layer, shapes = JOINS[name]
+    x, x_ref = (tuple(draw(*shape, seed=seed + n) for n, shape in enumerate(shapes)) for seed in (0, 10))
+    y, mine = layer.forward(x), on(layer, xp)
+    dy = draw(*y.shape, seed=6)
+    mx, mx_ref, mdy = tuple(map(xp.asarray, x)), tuple(map(xp.asarray, x_ref)), xp.asarray(dy)
+    rules = {layer.rule, *((layers.joins.half_each,) if isinstance(layer, (layers.Multiply, layers.MatMul)) else ())}
+    with waiting_at_most(0):
+        found = [mine.forward(mx), gradient(mine, mx, mdy), deeplift(mine, mx, mx_ref, mdy),
+                 *(apply(rule, mine, mx, mdy) for rule in rules)]
+    assert_same(found, [y, gradient(layer, x, dy), deeplift(layer, x, x_ref, dy),
+                        *(apply(rule, layer, x, dy) for rule in rules)], xp)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_pass_through_every_way_of_writing(name, xp):
+    written, shape = WRITTEN[name]
+    net, x, x_ref = Network([written]), draw(*shape), draw(*shape, seed=5)
+    start, there = draw(*net.forward(x).shape, seed=6), net.on(xp)
+    for run in (passes.gradient, passes.deconvnet, passes.guided_backprop, passes.lrp,
+                partial(passes.lrp, rules=composites.attn_lrp), partial(passes.lrp, rules=composites.cp_lrp)):
+        assert_same(run(there, xp.asarray(x), start=xp.asarray(start)), run(net, x, start=start), xp)
+    assert_same(passes.deeplift(there, xp.asarray(x), xp.asarray(x_ref), start=xp.asarray(start)),
+                passes.deeplift(net, x, x_ref, start=start), xp)
 
 
 @pytest.mark.parametrize("layer", TOKENS.values(), ids=TOKENS)
@@ -178,7 +165,7 @@ def test_every_rule_on_every_affine_layer(name, rule, xp):
 
 
 def test_a_max_pool_that_shares_in_proportion(xp):
-    x, R = abs(draw(*IMAGES)), draw(2, 3, 3, 5, seed=6)
+    x, R = abs(draw(*IMAGES)), draw(2, 3, 3, 6, seed=6)
     assert_same(relevance(MaxPool2d(2), xp.asarray(x), xp.asarray(R), lrp.proportional),
                 relevance(MaxPool2d(2), x, R, lrp.proportional), xp)
 
@@ -342,8 +329,8 @@ OPTIONS = {
     "one class rather than the next": lambda net, x, xp: attribution.lrp(net, x, start=attribution.contrast(net, x)),
     "one class rather than another": lambda net, x, xp: attribution.gradient(
         net, x, start=attribution.contrast(net, x, [0, 1, 2], 3, relevance=False)),
-    "one unit": lambda net, x, xp: attribution.unit(Network(net.layers[:4]), x, (1, 2, 3)),
-    "one channel": lambda net, x, xp: attribution.channel(Network(net.layers[:4]), x, 3),
+    "one unit": lambda net, x, xp: attribution.unit(net.part(0, 4), x, (1, 2, 3)),
+    "one channel": lambda net, x, xp: attribution.channel(net.part(0, 4), x, 3),
     "a map of its own size": lambda net, x, xp: attribution.grad_cam_plus_plus(net, x, layer=3, resize=False),
     "targets on the device": lambda net, x, xp: attribution.lrp(net, x, xp.asarray(np.array([1, 0, 3]))),
     "bounds for each channel": lambda net, x, xp: attribution.deep_taylor(

@@ -10,7 +10,7 @@ import pytest
 from small_networks import conv_layer, dense_layer
 
 from minixnn import Network, attribution, batching, tuning
-from minixnn.checks import standin as standin_cupy
+from tests.backends import standin as standin_cupy
 from minixnn.layers import GlobalAvgPool, MaxPool2d, ReLU
 
 FREES = """

@@ -14,6 +14,7 @@ from minixnn.cli import main
 from minixnn.layers import Conv2d, Dense, Elementwise, Layer, ReLU, Softplus, Tanh
 from minixnn.rules import lrp
 from tests import false_alarms, planted, planted_imports, planted_layers, planted_rules
+from tests.backends import standin
 
 
 def ends_in_a_pencil_case(failure):
@@ -62,7 +63,7 @@ def forgetful(layer, x, y, R):
 @pytest.fixture(scope="module")
 def failure():
     with pytest.raises(CheckFailed) as caught:
-        check_rule(forgetful, conserves="without bias", definition=partial(definitions.epsilon, epsilon=0))
+        check_rule(forgetful, definition=partial(definitions.epsilon, epsilon=0))
     return caught.value
 
 
@@ -116,6 +117,53 @@ def test_a_report_is_a_table_of_properties():
         assert f"  {name} " in text
     text = str(check_layer(ReLU(), examples=10))
     assert "the layer ReLU()" in text and "derivative" in text and "says nothing here" in text
+
+
+def gradient_times_input(layer, x, y, R):
+    return x * layer.gradient(x, y, R)
+
+
+def test_a_rule_that_conserves_in_no_way_fails_unless_that_is_claimed():
+    with pytest.raises(CheckFailed, match="Nothing was claimed, and none of these holds") as caught:
+        check_rule(gradient_times_input, examples=20)
+    case = caught.value.case
+    assert caught.value.broken == ["conserves"] and caught.value.report.conserves is None
+    assert abs((case.x @ case.layer.W).sum()) > 0.06, "the sentence says that no sum is near 0"
+    assert "conserves" not in check_rule(gradient_times_input, conserves="never", examples=20).held
+
+
+@pytest.mark.parametrize("claim", ["always", "without bias"])
+def test_a_claim_that_is_too_strong_fails_and_is_told_what_may_be_meant(claim):
+    with pytest.raises(CheckFailed, match=f'Claimed was "{claim}"') as caught:
+        check_rule(lrp.epsilon, conserves=claim, examples=20)
+    assert "up to a stabiliser" in str(caught.value)
+    case = caught.value.case
+    assert abs(case.layer.forward(case.x)).min() > 0.06, "the sentence says that no sum is near 0"
+
+
+def test_a_report_says_what_a_rule_conserves():
+    report = check_rule(lrp.epsilon, examples=20)
+    assert report.conserves == "up to a stabiliser" and "\nConserves up to a stabiliser: a bias absorbs" in str(report)
+
+
+class ByNumpy(Elementwise):
+    """Right for arrays of NumPy, and for no others."""
+
+    def forward(self, x):
+        return np.tanh(x)
+
+    def derivative(self, x, y):
+        return 1 - y * y
+
+
+def test_arrays_of_a_device_are_asked_where_a_module_is_given():
+    assert "Arrays of a device were not asked" in str(check_layer(ByNumpy(), examples=5))
+    report = check_layer(Tanh(), device=standin, examples=5)
+    assert "device" in report.held and "not asked" not in str(report)
+    with pytest.raises(CheckFailed, match='fails "device"'):
+        check_layer(ByNumpy(), device=standin, examples=5)
+    with pytest.raises(ValueError, match="got device=True, expected an array module, such as cupy"):
+        check_layer(Tanh(), device=True)
 
 
 def test_the_same_seed_finds_the_same_case_and_another_looks_elsewhere():

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minixnn.arrays import to_numpy
-from minixnn.checks import standin
+from tests.backends import standin
 from minixnn.layers import Conv2d, depthwise
 
 

@@ -12,11 +12,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+import registry
 
 from minixnn import Dense, Network, attribution, layers, passes
 from minixnn.arrays import stabilize
 from minixnn.checks import check_layer, check_network, check_rule, definitions
-from minixnn.layers.chains import every_layer
 from minixnn.rules import deep_taylor, lrp
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -168,18 +168,20 @@ def found(name):
 def test_the_tables_of_what_fits_are_what_is_tried_today():
     assert fits.written() == fits.PAGE.read_text(encoding="utf-8"), "run python docs/fits.py"
     nets = fits.image_net(), fits.transformer(), fits.text_net()
-    kinds = {type(layer).__name__ for net in nets for layer in every_layer(net.layers)}
-    families = {"Affine", "Block", "Chain", "Elementwise", "Layer"}
-    missing = set(layers.__all__) - families - {"OneHot"} - kinds
+    kinds = {type(layer).__name__ for net in nets for layer in net.layers}
+    families = {"Affine", "Attention", "Block", "Branches", "Elementwise", "Graph", "Join", "Layer", "Residual"}
+    imported = {type(case[0]).__name__ for cases in (registry.MORE, registry.POSITIVE, registry.JOINS)
+                for case in cases.values()}                 # what only importers make
+    missing = set(layers.__all__) - families - {"Input", "OneHot"} - kinds - imported
     assert not missing, f"add {', '.join(missing)} to a network in docs/fits.py, and run it"
 
 
 def test_the_page_of_checks_lists_the_properties_that_are_asked():
     assert checks.written() == checks.PAGE.read_text(encoding="utf-8"), "run python docs/checks.py"
-    asked = {"rule": check_rule(lrp.epsilon, conserves="without bias", definition=definitions.epsilon, device=True,
-                                examples=1).rows,
-             "layer": check_layer(Dense(np.eye(2)), definition=lambda x: x, examples=1).rows,
-             "network": check_network(Network([Dense(np.eye(2))]), np.ones((2, 2)), device=True).whole}
+    asked = {"rule": check_rule(partial(lrp.epsilon, epsilon=0), conserves="without bias", device=np,
+                                definition=definitions.epsilon, examples=1).rows,
+             "layer": check_layer(Dense(np.eye(2)), definition=lambda x: x, device=np, examples=1).rows,
+             "network": check_network(Network([Dense(np.eye(2))]), np.ones((2, 2)), device=np).whole}
     for kind, rows in asked.items():
         named = {property.name for property in checks.listed(kind)}
         assert {row.property.name.partition(",")[0] for row in rows} == named

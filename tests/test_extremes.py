@@ -4,7 +4,7 @@ What a method answers there must be right to the precision of the type, or be re
 """
 import numpy as np
 import pytest
-from layer_examples import EXAMPLES
+from registry import EXAMPLES
 
 from minixnn import Network, attribution, passes
 from minixnn.arrays import stabilize, tiny

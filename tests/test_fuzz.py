@@ -45,7 +45,7 @@ def test_a_case_that_does_not_end_is_reported(monkeypatch):
 
 
 def test_the_graph_that_is_changed_is_read_where_nothing_is_changed(tmp_path):
-    onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install minixnn[onnx]")
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install onnx")
     from minixnn.interop import from_onnx
     onnx.save(fuzz.onnx_model(), tmp_path / "net.onnx")
     with pytest.warns(UserWarning, match="Softmax at the end .* is left out"):

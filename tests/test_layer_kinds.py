@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 from helpers import deeplift, relevance
-from layer_examples import EXAMPLES, TOKENS
+from registry import EXAMPLES, TOKENS
 
 from minixnn import Network, attribution, layers, ledger, passes
 from minixnn.layers import (ChannelSelect, Concat, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Flatten,

@@ -322,7 +322,7 @@ def test_files_that_are_no_models_are_named(path):
 
 def test_without_onnx_the_remedy_is_said(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ImportError, match=r"pip install minixnn\[onnx\]"):
+    with pytest.raises(ImportError, match=r"pip install onnx"):
         from_onnx(path)
 
 

@@ -39,7 +39,7 @@ def test_importing_plot_does_not_import_matplotlib():
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r"pip install minixnn\[lessons\]"):
+    with pytest.raises(ImportError, match=r"pip install matplotlib"):
         plot.images(digits(1))
 
 
@@ -331,3 +331,30 @@ def test_while_documentation_is_built_figures_are_left_open(tmp_path, monkeypatc
     plt.figure()
     plot.show()
     assert len(plt.get_fignums()) == 1 and not names(tmp_path)
+
+
+# --- channels without colours of their own ---------------------------------------------------------------------------
+
+@pytest.mark.parametrize("channels", [2, 4, 5, 11])
+def test_channels_that_are_no_colours_are_not_drawn_as_such(channels):
+    rng = np.random.default_rng(0)
+    x, R = rng.random((2, 9, 9, channels)), rng.normal(size=(2, 9, 9, channels))
+    for draw in (lambda: plot.images(x), lambda: plot.heatmaps({"LRP": R}, x), lambda: plot.images(list(x))):
+        with pytest.raises(ValueError, match=f"got pictures of {channels} channels, expected 1 or 3"):
+            draw()
+    for figure in (plot.heatmaps({"LRP": R}), plot.heatmaps({"LRP": R}, x[..., :1]), plot.overlay(x, R)):
+        drawn = [image.get_array().shape for ax in figure.axes for image in ax.images]
+        assert (9, 9) in drawn and not any(len(shape) == 3 for shape in drawn)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_first_and_a_single_picture_are_told_apart_from_pictures(channels):
+    rng = np.random.default_rng(0)
+    first, R = rng.random((2, channels, 9, 8)), rng.normal(size=(2, channels, 9, 8))
+    for draw in (lambda: plot.images(first), lambda: plot.heatmaps({"LRP": R}), lambda: plot.overlay(first, R),
+                 lambda: plot.overlay(first.transpose(0, 2, 3, 1), R)):
+        with pytest.raises(ValueError, match=r"write x.transpose\(0, 2, 3, 1\)"):
+            draw()
+    if channels != 4:
+        with pytest.raises(ValueError, match=r"looks like a? ?(one|single) picture[:;] write picture\[None\]"):
+            plot.images(rng.random((9, 8, channels)))

@@ -5,7 +5,6 @@ Pages about torch, ONNX and Dask are run in tests/peers/test_snippets_with_peers
 import doctest
 import importlib
 import inspect
-import os
 import pathlib
 import pkgutil
 import re
@@ -17,12 +16,16 @@ import sys
 import numpy as np
 import pytest
 import snippets
+from PIL import Image
 from record_cupy import installed_cupy
 
 import minixnn
-from minixnn import datasets, models, passes
+from minixnn import datasets, interop, models, passes
 from minixnn.cli import main
 from minixnn.rules import composites
+
+sys.path[:0] = [str(snippets.ROOT / "docs")]
+import walk  # noqa: E402  (it lies in the folder named above)
 
 WITH_PEERS = {"docs/cluster.md", "docs/export.md", "docs/faq.md", "docs/networks.md", "docs/own_network.md"}
 EXCERPTS = {"docs/how_it_is_built.md": passes.lrp}          # a page whose first block is part of this function
@@ -54,37 +57,79 @@ def test_an_excerpt_on_a_page_is_what_the_function_says(page):
             assert line.strip() in lines, line
 
 
+PLACES = ["README.md", *(f"docs/{page.name}" for pattern in ("*.md", "*.rst")
+                         for page in sorted((snippets.ROOT / "docs").glob(pattern)))]
+
+
 def commands():
-    """Command lines on README that start with minixnn, without their comments."""
-    text = "".join(snippets.blocks("README.md", language=""))
-    return [line.partition("#")[0].strip() for line in text.splitlines() if line.startswith("minixnn ")]
+    """(place, command) for every command line of minixnn on README, on a page of docs, in a lesson, in --help."""
+    texts = {place: (snippets.ROOT / place).read_text(encoding="utf-8") for place in PLACES}
+    lessons = sorted((snippets.ROOT / "lessons").glob("[0-9]*.py"))
+    texts |= {f"lessons/{path.name}": path.read_text(encoding="utf-8") for path in lessons}
+    texts["minixnn --help"] = sys.modules["minixnn.cli.main"].__doc__
+    found = {}
+    for place, text in texts.items():
+        for line in re.findall(r"^ *(?:\.venv/bin/)?(minixnn (?:explain|ledger|check|microscope|methods|models)\b.*)$|"
+                               r"`(minixnn (?:explain|ledger|check|microscope|methods|models) [^`]+)`", text, re.M):
+            found.setdefault("".join(line), place)
+    return [(place, line) for line, place in found.items()]
 
 
-@pytest.mark.parametrize("line", commands())
-def test_a_command_of_the_readme_runs(line, tmp_path, monkeypatch, capsys):
-    photos = snippets.ROOT / "lessons" / "data" / "photos"
-    shutil.copy(photos / "chelsea.jpg", tmp_path / "photo.jpg")
-    monkeypatch.chdir(tmp_path)
-    assert main(shlex.split(line)[1:]) == 0
-    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "photo.jpg"]
-    assert written, "it writes something"
-    if "photo.jpg" in line:
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with the files that the pages name: photographs, a digit, a table, networks."""
+    folder, rng = tmp_path_factory.mktemp("reader"), np.random.default_rng(0)
+    (folder / "lessons").symlink_to(snippets.ROOT / "lessons")
+    for name in ("photo.jpg", "my.jpg", "photos/one.jpg", "pictures/one.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(snippets.ROOT / "lessons" / "data" / "photos" / "chelsea.jpg", folder / name)
+    Image.fromarray((255 * datasets.mnist("test")[0][8, ..., 0]).astype(np.uint8)).save(folder / "five.png")
+    (folder / "script.py").write_text("import sys\nprint(sys.argv)\n")
+    (folder / "table.csv").write_text("height,weight\n1.8,70\n1.6,55\n")
+    minixnn.Network([minixnn.Dense(rng.normal(size=(2, 2)))]).with_card(labels=["yes", "no"]).save(folder / "net.npz")
+    layers = [minixnn.Conv2d(rng.normal(size=(3, 3, 3, 4)).astype("f4"), stride=4), minixnn.ReLU(),
+              minixnn.layers.GlobalAvgPool(), minixnn.Dense(rng.normal(size=(4, 300)).astype("f4"))]
+    net = minixnn.Network(layers).with_card(input_shape=(64, 64, 3))
+    interop.to_onnx(net, folder / "net.onnx", (64, 64, 3))
+    return folder
+
+
+@pytest.mark.parametrize("place, line", commands())
+def test_a_command_line_of_minixnn_runs_as_it_stands_there(place, line, files, monkeypatch, capsys):
+    if ".onnx" in line:
+        pytest.importorskip("onnx", reason="onnx is not installed")
+    monkeypatch.chdir(files)
+    shutil.rmtree("out", ignore_errors=True)
+    assert main(shlex.split(line, comments=True)[1:]) == 0, capsys.readouterr().err
+    if " -o " in line:
+        assert pathlib.Path(shlex.split(line)[shlex.split(line).index("-o") + 1]).exists(), "it writes something"
+    if "chelsea" in line:
         assert "Egyptian cat" in capsys.readouterr().out
 
 
-def test_the_readme_has_commands():
-    assert len(commands()) == 2, commands()
+def test_the_pages_have_commands():
+    places = [place for place, _ in commands()]
+    assert places.count("README.md") == 2 and {"docs/own_network.md", "docs/faq.md", "minixnn --help"} <= set(places)
 
 
 def test_the_walk_on_the_readme_leads_into_the_formula():
-    typed = re.findall(r"^\(Pdb\) (.*?)(?:  .*)?$", "".join(snippets.blocks("README.md", language="")), re.M)
-    line, = re.findall(r"-m pdb (lessons/\S+\.py)", (snippets.ROOT / "README.md").read_text(encoding="utf-8"))
+    text = "".join(snippets.blocks("README.md", language=""))
+    typed = re.findall(r"^\(Pdb\) (.*)$", text, re.M)
+    line, = re.findall(r"^\$ \.venv/bin/python (-m pdb .*)$", text, re.M)
     assert typed[0].startswith("tbreak ") and len(typed) == 3
-    run = subprocess.run([sys.executable, "-m", "pdb", line], cwd=snippets.ROOT, text=True, capture_output=True,
-                         input="\n".join([*typed, "where", "quit\n"]), timeout=120,
-                         env={**os.environ, "PYTHONPATH": str(snippets.ROOT), "NO_COLOR": "1", "PYTHON_COLORS": "0"})
-    last = run.stdout.rpartition("(Pdb) ")[0].rpartition("(Pdb) ")[2]
-    assert re.search(r"> .*minixnn/rules/lrp.py\(\d+\)\w+\(", last), run.stdout[-2000:] + run.stderr[-2000:]
+    assert line.replace(".venv/bin/", ".venv\\Scripts\\") in (snippets.ROOT / "README.md").read_text(encoding="utf-8")
+    run = subprocess.run([sys.executable, *shlex.split(line)], cwd=snippets.ROOT, text=True, capture_output=True,
+                         input="\n".join([*typed, "where", "quit\n"]), timeout=120, env=walk.reader())
+    stops = re.findall(r"^> .*?(\w+/\w+\.py)\(\d+\)(\w+)\(\)$", run.stdout, re.M)
+    assert ("minixnn/passes.py", "lrp") in stops, run.stdout[-2000:] + run.stderr[-2000:]
+    assert stops[-1] == ("rules/lrp.py", "epsilon"), run.stdout[-2000:] + run.stderr[-2000:]
+
+
+def test_the_condition_in_the_guide_is_set_on_the_first_line_of_the_rule():
+    page = (snippets.ROOT / "docs" / "stepping.md").read_text(encoding="utf-8")
+    number, = re.findall(r"break minixnn/rules/lrp\.py:(\d+), ", page)
+    source, first = inspect.getsourcelines(minixnn.rules.lrp.epsilon)
+    assert source[int(number) - first].strip().startswith("z = y"), source[int(number) - first]
 
 
 def documented():

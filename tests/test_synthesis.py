@@ -7,6 +7,7 @@ from minixnn import Dense, Flatten, Network, ReLU, Unflatten, datasets, models, 
 from minixnn.synthesis import generator
 from minixnn.arrays import array_module, to_numpy
 from minixnn.synthesis.density import GaussianMixture
+from minixnn.train import backward
 
 RNG = np.random.default_rng
 W = RNG(1).normal(size=(6, 3))                          # a linear network: three classes of 2 x 3 pixels
@@ -313,8 +314,9 @@ def test_each_term_lowers_what_it_asks_for():
 def test_the_gradients_of_training_agree_with_pass_and_differences():
     x, dy, h = RNG(0).normal(size=(4, *SHAPE)), RNG(1).normal(size=(4, 3)), 1e-6
     A = SMALL.trace(x)
-    close(generator.input_gradient(SMALL, A, dy), passes.gradient(SMALL, x, start=dy)[0], 1e-12)
-    g = generator.parameter_gradients(SMALL, A, dy)[1]["W"]
+    parameters, dx = backward(SMALL, A, dy, to_input=True)
+    close(dx, passes.gradient(SMALL, x, start=dy)[0], 1e-12)
+    g = parameters[1]["W"]
     moved = Network([SMALL.layers[0], Dense(SMALL.layers[1].W + h * g, SMALL.layers[1].b), *SMALL.layers[2:]])
     slope = ((moved.forward(x) - SMALL.forward(x)) * dy).sum() / h
     assert abs(slope - (g * g).sum()) < 1e-4 * (g * g).sum(), (slope, (g * g).sum())

@@ -113,7 +113,7 @@ def integrated_gradients(net: Network, x: Array, target: Target = None, baseline
     array([[1., 6.]])
     """
     net = at_logits(net, start)
-    array_module(x)                             # refuses what is not an array
+    net.check(x)
     if x.dtype.kind != "f":                                 # tokens: the path runs between their embeddings
         return of_embeddings(integrated_gradients, net, x, target, baseline, steps, method, return_error, start=start,
                              batch_size=batch_size, workers=workers)
@@ -177,7 +177,8 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
 
     Every image has a stream of random numbers of its own, so that `batch_size` does not change the result.
     """
-    array_module(x)                             # refuses what is not an array
+    net = at_logits(net, start)
+    net.check(x)
     if x.dtype.kind != "f":
         raise ValueError(f"smoothgrad got whole numbers of type {x.dtype}, to which no small noise can be added; "
                          "explain the network behind its Embedding: net.part(1, len(net.layers)), "
@@ -188,7 +189,6 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
         raise ValueError(f"got samples={samples!r}, expected a positive whole number")
     if not noise >= 0:
         raise ValueError(f"got noise={noise!r}, expected a share of the range of pixels, 0 or more")
-    net = at_logits(net, start)
     streams = np.random.default_rng(0 if rng is None else rng).spawn(len(x))
     outer, inner = share_workers(x, batch_size, workers)
 

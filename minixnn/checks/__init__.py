@@ -2,7 +2,7 @@
 
     from minixnn.checks import check_rule, check_layer, check_network
 
-    check_rule(my_rule, domain="nonnegative", conserves="without bias")
+    check_rule(my_rule, domain="nonnegative")
     check_layer(MyLayer(W, b))
     check_network(net, x)
 
@@ -11,15 +11,16 @@ AssertionError that shows the smallest case in which it fails, worked out by han
 properties with their formulas.
 
 `strategies` draws layers, networks and inputs for tests of your own, `definitions` has the papers' formulas for one
-output, `standin` is a module that behaves like CuPy on a machine without a GPU.
+output. `device=` takes an array module, such as cupy, on whose arrays the same answers are expected as on NumPy's; the
+tests of minixnn itself give a module that behaves like CuPy on a machine without a GPU (tests/backends/standin.py).
 
-`check_rule`, `check_layer` and `strategies` need Hypothesis (`pip install minixnn[test]`); nothing else does.
+`check_rule`, `check_layer` and `strategies` need Hypothesis (`pip install hypothesis`); nothing else does.
 """
 import importlib
 
 HERE = {"check_rule": "rules", "check_layer": "layers", "check_network": "networks", "CheckFailed": "properties",
         "Report": "properties"}
-MODULES = ("definitions", "standin", "strategies")
+MODULES = ("definitions", "strategies")
 __all__ = [*HERE, *MODULES]
 
 

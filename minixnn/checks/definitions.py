@@ -6,7 +6,7 @@ its relevance R, and returns the relevance of the inputs, (I,). `functools.parti
 in the docstrings of the rules.
 
     from minixnn.checks import check_rule, definitions
-    check_rule(my_epsilon, conserves="without bias", definition=definitions.epsilon)
+    check_rule(my_epsilon, definition=definitions.epsilon)
 """
 from typing import Any
 

@@ -11,10 +11,10 @@ from minixnn.checks.properties import Property
 from minixnn.checks.rule_properties import on_device
 
 
-def properties_of_layer(definition: Any = None, device: Any = True) -> Any:
+def properties_of_layer(definition: Any = None, device: Any = None) -> Any:
     """The list, the most telling first: of several that fail, the first is reported."""
     given = [replace(DEFINITION, test=partial(of.definition, formula=definition))] if definition else []
-    return [*PROPERTIES[:7], *given, *PROPERTIES[7:], *([on_device(DEVICE, of.device, device)] if device else [])]
+    return [*PROPERTIES[:7], *given, *PROPERTIES[7:], *on_device(DEVICE, of.device, device)]
 
 
 PROPERTIES = [
@@ -80,5 +80,4 @@ DEFINITION = Property("definition", "forward(x) = definition(x)", "The formula t
                       "forward computes another formula")
 DEVICE = Property("device", "every method on arrays of a GPU = the same on NumPy's",
                   "An array knows where it lives, and what is computed from it lives there too.",
-                  "a function of numpy called by name; write xp = array_module(x) and xp.maximum(x, 0). A layer for "
-                  "NumPy alone is checked with device=False")
+                  "a function of numpy called by name; write xp = array_module(x) and xp.maximum(x, 0)")

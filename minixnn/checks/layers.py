@@ -25,7 +25,7 @@ from minixnn.network import check_methods
 def check_layer(layer: Layer | Callable | SearchStrategy,
                 inputs: Array | tuple[int, ...] | SearchStrategy | None = None,
                 domain: str | tuple[float, float] = "any", definition: Callable | None = None,
-                device: bool | ModuleType = True, examples: int = 60, seed: int = 0) -> Report:
+                device: ModuleType | None = None, examples: int = 60, seed: int = 0) -> Report:
     """Ask the properties of a layer, and return a report; CheckFailed where one does not hold.
 
     layer: a layer; a class or function that makes one, called without arguments or with a numpy Generator; or a
@@ -36,7 +36,8 @@ def check_layer(layer: Layer | Callable | SearchStrategy,
     or a strategy of batches with one input. Of a join, a tuple with one for each input. Without it a shape is found
     that the layer takes; joins get random numbers of inputs, of random shapes. domain: "any",
     "nonnegative" or a pair (low, high), for layers that do not take all numbers. definition: a function x -> y that
-    forward must agree with. device: True for arrays on the stand-in for a GPU, too, or an array module such as cupy.
+    forward must agree with. device: an array module such as cupy, whose arrays must have the same answers; without
+    one nothing is asked of arrays elsewhere, and the report says so.
     """
     cases = layer_cases(drawn_layers(layer), inputs, bounds(domain))
     return search.check(f"the layer {name_of(layer)}", properties_of_layer(definition, device), [cases], prepare,

@@ -5,14 +5,15 @@ from typing import Any
 
 from minixnn.checks import network_tests as of
 from minixnn.checks.properties import Property
+from minixnn.checks.rule_properties import on_device
 from minixnn.rules.composites import name_of
 
 
-def properties_of_network(rules: Any, device: Any = False) -> Any:
+def properties_of_network(rules: Any, device: Any = None) -> Any:
     """The list; a ledger for each of `rules`."""
     books = [replace(LEDGER, name=f"ledger, {name_of(rule) if callable(rule) else 'the rules given'}",
                      test=partial(of.ledger, rules=rule)) for rule in rules]
-    return [OUTPUTS, IMAGES, *books, PATH, DIFFERENCE, PRECISION, SAVED, *([DEVICE] if device else [])]
+    return [OUTPUTS, IMAGES, *books, PATH, DIFFERENCE, PRECISION, SAVED, *on_device(DEVICE, of.device, device)]
 
 
 OUTPUTS = Property(
@@ -47,4 +48,4 @@ SAVED = Property(
 DEVICE = Property(
     "device", "forward on arrays of a GPU = forward on NumPy's",
     "An array knows where it lives, and what is computed from it lives there too.",
-    "a function of numpy called by name", of.device, 1e-6)
+    "a function of numpy called by name", limit=1e-6)

@@ -15,7 +15,6 @@ import numpy as np
 from minixnn import passes
 from minixnn.arrays import Array, to_numpy
 from minixnn.batching import rows
-from minixnn.checks import standin
 from minixnn.checks.properties import Observation, compare
 from minixnn.logits import logits
 from minixnn.ledger import ledger as keep_ledger
@@ -154,6 +153,6 @@ def saved(case: NetworkCase) -> Observation | str | None:
     return compare(case.net.forward(case.x), again.forward(case.x), "The network, and the one that was loaded.")
 
 
-def device(case: NetworkCase) -> Observation | str | None:
-    came = case.sharp.on(standin).forward(each(standin.asarray, case.a))
+def device(case: NetworkCase, module: Any) -> Observation | str | None:
+    came = case.sharp.on(module).forward(each(module.asarray, case.a))
     return compare(case.sharp.forward(case.a), to_numpy(came), "Expected is NumPy's answer.")

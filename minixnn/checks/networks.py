@@ -1,4 +1,5 @@
 """check_network: every layer of a network at the activations that images make, and what the whole must add up to."""
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -6,12 +7,13 @@ import numpy as np
 from minixnn.arrays import Array, to_numpy
 from minixnn.batching import rows as count_of
 from minixnn.checks import network_tests as of
-from minixnn.checks.as_layer import SideBySide
+from minixnn.checks.as_layer import SideBySide, Written
 from minixnn.checks.layer_cases import prepare
 from minixnn.checks.layer_properties import properties_of_layer
 from minixnn.checks.network_properties import properties_of_network
 from minixnn.checks.properties import CheckFailed, Row, ask, short, table
 from minixnn.checks.worked import paragraph, two
+from minixnn.layers import Reshape
 from minixnn.network import Network
 from minixnn.progress import progress
 from minixnn.rules import composites, lrp
@@ -55,13 +57,13 @@ def cell(row: Any) -> Any:
 
 
 def check_network(net: Network, x: Array, target: Any = None, rules: Any = None, expected: Array | None = None,
-                  device: bool = False, quiet: bool = True) -> NetworkReport:
+                  device: ModuleType | None = None, quiet: bool = True) -> NetworkReport:
     """Ask the properties of every layer where images x lead, and of the network; return a report or raise CheckFailed.
 
     x: a batch of images, or a tuple of inputs. rules: what the ledger is kept for, as for `passes.lrp`; None for
     lrp.epsilon and then composites.epsilon_plus. expected: the outputs for x of whatever the network was made from,
-    to be compared. device: whether it must run on arrays of a GPU, too. The first four images are used. quiet=False
-    shows how far it has come.
+    to be compared. device: an array module such as cupy, on whose arrays it must run, too. The first four images are
+    used. quiet=False shows how far it has come.
     """
     x = of.each(lambda part: to_numpy(part)[:IMAGES], x)
     expected = None if expected is None else to_numpy(expected)[:IMAGES]
@@ -90,7 +92,11 @@ def entry_of(layer: Any, x: Any, x_ref: Any, place: Any, device: Any) -> Any:
     if isinstance(x, tuple):
         layer = SideBySide(layer, tuple(part.shape[1:] for part in x))
         x, x_ref = layer.whole(x), layer.whole(x_ref)
-    y = layer.forward(x)
+    y, (before, after) = layer.forward(x), getattr(layer, "rows", (1, 1))
+    if before != 1 or after != 1:               # several rows of x or y belong to one image: they are asked for in one
+        layer = Written(Network([Reshape(x.shape[1:], (1, before)), layer, Reshape((after, *y.shape[1:]), (after, 1))]))
+        x, x_ref = (a.reshape(-1, before, *a.shape[1:]) for a in (x, x_ref))
+        y = layer.forward(x)
     dy = np.random.default_rng(0).normal(size=(1, *y.shape[1:])).astype(y.dtype)
     apart = off_the_kinks(x[:1]) if x.dtype.kind == "f" else x[:1]
     case = prepare((layer, apart, x_ref[:1], dy))

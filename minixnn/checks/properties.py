@@ -72,6 +72,7 @@ class Row:
     largest: float = 0.0
     broken: bool = False
     note: str = ""              # why it was not asked
+    where: Any = None           # the strategy whose cases broke it
 
     def add(self, observation: Observation) -> None:
         self.cases += 1
@@ -86,6 +87,7 @@ class Report:
     rows: list
     cases: int = 0
     notes: list = field(default_factory=list)       # sentences below the table
+    conserves: str | None = None                    # of a rule: what was found, "always" and so on
 
     @property
     def broken(self) -> list:

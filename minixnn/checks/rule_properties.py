@@ -8,29 +8,76 @@ from functools import partial
 from typing import Any
 
 from minixnn.checks import rule_tests as of
-from minixnn.checks import standin
+from minixnn.checks.conservation import CLAIMS, LEVELS, Level
 from minixnn.checks.conservation import conserves as conserves_relevance
 from minixnn.checks.conservation import stabilizer
-from minixnn.checks.properties import Property
+from minixnn.checks.properties import Property, Report
 
 
-def properties_of_rule(domain: tuple, conserves: str, definition: Any, every_kind: bool,
+def properties_of_rule(domain: tuple, conserves: str | None, definition: Any, every_kind: bool,
                        device: Any) -> list[Property]:
-    """The list, the most telling first: of several that fail, the first is reported. domain: (low, high) or None."""
+    """The list, the most telling first: of several that fail, the first is reported. domain: (low, high) or None.
+
+    Of a claim "up to a stabiliser", and where there is no claim, the list has the property "conserves" several times,
+    the strongest first; `settle` leaves one of them.
+    """
     found = [ANSWERS, SHAPE, PURITY, TYPE, FINITE, REPEATS, IMAGES, SCALES, ADDS, FIELD]
     found += [replace(SIGNS, test=of.signs)] if domain == (None, None) else []
-    found += [replace(BIAS, test=partial(of.bias_is_an_input, domain=domain))] if conserves == "without bias" else []
-    if conserves != "never":
-        found += [replace(CONSERVES, test=partial(conserves_relevance, claim=conserves, domain=domain)),
-                  replace(STABILIZER, test=partial(stabilizer, claim=conserves, domain=domain))]
+    levels = [level for level in LEVELS if conserves in (None, level.claim)]
+    if any(not level.bias for level in levels):
+        found.append(replace(BIAS, test=partial(of.bias_is_an_input, domain=domain)))
+    if levels:
+        found += [conserving(level, conserves, domain) for level in levels]
+        found.append(replace(STABILIZER, test=partial(stabilizer, domain=domain)))
     found += [ORDER, LAYERS] if every_kind else [ORDER]
     found += [replace(DEFINITION, test=partial(of.definition, formula=definition))] if definition else []
-    return [*found, LEDGER, *([on_device(DEVICE, of.device, device)] if device else [])]
+    return [*found, LEDGER, *on_device(DEVICE, of.device, device)]
 
 
-def on_device(property: Any, test: Any, device: Any) -> Any:
-    """The property DEVICE for the stand-in (True), or for an array module such as cupy."""
-    return replace(property, test=partial(test, module=standin if device is True else device))
+def conserving(level: Level, claim: str | None, domain: tuple) -> Property:
+    """The property CONSERVES at one level, in words that fit the claim."""
+    claimed = f'Claimed was "{claim}".' if claim else (
+        "Nothing was claimed, and none of these holds: that it conserves always, without bias, up to a stabiliser; "
+        'claim conserves="never" for a rule that is not meant to.')
+    weaker = [name for name in CLAIMS[:-1] if claim and CLAIMS.index(name) > CLAIMS.index(claim)]
+    cause = f"{CONSERVES.cause}, or, if that is meant, claim {' or '.join(map(repr, weaker))}" if weaker else \
+        "a factor that the numerator has and the denominator has not, or a division that is missing"
+    return replace(CONSERVES, cause=cause, limit=1e-9 if level.factor == 1 else 1e-6,
+                   test=partial(conserves_relevance, level=level, domain=domain),
+                   why=f"{claimed} {level.asked} Outputs are asked where x_j w_jk has both signs and their sum, with "
+                   "the bias and without it, is not near 0, so that no denominator is 0.")
+
+
+def settle(report: Report) -> None:
+    """Leave the strongest level of conservation that holds in the report, or the weakest if none does; say which.
+
+    That a bias is an input like any other is kept where a bias absorbs.
+    """
+    levels = [row for row in report.rows if row.property.name == CONSERVES.name]
+    if not levels:
+        return
+    asked = [row for row in levels if row.cases]
+    kept = next((row for row in asked if not row.broken), levels[-1] if asked else levels[0])
+    level = kept.property.test.keywords["level"]
+    absorbs = len(levels) == 1 or not (level.bias or kept.broken)
+    report.rows = [row for row in report.rows if row is kept or row not in levels
+                   and (row.property.name != BIAS.name or absorbs)]
+    if not asked:
+        report.notes.append("Whether it conserves was not asked: no case had products of both signs.")
+    elif not kept.broken:
+        report.conserves = level.claim
+        report.notes.append(f"Conserves {level.claim}: {level.found}")
+
+
+def on_device(property: Property, test: Any, device: Any) -> list[Property]:
+    """The property DEVICE for arrays of the module `device`, such as cupy; nothing where none is given.
+
+    ValueError if it is no array module.
+    """
+    if device is not None and not hasattr(device, "asarray"):
+        raise ValueError(f"got device={device!r}, expected an array module, such as cupy, or None to ask nothing of "
+                         "arrays elsewhere")
+    return [] if device is None else [replace(property, test=partial(test, module=device))]
 
 
 ANSWERS = Property(
@@ -48,7 +95,7 @@ PURITY = Property(
 TYPE = Property(
     "type", "float32 in, float32 out; float64 in, float64 out",
     "A float64 array in between doubles memory and time; a float32 one loses nine digits.",
-    "an array made without dtype, such as numpy.zeros(shape), or numpy.array of a number", of.dtype)
+    "an array made without dtype, such as numpy.zeros(shape), numpy.array of a number, or astype on the way", of.dtype)
 FINITE = Property(
     "finite", "no NaN, no infinity",
     "Relevance is a number. Where nothing adds up to z, z is 0 and R / z is not a number.",
@@ -86,10 +133,9 @@ BIAS = Property(
     "meant", None)
 CONSERVES = Property(
     "conserves", "sum_j R_j = R_k for each output k by itself",
-    "This was claimed. Asked where x_j w_jk has both signs and their sum is not near 0, so that no denominator is 0, "
-    "and with large weights, so that a stabiliser has no effect.",
-    "a factor that the numerator has and the denominator has not, or a bias that absorbs although "
-    "conserves='always' was claimed", None, 1e-6)
+    "What is handed back is what there was: always, without bias (a bias absorbs its share), or up to a stabiliser "
+    "(which withholds a little). A claim is held strictly; without one the check says which of them holds.",
+    "a factor that the numerator has and the denominator has not, a bias that absorbs, or a stabiliser that withholds")
 STABILIZER = Property(
     "stabiliser", "0 <= sum_j R_j / R_k <= 1",
     "A stabiliser makes the size of a denominator larger, so that it withholds relevance and never creates any.",

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from minixnn.checks.rule_cases import RuleCase
 
 
+ROUNDED = 1e-9, 1e-6            # how far apart numbers lie that were float32 in between, as a share of their size
+
+
 @first
 def answers(case: RuleCase) -> Observation:
     return is_so(not case.error, case.error)
@@ -47,7 +50,9 @@ def dtype(case: RuleCase) -> Observation:
         came = ask(case.rule, layer, case.x.astype(kind), case.R.astype(kind)).dtype
         if came != kind:
             return is_so(False, f"Of x and R in {kind} it made relevance in {came}.")
-    return is_so(True, "")
+    thrice = compare(3 * case.R_x, ask(case.rule, case.layer, case.x, 3 * case.R), scale=case.scale)
+    return is_so(not ROUNDED[0] < thrice.off < ROUNDED[1], "Of x and R in float64 it made numbers with the seven "
+                 f"digits of float32: f(x, 3 R) and 3 f(x, R) differ by {thrice.off:.0e} of their size.")
 
 
 def finite(case: RuleCase) -> Observation:

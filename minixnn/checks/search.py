@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,24 +25,27 @@ class Broken(Exception):
 
 
 def check(subject: str, properties: list[Property], kinds: list, prepare: Any, explain: Any, examples: int,
-          number: int) -> Any:
+          number: int, settle: Callable = lambda report: None) -> Any:
     """The Report of `properties` over so many `examples` of each of the strategies `kinds`; CheckFailed if one fails.
 
     prepare(drawn) makes a case of what a strategy draws, with an attribute `usable`: False where the first properties
     failed, so that no other need be asked. explain(property, case, observation, report) is the message of a failure.
-    `number` seeds the search: the same number, the same cases.
+    `number` seeds the search: the same number, the same cases. settle(report): what is left of it, once all was asked.
     """
     report, until = Report(subject, [Row(p) for p in properties]), time.thread_time() + SEARCHING
-    where: dict = {}
     for cases in kinds:                         # the simple kinds first: a property that has failed is not asked again
         explore(report, cases, prepare, examples, number, until)
-        for name in report.broken:
-            where.setdefault(name, cases)
-    broken = [row.property for row in report.rows if row.broken]
+        for row in report.rows:
+            row.where = cases if row.broken and row.where is None else row.where
+    settle(report)
+    if "device" not in [row.property.name for row in report.rows]:
+        report.notes.append("Arrays of a device were not asked: give device=, an array module such as cupy.")
+    broken = [row for row in report.rows if row.broken]
     if not broken:
         return report
-    case, observation = smallest(broken[0], where[broken[0].name], prepare, examples, number)
-    error = CheckFailed(explain(broken[0], case, observation, report), broken[0].name, report, case, observation)
+    worst = broken[0].property
+    case, observation = smallest(worst, broken[0].where, prepare, examples, number)
+    error = CheckFailed(explain(worst, case, observation, report), worst.name, report, case, observation)
     raise error from None
 
 

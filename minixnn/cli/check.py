@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from minixnn.card import largest_pixel
 from minixnn.cli import images
+from minixnn.cli.errors import say
 from minixnn.cli.expected import expected, open_model
 
 IMAGES = 4                  # checked at a time
+TYPES = {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(double)": np.float64}
 
 
 def add_to(commands: Any) -> None:
@@ -26,7 +29,7 @@ def add_to(commands: Any) -> None:
 def run(asked: Any) -> Any:
     """Print the table of `check_network`; 1 where something does not hold, else 0."""
     from minixnn.checks import CheckFailed, check_network           # which need hypothesis, as no other command does
-    net = open_model(asked.model)
+    net = open_model(asked.model, size=asked.size)
     x = inputs(net, asked)
     outputs, note = outputs_of(asked.model, x, net.card.layout) if asked.model.endswith(".onnx") else (None, "")
     if note:
@@ -41,19 +44,29 @@ def run(asked: Any) -> Any:
 
 def inputs(net: Any, asked: Any) -> Any:
     """The pictures that were given, as many as are checked at a time; else noise of the shape that the net expects."""
+    rng, shape, largest = np.random.default_rng(0), net.card.input_shape, largest_pixel(net.card, net.layers[0])
+    if shape is not None and None not in shape and len(shape) == 2 and not asked.images:        # a sequence
+        return rng.random((IMAGES, *shape), dtype=np.float32)
     known = expected(net, asked.size)
     height, width, channels = known.picture
     if asked.images:
-        found = [images.read(path, (height, width, channels), asked.invert)[0]
-                 for path in images.find(asked.images)[:IMAGES]]
+        paths, found = images.find(asked.images), []
+        for path in paths[:IMAGES]:
+            picture, notes = images.read(path, (height, width, channels), asked.invert, net.card.fit, largest)
+            say(f"{path}: {notes or 'as it is'}")
+            found.append(picture)
+        if len(paths) > IMAGES:
+            print(f"the first {IMAGES} of {len(paths)} pictures are looked at")
         if len({picture.shape for picture in found}) != 1:
             raise ValueError("the pictures are of several sizes; give --size")
-        return np.stack(found)
-    shape = (known.row,) if known.row else (height, width, channels or 1)
-    if None in shape:
-        raise ValueError(f"the network takes images of any size, of {shape[-1]} channels; give pictures or --size, "
-                         "such as --size 64x64")
-    return np.random.default_rng(0).random((IMAGES, *shape), dtype=np.float32)
+        x = np.stack(found)
+    else:
+        shape = (known.row,) if known.row else (height, width, channels or 1)
+        if None in shape:
+            raise ValueError(f"the network takes images of any size, of {shape[-1]} channels; give pictures or --size, "
+                             "such as --size 64x64")
+        x = rng.random((IMAGES, *shape), dtype=np.float32)
+    return x if largest == 1 or x.ndim == 2 else (x * largest).round()
 
 
 def outputs_of(path: Any, x: Any, layout: str | None) -> Any:
@@ -66,6 +79,7 @@ def outputs_of(path: Any, x: Any, layout: str | None) -> Any:
         from minixnn.interop.layout import output_from_channels_first
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         name, batch = session.get_inputs()[0].name, session.get_inputs()[0].shape[0]
+        x = x.astype(TYPES.get(session.get_inputs()[0].type, x.dtype))
         parts = [x] if not isinstance(batch, int) else [x[n:n + batch] for n in range(0, len(x), batch)]
         y = np.concatenate([session.run(None, {name: part})[0] for part in parts])
     except ImportError:

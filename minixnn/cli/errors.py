@@ -10,6 +10,16 @@ class CannotGoOn(Exception):
 OF_ONE_PICTURE = (ValueError, TypeError, ArithmeticError, MemoryError, NotImplementedError, OSError, RuntimeError)
 
 
+def visible(text: Any) -> str:
+    """Text without what gives orders to a terminal, or cannot be written: names come from files, and say anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def say(words: str) -> None:
+    """Print one line."""
+    print(visible(words), flush=True)
+
+
 def sentence(error: Any) -> str:
     """What an exception says, on one line; its name, where it says nothing."""
     if isinstance(error, MemoryError):

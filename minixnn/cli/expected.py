@@ -1,26 +1,31 @@
 """Which network is asked for, and what it takes: pictures of some size, or rows of numbers."""
 from __future__ import annotations
 
+import pathlib
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minixnn.arrays import Array
 from minixnn import models
+from minixnn.card import largest_pixel, outputs_of, written
 from minixnn.cli import images
 from minixnn.cli.errors import sentence
 from minixnn.cli.images import MOST_PIXELS
-from minixnn.layers import Conv2d, Dense, Flatten
+from minixnn.layers import ChannelScale, Conv1d, Conv2d, Dense, Flatten, Prepare
 from minixnn.network import Network
 
+MOST_LABELS = 10_000_000        # characters of a file of labels
 
-def open_model(name: str, mean: str | None = None, std: str | None = None, labels: str | None = None) -> Network:
-    """The network of a --model, with the preparation and the labels that were given."""
+
+def open_model(name: str, mean: str | None = None, std: str | None = None, labels: str | None = None,
+               size: str | None = None) -> Network:
+    """The network of a --model, with the preparation and the labels that were given. size: for a file of any size."""
     if name in models.names():
         net = models.load(name)
     elif name.endswith(".onnx"):
-        from minixnn import interop
-        net = interop.from_onnx(name)
+        net = from_onnx(name, asked_size(size))
     elif name.endswith(".npz"):
         net = Network.load(name)
     else:
@@ -35,7 +40,41 @@ def open_model(name: str, mean: str | None = None, std: str | None = None, label
                 raise ValueError(f"got {given.size} numbers for --mean or --std, expected one, or one for each of the "
                                  f"{one or channels} {'columns' if one else 'channels'}")
         net = net.with_card(mean, std)
-    return net if labels is None else net.with_card(labels=lines(labels))
+    return net if labels is None else net.with_card(labels=lines(labels, outputs_of(net.layers)))
+
+
+def from_onnx(path: str, size: tuple[int, ...] | None) -> Network:
+    """The network in an ONNX file; if the file leaves open what something depends on, for pictures of this size."""
+    from minixnn import interop
+    from minixnn.interop.onnx_file import open_sizes
+    try:
+        return interop.from_onnx(path)
+    except ValueError as error:
+        shape = open_sizes(path) if "input_shape" in str(error) else None
+        if shape is None or shape.count(None) != 2:
+            raise
+        if size is None:
+            raise ValueError(f"{path} takes pictures of any size, and its layers depend on it; give --size "
+                             "HEIGHTxWIDTH, such as --size 224x224") from error
+        sizes = iter(size)
+        return interop.from_onnx(path, tuple(next(sizes) if n is None else n for n in shape))
+
+
+def prepares(net: Network) -> bool:
+    """Whether something says how pixels are prepared: the first layer, or the card."""
+    return net.card.pixels is not None or isinstance(net.layers[0], (Prepare, ChannelScale))
+
+
+def of_unit_pixels(net: Network) -> Network:
+    """The same network for pixels from 0 to 1, as pictures are read here, where it takes them from 0 to 255."""
+    first = net.layers[0]
+    if largest_pixel(net.card, first) == 1:
+        return net
+    if isinstance(first, Prepare):
+        net = net.replaced(0, Prepare(first.mean / 255, first.std / 255))
+    else:
+        net = Network([Prepare(np.float32(0), np.float32(1 / 255))], card=net.card).then(net)
+    return Network(net.layers, net.inputs, names=net.names, card=replace(net.card, pixels=1))
 
 
 def usual_model(paths: list[str]) -> str:
@@ -69,13 +108,24 @@ def numbers(text: str | None, what: str) -> Array | None:
     return found
 
 
-def lines(path: str) -> list[str]:
-    """The lines of a text file with a label each."""
+def lines(path: str, count: int | None = None) -> list[str]:
+    """The lines of a text file with a label each; an empty one is an output without a name.
+
+    count: the number of outputs, where it is known; empty lines at the end that are too many for it go.
+    """
     try:
-        with open(path, encoding="utf-8") as file:
-            return [line.strip() for line in file if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        if pathlib.Path(path).exists():
+            images.expect_file(pathlib.Path(path))          # a device may never end
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(MOST_LABELS)
+            if file.read(1):
+                raise ValueError(f"has more than {MOST_LABELS} characters")
+    except (OSError, ValueError) as error:
         raise ValueError(f"--labels {path} cannot be read: {sentence(error)}") from error
+    found = [line.strip() for line in text.removesuffix("\n").split("\n")]
+    while found and not found[-1] and (count is None or len(found) > count):
+        found.pop()
+    return found
 
 
 class Expected(NamedTuple):
@@ -90,6 +140,12 @@ def expected(net: Network, size: str | None = None) -> Expected:
     shape = net.card.input_shape
     if net.card.source == "bytes":
         return Expected((None, None, None))
+    if getattr(net.layers[0], "takes_integers", False):
+        raise ValueError("the network takes whole numbers, tokens of a text, say, which are explained from Python: "
+                         "attribution.lrp(net, tokens)")
+    if shape is not None and len(shape) == 2 or isinstance(net.layers[0], Conv1d):
+        raise ValueError("the network takes sequences, (steps, channels)" + f" = {written(shape)}" * (shape is not None)
+                         + ", which are explained from Python: attribution.lrp(net, numpy.load(file)[None])")
     if shape is not None and len(shape) == 3:
         return Expected((*(given or shape[:2]), shape[2]))
     if shape is not None and len(shape) == 1 and shape[0] is not None:

@@ -13,7 +13,7 @@ from minixnn.arrays import Array
 from minixnn.attribution import NAMES
 from minixnn.card import squash
 from minixnn.cli import results, tables, text
-from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, sentence
+from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, say, sentence, visible
 from minixnn.cli.expected import hint, open_model, usual_model
 from minixnn.cli.methods import METHODS, Explanation, chosen, explanation, outputs, rules_of, scores
 from minixnn.cli.reading import Picture, Reader, Rows
@@ -32,7 +32,7 @@ FIGURES = ("heatmap.png", "overlay.png")
 def explain(asked: Namespace) -> int:
     """Explain everything that was asked for; returns the exit status."""
     given, asked.model = asked.model, asked.model or usual_model(asked.images)
-    net = open_model(asked.model, asked.mean, asked.std, asked.labels)
+    net = open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size)
     asked.method = asked.method or USUAL.get(net.card.source or "", "lrp_epsilon_plus")
     run = Run(asked, net, chosen(METHODS, asked.method, "method", asked.options))
     if run.bytes:
@@ -66,7 +66,8 @@ class Run(Reader):
         self.explanation: Explanation | None = None
         self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
                         "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
-                        "size": asked.size or "as the network asks", "invert": asked.invert}
+                        "size": asked.size or "as the network asks", "invert": asked.invert,
+                        "fit": asked.fit or "as the card says", "header": asked.header}
         self.figures = () if not asked.figures else (text.PAGE,) if self.bytes else FIGURES if can_draw() else ()
 
     def explain(self, group: list) -> None:
@@ -127,8 +128,8 @@ class Run(Reader):
             elif self.figures:
                 draw(self, picture, R[n], said)
             self.save(picture.path, R[n], said)
-            print(f"{picture.path}: {said['saw']}, {said['explained']}, relevance sums to {float(R[n].sum()):.3f}"
-                  + withheld(n) + (f" ({picture.note})" if picture.note else ""), flush=True)
+            say(f"{picture.path}: {said['saw']}, {said['explained']}, relevance sums to {float(R[n].sum()):.3f}"
+                + withheld(n) + (f" ({picture.note})" if picture.note else ""))
 
     def rows(self, rows: Rows) -> None:
         """Explain a table, row by row in one array."""
@@ -143,9 +144,10 @@ class Run(Reader):
         self.save(rows.path, R, {"rows": len(R)})
         for n in range(min(len(R), LINES)):
             said = self.found(y, n)
-            print(f"{rows.path}, row {n}: {said['saw']}, {said['explained']}, relevance sums to "
-                  f"{float(R[n].sum()):.3f}, most of it: {tables.strongest(R[n], rows.names)}")
-        print(f"{len(R)} rows explained: {self.names(rows.path, 'relevance.npy')}", flush=True)
+            say(f"{rows.path}, row {n}: {said['saw']}, {said['explained']}, relevance sums to "
+                f"{float(R[n].sum()):.3f}, most of it: {tables.strongest(R[n], rows.names)}")
+        say(f"{len(R)} rows explained: {self.names(rows.path, 'relevance.npy')}"
+            + (f" ({rows.note})" if rows.note else ""))
 
     def array(self, item: Array) -> None:
         """Explain the images of one .npy file, piece by piece into another."""
@@ -159,8 +161,7 @@ class Run(Reader):
             self.refuse(item.path, net, item.batch.shape[1:], error)
             return
         self.record(item.path, {"images": len(item.batch)})
-        print(f"{len(item.batch)} images explained: {path}" + (f" ({item.batch.note})" if item.batch.note else ""),
-              flush=True)
+        say(f"{len(item.batch)} images explained: {path}" + (f" ({item.batch.note})" if item.batch.note else ""))
 
     def found(self, y: Array, n: int) -> dict[str, Any]:
         """What the network saw in input n, and what is explained, in words and numbers."""
@@ -172,7 +173,7 @@ class Run(Reader):
             told = probable(card, score)
         against = f" rather than {card.label(asked.versus)}" if asked.versus is not None else ""
         return {"saw": told, "explained": f"explained {name}{against} ({float(score[target]):.3f})",
-                "what": name + against, "largest output": k, "output": float(score[k]), "target": target}
+                "what": visible(name + against), "largest output": k, "output": float(score[k]), "target": target}
 
     def withheld(self, net: Network, x: Array, y: Array) -> Callable:
         """A function: the words on what biases and stabilisers keep of picture n, for methods that have a ledger."""
@@ -223,7 +224,7 @@ def can_draw() -> bool:
         import PIL  # noqa: F401
     except ImportError:
         print("minixnn: the numbers are written, but no pictures: drawing needs Pillow, which is not installed; "
-              "install it with: pip install minixnn[pictures]", file=sys.stderr)
+              "install it with: pip install pillow", file=sys.stderr)
         return False
     return True
 

@@ -7,6 +7,7 @@
 What is done to a picture is told in a note. Reading PNG, JPEG and so on, and changing sizes, needs Pillow.
 """
 import pathlib
+import warnings
 from typing import Any
 
 import numpy as np
@@ -33,53 +34,74 @@ def find(paths: list[str], endings: tuple | None = PICTURES) -> list[pathlib.Pat
                 raise ValueError(f"the folder {path} has no files in it" if endings is None else
                                  f"the folder {path} has no pictures in it ({', '.join(endings)})")
             files += inside
+            others = sorted(p.name for p in path.iterdir() if p not in inside and not p.name.startswith("."))
+            if others:
+                warnings.warn(f"{len(others)} in the folder {path} left out, folders or no pictures by their names: "
+                              f"{', '.join(others[:3])}{', ...' * (len(others) > 3)}", stacklevel=2)
         else:
             files.append(path)
     return files
 
 
-def read(path: Any, shape: Any = (None, None, None), invert: bool = False,
-         square: bool = False) -> tuple[Array, str]:
+def read(path: Any, shape: Any = (None, None, None), invert: bool = False, fit: str | None = None,
+         pixels: int = 1) -> tuple[Array, str]:
     """(picture, note): the file as float32 of `shape` (height, width, channels), and what was done for it.
 
-    A None keeps the file's own. invert: 1 - picture, for dark ink on white paper. square: cut to the square in its
-    middle first, and resize bicubically, as photographs are for classifiers. ValueError if it is no picture.
+    A None keeps the file's own. invert: 1 - picture, for dark ink on white paper. fit, pixels: as on a network's card.
+    ValueError if it is no picture.
     """
-    array, notes = decode(path)
+    array, notes = decode(path, shape[2])
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3:
         raise ValueError(f"holds an array of shape {array.shape}, expected one picture (height, width, channels)")
-    picture = finish(array, shape, invert, notes, square)
+    picture = finish(array, shape, invert, notes, fit, pixels)
     return picture, ", ".join(notes)
 
 
-def finish(array: Any, shape: tuple, invert: bool, notes: list, square: bool = False) -> Array:
+def finish(array: Any, shape: tuple, invert: bool, notes: list, fit: str | None = None, pixels: int = 1) -> Array:
     """An array (H, W, C) of any numbers as a picture of `shape` in float32; what is done is added to `notes`."""
-    picture = scale(array, notes)
+    picture = scale(array, notes, pixels)
     if invert:
         if picture.min() < 0 or picture.max() > 1:
             raise ValueError(f"holds numbers from {picture.min():.3g} to {picture.max():.3g}, which cannot be "
                              "inverted; expected 0 (black) to 1 (white)")
         picture = 1 - picture
-    return fit(cut_square(picture, notes) if square else picture, shape, notes, square)
+    if fit == "crop" and None not in shape[:2]:
+        picture = cut(picture, shape[:2], notes)
+    picture = fitted(picture, shape, notes, fit)
+    if dark_on_light(picture):
+        notes.append("dark ink on light paper" + (", after --invert; leave that out" if invert else "; give --invert")
+                     + " if the network was trained on light ink, as those for digits were")
+    return picture
 
 
-def cut_square(picture: Array, notes: list) -> Array:
-    """The square in the middle of a picture (H, W, C)."""
-    height, width = picture.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    if height != width:
-        notes.append(f"cut to the {side} x {side} pixels in its middle")
-    return picture[top:top + side, left:left + side]
+def dark_on_light(picture: Array) -> bool:
+    """Whether a picture of one channel is light along its edges and has something dark within."""
+    if picture.shape[2] != 1 or min(picture.shape[:2]) < 3:
+        return False
+    edges = np.concatenate([picture[[0, -1]].ravel(), picture[1:-1, [0, -1]].ravel()])
+    return bool(np.median(edges) > 0.6 and picture.mean() > 0.5 and picture.min() < np.median(edges) - 0.3)
 
 
-def decode(path: pathlib.Path) -> tuple:
-    """(array, notes): what is in a .npy file as it is; a picture as (H, W) or (H, W, 3), 8 or 16 bits or floats."""
+def cut(picture: Array, size: tuple, notes: list) -> Array:
+    """The largest part in the middle of a picture (H, W, C) that has the proportions of `size` (height, width)."""
+    scale = min(n / m for n, m in zip(picture.shape, size))
+    height, width = (max(1, round(m * scale)) for m in size)
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    if (height, width) != picture.shape[:2]:
+        notes.append(f"cut to the {height} x {width} pixels in its middle")
+    return picture[top:top + height, left:left + width]
+
+
+def decode(path: pathlib.Path, channels: int | None = None) -> tuple:
+    """(array, notes): what is in a .npy file as it is; a picture as (H, W) or (H, W, 3), 8 or 16 bits or floats.
+
+    channels: how many are wanted; a file that has as many, and other than 1 or 3, is taken as it is.
+    """
     path = pathlib.Path(path)
     expect_file(path)
-    return (load(path), []) if path.suffix.lower() == ".npy" else decode_picture(path)
+    return (load(path), []) if path.suffix.lower() == ".npy" else decode_picture(path, channels)
 
 
 def expect_file(path: pathlib.Path) -> None:
@@ -100,12 +122,12 @@ def load(path: pathlib.Path) -> Any:
     return array
 
 
-def decode_picture(path: pathlib.Path) -> tuple:
+def decode_picture(path: pathlib.Path, channels: int | None = None) -> tuple:
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
         raise ImportError("reading pictures needs Pillow, which is not installed; give .npy files, or install it with: "
-                          "pip install minixnn[pictures]") from error
+                          "pip install pillow") from error
     with Image.open(path) as file:
         notes, frames = [], getattr(file, "n_frames", 1)
         if file.width * file.height > MOST_READ:
@@ -115,6 +137,9 @@ def decode_picture(path: pathlib.Path) -> tuple:
         image = ImageOps.exif_transpose(file)
         if image.mode == "F" or image.mode.startswith("I"):
             return grey_numbers(image, file.format, notes), notes
+        if len(image.getbands()) == channels and channels not in (1, 3):
+            notes.append(f"its {channels} channels ({', '.join(image.getbands())}) taken as they are")
+            return np.asarray(image), notes
         if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -137,8 +162,11 @@ def grey_numbers(image: Any, format: Any, notes: list) -> Array:
                      "16 bits without a sign, or as a .npy file of numbers from 0 to 1")
 
 
-def scale(array: Any, notes: list) -> Any:
-    """Numbers of any type as float32: whole ones by the largest that their type holds, floats as they are."""
+def scale(array: Any, notes: list, pixels: int = 1) -> Any:
+    """Numbers of any type as float32: whole ones by the largest that their type holds, floats as they are.
+
+    pixels: the largest that the network takes; floats from 0 to 255 are divided for a network that takes them so.
+    """
     kind = array.dtype
     if kind == np.uint8:
         return array / np.float32(255)
@@ -156,12 +184,15 @@ def scale(array: Any, notes: list) -> Any:
     if not np.isfinite(picture).all():
         raise ValueError("holds NaN or infinite numbers" if not np.isfinite(array).all() else
                          "holds numbers too large for single precision")
+    if pixels == 255 and picture.min() >= 0 and 1 < picture.max() <= 255:
+        notes.append("numbers from 0 to 255, as the network takes them")
+        return picture / np.float32(255)
     if picture.min() < 0 or picture.max() > 1:
         notes.append(f"numbers from {picture.min():.3g} to {picture.max():.3g} taken as they are")
     return picture
 
 
-def fit(picture: Any, shape: tuple, notes: list, bicubic: bool = False) -> Array:
+def fitted(picture: Any, shape: tuple, notes: list, fit: str | None = None) -> Array:
     """A picture (H, W, C) with the channels and of the size that are wanted; None: as it is."""
     height, width, channels = shape
     if channels not in (None, picture.shape[2]):
@@ -169,7 +200,8 @@ def fit(picture: Any, shape: tuple, notes: list, bicubic: bool = False) -> Array
             raise ValueError(f"holds an array of shape {picture.shape}, expected (height, width, {channels}); if "
                              "channels come first, write array.transpose(1, 2, 0)")
         if {channels, picture.shape[2]} != {1, 3}:
-            raise ValueError(f"has {picture.shape[2]} channels, the network takes {channels}")
+            white = ", once its transparency is laid on white" * ("laid on white" in notes)
+            raise ValueError(f"has {picture.shape[2]} channels{white}, the network takes {channels}")
         if channels == 1:
             notes.append("turned to grey")
         picture = (picture @ GREY)[..., None] if channels == 1 else picture.repeat(3, axis=2)
@@ -177,8 +209,11 @@ def fit(picture: Any, shape: tuple, notes: list, bicubic: bool = False) -> Array
     if size[0] * size[1] > MOST_PIXELS:
         raise ValueError(f"has {size[0]} x {size[1]} pixels, expected at most {MOST_PIXELS}; give a smaller --size")
     if size != picture.shape[:2]:
-        notes.append(f"resized from {picture.shape[0]} x {picture.shape[1]} to {size[0]} x {size[1]}")
-        picture = resize(picture, size, bicubic)
+        change = size[0] * picture.shape[1] / (size[1] * picture.shape[0])
+        squashed = ", squashed" + ", as nothing says that it is to be cut (--fit crop)" * (fit is None)
+        notes.append(f"resized from {picture.shape[0]} x {picture.shape[1]} to {size[0]} x {size[1]}"
+                     + squashed * (abs(change - 1) > 0.02))
+        picture = resize(picture, size, fit == "crop")
     return np.ascontiguousarray(picture, np.float32)
 
 
@@ -202,10 +237,10 @@ def resize(picture: Array, size: tuple[int, ...], bicubic: bool = False) -> Arra
 class Batch:
     """The images of a 4-D .npy file, prepared when they are asked for: `len`, `shape` and slices, as of an array."""
 
-    def __init__(self, array: Any, shape: tuple, invert: bool, square: bool = False) -> None:
-        self.array, self.wanted, self.invert, self.square = array, shape, invert, square
+    def __init__(self, array: Any, shape: tuple, invert: bool, fit: str | None = None, pixels: int = 1) -> None:
+        self.array, self.how, self.last = array, (shape, invert), (fit, pixels)
         self.notes: list[str] = []
-        self.shape = (len(array), *finish(array[0], shape, invert, self.notes, square).shape)
+        self.shape = (len(array), *finish(array[0], *self.how, self.notes, *self.last).shape)
 
     def __len__(self):
         return len(self.array)
@@ -215,7 +250,7 @@ class Batch:
         pictures = []
         for n in range(first, stop, step):
             try:
-                pictures.append(finish(self.array[n], self.wanted, self.invert, [], self.square))
+                pictures.append(finish(self.array[n], *self.how, [], *self.last))
             except ValueError as error:
                 raise ValueError(f"image {n} {error}") from error
         return np.stack(pictures)

@@ -28,9 +28,9 @@ from typing import Any, NoReturn
 import minixnn
 from minixnn import datasets, models, plot
 from minixnn.cli import check
-from minixnn.cli.errors import CannotGoOn, sentence
+from minixnn.cli.errors import CannotGoOn, say, sentence, visible
 from minixnn.cli.explain import explain
-from minixnn.cli.expected import open_model
+from minixnn.cli.expected import of_unit_pixels, open_model
 from minixnn.cli.ledger import show_ledger
 from minixnn.cli.methods import METHODS, RULES, described, options
 
@@ -67,12 +67,12 @@ def failed(words: str, error: Any, status: int) -> int:
     """Say what happened, and how far the run came."""
     words = "; ".join(filter(None, (words, getattr(error, "state", ""))))
     if words:
-        print(f"minixnn: {words}", file=sys.stderr)
+        print(f"minixnn: {visible(words)}", file=sys.stderr)
     return status
 
 
 def note(message: Any, *rest: Any, **more: Any) -> None:
-    print(f"minixnn: note: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"minixnn: note: {visible(' '.join(str(message).split()))}", file=sys.stderr)
 
 
 def parser() -> Parser:
@@ -89,7 +89,7 @@ def parser() -> Parser:
     command.set_defaults(run=show_microscope)
     command.add_argument("--model", action="append", help=f"{MODEL}, for pictures of 28 x 28 pixels; may be given "
                          "several times; default: cnn and dense")
-    command.add_argument("-o", "--out", type=pathlib.Path, default=pathlib.Path("microscope.html"),
+    command.add_argument("-o", "--out", type=path, default=pathlib.Path("microscope.html"),
                          help="the file to write")
     check.add_to(commands)
     for name, run, what in (("methods", show_methods, "the names that --method takes"),
@@ -99,14 +99,18 @@ def parser() -> Parser:
 
 
 def add_inputs(command: Parser) -> None:
-    command.add_argument("images", nargs="+", metavar="IMAGE", help="picture, .npy, or a folder of them; a .npy "
-                         "(images, height, width, channels) is explained as a whole; .csv for networks that take rows "
-                         "of numbers; any file for magika")
-    command.add_argument("--model", help=f"{MODEL}; default: efficientnet_lite0, for photographs")
+    command.add_argument("images", nargs="+", type=named, metavar="IMAGE", help="picture, .npy, or a folder of them; "
+                         "a .npy (images, height, width, channels) is explained as a whole; .csv for networks that "
+                         "take rows of numbers; any file for magika")
+    command.add_argument("--model", type=named, help=f"{MODEL}; default: efficientnet_lite0, for photographs")
     command.add_argument("--target", metavar="NAME", help="label or number of the class (or channel) to explain; "
                          "default: the largest output")
     command.add_argument("--versus", metavar="NAME", help="what speaks for the target rather than for this output")
     command.add_argument("--size", metavar="HxW", help="resize pictures to this; default: as the network asks")
+    command.add_argument("--fit", choices=("crop", "squash"), help="pictures of other proportions are cut in their "
+                         "middle, or squashed; default: as the network's card says, else squashed")
+    command.add_argument("--header", action="store_true", help="the first line of a table names its columns, though "
+                         "by numbers")
     command.add_argument("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
     command.add_argument("--mean", metavar="M", help="what the network's training subtracted from pixels in [0, 1]: "
                          "a number, or one per channel, such as 0.485,0.456,0.406")
@@ -121,7 +125,7 @@ def add_inputs(command: Parser) -> None:
 def add_explaining(command: Parser) -> None:
     command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus, of photographs "
                          "lrp_epsilon_plus_flat, of bytes lrp_epsilon")
-    command.add_argument("-o", "--out", type=pathlib.Path, required=True, help="folder for the results")
+    command.add_argument("-o", "--out", type=path, required=True, help="folder for the results")
     command.add_argument("--resume", action="store_true", help="leave out what has a result of the same call already")
     command.add_argument("--no-figures", action="store_false", dest="figures", help="numbers only, no pictures")
     command.add_argument("--color", choices=("auto", "always", "never"), default="auto",
@@ -132,6 +136,17 @@ def add_explaining(command: Parser) -> None:
 
 def add_rule(command: Parser) -> None:
     command.add_argument("--rule", default="epsilon", help=", ".join(RULES))
+
+
+def named(text: str) -> str:
+    """A name; none, from a variable of the shell that is not set, say, would mean the folder in which one is."""
+    if not text:
+        raise argparse.ArgumentTypeError("got an empty name, expected that of a file or a folder; \".\" is this one")
+    return text
+
+
+def path(text: str) -> pathlib.Path:
+    return pathlib.Path(named(text))
 
 
 def positive(text: str) -> Any:
@@ -148,9 +163,9 @@ def show_microscope(asked: Any) -> Any:
     """`minixnn microscope`: one HTML file that needs no network, with ten test digits to begin with."""
     images, labels = datasets.mnist("test")
     ten = [int((labels == digit).argmax()) for digit in range(10)]
-    nets = {pathlib.Path(name).stem: open_model(name) for name in asked.model or ("cnn", "dense")}
+    nets = {pathlib.Path(name).stem: of_unit_pixels(open_model(name)) for name in asked.model or ("cnn", "dense")}
     asked.out.write_text(plot.microscope(nets, images[ten]), encoding="utf-8")
-    print(f"{asked.out}: open it in a browser")
+    say(f"{asked.out}: open it in a browser")
     return 0
 
 

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 METHODS = attribution.METHODS
 RULES = {name: getattr(module, name) for module, names in (
-    (lrp, ("epsilon", "gamma", "gamma_signed", "alpha_beta", "flat")), (deep_taylor, ("z_plus", "w_square", "z_box")),
+    (lrp, ("epsilon", "epsilon_rms", "gamma", "gamma_signed", "alpha_beta", "flat")),
+    (deep_taylor, ("z_plus", "w_square", "z_box")),
     (composites, ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
-                  "epsilon_gamma_box", "attn_lrp", "cp_lrp", "deep_taylor"))) for name in names}
+                  "epsilon_gamma_box", "by_depth", "attn_lrp", "cp_lrp", "deep_taylor"))) for name in names}
 
 
 def real(text: str) -> float:
@@ -43,7 +44,8 @@ def truth(text: str) -> bool:
 # What may be set, and how its text is read. All else that a method takes has an option of its own, or is an array.
 OPTIONS: dict[str, Callable] = {
     "steps": int, "samples": int, "size": int, "stride": int, "layer": int, "noise": real, "value": real,
-    "low": real_or_none, "high": real_or_none, "epsilon": real, "gamma": real, "alpha": real, "beta": real,
+    "low": real_or_none, "high": real_or_none, "epsilon": real, "share": real, "gamma": real, "alpha": real,
+    "beta": real,
     "kind": str, "method": str, "rectify": truth}
 READ_AS = {int: "a whole number", real: "a number", real_or_none: "a number or none", str: "a word",
            truth: "true or false"}

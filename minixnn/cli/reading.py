@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any, NamedTuple
 from argparse import Namespace
 from collections.abc import Iterator
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from minixnn.card import largest_pixel
 from minixnn.cli import images, tables
-from minixnn.cli.errors import CannotGoOn, sentence
-from minixnn.cli.expected import expected
+from minixnn.cli.errors import CannotGoOn, sentence, visible
+from minixnn.cli.expected import expected, of_unit_pixels, prepares
 from minixnn.layers import Flatten
 from minixnn.models import magika
 from minixnn.network import Network
@@ -30,6 +32,7 @@ class Rows(NamedTuple):
     path: Any
     x: Any                   # (N, columns)
     names: list | None
+    note: str = ""
 
 
 class Array(NamedTuple):
@@ -44,12 +47,14 @@ class Reader:
         self.asked, self.net, self.status, self.done = asked, net, 0, 0
         self.expected = expected(net, asked.size)
         self.explanation: Any = None
-        self.square = net.card.source == "photograph" and asked.size is None
         self.bytes = net.card.source == "bytes"
+        self.how = asked.fit or net.card.fit, largest_pixel(net.card, net.layers[0])
+        self.of_pictures = of_unit_pixels(net)
         if self.expected.row is not None:                       # pictures may be given, too: their pixels in a row
-            self.of_pictures = Network([Flatten()]).then(net)
-        else:
-            self.of_pictures = net
+            self.of_pictures = Network([Flatten()]).then(self.of_pictures)
+        elif self.expected.picture[2] == 3 and self.of_pictures is net and not prepares(net):
+            warnings.warn("the network takes three channels, and nothing says how pixels were prepared when it was "
+                          "trained, so they enter from 0 to 1; give --mean and --std (0 and 1, if that is right)")
 
     def find(self) -> list[Path]:
         if self.bytes:
@@ -57,7 +62,7 @@ class Reader:
         return images.find(self.asked.images, images.PICTURES + tables.TABLES * (self.expected.row is not None))
 
     def left_out(self, path: Path, error: Any) -> None:
-        print(f"minixnn: {path} left out: {sentence(error)}", file=sys.stderr)
+        print(visible(f"minixnn: {path} left out: {sentence(error)}"), file=sys.stderr)
         self.status = 1
 
     def read(self, path: Path) -> Picture | Array | Rows | None:
@@ -79,12 +84,12 @@ class Reader:
         if tables.is_table(path):
             if row is None:
                 raise ValueError("is a table, but the network takes pictures")
-            return Rows(path, *tables.read(path, row))
-        array, notes = images.decode(path)
+            return Rows(path, *tables.read(path, row, self.asked.header))
+        array, notes = images.decode(path, shape[2])
         if row is not None and array.ndim < 3 and array.shape[-1] == row and path.suffix.lower() == ".npy":
             return Rows(path, *tables.from_array(array, row))
         if array.ndim == 4:
-            batch = images.Batch(array, shape, invert, self.square)
+            batch = images.Batch(array, shape, invert, *self.how)
             self.check_row(batch.shape[1:])
             return Array(path, batch)
         array = array[..., None] if array.ndim == 2 else array
@@ -97,7 +102,7 @@ class Reader:
                              f"{', '.join(map(str, shape))})")
         if row is not None and array.shape[2] == 3 and array.shape[0] * array.shape[1] == row:
             shape = (*shape[:2], 1)
-        picture = images.finish(array, shape, invert, notes, self.square)
+        picture = images.finish(array, shape, invert, notes, *self.how)
         self.check_row(picture.shape)
         return Picture(path, picture, ", ".join(notes))
 

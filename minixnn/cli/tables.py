@@ -10,33 +10,48 @@ from minixnn.arrays import Array
 TABLES = (".csv", ".tsv", ".txt")
 
 
-def read(path: pathlib.Path, row: int) -> tuple:
-    """(rows, names): an array (N, row) in float32, the names of its columns or None. ValueError if it is no table."""
-    rows, names = read_text(path)
+def read(path: pathlib.Path, row: int, header: bool = False) -> tuple:
+    """(rows, names, note): an array (N, row) in float32, the names of its columns or None, and what is to be told.
+
+    header: the first line names the columns, even if by numbers. ValueError if it is no table.
+    """
+    rows, names = read_text(path, header)
     if rows.shape[1] != row:
         columns = f" ({', '.join(names)})" if names and len(names) <= 20 else ""
         raise ValueError(f"has {rows.shape[1]} columns{columns}, the network takes {row} numbers a row; leave out what "
                          "is no input, such as an index or the answer")
-    return rows, names
+    first = ", ".join(f"{number:g}" for number in rows[0][:3]) + ", ..." * (row > 3)
+    return rows, names, "" if names else (f"no names of columns: its first line holds numbers, {first}, and is row 0; "
+                                          "if they are names, give --header")
 
 
-def read_text(path: pathlib.Path) -> tuple:
-    """(rows, names) of a text file with columns between commas, semicolons or tabs; the first line may be names."""
+def read_text(path: pathlib.Path, header: bool = False) -> tuple:
+    """(rows, names) of a text file with columns between commas, semicolons or tabs; the first line may be names.
+
+    Nothing is left out, since the result for row n is to stand at row n: a line without cells is refused, unless
+    nothing follows it.
+    """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             head = file.readline()
             file.seek(0)
-            lines = [line for line in csv.reader(file, delimiter=max(",;\t", key=head.count)) if any(line)]
+            lines = list(csv.reader(file, delimiter=max(",;\t", key=head.count)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"is no table of text: {error}") from error
-    if not lines:
+    while lines and not lines[-1]:
+        lines.pop()
+    if not any(map(any, lines)):
         raise ValueError("is empty, expected a line of numbers for each input")
-    names = None if all(map(number, lines[0])) else [cell.strip() for cell in lines.pop(0)]
+    if [] in lines:
+        raise ValueError(f"has nothing in line {lines.index([]) + 1}, expected a row in each; delete or fill the line")
+    names = None if all(map(number, lines[0])) and not header else [cell.strip() for cell in lines.pop(0)]
     if not lines:
         raise ValueError("has a line of names and no numbers")
     for n, line in enumerate(lines):
         if len(line) != len(lines[0]):
             raise ValueError(f"has {len(line)} columns in row {n} and {len(lines[0])} in the first")
+        if not any(cell.strip() for cell in line):
+            raise ValueError(f"has empty cells only in row {n}, expected numbers; delete or fill the line")
         for column, cell in enumerate(line):
             if not number(cell):
                 where = f"{names[column]!r}" if names and column < len(names) else column
@@ -55,7 +70,7 @@ def number(cell: str) -> Any:
 
 
 def from_array(array: Any, row: int) -> tuple:
-    """(rows, None) of a .npy array (N, row), or (row,) for a single row."""
+    """(rows, None, "") of a .npy array (N, row), or (row,) for a single row."""
     if array.ndim == 1:
         array = array[None]
     if array.ndim != 2 or array.shape[1] != row or array.dtype.kind not in "fiu":
@@ -65,7 +80,7 @@ def from_array(array: Any, row: int) -> tuple:
     if not np.isfinite(rows).all():
         bad = int(np.argmin(np.isfinite(rows).all(axis=1)))
         raise ValueError(f"holds NaN or infinite numbers in row {bad}")
-    return rows, None
+    return rows, None, ""
 
 
 def strongest(r: Array, names: list[str] | None, count: int = 3) -> str:

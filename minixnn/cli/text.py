@@ -14,7 +14,7 @@ import numpy as np
 
 from minixnn.arrays import Array
 from minixnn.attribution import NAMES
-from minixnn.cli import drawing, results
+from minixnn.cli import drawing, errors, results
 from minixnn.models import magika
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def write(run: Any, picture: Picture, R: Array, said: dict[str, Any]) -> None:
     """Write the page beside the other results, and show the text in the terminal if that is wanted. run: the Run."""
     lines, limit = coloured(picture.data, R)
     if run.figures:
-        title = f"{picture.path.name}: {said['saw']}"
+        title = errors.visible(f"{picture.path.name}: {said['saw']}")
         results.save_text(run.names(picture.path, PAGE),
                           page(title, f"{NAMES[run.asked.method]}, {said['explained']}", lines, limit))
     if run.asked.color == "always" or run.asked.color == "auto" and can_colour():

@@ -129,9 +129,15 @@ def regroup(group: Group, sizes: Sequence[int]) -> list[Group]:
     Raises Mixes where an axis would end across the middle of an atom that its size does not divide.
     """
     rest, found = list(leaves(group)), []
+    alone = [a for a in rest if a.is_batch and a.size == 1]
+    if alone:                                   # a batch of one is wherever the program leaves room for it, or in front
+        found = regroup(tuple(a for a in rest if a not in alone), sizes)
+        place = list(sizes).index(1) if 1 in sizes else 0
+        found[place] = (*alone, *found[place])
+        return found
     for n in sizes:
         axis: list[Atom] = []
-        while size(axis) < n or (n == 1 and not axis and rest and rest[0].is_batch and rest[0].size == 1):
+        while size(axis) < n:
             if not rest:
                 raise Mixes("too few numbers")
             atom, need = rest.pop(0), n // max(size(axis), 1)

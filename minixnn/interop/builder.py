@@ -66,6 +66,9 @@ class Builder:
         if x.have == want:
             return x
         at, have = x.at, x.have
+        if len(have[0]) > 1:                                # windows of an image as rows: back behind the image
+            have = (have[0][:1], have[0][1:], *have[1:])
+            at = self.put(at, ours.Reshape(tuple(map(size, have[1:])), rows=(size(have[1]), 1)))
         flat, wanted = [a for group in have for a in group], [a for group in want for a in group]
         if flat != wanted:
             if wanted[0] is not flat[0] or len(want[0]) != 1:
@@ -164,9 +167,14 @@ class Builder:
         """Channel-last: (N, sizes..., C), of a value with batch, channels and `spatial` axes more in the program."""
         if x.rank != spatial + 2:
             raise ValueError(f"got {x.written()} numbers, expected {what}")
-        if not is_batch(x.axes[0]):
+        first, *windows = x.axes[0] or (None,)
+        if first is None or not first.is_batch:
             raise ValueError(f"got {x.written()} numbers, expected one row for each image")
-        return self.arranged(x, (x.axes[0], *x.axes[2:], x.axes[1]))
+        want = (x.axes[0], *x.axes[2:], x.axes[1])
+        if not windows or x.have == want:
+            return self.arranged(x, want)
+        x = self.arranged(x, ((first,), tuple(windows), *want[1:]))         # the windows of an image as rows
+        return Traced(self.put(x.at, ours.Reshape(tuple(map(size, want[1:])), rows=(1, size(windows)))), want, x.axes)
 
     def unified(self, values: Sequence[Traced]) -> tuple[list[Traced], tuple[Group, ...]]:
         """Values as they are broadcast against each other, written in the same atoms and in arrays that broadcast, too.

@@ -10,6 +10,7 @@ from minixnn import layers as ours
 from minixnn.card import LAYOUTS, Card
 from minixnn.interop.axes import Traced, has_batch, is_batch
 from minixnn.interop.builder import Builder
+from minixnn.interop.pixels import with_pixels
 from minixnn.interop.program import Follower, Program, Ref, references
 from minixnn.interop.simplify import Plan, drop_head, simplify
 from minixnn.network import Network
@@ -37,14 +38,15 @@ def network(program: Program, layout: str | None = None) -> Network:
     output = in_our_order(builder, output, orders[0])
     plan = Plan(builder.layers, builder.inputs, builder.names, output.at)
     head = drop_head(plan, len(output.have))
-    simplify(plan, builder.dtype)
+    simplify(plan, builder.dtype, program.inputs[0].shape[orders[0][-1]] if not several else 0)
     if not plan.layers:
         plan = Plan([ours.Identity()], [(0,)], [""], 1)
     shape, order = program.inputs[0].shape, orders[0]
     card = Card(head=head) if several else Card(
         input_shape=tuple(shape[axis] for axis in order[1:]) or None, head=head,
         layout=None if len(shape) < 3 else LAST if order == tuple(range(len(shape))) else FIRST)
-    return Network(plan.layers, plan.inputs, names=plan.names, card=card)
+    net = Network(plan.layers, plan.inputs, names=plan.names, card=card)
+    return net if several else with_pixels(net, program.declared)
 
 
 def in_our_order(b: Builder, x: Traced, first: tuple[int, ...]) -> Traced:

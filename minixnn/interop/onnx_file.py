@@ -14,7 +14,7 @@ def library() -> Any:
         import onnx.inliner
         return onnx
     except ImportError as error:
-        raise ImportError("reading ONNX files needs the onnx package: pip install minixnn[onnx]") from error
+        raise ImportError("reading ONNX files needs the onnx package: pip install onnx") from error
 
 
 def read(onnx: Any, path: Any) -> Any:
@@ -65,6 +65,13 @@ def output_of(path: Path | str, graph: Any, wanted: str | None) -> str:
         raise ValueError(f"{path} has the outputs {', '.join(names)}; name the one to explain, for instance "
                          f"from_onnx(path, output={(numbers or names)[0]!r})")
     return numbers[0]
+
+
+def open_sizes(path: Any) -> tuple[int | None, ...] | None:
+    """The shape of one input as the file declares it, None for each size that it leaves open; None if it has none."""
+    model = read(library(), path)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return declared(next(entry for entry in model.graph.input if entry.name not in weights), None)[1]
 
 
 def declared(entry: Any, given: tuple[int, ...] | None) -> Any:

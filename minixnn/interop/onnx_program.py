@@ -48,13 +48,18 @@ def program_of(onnx: Any, path: Any, model: Any, input_shape: Any, output: str |
     double = any(e.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE for e in needed) or any(
         isinstance(v, np.ndarray) and v.dtype == np.float64 and v.ndim > 1 for v in values.values())
     return Program(inputs, values, operations, chosen, lambda value: value, lambda value: value, reader.table(), batches,
-                   np.float64 if double else np.float32)
+                   np.float64 if double else np.float32, declared_type(onnx, needed[0]))
 
 
 def filled(shape: tuple, free: int) -> tuple[int, ...]:
     """A shape with sizes in place of those that the file leaves open."""
     sizes = iter(FREE[free] if shape.count(None) > 1 or len(shape) > 2 else (FREE_STEPS[free],))
     return tuple(next(sizes) if n is None else n for n in shape)
+
+
+def declared_type(onnx: Any, entry: Any) -> str:
+    kind = entry.type.tensor_type.elem_type
+    return onnx.helper.tensor_dtype_to_np_dtype(kind).name if kind else "float32"
 
 
 def kind_of(entry: Any) -> str:

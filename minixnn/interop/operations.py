@@ -255,6 +255,8 @@ def matmul(b: Builder, x: Any, y: Any) -> Traced:
     if isinstance(x, Traced) and isinstance(y, Traced):
         return product(b, x, y)
     if isinstance(x, Traced):
+        if isinstance(y, Varying):
+            return product(b, x, constant(b, y, widened_rank(b, x, y.ndim)))
         y = weights(y)
         if y.ndim == 1:
             return select(b, linear(b, x, y[:, None]), -1, 0)
@@ -262,6 +264,8 @@ def matmul(b: Builder, x: Any, y: Any) -> Traced:
             return linear(b, x if x.rank >= y.ndim else unsqueeze(b, x, range(y.ndim - x.rank)),
                           y.reshape(y.shape[-2:]))
         return product(b, x, constant(b, y, widened_rank(b, x, y.ndim)))
+    if isinstance(x, Varying):
+        return product(b, constant(b, x, widened_rank(b, y, x.ndim)), y)
     x = weights(x)
     if y.rank == 1 or x.ndim == 1:
         raise ValueError("multiplies a constant by a vector, expected matrices")
@@ -417,11 +421,15 @@ def conv(b: Builder, x: Traced, W: Any, bias: Any, stride: Sequence[int], pads: 
         raise ValueError(f"expects {W.shape[1] * groups} channels, but the input's shape leads to {size(x.axes[1])}")
     sizes = windows(x, W.shape[2:], stride, pads, dilation)
     W = np.ascontiguousarray(W.transpose(*range(2, n + 2), 1, 0))
-    kind = {1: ours.Conv1d, 2: ours.Conv2d}.get(n) or getattr(ours, "Conv3d")
-    settings = [stride, pads, dilation] if n > 1 else [stride[0], pads[0], dilation[0]]
-    padding = "same" if same else tidy_pads(settings[1])
-    layer = kind(W, bias, tidy(settings[0]), padding, tidy(settings[2]), groups)
+    layer = of_rank("Conv", n)(W, bias, tidy(stride), "same" if same else tidy_pads(pads), tidy(dilation), groups)
     return channel_last(b, x, layer, W.shape[-1], sizes)
+
+
+def of_rank(name: str, n: int) -> Any:
+    """The class of layers for images with n axes: Conv1d, Conv2d, Conv3d."""
+    if n not in (1, 2, 3):
+        raise ValueError(f"windows along {n} axes are not supported, expected one to three")
+    return getattr(ours, f"{name}{n}d")
 
 
 def images(b: Builder, x: Any, n: int, what: str = "") -> Traced:
@@ -478,16 +486,7 @@ def conv_transpose(b: Builder, x: Traced, W: Any, bias: Any, stride: Sequence[in
         raise ValueError(f"makes images of {sizes} pixels, of which nothing is left")
     outputs = W.shape[1] * groups
     W = np.ascontiguousarray(W.transpose(*range(2, n + 2), 0, 1))
-    if n == 1:                                  # as an image of one column
-        flat = Traced(b.put(x.at, ours.Reshape((x.shape[2], 1, x.shape[1]))), [*x.have[:2], (), x.have[2]],
-                      [*x.axes, ()])
-        layer = ours.ConvTranspose2d(W[:, None], bias, (stride[0], 1), (tuple(pads[0]), (0, 0)),
-                                     (output_padding[0], 0), (dilation[0], 1), groups)
-        y = channel_last(b, flat, layer, outputs, [*sizes, 1])
-        return y.seen_as(y.axes[:3])
-    if n > 2:
-        raise ValueError("a transposed convolution of volumes is not supported")
-    layer = ours.ConvTranspose2d(W, bias, tidy(stride), tidy_pads(pads), tidy(output_padding), tidy(dilation), groups)
+    layer = of_rank("ConvTranspose", n)(W, bias, tidy(stride), tidy_pads(pads), tidy(output_padding), tidy(dilation), groups)
     return channel_last(b, x, layer, outputs, sizes)
 
 
@@ -496,84 +495,28 @@ def pool(b: Builder, x: Traced, kind: str, kernel: Sequence[int], stride: Sequen
          count_padding: bool = True, divisor: Any = None, same: bool = False) -> Traced:
     """kind: "max", "average"; same: the pads are "same" at any size"""
     n = len(kernel)
-    stride = list(kernel if not stride else stride)
-    if n != 2:
-        return pool_of_rank(b, x, kind, kernel, stride, pads, dilation, ceil_mode, count_padding, divisor, same)
-    x = images(b, x, n)
-    pads, real = [tuple(each) for each in pads], [tuple(each) for each in pads]
-    if ceil_mode:
-        pads = [(before, after + overhang(m, (k - 1) * d + 1, s, before, after)) for m, k, s, (before, after), d in
-                zip(x.shape[2:], kernel, stride, pads, dilation)]
-    sizes = windows(x, kernel, stride, pads, dilation)
-    channels = size(x.axes[1])
+    stride, x = list(stride or kernel), images(b, x, n)
+    pads, padding = [tuple(each) for each in pads], "same" if same else tidy_pads(pads) if any(map(any, pads)) else "valid"
+    longer = [(before, after + (overhang(m, (k - 1) * d + 1, s, before, after) if ceil_mode else 0)) for
+              m, k, s, (before, after), d in zip(x.shape[2:], kernel, stride, pads, dilation)]
+    sizes, channels = windows(x, kernel, stride, longer, dilation), size(x.axes[1])
+    more = {"ceil": bool(ceil_mode), "dilation": tidy(dilation)}
+    if any(max(each) >= k for each, k in zip(pads, kernel)):
+        raise ValueError(f"pads by {pads}, as far as its windows of {tuple(kernel)} reach")
     if kind == "max":
-        if any(max(each) >= k for each, k in zip(pads, kernel)) and set(dilation) == {1}:
-            raise ValueError(f"pads by {pads}, as far as its windows of {tuple(kernel)} reach")
-        layer = max_layer(kernel, stride, "same" if same else pads, dilation)
+        layer = of_rank("MaxPool", n)(tidy(kernel), tidy(stride), padding, **more)
     else:
-        if set(dilation) != {1}:
-            raise ValueError(f"dilation={tuple(dilation)} of an average is not supported")
-        counted = count_padding and any(map(any, real))
-        if counted and pads != real:            # torch counts its own padding, and not what rounding up adds
-            x = pad(b, x, [(0, 0), (0, 0), *real])
-            x = images(b, x, n)
-            pads, counted = [(0, after - own) for (_, after), (_, own) in zip(pads, real)], False
-        layer = average_layer(kernel, stride, "same" if same else pads, counted)
+        layer = of_rank("AvgPool", n)(tidy(kernel), tidy(stride), padding, bool(count_padding and any(map(any, pads))), **more)
     y = channel_last(b, x, layer, channels, sizes)
-    if divisor is not None:
-        y = multiply(b, y, math.prod(kernel) / float(divisor))
-    return y
+    return y if divisor is None else multiply(b, y, math.prod(kernel) / float(divisor))
 
 
-def max_layer(kernel: Any, stride: Any, pads: Any, dilation: Any) -> Any:
-    if set(dilation) != {1}:
-        raise ValueError(f"dilation={tuple(dilation)} is not supported")
-    return ours.MaxPool2d(tidy(kernel), tidy(stride), valid(pads))
-
-
-def average_layer(kernel: Any, stride: Any, pads: Any, counted: bool) -> Any:
-    return ours.AvgPool2d(tidy(kernel), tidy(stride), valid(pads), counted)
-
-
-def valid(pads: Any) -> Any:
-    return pads if isinstance(pads, str) else tidy_pads(pads) if any(map(any, pads)) else "valid"
-
-
-def pool_of_rank(b: Builder, x: Traced, kind: str, kernel: Any, stride: Any, pads: Any, dilation: Any, *more: Any) -> Traced:
-    """A pool of sequences or volumes, by those of images: over the axes one or two at a time."""
-    n = len(kernel)
-    images(b, x, n)
-    if n == 1:
-        y = pool(b, unsqueeze(b, x, [-1]), kind, [*kernel, 1], [*stride, 1], [*pads, (0, 0)], [*dilation, 1], *more)
-        return squeeze(b, y, [-1])
-    if n > 3:
-        raise ValueError(f"a pool over {n} axes is not supported")
-    x = pool_part(b, x, kind, 2, (kernel, stride, pads, dilation), more)
-    return pool_part(b, x, kind, 3, (kernel, stride, pads, dilation), more)
-
-
-def pool_part(b: Builder, x: Traced, kind: str, start: int, settings: Any, more: Any) -> Traced:
-    """Of (N, C, D, H, W): over D and H with (C, W) as channels, or over W alone."""
-    kernel, stride, pads, dilation = settings
-    if start == 2:
-        x = transpose(b, x, (0, 1, 4, 2, 3))
-        merged = x.seen_as([x.axes[0], x.axes[1] + x.axes[2], x.axes[3], x.axes[4]])
-        y = pool(b, merged, kind, kernel[:2], stride[:2], pads[:2], dilation[:2], *more)
-        N, _, D, H = y.shape
-        y = reshape(b, y, [Size(N, y.other_shape[0]), *x.shape[1:3], D, H])
-        return transpose(b, y, (0, 1, 3, 4, 2))
-    merged = x.seen_as([x.axes[0], x.axes[1], x.axes[2] + x.axes[3], x.axes[4]])
-    y = pool(b, merged, kind, [1, kernel[2]], [1, stride[2]], [(0, 0), pads[2]], [1, dilation[2]], *more)
-    return reshape(b, y, [Size(y.shape[0], y.other_shape[0]), x.shape[1], x.shape[2], x.shape[3], y.shape[3]])
-
-
-def overhang(pixels: int, kernel: int, stride: int, before: int, after: int | None = None) -> int:
+def overhang(pixels: int, kernel: int, stride: int, before: int, after: int) -> int:
     """Pixels that a window may stick out behind the padded image when sizes are rounded up ("ceil mode").
 
-    before, after: the padding at both ends, of the same size unless said otherwise. Sizes are rounded up unless the
-    last window would then start behind the image: it would see nothing real.
+    Sizes are rounded up unless the last window would then start behind the image: it would see nothing real.
     """
-    free = pixels + before + (before if after is None else after) - kernel
+    free = pixels + before + after - kernel
     count = -(-free // stride) + 1
     if (count - 1) * stride >= pixels + before:
         count -= 1
@@ -593,11 +536,11 @@ def adaptive_pool(b: Builder, x: Traced, kind: str, sizes: Sequence[int | None])
         return x
     if all(m % k == 0 for m, k in zip(old, sizes)):
         kernel = [m // k for m, k in zip(old, sizes)]
-        if kind == "max" or n != 2:
-            return pool(b, x, "max" if kind == "max" else "average", kernel, kernel, [(0, 0)] * n, [1] * n)
-    if kind == "mean" and n == 2:
-        x = images(b, x, 2)
-        return channel_last(b, x, ours.AdaptiveAvgPool2d(tuple(sizes)), size(x.axes[1]), sizes)
+        if kind == "max":
+            return pool(b, x, "max", kernel, kernel, [(0, 0)] * n, [1] * n)
+    if kind == "mean":
+        x = images(b, x, n)
+        return channel_last(b, x, of_rank("AdaptiveAvgPool", n)(tuple(sizes)), size(x.axes[1]), sizes)
     raise ValueError(f"output_size={tuple(sizes)} of {x.written()} is not supported, expected a size that divides the "
                      "images'")
 
@@ -903,9 +846,12 @@ def take(b: Builder, x: Traced, index: Any, axis: int) -> Traced:
     x = traced(x)
     axis = int(axis) % x.rank
     index = np.asarray(plain(index))
-    n = x.shape[axis]
+    n, first = x.shape[axis], x.axes[axis][:1]
     if has_batch(x.axes[axis]):
-        raise ValueError(f"takes some of the images of a batch of {x.written()}")
+        if not is_batch(first) or first[0].size > 1 or len(x.axes[axis]) == 1 or index.ndim == 0:
+            raise ValueError(f"takes some of the images of a batch of {x.written()}")
+        inner = take(b, x.seen_as([*x.axes[:axis], first, x.axes[axis][1:], *x.axes[axis + 1:]]), index, axis + 1)
+        return inner.seen_as([*inner.axes[:axis], first + inner.axes[axis + 1], *inner.axes[axis + 2:]])
     if index.size and (index.min() < -n or index.max() >= n):
         raise ValueError(f"takes places up to {index.max()} of axis {axis} of {x.written()}")
     if not index.size:
@@ -924,6 +870,44 @@ def take(b: Builder, x: Traced, index: Any, axis: int) -> Traced:
     have = [*x.have[:place], *groups, *x.have[place + 1:]]
     axes = [*x.axes[:axis], *groups, *x.axes[axis + 1:]]
     return Traced(b.put(x.at, ours.Gather(index, place)), have, axes, x.kind)
+
+
+def unfold(b: Builder, x: Traced, axis: int, window: int, step: int) -> Traced:
+    """Windows along an axis, which takes their number; what is in one is a new axis at the end. Tensor.unfold"""
+    axis = axis % x.rank
+    count = (x.shape[axis] - window) // step + 1
+    y = take(b, x, np.arange(count)[:, None] * step + np.arange(window), axis)
+    return transpose(b, y, [n for n in range(y.rank) if n != axis + 1] + [axis + 1])
+
+
+def patches(b: Builder, x: Traced, kernel: Sequence[int], dilation: Sequence[int], pads: Sequence[int],
+            stride: Sequence[int]) -> Traced:
+    """(N, C, H, W) -> (N, C kh kw, windows): torch's Unfold"""
+    x = pad(b, x, [(0, 0), (0, 0), *((p, p) for p in pads)])
+    for axis, k, d, s in zip((4, 2), kernel[::-1], dilation[::-1], stride[::-1]):
+        axis -= 1 if axis == 4 else 0
+        count = (x.shape[axis] - d * (k - 1) - 1) // s + 1
+        x = take(b, x, np.arange(k)[:, None] * d + np.arange(count) * s, axis)
+    N, C, kh, H, kw, W = x.shape
+    x = transpose(b, x, (0, 1, 2, 4, 3, 5))
+    return reshape(b, x, [Size(N, x.other_shape[0]), C * kh * kw, H * W])
+
+
+def from_patches(b: Builder, x: Traced, sizes: Sequence[int], kernel: Sequence[int], dilation: Sequence[int],
+                 pads: Sequence[int], stride: Sequence[int]) -> Traced:
+    """(N, C kh kw, windows) -> (N, C, H, W), overlapping windows summed up: torch's Fold"""
+    (kh, kw), whole = kernel, [n + 2 * p for n, p in zip(sizes, pads)]
+    C = x.shape[1] // (kh * kw)
+    rows, columns = (np.arange(k)[:, None] * d + np.arange((n - d * (k - 1) - 1) // s + 1) * s
+                     for k, d, n, s in zip(kernel, dilation, whole, stride))
+    places = (rows[:, None, :, None] * whole[1] + columns[None, :, None]).reshape(kh * kw, -1)      # (kh kw, windows)
+    places = (places * C + np.arange(C)[:, None, None]).reshape(C * kh * kw, -1)
+    x = b.arranged(numbers(b, x), x.axes)
+    groups = [new(n) for n in (*whole, C)]
+    y = Traced(b.put(x.at, ours.Scatter(places, (*whole, C))), [x.have[0], *groups], [x.axes[0], groups[2], *groups[:2]])
+    for axis, (n, p) in enumerate(zip(sizes, pads), start=2):
+        y = slice_(b, y, axis, p, p + n)
+    return y
 
 
 def cat(b: Builder, values: Sequence[Any], axis: int) -> Traced:
@@ -1056,15 +1040,7 @@ def upsample(b: Builder, x: Traced, sizes: Sequence[int] | None, scales: Sequenc
     out = [int(m) for m in sizes] if sizes is not None else [int(math.floor(m * s)) for m, s in zip(x.shape[2:], scales)]
     where = {"scale": tuple(scales)} if scales is not None and all(
         int(m * s) == k for m, s, k in zip(x.shape[2:], scales, out)) else {"size": tuple(out)}
-    if n == 1:                                  # as an image of one column
-        flat = Traced(b.put(x.at, ours.Reshape((x.shape[2], 1, x.shape[1]))), [*x.have[:2], (), x.have[2]],
-                      [*x.axes, ()])
-        where = {key: (value[0], 1) for key, value in where.items()}
-        y = channel_last(b, flat, ours.Upsample(**where, mode=mode, align_corners=corners, **more), x.shape[1], [*out, 1])
-        return y.seen_as(y.axes[:3])
-    if n != 2:
-        raise ValueError(f"an upsampling of {n} axes is not supported")
-    if "scale" in where and len(set(where["scale"])) == 1:
+    if "scale" in where and n == 2 and len(set(where["scale"])) == 1:
         where["scale"] = where["scale"][0]
     return channel_last(b, x, ours.Upsample(**where, mode=mode, align_corners=corners, **more), size(x.axes[1]), out)
 

@@ -59,6 +59,7 @@ class Program:
     table: dict[str, Callable]
     batches: tuple[int, int]
     dtype: Any = np.float32
+    declared: str = "float32"                   # the type of the input, by the file
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)     # shapes that the framework expects, to check
 
     def needed(self) -> list[Operation]:

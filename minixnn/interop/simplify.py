@@ -51,13 +51,13 @@ class Plan:
         self.keep(len(self.layers) if l + 1 < len(self.layers) else source)
 
 
-def simplify(plan: Plan, dtype: Any) -> None:
-    """Find what is written out, then merge neighbours until nothing changes."""
+def simplify(plan: Plan, dtype: Any, channels: int) -> None:
+    """Find what is written out, then merge neighbours until nothing changes. channels: of the input's last axis"""
     l = 0
     while l < len(plan.layers):
         before = len(plan.layers)
         l = l + 1 if not found_by_value(plan, l, dtype) else max(0, l - (before - len(plan.layers)))
-    prepare(plan, dtype)
+    prepare(plan, dtype, channels)
     l = 0
     while l < len(plan.layers):
         l = max(l - 1, 0) if merged(plan, l) else l + 1
@@ -242,16 +242,17 @@ def pair(a: Layer, b: Layer) -> Layer | None:
     return a.with_weights(a.W, shift.copy() if a.b is None else a.b + shift)
 
 
-def prepare(plan: Plan, dtype: Any) -> None:
+def prepare(plan: Plan, dtype: Any, channels: int) -> None:
     """What is subtracted from the input first, and what it is divided by then, is its preparation."""
     scale, shift, users, at = np.ones(1, dtype), np.zeros(1, dtype), plan.users(), 0
     while len(users[at]) == 1 and plan.inputs[users[at][0]] == (at,):
         layer = plan.layers[users[at][0]]
         kind = type(layer).__name__
-        s = layer.W if kind == "ChannelScale" else np.asarray(layer.c, dtype) if kind == "Scale" else np.ones(1, dtype)
-        t = layer.b if kind in ("Shift", "ChannelScale") else np.zeros(1, dtype)
+        s = layer.W if kind in ("ChannelScale", "BatchNorm2d") else np.asarray(layer.c, dtype) if kind == "Scale" else np.ones(1, dtype)
+        t = layer.b if kind in ("Shift", "ChannelScale", "BatchNorm2d") else np.zeros(1, dtype)
         t = np.zeros(1, dtype) if t is None else t
-        if kind not in ("Shift", "ChannelScale", "Scale") or any(a.ndim > 1 and a.shape[-1] != a.size for a in (s, t)):
+        if kind not in ("Shift", "ChannelScale", "Scale", "BatchNorm2d") or any(
+                a.size not in (1, channels) or a.shape[-1:] != (a.size,) for a in (s, t)):
             break
         s, t = s.reshape(-1), t.reshape(-1)
         scale, shift, at = scale * s, shift * s + t, users[at][0] + 1

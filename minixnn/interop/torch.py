@@ -15,7 +15,7 @@ import numpy as np
 
 from minixnn import layers
 from minixnn.interop.axes import FREE
-from minixnn.interop.building import any_size, network
+from minixnn.interop.building import any_size, input_order, network
 from minixnn.interop.torch_program import (EXAMPLE, evaluating, exported, program_of, quietly, shortened, unwrapped)
 from minixnn.network import Network
 
@@ -138,10 +138,11 @@ def read(torch: Any, module: Any, program: Any, args: tuple, kwargs: dict, outpu
         raise ValueError("no input is left to explain, expected one that is not held fixed")
     try:
         net = network(found, layout)
+        orders = [input_order(found, entry, layout) for entry in found.inputs]
     except RecursionError as error:
         raise ValueError("expressions lie within one another more deeply than can be followed") from error
     if module is not None:
-        compare(torch, module, net, args, kwargs, output, fixed, names)
+        compare(torch, module, net, args, kwargs, output, fixed, names, orders)
     return net
 
 
@@ -219,19 +220,19 @@ def sizes_to_try(module: Any) -> list[tuple[int, ...]]:
 
 
 def compare(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, output: Any, fixed: Mapping[str, Any],
-            names: list[str]) -> None:
+            names: list[str], orders: list[tuple[int, ...]]) -> None:
     """Run both on inputs drawn at random: what an export did not see, such as a hook of a parent, is seen here.
 
     In single precision a deep network may be off by percents; where the two are, double precision decides.
     """
-    difference, largest = apart(torch, module, net, args, kwargs, output, fixed, names)
+    difference, largest = apart(torch, module, net, args, kwargs, output, fixed, names, orders)
     if not difference <= ROUNDING * largest:
         try:
             exact = copy.deepcopy(module).double()
             wide = [{k: v.double() if v.is_floating_point() else v for k, v in each.items()} for each in (kwargs, dict(
                 enumerate(args)), dict(fixed))]
             difference, largest = apart(torch, exact, net.astype(np.float64), tuple(wide[1].values()), wide[0], output,
-                                        wide[2], names)
+                                        wide[2], names, orders)
         except RuntimeError:                                # it casts inside, and cannot be widened
             pass
         if not difference <= 1e-6 * largest:
@@ -241,7 +242,7 @@ def compare(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, ou
 
 
 def apart(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, output: Any, fixed: Mapping[str, Any],
-          names: list[str]) -> tuple[float, float]:
+          names: list[str], orders: list[tuple[int, ...]]) -> tuple[float, float]:
     """(the largest difference between the outputs of both, the largest output)"""
     generator, count = torch.Generator().manual_seed(0), 3
 
@@ -254,12 +255,19 @@ def apart(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, outp
             return value
         if value.is_floating_point():
             return torch.randn(count, *value.shape[1:], generator=generator, dtype=torch.float64).to(value)
-        return value[torch.arange(count) % len(value)]
-    given = dict(zip(names, args)) if args else {}
+        return repeated(value)
+
+    def repeated(value):
+        return value[torch.arange(count) % len(value)] if isinstance(value, torch.Tensor) and value.ndim else value
+    example = args, kwargs
     args = tuple(drawn(value, name) for name, value in zip([*names, *range(len(args))], args))
     kwargs = {name: drawn(value, name) for name, value in kwargs.items()}
     with evaluating(torch, module), quietly():
-        theirs = module(*args, **kwargs)
+        try:
+            theirs = module(*args, **kwargs)
+        except IndexError:                                  # numbers that choose rows: the example's are right ones
+            args, kwargs = tuple(repeated(v) for v in example[0]), {k: repeated(v) for k, v in example[1].items()}
+            theirs = module(*args, **kwargs)
     for step in output if isinstance(output, tuple) else (output,):
         if step is not None and not isinstance(theirs, torch.Tensor):
             theirs = getattr(theirs, step) if isinstance(step, str) and hasattr(theirs, step) else \
@@ -269,9 +277,8 @@ def apart(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, outp
     theirs = theirs.detach().cpu().numpy()
     pieces = [v for name, v in [*zip(names, args), *kwargs.items()] if isinstance(v, torch.Tensor) and v.ndim
               and name not in fixed]
-    moved = net.card.layout == "channels first"
-    x = [np.ascontiguousarray(np.moveaxis(v.cpu().numpy(), 1, -1) if moved else v.cpu().numpy()) for v in pieces]
-    del given
+    moved = orders[0] != tuple(range(len(orders[0])))
+    x = [np.ascontiguousarray(v.cpu().numpy().transpose(order)) for v, order in zip(pieces, orders)]
     try:
         y = net.forward(x[0] if len(x) == 1 else tuple(x))
     except ArithmeticError:

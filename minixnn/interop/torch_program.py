@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minixnn.interop.axes import BATCHES
-from minixnn.interop.program import Input, Operation, Program, Ref
+from minixnn.interop.program import Input, Operation, Pair, Program, Ref
 from minixnn.interop.torch_table import TABLE
 
 OLDEST = (2, 6)             # of torch: the first whose export leaves no in-place operations and opens the batch so
@@ -105,7 +105,7 @@ def program_of(torch: Any, exported_program: Any, output: Any, fixed: dict[str, 
             if spec.kind.name == "USER_INPUT":
                 value = node.meta.get("val")
                 if node.name in fixed:
-                    values[node.name] = fixed[node.name]
+                    values[node.name] = held(node.name, fixed[node.name], value)
                 elif not isinstance(value, torch.Tensor):
                     values[node.name] = spec.arg.value if hasattr(spec.arg, "value") else value
                 else:
@@ -124,7 +124,17 @@ def program_of(torch: Any, exported_program: Any, output: Any, fixed: dict[str, 
             value = node.meta.get("val")
             if isinstance(value, torch.Tensor):
                 sizes[node.name] = sized(value.shape, batches[1])
-    return Program(inputs, values, operations, output, to_numpy, torch.from_numpy, TABLE, batches, dtype_of(stored.values()), sizes)
+    return Program(inputs, values, operations, output, to_numpy, torch.from_numpy, TABLE, batches, dtype_of(stored.values()), sizes=sizes)
+
+
+def held(name: str, value: Any, example: Any) -> Any:
+    """An input that is the same for each image, for both sizes of the batch."""
+    if not hasattr(value, "expand") or not value.ndim or getattr(example, "ndim", 0) != value.ndim or isinstance(
+            example.shape[0], int):
+        return value
+    if len(value) > 1 and not bool((value == value[:1]).all()):
+        raise ValueError(f"got fixed={{{name!r}: ...}} with {len(value)} rows, expected one, which is the same for each image")
+    return Pair(*(value[:1].expand(n, *value.shape[1:]) for n in BATCHES))
 
 
 def sized(shape: Sequence[Any], batch: int) -> tuple[int, ...]:

@@ -408,6 +408,12 @@ TABLE["aten.upsample_bilinear2d"] = TABLE["aten.upsample_linear1d"] = _interpola
 TABLE["aten.upsample_bicubic2d"] = _interpolated("bicubic")
 
 
+TABLE["aten.upsample_trilinear3d"] = _interpolated("bilinear")
+TABLE["aten.unfold"] = op.unfold
+TABLE["aten.im2col"] = op.patches
+TABLE["aten.col2im"] = op.from_patches
+
+
 @torch_name("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
 def smoothed(b, x, *more):
     raise ValueError("antialias=True is not supported, expected an upsampling without it")
@@ -415,6 +421,11 @@ def smoothed(b, x, *more):
 
 @torch_name("gather")
 def gather(b: Builder, x: Any, axis: int, index: Any, sparse_grad: bool = False) -> Traced:
+    if not isinstance(x, Traced):                           # of equal numbers it does not matter which
+        arrays = [x.array, x.other] if isinstance(x, op.Varying) else [np.asarray(x)] * 2
+        if isinstance(index, Traced) and all((a == a.ravel()[0]).all() for a in arrays):
+            found = [np.full(shape, a.ravel()[0], a.dtype) for a, shape in zip(arrays, (index.shape, index.other_shape))]
+            return op.Varying(*found)
     if isinstance(index, Traced) or not isinstance(x, Traced):
         raise ValueError("takes places that are computed from the input: what is chosen by a value has no gradient "
                          "that explains")

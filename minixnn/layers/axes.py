@@ -49,7 +49,8 @@ class Reshape(Reshaping):
     def __init__(self, shape: tuple[int, ...], rows: tuple[int, int] = (1, 1)) -> None:
         self.shape, self.rows = tuple(shape), tuple(rows)
         if not all(isinstance(n, int) and n > 0 for n in self.shape) or not (self.shape or self.rows[1] > 1):
-            raise ValueError(f"Reshape got shape={shape!r}, expected that of one input, for instance (49, 512)")
+            raise ValueError(f"{type(self).__name__} got shape={shape!r}, expected that of one input, for instance "
+                             "(49, 512)")
         if len(self.rows) != 2 or not all(isinstance(n, int) and n > 0 for n in self.rows):
             raise ValueError(f"Reshape got rows={rows!r}, expected how many rows of x and of y belong to one input")
 
@@ -62,6 +63,18 @@ class Reshape(Reshaping):
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {after * math.prod(self.shape)} "
                              f"numbers per input{f', in {before} rows' if before > 1 else ''}")
         return x.reshape(len(x) // before * after, *self.shape)
+
+
+class Unflatten(Reshape):
+    """(N, D) -> (N, *shape), for instance Unflatten((28, 28, 1)). A generator of images ends so."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__(shape)
+
+    def forward(self, x: Array) -> Array:
+        if x.ndim != 2:
+            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected (images, {math.prod(self.shape)})")
+        return super().forward(x)
 
 
 class Slice(Reshaping):
@@ -97,6 +110,16 @@ class Slice(Reshaping):
         dx = array_module(x).zeros_like(x)
         dx[self.index(x)] = dy
         return dx
+
+
+class ChannelSelect(Slice):
+    """y = x[..., start:stop], some of the channels; the others receive nothing. None: from the first, to the last."""
+
+    def __init__(self, start: int | None = None, stop: int | None = None) -> None:
+        super().__init__(-1, start, stop)
+
+    def settings(self) -> dict[str, Any]:
+        return {"start": self.start, "stop": self.stop}
 
 
 class Roll(Reshaping):
@@ -138,6 +161,8 @@ class Pad(Reshaping):
         if mode not in ("constant", "edge", "reflect", "wrap"):
             raise ValueError(f"Pad got mode={mode!r}, expected 'constant', 'edge', 'reflect' or 'wrap'")
         self.preserves_sign = value >= 0
+        if mode != "constant":                  # all came from somewhere in x
+            self.rule = carry_back
 
     def settings(self) -> dict[str, Any]:
         more = {"mode": self.mode, "value": self.value}

@@ -154,6 +154,13 @@ class Join(Layer):
         return {}
 
 
+def expect_axes(layer: Layer, x: tuple[Array, ...]) -> None:
+    """Refuse inputs of a join whose axes do not lie beside each other: an image's could meet those of another."""
+    if any(a.ndim != x[0].ndim for a in x):
+        raise ValueError(f"{layer!r} got arrays of shapes {' and '.join(str(a.shape) for a in x)}, expected as many "
+                         "axes of each, images first; Reshape or Unflatten gives them axes of length 1")
+
+
 def sum_to(dy: Array, shape: tuple[int, ...]) -> Array:
     """`dy` summed over the axes along which an array of `shape` was repeated to fit: (N, H, W, C) -> (N, 1, 1, C)."""
     dy = dy.sum(axis=tuple(range(dy.ndim - len(shape)))) if dy.ndim > len(shape) else dy
@@ -186,3 +193,6 @@ def expect_arrays(*arrays: Array | None, weights: Iterable[Array] = ()) -> None:
     """
     for array in (*weights, *(array for array in arrays if array is not None)):
         array_module(array)
+        if getattr(array, "dtype", np.dtype("f4")).kind == "c":
+            raise ValueError(f"got weights of type {array.dtype}, expected real numbers: complex networks are not "
+                             "explained, and half of each number would be lost")

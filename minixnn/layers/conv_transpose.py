@@ -6,15 +6,16 @@ with stride s, dilation d and padding p. Each pixel of x is multiplied by the wh
 pixels apart, where what overlaps is added. That is `conv.scatter`, the gradient of a convolution with the same weights,
 and its own gradient is that convolution.
 """
+import math
 from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array
 from minixnn.layers.base import Affine, expect_arrays, expect_rank
-from minixnn.layers.conv import check_kernel, correlate, scatter, spread, weight_gradient
+from minixnn.layers.conv import KERNELS, check_kernel, correlate, scatter, weight_gradient
 from minixnn.layers.dense import draw
-from minixnn.layers.windows import Padding, check_padding, pad, pair, span
+from minixnn.layers.windows import AXES, Padding, check_padding, pad, pair, span, spread
 
 
 class ConvTranspose2d(Affine):
@@ -26,32 +27,35 @@ class ConvTranspose2d(Affine):
     the bottom and the right. torch keeps such weights as (C, O / groups, kh, kw): weight.transpose(2, 3, 0, 1) is W.
     """
 
-    def __init__(self, W: Array, b: Array | None = None, stride: int | tuple[int, int] = 1, padding: Padding = 0,
-                 output_padding: int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1,
+    rank = 2                                    # the number of axes that a window slides along
+
+    def __init__(self, W: Array, b: Array | None = None, stride: int | tuple[int, ...] = 1, padding: Padding = 0,
+                 output_padding: int | tuple[int, ...] = 0, dilation: int | tuple[int, ...] = 1,
                  groups: int = 1) -> None:
         expect_arrays(b, weights=[W])
-        check_kernel(self, W.swapaxes(2, 3) if W.ndim == 4 else W, None, groups,
-                     "(kernel height, kernel width, channels in, channels out / groups)")
-        if b is not None and b.shape != (W.shape[3] * groups,):
-            raise ValueError(f"ConvTranspose2d got a bias of shape {b.shape}, expected one number per channel: "
-                             f"{(W.shape[3] * groups,)}")
+        axes = KERNELS[self.rank].replace("in / groups, channels out", "in, channels out / groups")
+        check_kernel(self, W.swapaxes(-1, -2) if W.ndim == self.rank + 2 else W, None, groups, axes)
+        if b is not None and b.shape != (W.shape[-1] * groups,):
+            raise ValueError(f"{type(self).__name__} got a bias of shape {b.shape}, expected one number per channel: "
+                             f"{(W.shape[-1] * groups,)}")
         if padding in ("same", "valid"):
-            raise ValueError(f"ConvTranspose2d got padding={padding!r}, expected the pixels to cut off on each side: a "
-                             "whole number or ((top, bottom), (left, right))")
+            raise ValueError(f"{type(self).__name__} got padding={padding!r}, expected the pixels to cut off on each "
+                             "side: a whole number or ((top, bottom), (left, right))")
         self.W, self.b, self.groups = W, b, groups
-        self.stride, self.padding = pair(stride, "stride"), check_padding(padding)
-        self.dilation = pair(dilation, "dilation")
-        self.output_padding = pair(output_padding, "output_padding", least=0)
+        self.stride, self.padding = pair(stride, "stride", rank=self.rank), check_padding(padding, self.rank)
+        self.dilation = pair(dilation, "dilation", rank=self.rank)
+        self.output_padding = pair(output_padding, "output_padding", 0, self.rank)
 
     @classmethod
-    def random(cls, size: int | tuple[int, int], channels_in: int, channels_out: int, rng: np.random.Generator,
-               bias: bool = True, stride: int | tuple[int, int] = 1, padding: Padding = 0, init: str = "he",
-               dtype: Any = np.float32, output_padding: int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1,
+    def random(cls, size: int | tuple[int, ...], channels_in: int, channels_out: int, rng: np.random.Generator,
+               bias: bool = True, stride: int | tuple[int, ...] = 1, padding: Padding = 0, init: str = "he",
+               dtype: Any = np.float32, output_padding: int | tuple[int, ...] = 0, dilation: int | tuple[int, ...] = 1,
                groups: int = 1) -> "ConvTranspose2d":
         """A layer to train from: weights drawn by `init` from the Generator `rng`, bias zero (or none)."""
-        (kh, kw), (sh, sw), O = pair(size, "size"), pair(stride, "stride"), channels_out // groups
-        sees = max(1, kh * kw // (sh * sw)) * channels_in // groups         # how many inputs an output has
-        W = draw((kh, kw, channels_in, O), sees, kh * kw * O, rng, init)
+        kernel, steps = pair(size, "size", rank=cls.rank), pair(stride, "stride", rank=cls.rank)
+        O = channels_out // groups                                                                      # noqa: E741
+        sees = max(1, math.prod(kernel) // math.prod(steps)) * channels_in // groups    # how many inputs an output has
+        W = draw((*kernel, channels_in, O), sees, math.prod(kernel) * O, rng, init)
         b = np.zeros(channels_out, dtype) if bias else None
         return cls(W.astype(dtype), b, stride, padding, output_padding, dilation, groups)
 
@@ -59,35 +63,46 @@ class ConvTranspose2d(Affine):
         return {"stride": self.stride, "padding": self.padding, "output_padding": self.output_padding,
                 **spread(self.dilation, self.groups)}
 
-    def shape(self, x: Array) -> tuple[int, int]:
+    def shape(self, x: Array) -> tuple[int, ...]:
         """The shape of y for the images `x`."""
-        expect_rank(self, x, 4, "(images, height, width, channels)")
-        if x.shape[3] != self.W.shape[2]:
-            raise ValueError(f"{self!r} got images of {x.shape[3]} channels, expected {self.W.shape[2]}; "
-                             "images are channel-last: (images, height, width, channels)")
-        window = span(self.W.shape[:2], self.dilation)
+        expect_rank(self, x, self.rank + 2, AXES[self.rank])
+        if x.shape[-1] != self.W.shape[-2]:
+            raise ValueError(f"{self!r} got images of {x.shape[-1]} channels, expected {self.W.shape[-2]}; "
+                             f"images are channel-last: {AXES[self.rank]}")
+        window = span(self.W.shape[:-2], self.dilation)
         size = [(n - 1) * s - sum(p) + k + extra for n, s, p, k, extra in
-                zip(x.shape[1:3], self.stride, self.padding, window, self.output_padding)]
-        return len(x), *size, self.W.shape[3] * self.groups
+                zip(x.shape[1:-1], self.stride, self.padding, window, self.output_padding)]
+        return len(x), *size, self.W.shape[-1] * self.groups
 
     def kernel(self) -> Array:
         """The weights as the convolution from y to x has them: (kh, kw, O / groups, C)."""
-        return self.W.swapaxes(2, 3)
+        return self.W.swapaxes(-1, -2)
 
     def forward(self, x: Array) -> Array:
         y = scatter(x, self.kernel(), self.stride, self.shape(x), self.padding, self.dilation, self.groups)
         return y if self.b is None else y + self.b
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        return correlate(pad(dy, self.padding), self.kernel(), self.stride, x.shape[1:3], self.dilation, self.groups)
+        return correlate(pad(dy, self.padding), self.kernel(), self.stride, x.shape[1:-1], self.dilation, self.groups)
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         dK = weight_gradient(pad(dy, self.padding), x, self.kernel().shape, self.stride, self.dilation, self.groups)
-        return {"W": dK.swapaxes(2, 3), "b": None if self.b is None else dy.sum(axis=(0, 1, 2))}
+        return {"W": dK.swapaxes(-1, -2), "b": None if self.b is None else dy.sum(axis=tuple(range(dy.ndim - 1)))}
 
     def __repr__(self):
-        kh, kw, C, O = self.W.shape
-        stride = "" if self.stride == (1, 1) else f", stride {self.stride}"
+        *kernel, C, O = self.W.shape
+        stride = "" if set(self.stride) == {1} else f", stride {self.stride}"
         more = "".join(f", {name} {value}" for name, value in spread(self.dilation, self.groups).items())
         bias = "" if self.b is not None else ", no bias"
-        return f"ConvTranspose2d({kh}x{kw}, {C} -> {O * self.groups}{stride}{more}{bias})"
+        window = "x".join(map(str, kernel))
+        return f"{type(self).__name__}({window}, {C} -> {O * self.groups}{stride}{more}{bias})"
+
+
+class ConvTranspose1d(ConvTranspose2d):
+    """x (N, T, C), W (k, C, O / groups), b (O,) or None, y (N, To, O). padding: a number or ((before, after),)"""
+    rank = 1
+
+
+class ConvTranspose3d(ConvTranspose2d):
+    """x (N, T, H, W, C), W (kt, kh, kw, C, O / groups), b (O,) or None, y (N, To, Ho, Wo, O)"""
+    rank = 3

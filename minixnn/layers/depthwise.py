@@ -7,43 +7,44 @@ Rows of windows, as `conv.py` makes them, would be nearly all copying here: each
 them; on a device the whole image is shifted by (i, j), multiplied by the one number that each channel has, and added.
 
 With m outputs a channel, W is (kh, kw, 1, C m), and outputs c m to c m + m - 1 belong to channel c. The functions are
-called by those of the same name in `conv.py`.
+called by those of the same name in `conv.py`. Along three axes, too, all is shifted, multiplied and added.
 """
 import numpy as np
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.windows import Pads, offsets, pad
+from minixnn.layers.windows import Pads, crop, offsets, pad
 
 FEW_CHANNELS = 128              # so few that `einsum` spends more time on going from pixel to pixel than on adding
 
 
 def correlate(x: Array, W: Array, stride: tuple[int, ...], size: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
     """Padded images x (N, Hp, Wp, C), W (kh, kw, 1, C m) -> y (N, Ho, Wo, C m)"""
-    xp, (N, _, _, C), (kh, kw) = array_module(x), x.shape, W.shape[:2]
-    W = W.reshape(kh, kw, C, -1)                                            # (kh, kw, C, m)
-    y = (xp.empty if xp is np else xp.zeros)((N, *size, C, W.shape[3]), dtype=xp.result_type(x, W))
-    if xp is np:
+    xp, N, C, kernel = array_module(x), len(x), x.shape[-1], W.shape[:-2]
+    W = W.reshape(*kernel, C, -1)                                           # (kh, kw, C, m)
+    by_einsum = xp is np and len(kernel) == 2
+    y = (xp.empty if by_einsum else xp.zeros)((N, *size, C, W.shape[-1]), dtype=xp.result_type(x, W))
+    if by_einsum:
         sum_over_windows("nhwijc,ijcm->nhwcm", x, W, stride, dilation, y)
     else:
-        for n, index in enumerate(offsets((kh, kw), stride, size, dilation)):
-            y += x[index][..., None] * W[n // kw, n % kw]
+        for index, seen in zip(offsets(kernel, stride, size, dilation), W.reshape(-1, *W.shape[-2:])):
+            y += x[index][..., None] * seen
     return y.reshape(N, *size, -1)
 
 
 def scatter(dy: Array, W: Array, stride: tuple[int, ...], shape: tuple[int, ...], pads: Pads,
             dilation: tuple[int, ...]) -> Array:
     """The transpose of `correlate`: dy (N, Ho, Wo, C m) -> dx of the `shape` (N, H, W, C), without the padding."""
-    xp, size, (N, H, Wd, C), ((top, bottom), (left, right)) = array_module(dy), dy.shape[1:3], shape, pads
-    (kh, kw), dtype = W.shape[:2], xp.result_type(dy, W)
-    W, dy = W.reshape(kh, kw, C, -1), dy.reshape(N, *size, C, -1)           # (kh, kw, C, m), (N, Ho, Wo, C, m)
-    if xp is np and (max(stride) == 1 or max(dilation) == 1):
-        dx = (np.empty if stride[0] <= kh and stride[1] <= kw else np.zeros)(shape, dtype=dtype)
+    xp, size, kernel, (N, *inner, C) = array_module(dy), dy.shape[1:-1], W.shape[:-2], shape
+    dtype = xp.result_type(dy, W)
+    W, dy = W.reshape(*kernel, C, -1), dy.reshape(N, *size, C, -1)          # (kh, kw, C, m), (N, Ho, Wo, C, m)
+    if xp is np and len(kernel) == 2 and (max(stride) == 1 or max(dilation) == 1):
+        dx = (np.empty if all(s <= k for s, k in zip(stride, kernel)) else np.zeros)(shape, dtype=dtype)
         scatter_by_windows(dy, W, stride, dx, pads, dilation)
         return dx
-    dx = xp.zeros((N, H + top + bottom, Wd + left + right, C), dtype=dtype)
-    for n, index in enumerate(offsets((kh, kw), stride, size, dilation)):
-        dx[index] += (dy * W[n // kw, n % kw]).sum(axis=-1)
-    return dx[:, top:top + H, left:left + Wd]
+    dx = xp.zeros((N, *(n + sum(p) for n, p in zip(inner, pads)), C), dtype=dtype)
+    for index, seen in zip(offsets(kernel, stride, size, dilation), W.reshape(-1, *W.shape[-2:])):
+        dx[index] += (dy * seen).sum(axis=-1)
+    return crop(dx, pads, shape)
 
 
 def scatter_by_windows(dy: Array, W: Array, stride: tuple[int, ...], dx: Array, pads: Pads,
@@ -73,15 +74,15 @@ def scatter_by_windows(dy: Array, W: Array, stride: tuple[int, ...], dx: Array, 
 def weight_gradient(x: Array, dy: Array, kernel: tuple[int, ...], stride: tuple[int, ...],
                     dilation: tuple[int, ...]) -> Array:
     """dL/dW (kh, kw, 1, C m): each number of a kernel was multiplied by one shifted image. x is padded."""
-    xp, (N, _, _, C), (kh, kw), size = array_module(x), x.shape, kernel, dy.shape[1:3]
+    xp, N, C, size = array_module(x), len(x), x.shape[-1], dy.shape[1:-1]
     dy = dy.reshape(N, *size, C, -1)                                        # (N, Ho, Wo, C, m)
-    dW = xp.empty((kh, kw, C, dy.shape[4]), dtype=xp.result_type(x, dy))
-    if xp is np:
+    dW = xp.empty((*kernel, C, dy.shape[-1]), dtype=xp.result_type(x, dy))
+    if xp is np and len(kernel) == 2:
         np.einsum("nhwijc,nhwcm->ijcm", windows(x, kernel, stride, size, dilation), dy, out=dW)
     else:
         for n, index in enumerate(offsets(kernel, stride, size, dilation)):
-            dW[n // kw, n % kw] = (x[index][..., None] * dy).sum(axis=(0, 1, 2))
-    return dW.reshape(kh, kw, 1, -1)
+            dW[np.unravel_index(n, kernel)] = (x[index][..., None] * dy).sum(axis=tuple(range(len(kernel) + 1)))
+    return dW.reshape(*kernel, 1, -1)
 
 
 def sum_over_windows(equation: str, x: Array, W: Array, stride: tuple[int, ...], dilation: tuple[int, ...],

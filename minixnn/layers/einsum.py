@@ -58,8 +58,11 @@ def check_sizes(layer: Any, *arrays: tuple[Array, str]) -> None:
 
 
 class Einsum(Join):
-    """y = the sum of products of a and b, as `equation` says: "nhtd,nhud->nhtu". x is (a, b)"""
-    rule, most_inputs, stabilized = staticmethod(half_each), 2, True
+    """y = the sum of products of a and b, as `equation` says: "nhtd,nhud->nhtu". x is (a, b)
+
+    Relevance is shared as by a product of matrices: both factors alike, or `signal_takes_all`.
+    """
+    rule, stabilized, most_inputs = staticmethod(half_each), True, 2
 
     def __init__(self, equation: str) -> None:
         self.equation, self.axes = equation, parse(equation)

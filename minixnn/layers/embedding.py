@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import Array, array_module, require
+from minixnn.arrays import Array, array_module, holds
 from minixnn.layers.base import Layer, expect_arrays
 
 
@@ -37,7 +37,8 @@ class Embedding(Layer):
     def forward(self, x: Array) -> Array:
         if x.dtype.kind not in "iu":
             raise ValueError(f"{self!r} got numbers of type {x.dtype}, expected whole numbers, one for each token")
-        require((x >= 0).all() & (x < len(self.W)).all(), f"{self!r} got tokens outside 0 to {len(self.W) - 1}")
+        if not holds((x >= 0).all() & (x < len(self.W)).all()):
+            raise ValueError(f"{self!r} got tokens outside 0 to {len(self.W) - 1}")
         return self.W[x]
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:

@@ -14,18 +14,20 @@ import warnings
 from typing import Any, TypeAlias
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Affine, Layer
+from minixnn.layers.axes import ChannelSelect
+from minixnn.layers.base import Elementwise, Layer
 from minixnn.layers.conv import Conv2d
-from minixnn.layers.conv1d import Conv1d
 from minixnn.layers.conv_transpose import ConvTranspose2d
 from minixnn.layers.dense import Dense
 from minixnn.layers.joins import Add, Concat, Multiply
 from minixnn.layers.norm import BatchNorm2d, ChannelScale
-from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, Maximum
-from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Identity
+from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d, SumPool2d
+from minixnn.layers.shape import ChannelShuffle, Dropout, Flatten, Identity
 from minixnn.layers.upsample import Upsample
 
 MEANS = (AdaptiveAvgPool2d, Dropout, GlobalAvgPool, Identity, Upsample)
+MAXIMA = (GlobalMaxPool, MaxPool2d)             # of each channel by itself, as MaxOver need not be
+KEEPING = (*MEANS, *MAXIMA, SumPool2d, ChannelShuffle, Elementwise, Add, Multiply)     # as many channels as before
 Changes: TypeAlias = dict[int, Layer | None]
 
 
@@ -83,11 +85,11 @@ def into_before(net: Any, i: int, s: Array, t: Array) -> Changes | None:
     if i == 0 or readings(net, i) != 1 or net.layers.count(net.layers[l]) > 1:
         return None
     layer, sources = net.layers[l], net.inputs[l]
-    if isinstance(layer, (Conv1d, Conv2d, Dense)) or is_scale(layer):
+    if isinstance(layer, (Conv2d, Dense)) or is_scale(layer):
         return {l: layer.with_weights(layer.W * s, shifted(layer.b, s, t))}                 # W (..., O) * (O,)
     if isinstance(layer, ConvTranspose2d):
         scale = s.reshape(layer.groups, 1, -1)              # (groups, 1, O / groups)
-        W = layer.W.reshape(*layer.W.shape[:2], layer.groups, -1, layer.W.shape[3]) * scale
+        W = layer.W.reshape(*layer.W.shape[:-2], layer.groups, -1, layer.W.shape[-1]) * scale
         return {l: layer.with_weights(W.reshape(layer.W.shape), shifted(layer.b, s, t))}
     if isinstance(layer, ChannelShuffle):
         s, t = (layer.gradient(a[None], a[None], a[None])[0] for a in (s, t))               # back to where they were
@@ -120,7 +122,7 @@ def by_reader(net: Any, l: int, s: Array, t: Array) -> Changes | None:
         return None
     if isinstance(layer, Dense):
         return {l: layer.with_weights(layer.W * s[:, None], shifted(layer.b, 1, t @ layer.W))}
-    if isinstance(layer, (Conv1d, Conv2d)) and (is_unpadded(layer) or not bool((t != 0).any())):
+    if isinstance(layer, Conv2d) and (is_unpadded(layer) or not bool((t != 0).any())):
         return {l: with_scaled_inputs(layer, s, t)}
     if isinstance(layer, ConvTranspose2d) and not bool((t != 0).any()):     # the edges of y see fewer pixels
         return {l: layer.with_weights(layer.W * s[:, None], layer.b)}
@@ -157,7 +159,7 @@ def readings(net: Any, i: int) -> int:
     return sum(sources.count(i) for sources in net.inputs)
 
 
-def with_scaled_inputs(conv: Conv1d | Conv2d, s: Array, t: Array) -> Layer:
+def with_scaled_inputs(conv: Conv2d, s: Array, t: Array) -> Layer:
     """The convolution of s x + t: s at the inputs of each group's kernels, W.t in the bias."""
     *kernel, C, O = conv.W.shape
     s, t = (a.reshape(conv.groups, C).T[:, :, None] for a in (s, t))        # (C, groups, 1)
@@ -176,26 +178,27 @@ def shifted(b: Array | None, s: float | Array, t: Array) -> Array | None:
 def lets_pass(layer: Layer, s: Array) -> bool:
     """Whether f(s x + t) = s f(x) + t."""
     if isinstance(layer, AvgPool2d):            # padded pixels that count are 0, before and after
-        return not layer.count_padding or layer.padding in ("valid", ((0, 0), (0, 0)))
-    return isinstance(layer, MEANS) or isinstance(layer, Maximum) and bool((s > 0).all())
+        return not layer.count_padding or is_unpadded(layer)
+    return isinstance(layer, MEANS) or isinstance(layer, MAXIMA) and bool((s > 0).all())
 
 
 def is_scale(layer: Layer) -> bool:
     """Whether the layer is a scale for each channel itself."""
-    return isinstance(layer, Affine) and getattr(layer.W, "ndim", 0) == 1
+    return isinstance(layer, ChannelScale)
 
 
-def is_unpadded(conv: Conv1d | Conv2d) -> bool:
-    """Whether no window of the convolution ever reaches beyond the image."""
-    single = math.prod(conv.W.shape[:-2]) == 1              # then "same" adds nothing
-    return conv.padding in ("valid", (0, 0), ((0, 0), (0, 0))) or conv.padding == "same" and single
+def is_unpadded(layer: Conv2d | AvgPool2d) -> bool:
+    """Whether no window of the layer ever reaches beyond the image."""
+    if layer.padding == "same":                             # which adds nothing to windows of one pixel
+        return isinstance(layer, Conv2d) and math.prod(layer.W.shape[:-2]) == 1
+    return layer.padding == "valid" or not any(map(any, layer.padding))
 
 
 def channels_of(net: Any, i: int) -> int:
     """How many channels A[i] has; 0 where that cannot be told from the last affine layer below it."""
     while i > 0:
         layer = net.layers[i - 1]
-        if isinstance(layer, (Conv1d, Conv2d, Dense)):
+        if isinstance(layer, (Conv2d, Dense)):
             return layer.W.shape[-1]
         if isinstance(layer, ConvTranspose2d):
             return layer.W.shape[-1] * layer.groups
@@ -204,7 +207,7 @@ def channels_of(net: Any, i: int) -> int:
         if isinstance(layer, Concat) and layer.axis == -1:
             counts = [channels_of(net, j) for j in net.inputs[i - 1]]
             return 0 if 0 in counts else sum(counts)
-        if isinstance(layer, (Flatten, ChannelSelect, Concat)):
+        if not isinstance(layer, KEEPING):
             return 0
         i = net.inputs[i - 1][0]
     return 0

@@ -1,35 +1,55 @@
 """Pooling layers: the maximum, the average or the sum over windows of an image, channel by channel."""
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Affine, Layer, expect_rank
-from minixnn.layers.reduce import Maximum, MaxOver, MeanOver, winner_takes_all  # noqa: F401: importable from here
-from minixnn.layers.windows import Padding, Pads, check_padding, offsets, output_size, pad, pair, pixels_to_add
+from minixnn.layers.reduce import Maximum, MaxOver, MeanOver, winner_takes_all      # noqa: F401: importable from here
+from minixnn.layers.upsample import Mixed
+from minixnn.layers.windows import (AXES, Padding, Pads, check_padding, crop, offsets, output_size, pad, pair,
+                                    pixels_to_add, span, spread)
 
 
 class Windowed(Layer):
-    """What pools over windows share: size, stride (the size, unless given) and padding."""
+    """What pools over windows share: size, stride (the size, unless given), padding and dilation.
 
-    def __init__(self, size: int | tuple[int, int], stride: int | tuple[int, int] | None = None,
-                 padding: Padding = "valid") -> None:
-        self.size = pair(size, "size")
-        self.stride = self.size if stride is None else pair(stride, "stride")
-        self.padding = check_padding(padding)
+    ceil: whether a last window may stick out of the image, as long as it begins in it: output sizes are rounded up.
+    """
+    rank = 2                                    # the number of axes that a window slides along
+
+    def __init__(self, size: int | tuple[int, ...], stride: int | tuple[int, ...] | None = None,
+                 padding: Padding = "valid", ceil: bool = False, dilation: int | tuple[int, ...] = 1) -> None:
+        self.size = pair(size, "size", rank=self.rank)
+        self.stride = self.size if stride is None else pair(stride, "stride", rank=self.rank)
+        self.padding, self.ceil = check_padding(padding, self.rank), bool(ceil)
+        self.dilation = pair(dilation, "dilation", rank=self.rank)
         if self.padding not in ("valid", "same") and any(
                 max(p) >= k for p, k in zip(self.padding, self.size)):
             raise ValueError(f"got padding={padding!r} for windows of {self.size}: some windows would hold "
                              "padding alone; pad by less than the window's size")
 
     def settings(self) -> dict[str, Any]:
-        return {"size": self.size, "stride": self.stride, "padding": self.padding}
+        more = {**({"ceil": True} if self.ceil else {}), **spread(self.dilation, 1)}
+        return {"size": self.size, "stride": self.stride, "padding": self.padding, **more}
 
-    def place(self, x: Array) -> tuple[Pads, tuple[int, ...]]:
-        """(pads, (Ho, Wo)) for the images `x` (N, H, W, C)."""
-        expect_rank(self, x, 4, "(images, height, width, channels)")
-        pads = pixels_to_add(self.padding, x.shape[1:3], self.size, self.stride)
-        return pads, output_size(self, x.shape[1:3], pads, self.size, self.stride)
+    def place(self, x: Array, ceil: bool = True) -> tuple[Pads, tuple[int, ...]]:
+        """(pads, (Ho, Wo)) for the images `x` (N, H, W, C). ceil False: as if it were not asked for."""
+        expect_rank(self, x, self.rank + 2, AXES[self.rank])
+        image, window = x.shape[1:-1], span(self.size, self.dilation)
+        pads = pixels_to_add(self.padding, image, window, self.stride)
+        if self.ceil and ceil:
+            begins = (min(-(-(n + sum(p) - k) // s), (n + p[0] - 1) // s) * s
+                      for n, p, k, s in zip(image, pads, window, self.stride))          # of the last window
+            pads = tuple((before, max(after, begin + k - n - before))
+                         for begin, k, n, (before, after) in zip(begins, window, image, pads))
+        return pads, output_size(self, image, pads, window, self.stride)
+
+    def offsets(self, size: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+        """For each pixel of the window, the index of that pixel in all windows at once."""
+        return offsets(self.size, self.stride, size, self.dilation)
 
 
 class MaxPool2d(Maximum, Windowed):
@@ -39,7 +59,7 @@ class MaxPool2d(Maximum, Windowed):
         pads, size = self.place(x)
         x, xp = pad(x, pads, -np.inf), array_module(x)
         y = None
-        for index in offsets(self.size, self.stride, size):
+        for index in self.offsets(size):
             y = x[index].copy() if y is None else xp.maximum(y, x[index], out=y)
         return y
 
@@ -48,11 +68,12 @@ class MaxPool2d(Maximum, Windowed):
         pads, size = self.place(x)
         xp = array_module(x)
         framed = pad(x, pads, -np.inf)
-        apart = all(s >= k for s, k in zip(self.stride, self.size))
-        tiled = self.stride == self.size and framed.shape[1:3] == (size[0] * self.size[0], size[1] * self.size[1])
+        window = span(self.size, self.dilation)
+        apart = all(s >= k for s, k in zip(self.stride, window))
+        tiled = self.stride == self.size == window and framed.shape[1:-1] == tuple(n * k for n, k in zip(size, window))
         dx = (xp.empty if tiled else xp.zeros)(framed.shape, dtype=dy.dtype)        # tiled: every pixel is written
         free = xp.ones(y.shape, dtype=bool)     # windows whose winner is still to be found
-        for index in offsets(self.size, self.stride, size):
+        for index in self.offsets(size):
             won = framed[index] == y
             won &= free
             free ^= won                         # the first maximum wins: its window is taken now
@@ -60,12 +81,22 @@ class MaxPool2d(Maximum, Windowed):
                 xp.multiply(dy, won, out=dx[index])
             else:
                 dx[index] += dy * won
-        (top, _), (left, _) = pads
-        return dx[:, top:top + x.shape[1], left:left + x.shape[2]]
+        return crop(dx, pads, x.shape)
 
     def summing(self) -> Affine:
         """The sum over the same windows: what sharing relevance in proportion to x starts from."""
-        return SumPool2d(self.size, self.stride, self.padding)
+        kind = {1: SumPool1d, 2: SumPool2d, 3: SumPool3d}[self.rank]
+        return kind(self.size, self.stride, self.padding, self.ceil, self.dilation)
+
+
+class MaxPool1d(MaxPool2d):
+    """y = the largest x in each window. x (N, T, C), y (N, To, C)"""
+    rank = 1
+
+
+class MaxPool3d(MaxPool2d):
+    """y = the largest x in each window. x (N, T, H, W, C), y (N, To, Ho, Wo, C)"""
+    rank = 3
 
 
 class GlobalMaxPool(MaxOver):
@@ -104,37 +135,62 @@ class SumPool2d(Affine, Windowed):
         pads, size = self.place(x)
         weights = self.weights(x, pads, size)
         x, y = pad(x, pads), 0
-        for index in offsets(self.size, self.stride, size):
+        for index in self.offsets(size):
             y = y + x[index]
         return y * weights
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         pads, size = self.place(x)
         dy = dy * self.weights(x, pads, size)
-        (top, bottom), (left, right) = pads
-        N, H, W, C = x.shape
-        dx = array_module(x).zeros((N, H + top + bottom, W + left + right, C), dtype=dy.dtype)
-        for index in offsets(self.size, self.stride, size):
+        sizes = [n + sum(p) for n, p in zip(x.shape[1:], pads)]
+        dx = array_module(x).zeros((len(x), *sizes, x.shape[-1]), dtype=dy.dtype)
+        for index in self.offsets(size):
             dx[index] += dy
-        return dx[:, top:top + H, left:left + W]
+        return crop(dx, pads, x.shape)
+
+
+class SumPool1d(SumPool2d):
+    """y = W times the sum of x over each window. x (N, T, C), y (N, To, C)"""
+    rank = 1
+
+
+class SumPool3d(SumPool2d):
+    """y = W times the sum of x over each window. x (N, T, H, W, C), y (N, To, Ho, Wo, C)"""
+    rank = 3
 
 
 class AvgPool2d(SumPool2d):
-    """y = the mean of x over each window; over its real pixels, unless `count_padding` (torch's default)."""
+    """y = the mean of x over each window; over its real pixels, unless `count_padding` (torch's default).
 
-    def __init__(self, size: int | tuple[int, int], stride: int | tuple[int, int] | None = None,
-                 padding: Padding = "valid", count_padding: bool = False) -> None:
-        super().__init__(size, stride, padding)
+    What sticks out of the padded image, where sizes are rounded up, is never counted.
+    """
+
+    def __init__(self, size: int | tuple[int, ...], stride: int | tuple[int, ...] | None = None,
+                 padding: Padding = "valid", count_padding: bool = False, ceil: bool = False,
+                 dilation: int | tuple[int, ...] = 1) -> None:
+        super().__init__(size, stride, padding, ceil, dilation)
         self.count_padding = count_padding
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "count_padding": self.count_padding}
 
     def weights(self, x: Array, pads: Pads, size: tuple[int, ...]) -> Array:
-        if self.count_padding or pads == ((0, 0), (0, 0)):
-            return float(self.W) / (self.size[0] * self.size[1])
-        real = pad(array_module(x).ones((1, *x.shape[1:3], 1), dtype=x.dtype), pads)
-        return float(self.W) / sum(real[index] for index in offsets(self.size, self.stride, size))[0]
+        inner, _ = self.place(x, ceil=False)
+        if self.count_padding and pads == inner or not any(map(any, pads)):
+            return float(self.W) / math.prod(self.size)
+        real = pad(array_module(x).ones((1, *x.shape[1:-1], 1), dtype=x.dtype), inner, float(self.count_padding))
+        real = pad(real, tuple((0, more - after) for (_, more), (_, after) in zip(pads, inner)))
+        return float(self.W) / sum(real[index] for index in self.offsets(size))[0]
+
+
+class AvgPool1d(AvgPool2d):
+    """y = the mean of x over each window. x (N, T, C), y (N, To, C)"""
+    rank = 1
+
+
+class AvgPool3d(AvgPool2d):
+    """y = the mean of x over each window. x (N, T, H, W, C), y (N, To, Ho, Wo, C)"""
+    rank = 3
 
 
 class GlobalAvgPool(MeanOver):
@@ -152,41 +208,37 @@ class GlobalAvgPool(MeanOver):
         return tuple(range(1, x.ndim - 1))
 
 
-class AdaptiveAvgPool2d(Affine):
+class AdaptiveAvgPool2d(Mixed):
     """y = the means over `size` windows that share out an image of any size. x (N, H, W, C), y (N, *size, C)
 
     Window i of h covers the rows from floor(i H / h) to ceil((i + 1) H / h): where h does not divide H they
     overlap by a row. Images that have this size already come out as they are.
     """
     preserves_sign = True
-    W, b = np.float64(1), None
+    rank = 2                                    # the number of axes that a window slides along
 
-    def __init__(self, size: int | tuple[int, int]) -> None:
-        self.size = pair(size, "size")
+    def __init__(self, size: int | tuple[int, ...]) -> None:
+        self.size = pair(size, "size", rank=self.rank)
 
     def settings(self) -> dict[str, Any]:
         return {"size": self.size}
 
-    def arrays(self) -> dict[str, Array]:
-        return {}
-
-    def means(self, x: Array) -> list[Array]:
-        """Two matrices, (h, H) and (w, W), in each row of which the pixels of a window share the weight 1."""
-        expect_rank(self, x, 4, "(images, height, width, channels)")
+    def mixtures(self, x: Array) -> list[Array]:
+        """(h, H) and (w, W), in each row of which the pixels of a window share the weight 1."""
+        expect_rank(self, x, self.rank + 2, AXES[self.rank])
         xp, matrices = array_module(x), []
-        for n, k in zip(x.shape[1:3], self.size):
+        for n, k in zip(x.shape[1:-1], self.size):
             i, pixel = xp.arange(k)[:, None], xp.arange(n)
             inside = (pixel >= i * n // k) & (pixel < -(-(i + 1) * n // k))
             matrices.append((inside / inside.sum(axis=1, keepdims=True)).astype(x.dtype))
         return matrices
 
-    def forward(self, x: Array) -> Array:
-        rows, columns = self.means(x)
-        N, H, Wd, C = x.shape
-        y = (rows @ x.reshape(N, H, Wd * C)).reshape(N, -1, Wd, C)          # (h, H) @ (N, H, W C)
-        return columns @ y * float(self.W)                                  # (w, W) @ (N, h, W, C)
 
-    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        rows, columns = self.means(x)
-        dx = columns.T @ (dy * float(self.W))                               # (W, w) @ (N, h, w, C)
-        return (rows.T @ dx.reshape(len(x), self.size[0], -1)).reshape(x.shape)
+class AdaptiveAvgPool1d(AdaptiveAvgPool2d):
+    """y = the means over `size` windows that share out a sequence of any length. x (N, T, C), y (N, *size, C)"""
+    rank = 1
+
+
+class AdaptiveAvgPool3d(AdaptiveAvgPool2d):
+    """y = the means over `size` windows that share out a video of any size. x (N, T, H, W, C), y (N, *size, C)"""
+    rank = 3

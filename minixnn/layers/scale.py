@@ -71,6 +71,13 @@ class Scale(Layer):
         """Linear rule. Shrikumar et al. 2017, section 3.5.1: the multiplier of an input is its weight."""
         return self.gradient(x, y, m)
 
+    def bounds(self, low: float | Array, high: float | Array) -> tuple[Array, Array]:
+        """Where the bounds of the pixels lie behind this layer, for z^B; a negative scale exchanges them."""
+        ends = low * self.c, high * self.c
+        if isinstance(ends[0], float):
+            return min(ends), max(ends)
+        return array_module(ends[0]).minimum(*ends), array_module(ends[0]).maximum(*ends)
+
     def __repr__(self):
         return f"Scale({self.c:.4g})" if isinstance(self.c, float) else f"Scale{self.c.shape}"
 
@@ -81,6 +88,7 @@ class Shift(Affine):
     An affine map with weights of 1, so that any rule for affine layers applies; what goes to b is absorbed.
     """
     rule: Rule | None = staticmethod(share_with_constant)
+    stabilized = True
     W = np.float64(1)                           # used as float(W), which leaves float32 images float32
 
     def __init__(self, b: Array) -> None:
@@ -99,6 +107,11 @@ class Shift(Affine):
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return sum_to(dy, x.shape) * float(self.W)
+
+    def bounds(self, low: float | Array, high: float | Array) -> tuple[Array, Array]:
+        """Where the bounds of the pixels lie behind this layer, for z^B."""
+        b = 0 if self.b is None else self.b
+        return low + b, high + b
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         return {"b": sum_to(dy, self.b.shape)}

@@ -1,5 +1,4 @@
 """Layers that move numbers about without computing: Flatten, Unflatten, channels, and Dropout when not training."""
-import math
 from typing import Any
 
 import numpy as np
@@ -61,24 +60,6 @@ class Flatten(Reshaping):
         return x.reshape(len(x), -1)
 
 
-class Unflatten(Reshaping):
-    """(N, D) -> (N, *shape), for instance Unflatten((28, 28, 1)). A generator of images ends so."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = tuple(shape)
-        if not self.shape or not all(isinstance(n, int) and n > 0 for n in self.shape):
-            raise ValueError(f"Unflatten got shape={shape!r}, expected that of one image, for instance (28, 28, 1)")
-
-    def settings(self) -> dict[str, Any]:
-        return {"shape": self.shape}
-
-    def forward(self, x: Array) -> Array:
-        size = math.prod(self.shape)
-        if x.shape[1:] != (size,):
-            raise ValueError(f"{self!r} got an array of shape {x.shape}, expected (images, {size})")
-        return x.reshape(len(x), *self.shape)
-
-
 class ChannelShuffle(Reshaping):
     """Mixes groups of channels: the first of each group, then the second of each, and so on. Zhang et al. 2018.
 
@@ -101,28 +82,6 @@ class ChannelShuffle(Reshaping):
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy.reshape(*x.shape[:-1], -1, self.groups).swapaxes(-1, -2).reshape(x.shape)
-
-
-class ChannelSelect(Reshaping):
-    """y = x[..., start:stop], some of the channels; the others receive nothing. None: from the first, to the last."""
-    rule = staticmethod(carry_back)
-
-    def __init__(self, start: int | None = None, stop: int | None = None) -> None:
-        self.start, self.stop = start, stop
-
-    def settings(self) -> dict[str, Any]:
-        return {"start": self.start, "stop": self.stop}
-
-    def forward(self, x: Array) -> Array:
-        y = x[..., self.start:self.stop]
-        if y.shape[-1] == 0:
-            raise ValueError(f"{self!r} got {x.shape[-1]} channels, of which nothing is left")
-        return y
-
-    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        dx = array_module(x).zeros(x.shape, dtype=dy.dtype)
-        dx[..., self.start:self.stop] = dy
-        return dx
 
 
 class Dropout(Layer):

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Layer, carry_back, expect_arrays, expect_rank
+from minixnn.layers.base import Layer, expect_arrays, expect_rank
+from minixnn.layers.gather import Gather
 from minixnn.layers.scale import Shift
 from minixnn.layers.shape import Reshaping
 
@@ -28,24 +29,17 @@ class Tokens(Reshaping):
         return x.reshape(len(x), -1, x.shape[-1])
 
 
-class TakeToken(Reshaping):
+class TakeToken(Gather):
     """y = x[:, index]: one token of each sequence; the others receive nothing. x (N, T, C), y (N, C)"""
-    rule = staticmethod(carry_back)
 
     def __init__(self, index: int = 0) -> None:
-        self.index = index
+        super().__init__(index, 1)
 
     def settings(self) -> dict[str, Any]:
-        return {"index": self.index}
+        return {"index": int(self.index)}
 
-    def forward(self, x: Array) -> Array:
-        expect_rank(self, x, 3, "(sequences, tokens, channels)")
-        return x[:, self.index]
-
-    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        dx = array_module(x).zeros(x.shape, dtype=dy.dtype)
-        dx[:, self.index] = dy
-        return dx
+    def __repr__(self):
+        return f"TakeToken(index={self.index})"
 
 
 class PositionEmbedding(Shift):
@@ -53,7 +47,7 @@ class PositionEmbedding(Shift):
 
     An affine map with weights of 1, so that any rule for affine layers applies; what goes to b is absorbed.
     """
-    rule = None
+    rule, stabilized = None, False
 
     def __init__(self, b: Array) -> None:
         expect_arrays(weights=[b])

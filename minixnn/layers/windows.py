@@ -1,8 +1,10 @@
 """Sliding windows: where they lie, and how far an image must be padded for them.
 
 Convolution and pooling look at an image through windows of kh x kw pixels, `stride` pixels apart. This file
-holds the arithmetic both need, and none of theirs.
+holds the arithmetic both need, and none of theirs. It is the same for sequences, images and videos: what is said of two
+axes here holds for one and three.
 """
+import itertools
 from collections.abc import Iterator, Sequence
 from operator import index                      # a whole number, be it Python's or NumPy's; else TypeError
 from typing import Any, TypeAlias
@@ -11,36 +13,39 @@ from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Layer
 
 Pads: TypeAlias = tuple[tuple[int, int], ...]       # ((top, bottom), (left, right)), in pixels
+AXES = {1: "(sequences, steps, channels)", 2: "(images, height, width, channels)",
+        3: "(videos, frames, height, width, channels)"}
 Padding: TypeAlias = int | str | Sequence           # what users write: "valid", "same", or pixels
 MOST_PADDING = 4096             # pixels on a side; a file that asks for more would only fill the memory
 
 
-def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
-    """3 -> (3, 3); (2, 3) -> (2, 3). Sizes and strides are given either way."""
+def pair(value: Any, name: str, least: int = 1, rank: int = 2) -> tuple[int, ...]:
+    """3 -> (3, 3); (2, 3) -> (2, 3). Sizes and strides are given either way. rank: along how many axes."""
     try:
-        down, across = (value, value) if hasattr(value, "__index__") else value
-        if min(index(down), index(across)) >= least:
-            return index(down), index(across)
-    except (TypeError, ValueError):
+        numbers = tuple(map(index, [value] * rank if hasattr(value, "__index__") else value))
+        if len(numbers) == rank and min(numbers) >= least:
+            return numbers
+    except TypeError:
         pass
     kind = "a positive whole number" if least else "a whole number, 0 or more,"
-    raise ValueError(f"got {name}={value!r}, expected {kind} or a pair of them")
+    raise ValueError(f"got {name}={value!r}, expected {kind} or {'a pair' if rank == 2 else rank} of them")
 
 
-def check_padding(padding: Any) -> Any:
+def check_padding(padding: Any, rank: int = 2) -> Any:
     """`padding` in its one canonical form: "valid", "same", or ((top, bottom), (left, right))."""
     if isinstance(padding, str) and padding in ("valid", "same"):
         return padding
-    if hasattr(padding, "__index__"):
-        padding = ((padding, padding), (padding, padding))
     try:
-        (top, bottom), (left, right) = ((index(p), index(q)) for p, q in padding)
-        if 0 <= min(top, bottom, left, right) <= max(top, bottom, left, right) <= MOST_PADDING:
-            return (top, bottom), (left, right)
+        pads: Any = ((padding, padding),) * rank if hasattr(padding, "__index__") else padding
+        pads = (pads,) if rank == 1 and len(pads) == 2 else pads            # (before, after), of one axis
+        pads = tuple((index(before), index(after)) for before, after in pads)
+        if len(pads) == rank and 0 <= min(map(min, pads)) <= max(map(max, pads)) <= MOST_PADDING:
+            return pads
     except (TypeError, ValueError):
         pass
+    sides = {1: "(before, after)", 2: "((top, bottom), (left, right))"}.get(rank, "(before, after) for each axis")
     raise ValueError(f"got padding={padding!r}, expected 'valid', 'same', a whole number of pixels "
-                     f"or ((top, bottom), (left, right)), at most {MOST_PADDING} on a side")
+                     f"or {sides}, at most {MOST_PADDING} on a side")
 
 
 def span(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
@@ -54,7 +59,7 @@ def pixels_to_add(padding: Any, image: tuple[int, ...], kernel: tuple[int, ...],
     "same" adds what makes the output ceil(n / stride) pixels long; an odd pixel is added at the end.
     """
     if padding == "valid":
-        return (0, 0), (0, 0)
+        return ((0, 0),) * len(image)
     if padding != "same":
         return padding
     sides = []
@@ -69,35 +74,45 @@ def output_size(layer: Layer, image: tuple[int, ...], pads: Pads, kernel: tuple[
     """(Ho, Wo): how many windows fit into the padded image, down and across."""
     size = tuple((n + sum(p) - k) // s + 1 for n, p, k, s in zip(image, pads, kernel, stride))
     if min(size) < 1:
-        raise ValueError(f"{layer!r} got images of {image[0]} x {image[1]} pixels, smaller than its window of "
-                         f"{kernel[0]} x {kernel[1]}; give larger images, or padding='same'")
+        pixels, window = (" x ".join(map(str, n)) for n in (image, kernel))
+        raise ValueError(f"{layer!r} got images of {pixels} pixels, smaller than its window of {window}; give larger "
+                         "images, or padding='same'")
     return size
+
+
+def spread(dilation: tuple[int, ...], groups: int) -> dict[str, Any]:
+    """The settings that most windows leave at 1, as far as these do not."""
+    return {**({} if set(dilation) == {1} else {"dilation": dilation}), **({} if groups == 1 else {"groups": groups})}
 
 
 def pad(x: Array, pads: Pads, value: float = 0) -> Array:
     """`x` (N, H, W, C) with pixels of `value` added around it. A negative number of pixels cuts them off."""
-    (top, bottom), (left, right) = pads
-    if (top, bottom, left, right) == (0, 0, 0, 0):
+    if not any(map(any, pads)):
         return x
-    N, H, W, C = x.shape
-    framed = array_module(x).empty((N, H + top + bottom, W + left + right, C), dtype=x.dtype)
-    inside = x[:, max(-top, 0):H - max(-bottom, 0), max(-left, 0):W - max(-right, 0)]
-    rows, columns = (slice(max(before, 0), max(before, 0) + n) for before, n in zip((top, left), inside.shape[1:3]))
-    framed[:, rows, columns] = inside
-    framed[:, :rows.start] = framed[:, rows.stop:] = value                          # above and below
-    framed[:, rows, :columns.start] = framed[:, rows, columns.stop:] = value        # left and right
+    sizes = [n + before + after for n, (before, after) in zip(x.shape[1:], pads)]
+    framed = array_module(x).empty((len(x), *sizes, x.shape[-1]), dtype=x.dtype)
+    inside = x[(slice(None), *(slice(max(-before, 0), n - max(-after, 0))
+                               for n, (before, after) in zip(x.shape[1:], pads)))]
+    place = [slice(None), *(slice(max(before, 0), max(before, 0) + n)
+                            for n, (before, _) in zip(inside.shape[1:], pads))]
+    framed[tuple(place)] = inside
+    for axis, where in enumerate(place[1:], start=1):       # above and below; then left and right of what is between
+        framed[(*place[:axis], slice(0, where.start))] = value
+        framed[(*place[:axis], slice(where.stop, None))] = value
     return framed
 
 
+def crop(dx: Array, pads: Pads, shape: tuple[int, ...]) -> Array:
+    """The images of `shape` (N, H, W, C) inside of dx, which has their padding around them."""
+    return dx[(slice(None), *(slice(before, before + n) for n, (before, _) in zip(shape[1:], pads)))]
+
+
 def offsets(kernel: tuple[int, ...], stride: tuple[int, ...], size: tuple[int, ...],
-            dilation: tuple[int, ...] = (1, 1)) -> Iterator[tuple[slice, slice, slice]]:
+            dilation: tuple[int, ...] = ()) -> Iterator[tuple[slice, ...]]:
     """For each pixel (i, j) of the window, the index of that pixel in *all* windows at once.
 
     x[index] has the shape of the output (N, Ho, Wo, C): a strided slice, so nothing is copied. A loop over
     the kh * kw pixels of the window replaces one over the N * Ho * Wo windows.
     """
-    rows, columns = (range(0, k * d, d) for k, d in zip(kernel, dilation))
-    for i in rows:
-        for j in columns:
-            yield (slice(None), slice(i, i + stride[0] * (size[0] - 1) + 1, stride[0]),
-                   slice(j, j + stride[1] * (size[1] - 1) + 1, stride[1]))
+    for pixel in itertools.product(*(range(0, k * d, d) for k, d in zip(kernel, dilation or (1,) * len(kernel)))):
+        yield slice(None), *(slice(i, i + s * (n - 1) + 1, s) for i, s, n in zip(pixel, stride, size))

@@ -14,14 +14,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from minixnn.arrays import Array, array_module, negative, positive
+from minixnn.arrays import Array, array_module, negative, positive, stabilize
 from minixnn.layers.attention import lose_hidden
 from minixnn.layers.axes import crop
 from minixnn.layers.base import Layer, carry_back, pass_on
+from minixnn.layers.combine import numerator_takes_all
 from minixnn.layers.embedding import sum_over_channels
 from minixnn.layers.joins import Arrays, Multiply, by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.layer_norm import identity, scale_held_fixed
 from minixnn.layers.pool import winner_takes_all
+from minixnn.layers.reduce import share_of_square
+from minixnn.layers.scale import pass_scaled, share_with_constant
 from minixnn.layers.softmax import log_taylor, softmax_taylor
 from minixnn.layers.tokens import leave_token
 from minixnn.ledger.withheld import Withheld, division
@@ -31,6 +34,15 @@ from minixnn.rules import deep_taylor, lrp
 def epsilon(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
     """z_k = sum_j x_j w_jk + b_k"""
     return division(R, y, getattr(layer, "b", None), epsilon)           # max pooling has no b
+
+
+def epsilon_rms(layer: Layer, x: Array, y: Array, R: Array, share: float = 0.25) -> Withheld:
+    """z_k = sum_j x_j w_jk + b_k, and a stabiliser e sgn z_k of the size that the outputs have"""
+    e = share * (y * y).mean(axis=tuple(range(1, y.ndim)), keepdims=True) ** 0.5
+    signed = array_module(y).where(y < 0, -e, e)
+    kept, b = division(R, y + signed), getattr(layer, "b", None)
+    s = R / stabilize(y + signed)
+    return Withheld(bias=0 if b is None else b * s, stabilizer=signed * s, lost=kept.lost)
 
 
 def gamma(layer: Layer, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Withheld:
@@ -139,18 +151,30 @@ def hidden(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     return Withheld(lost=R * ~layer.visible(*x.shape[-2:], array_module(x)))
 
 
+def scaled(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
+    """What is multiplied by 0 shows nothing of x."""
+    return Withheld(lost=R * (layer.c == 0))
+
+
+def length(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
+    """A vector of length 0 has no part that could take it."""
+    return Withheld(lost=R * (y == 0))
+
+
 def class_token(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """What came to the token, which is no input"""
     return Withheld(bias=R[:, 0])
 
 
-ACCOUNTS = {lrp.epsilon: epsilon, lrp.gamma: gamma, lrp.gamma_signed: gamma_signed, lrp.alpha_beta: alpha_beta,
-            lrp.flat: flat, lrp.proportional: proportional,
+ACCOUNTS = {lrp.epsilon: epsilon, lrp.epsilon_rms: epsilon_rms, lrp.gamma: gamma,
+            lrp.gamma_signed: gamma_signed, lrp.alpha_beta: alpha_beta, lrp.flat: flat, lrp.proportional: proportional,
             deep_taylor.w_square: w_square, deep_taylor.z_plus: z_plus, deep_taylor.z_box: z_box,
             scale_held_fixed: normalization, softmax_taylor: softmax, log_taylor: log_softmax, crop: cropped,
-            leave_token: class_token, lose_hidden: hidden, by_contribution: contributions, half_each: halves,
+            leave_token: class_token, pass_scaled: scaled, share_with_constant: epsilon, share_of_square: length,
+            lose_hidden: hidden, by_contribution: contributions, half_each: halves,
             signal_takes_all: signal}
-PASSING_ON = (pass_on, carry_back, cut, winner_takes_all, identity, sum_over_channels)       # they hand on all they get
+PASSING_ON = (pass_on, carry_back, cut, winner_takes_all, identity, sum_over_channels,         # they hand on all
+              numerator_takes_all)
 
 
 def nothing(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:

@@ -142,12 +142,13 @@ def audit(net: Network, x: Array, R: list[Array], rules: Rules,
         raise ValueError(f"got relevances of shapes {[shapes(r) for r in R]}, expected one array beside each "
                          f"activation, as a pass returns them: {[shapes(a) for a in A]}")
     rows = [balance(l, layer, net.entering(A, l), A[l + 1], R[l + 1], sent, rule, account_of(layer, rule, accounts),
-                    net.names[l])
+                    net.names[l], len(A[-1]))
             for l, (layer, rule, sent) in enumerate(zip(net.layers, rules, shares(net, A, R, rules)))]
     for i in range(len(net.layers)):            # what is left of R[i] for the lowest of several is as exact as R[i]
         lowest, *others = net.readers(i)
         if others:
-            rows[lowest] = replace(rows[lowest], moved=np.maximum(rows[lowest].moved, per_image(size(R[i]))))
+            whole = per_image(size(R[i]), len(A[-1]))
+            rows[lowest] = replace(rows[lowest], moved=np.maximum(rows[lowest].moved, whole))
     return Ledger(rows)
 
 
@@ -187,21 +188,24 @@ def same(r: Any, other: Any) -> bool:
 
 
 def balance(l: int, layer: Any, x: Any, y: Array, R_out: Array, sent: Any, rule: Rule, account: Callable | None,
-            place: str = "") -> Row:
+            place: str = "", images: int | None = None) -> Row:
     """One row, with arrays (N,): R_out came to layer l, its inputs got `sent`, and `account` explains the rest.
 
-    sent: {i: what A[i] got}, or the array that the input of a chain's layer got.
+    sent: {i: what A[i] got}, or the array that the input of a chain's layer got. images: N, where an image has several
+    rows in y, as its windows have.
     """
+    images = images or len(R_out)
     sent = sent if isinstance(sent, dict) else {l: sent}
-    came, nothing = per_image(R_out), per_image(R_out) * 0
+    came, nothing = per_image(R_out, images), per_image(R_out, images) * 0
     withheld = Withheld() if account is None else account(layer, x, y, R_out)
-    bias, stabilizer, lost = (per_image(part) if is_list(part) else nothing for part in withheld)
-    totals = {i: per_image(part) for i, part in sent.items()}
+    bias, stabilizer, lost = (per_image(part, images) if is_list(part) else nothing for part in withheld)
+    totals = {i: per_image(part, images) for i, part in sent.items()}
     left = sum(totals.values(), nothing)
     rest = came - left - bias - stabilizer - lost
     return Row(l, place, repr(layer), shown(rule), came, left, bias, stabilizer, lost,
                unexplained=rest if account is None else nothing, residual=nothing if account is None else rest,
-               moved=np.maximum(per_image(abs(R_out)), sum((per_image(size(part)) for part in sent.values()), nothing)),
+               moved=np.maximum(per_image(abs(R_out), images),
+                                sum((per_image(size(part), images) for part in sent.values()), nothing)),
                sent=totals)
 
 
@@ -232,11 +236,14 @@ def shown(rule: Rule) -> str:
     return "" if getattr(rule, "func", rule) in PASSING_ON else name_of(rule)
 
 
-def per_image(R: Any) -> Array:
-    """R (N, ...) summed over each image, in double precision and on the host: (N,). Of several inputs, over all."""
+def per_image(R: Any, images: int) -> Array:
+    """R (N, ...) summed over each image, in double precision and on the host: (N,). Of several inputs, over all.
+
+    Windows of an image may be rows of their own, (N windows, ...); those of one image follow one another.
+    """
     if isinstance(R, tuple):
-        return sum(per_image(part) for part in R)
-    return to_numpy(R.reshape(len(R), -1).sum(axis=1, dtype="float64"))
+        return sum(per_image(part, images) for part in R)
+    return to_numpy(R.reshape(images, -1).sum(axis=1, dtype="float64"))
 
 
 def join(rows: Sequence[Row]) -> Row:

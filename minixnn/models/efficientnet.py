@@ -46,7 +46,7 @@ def load(folded: bool = True) -> Network:
     labels = (DATA / "imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
     net = Network(graph.layers, graph.inputs, names=graph.names)
     return (fold_batch_norm(net) if folded else net).with_card(
-        mean=MEAN, std=STD, input_shape=(224, 224, 3), labels=labels, head="Softmax", source="photograph")
+        mean=MEAN, std=STD, input_shape=(224, 224, 3), labels=labels, head="Softmax", source="photograph", fit="crop")
 
 
 def inverted_bottleneck(arrays: Mapping[str, Array], name: str, t: int, stride: int, channels: int) -> list[Layer]:

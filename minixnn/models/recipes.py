@@ -79,7 +79,7 @@ RECIPES = {
     "vit": (vit, nearby_digits, 12, 2e-3),
 }
 # name: what goes on the network's card
-DIGITS, SCENES = ({"input_shape": (side, side, 1), "head": "Softmax"} for side in (28, 40))
+DIGITS, SCENES = ({"input_shape": (side, side, 1), "head": "Softmax", "fit": "squash"} for side in (28, 40))
 CARDS: dict[str, dict[str, Any]] = {
     "dense": DIGITS, "dense_no_bias": DIGITS, "cnn": DIGITS, "cluttered_gap": SCENES, "cluttered_dense": SCENES,
     "generator": {"input_shape": (100,)}, "vit": DIGITS}

@@ -27,7 +27,7 @@ def images(pictures: Array | Sequence[Array], titles: Sequence[str] | None = Non
     figure fit in. The highest is black and 0, or a higher lowest, is white; what is below 0 is green. Other limits
     than (0, 1) are told by a bar.
     """
-    pictures = _pictures(pictures)
+    pictures = _drawable(_pictures(pictures))
     limits = _ink(pictures) if limits is None else limits
     each = titles is not None and len(titles) == len(pictures)
     figure, axes = _wrapped(pictures, title, columns, rows, 0.35 if each else 0.05)
@@ -54,7 +54,7 @@ def heatmaps(maps: Mapping[str, Array], images: Array | Sequence[Array] | None =
     transpose: methods side by side and images below each other.
     """
     maps = {method: [_summed(R) for R in _pictures(R)] for method, R in maps.items()}
-    images = None if images is None else _pictures(images)
+    images = None if images is None else _drawable(_pictures(images))
     rows = ([] if images is None else [("input", images)]) + list(maps.items())
     counts = {method: len(pictures) for method, pictures in rows}
     if len(set(counts.values())) != 1:
@@ -113,10 +113,25 @@ def _pictures(x):
         if x.ndim not in (2, 3, 4) or (x.ndim == 2 and side * side != x.shape[1]):
             raise ValueError(f"got pictures of shape {x.shape}, expected (N, H, W, 1), (N, H, W, 3), (N, H, W) or "
                              "(N, D) with D a square number; a single picture is picture[None]")
+        if x.ndim == 3 and x.shape[2] in (1, 3) and x.shape[1] > 4:
+            raise ValueError(f"got an array of shape {x.shape}, which looks like one picture; write picture[None]")
         pictures = list(x.reshape(len(x), side, side) if x.ndim == 2 else x)
     if not pictures:
         raise ValueError("got no pictures, expected at least one")
+    for picture in pictures:
+        if picture.ndim == 3 and picture.shape[0] in (1, 3, 4) and picture.shape[2] > 4 and picture.shape[1] > 4:
+            raise ValueError(f"got pictures of shape {picture.shape}, expected (height, width, channels); if channels "
+                             "come first, write x.transpose(0, 2, 3, 1)")
     return [picture[..., 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture for picture in pictures]
+
+
+def _drawable(pictures):
+    """The pictures themselves, if they are of one channel or three: others have no colours of their own."""
+    for picture in pictures:
+        if picture.ndim == 3 and picture.shape[2] != 3:
+            raise ValueError(f"got pictures of {picture.shape[2]} channels, expected 1 or 3; choose what to draw, such "
+                             "as x[..., :3], or their mean, x.mean(axis=-1, keepdims=True)")
+    return pictures
 
 
 def _summed(R):

@@ -50,7 +50,7 @@ def pyplot() -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError("drawing needs matplotlib, which is not installed; "
-                          "install it with: pip install minixnn[lessons]") from error
+                          "install it with: pip install matplotlib") from error
     return plt
 
 

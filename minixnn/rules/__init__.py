@@ -4,14 +4,17 @@
 behind those of deep Taylor. The rules that layers bring along stand with the layers and are named here too.
 """
 from minixnn.layers.base import carry_back, pass_on
+from minixnn.layers.combine import numerator_takes_all
 from minixnn.layers.embedding import sum_over_channels
 from minixnn.layers.joins import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.layer_norm import identity, scale_held_fixed
-from minixnn.layers.pool import winner_takes_all
+from minixnn.layers.reduce import share_of_square, winner_takes_all
+from minixnn.layers.scale import pass_scaled, share_with_constant
 from minixnn.layers.softmax import log_taylor, softmax_taylor
 from minixnn.layers.tokens import leave_token
 from minixnn.rules import composites, deep_taylor, lrp, reveal_cancel, root_points
 
-__all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "identity",
-           "leave_token", "log_taylor", "lrp", "pass_on", "reveal_cancel", "root_points", "scale_held_fixed",
-           "signal_takes_all", "softmax_taylor", "sum_over_channels", "winner_takes_all"]
+__all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "identity", "leave_token",
+           "log_taylor", "lrp", "numerator_takes_all", "pass_on", "pass_scaled", "reveal_cancel", "root_points",
+           "scale_held_fixed", "share_of_square", "share_with_constant", "signal_takes_all", "softmax_taylor",
+           "sum_over_channels", "winner_takes_all"]

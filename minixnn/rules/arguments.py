@@ -22,7 +22,7 @@ Rules: TypeAlias = Rule | Sequence | Callable[[HasLayers], Sequence]    # one ru
 
 def is_composite(rules: Rules) -> bool:
     """Whether `rules` is to be called with the network: a function that asks for one argument only."""
-    return len(asked := _asked(rules) or ()) == 1 and asked[0] != "*"
+    return callable(rules) and len(asked := _asked(rules) or ()) == 1 and asked[0] != "*"
 
 
 def check_arguments(rule: Rule) -> Rule:

@@ -4,7 +4,7 @@
 
 CuPy imports on a machine without a GPU, and its functions can be asked for their signatures there. Run this once
 in an environment with the oldest CuPy we support and once in one with the newest; the file keeps one record for
-each major version. `minixnn/checks/standin.py` then allows only what every record allows.
+each major version. `standin.py` then allows only what every record allows.
 """
 import importlib
 import inspect
@@ -12,7 +12,7 @@ import json
 import pathlib
 import re
 
-SURFACE = pathlib.Path(__file__).parents[2] / "minixnn" / "checks" / "cupy_surface.json"
+SURFACE = pathlib.Path(__file__).with_name("cupy_surface.json")
 MODULES = ("cupy", "cupy.linalg", "cupy.lib.stride_tricks", "cupy.random")
 CLASSES = ("cupy.ndarray", "cupy.random.Generator")
 

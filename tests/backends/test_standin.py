@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import record_cupy
 
-from minixnn.checks import standin as device
+from tests.backends import standin as device
 
 RNG = np.random.default_rng(0)
 HOST = RNG.normal(size=(3, 4)).astype("float32")

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from minixnn.checks import standin as standin_cupy
+from tests.backends import standin as standin_cupy
 from tests.benchmarks import gpu
 
 

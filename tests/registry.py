@@ -1,21 +1,35 @@
-"""One or more examples of each layer beyond the first set: {name: (layer, shape of an input)}, in float32.
+"""One or more examples of each kind of layer, and of each way of writing: here a new kind is added, once.
 
-The tests that must see every kind of layer (purity, devices, files) read them here, so that a new kind is added once.
+Whatever must see every kind reads it here: properties, files, devices, folding, purity, numbers at the edge of their
+type, the ONNX writer, planted faults. All in float32; shapes have the axis of the images.
+
+    EXAMPLES    {name: (layer, shape of an input)}
+    MORE        likewise, what only importers make; POSITIVE: with bounds of its inputs
+    JOINS       {name: (layer, shapes of its inputs)}
+    TOKENS      {name: layer} into which whole numbers go
+    WRITTEN     {name: (way of writing, shape of an input)}
 """
 import numpy as np
 
 from minixnn import layers
-from minixnn.layers import Attention, Conv1d, Conv2d, ConvTranspose2d, GroupNorm, LayerNorm, RMSNorm, Upsample
+from minixnn.layers import (Attention, BatchNorm2d, Branches, ChannelScale, Conv1d, Conv2d, ConvTranspose2d, Dense,
+                            Dropout, GroupNorm, LayerNorm, ReLU, Residual, RMSNorm, Sigmoid, Tanh, Upsample)
 from minixnn.layers.functions import FUNCTIONS
 
-IMAGES, SEQUENCES = (2, 6, 7, 6), (2, 9, 6)
+IMAGES, SEQUENCES, VIDEOS = (2, 6, 7, 6), (2, 9, 6), (2, 3, 4, 3, 3)
 
 
 def draw(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
+SEEN = np.tile(np.arange(9) < 7, (9, 1)).astype("float32")              # a mask that hides two tokens of nine
 EXAMPLES = {
+    "Dense": (Dense(draw(6, 4), draw(4, seed=1)), (3, 6)),
+    "Dense, of sequences, no bias": (Dense(draw(6, 4)), SEQUENCES),
+    "Conv2d, same": (Conv2d(draw(3, 3, 6, 4), draw(4, seed=1)), IMAGES),
+    "Conv2d, few channels": (Conv2d(draw(3, 2, 2, 4), draw(4, seed=1), padding="valid"), (2, 6, 7, 2)),
+    "Conv2d, stride": (Conv2d(draw(3, 3, 6, 4), stride=(2, 1), padding=((1, 0), (2, 1))), IMAGES),
     "Conv2d, groups": (Conv2d(draw(3, 2, 3, 4), draw(4, seed=1), (2, 1), 1, groups=2), IMAGES),
     "Conv2d, dilation": (Conv2d(draw(2, 3, 6, 4), draw(4, seed=1), dilation=(3, 2)), IMAGES),
     "Conv2d, depthwise": (Conv2d(draw(3, 3, 1, 6), draw(6, seed=1), groups=6), IMAGES),
@@ -29,7 +43,20 @@ EXAMPLES = {
     "Upsample, nearest-exact": (Upsample(size=(9, 4), mode="nearest-exact"), IMAGES),
     "Upsample, bilinear": (Upsample((1.5, 2.0), mode="bilinear"), IMAGES),
     "Upsample, corners": (Upsample(size=(11, 10), mode="bilinear", align_corners=True), IMAGES),
+    "MaxPool2d": (layers.MaxPool2d(2), IMAGES),
+    "MaxPool2d, overlapping": (layers.MaxPool2d(3, stride=1, padding="same"), IMAGES),
+    "AvgPool2d": (layers.AvgPool2d(2, padding="same"), IMAGES),
+    "AvgPool2d, padding counted": (layers.AvgPool2d(3, stride=2, padding=1, count_padding=True), IMAGES),
+    "SumPool2d": (layers.SumPool2d((2, 3), stride=1), IMAGES),
+    "AdaptiveAvgPool2d": (layers.AdaptiveAvgPool2d((2, 3)), IMAGES),
+    "GlobalAvgPool": (layers.GlobalAvgPool(), IMAGES),
     "GlobalMaxPool": (layers.GlobalMaxPool(), IMAGES),
+    "BatchNorm2d": (BatchNorm2d(draw(6), draw(6, seed=1), draw(6, seed=2), abs(draw(6, seed=3))), IMAGES),
+    "ChannelScale": (ChannelScale(draw(6), draw(6, seed=1)), IMAGES),
+    "ReLU": (ReLU(), IMAGES),
+    "Sigmoid": (Sigmoid(), IMAGES),
+    "Tanh": (Tanh(), IMAGES),
+    "Softplus": (layers.Softplus(), IMAGES),
     "LeakyReLU": (layers.LeakyReLU(0.2), IMAGES),
     "PReLU": (layers.PReLU(draw(6)), IMAGES),
     "PReLU, one for all": (layers.PReLU(draw(1)), IMAGES),
@@ -55,13 +82,12 @@ EXAMPLES = {
     "GroupNorm": (GroupNorm(draw(6), draw(6, seed=1), groups=3), IMAGES),
     "GroupNorm, of sequences": (GroupNorm(draw(6), None, groups=6, epsilon=1e-3), SEQUENCES),
     "LocalResponseNorm": (layers.LocalResponseNorm(3, 0.5, 0.75, 2.0), IMAGES),
-    "Attention": (Attention(draw(6, 8), draw(6, 8, seed=1), draw(6, 4, seed=2), draw(4, 6, seed=3), draw(8, seed=4),
-                            draw(8, seed=5), draw(4, seed=6), draw(6, seed=7), heads=2), SEQUENCES),
-    "Attention, causal": (Attention(draw(6, 6), draw(6, 6, seed=1), draw(6, 6, seed=2), draw(6, 5, seed=3), heads=3,
-                                    causal=True), SEQUENCES),
-    "Attention, masked": (Attention(draw(6, 6), draw(6, 6, seed=1), draw(6, 6, seed=2), draw(6, 6, seed=3),
-                                    b_v=draw(6, seed=4), mask=np.tile(np.arange(9) < 7, (9, 1)).astype("float32")),
-                          SEQUENCES),
+    "Scale": (layers.Scale(0.3), SEQUENCES),
+    "Scale, of channels": (layers.Scale(draw(6)), SEQUENCES),
+    "SplitHeads": (layers.SplitHeads(3), SEQUENCES),
+    "JoinHeads": (layers.JoinHeads(), (2, 3, 4, 2)),
+    "Hide, causal": (layers.Hide(causal=True), (2, 3, 4, 4)),
+    "Hide, masked": (layers.Hide(SEEN[:4]), (2, 3, 4, 9)),
     "Tokens": (layers.Tokens(), IMAGES),
     "TakeToken": (layers.TakeToken(3), SEQUENCES),
     "PositionEmbedding": (layers.PositionEmbedding(draw(9, 6)), SEQUENCES),
@@ -74,11 +100,13 @@ EXAMPLES = {
     "Permute": (layers.Permute((2, 0, 1)), IMAGES),
     "Reshape": (layers.Reshape((14, 18)), IMAGES),
     "Slice": (layers.Slice(1, 1, None, 2), IMAGES),
+    "Flatten": (layers.Flatten(), IMAGES),
+    "Unflatten": (layers.Unflatten((3, 4)), (2, 12)),
+    "Dropout": (Dropout(0.5), IMAGES),
     "Pad": (layers.Pad(((1, 0), (0, 2), (1, 1))), IMAGES),
 }
 TOKENS = {"Embedding": layers.Embedding(draw(9, 4)), "OneHot": layers.OneHot(9)}    # whole numbers from 0 to 8 enter
-
-MORE = {                                        # what only importers make, and no writer writes to ONNX or torch
+MORE = {                                        # what importers make
     **{f"Function, {name}": (layers.Function(name), (2, 3, 4))
        for name in FUNCTIONS if name not in ("acos", "acosh", "asin", "atanh", "log", "log1p")},
     "Power, a square": (layers.Power(2), IMAGES),
@@ -107,6 +135,24 @@ MORE = {                                        # what only importers make, and 
     "MinOver": (layers.MinOver((2,), keepdims=True), IMAGES),
     "Norm": (layers.Norm((1, 2), keepdims=True), IMAGES),
     "Norm, of channels": (layers.Norm(-1), IMAGES),
+    "Conv3d": (layers.Conv3d(draw(2, 3, 2, 3, 4), draw(4, seed=1), (1, 2, 1), 1), VIDEOS),
+    "Conv3d, groups, dilation": (layers.Conv3d(draw(2, 2, 2, 1, 6), None, 1, "same", (1, 2, 1), 3), VIDEOS),
+    "ConvTranspose1d": (layers.ConvTranspose1d(draw(3, 6, 4), draw(4, seed=1), 2, ((1, 0),), 1), SEQUENCES),
+    "ConvTranspose3d": (layers.ConvTranspose3d(draw(2, 2, 3, 3, 2), draw(2, seed=1), (1, 2, 2), 1), VIDEOS),
+    "MaxPool1d": (layers.MaxPool1d(3, 2, 1), SEQUENCES),
+    "MaxPool2d, rounded up": (layers.MaxPool2d((3, 2), 3, ((1, 1), (0, 0)), ceil=True), IMAGES),
+    "MaxPool2d, dilation": (layers.MaxPool2d(2, 1, dilation=(3, 2)), IMAGES),
+    "MaxPool3d": (layers.MaxPool3d((2, 3, 2), 2), VIDEOS),
+    "AvgPool1d": (layers.AvgPool1d(2, 3, ceil=True), SEQUENCES),
+    "AvgPool2d, rounded up": (layers.AvgPool2d(3, 2, 1, True, ceil=True), IMAGES),
+    "AvgPool3d": (layers.AvgPool3d((1, 3, 2), 2, ((0, 0), (1, 1), (0, 1))), VIDEOS),
+    "SumPool1d": (layers.SumPool1d(2), SEQUENCES),
+    "SumPool3d": (layers.SumPool3d(2), VIDEOS),
+    "AdaptiveAvgPool1d": (layers.AdaptiveAvgPool1d(4), SEQUENCES),
+    "AdaptiveAvgPool3d": (layers.AdaptiveAvgPool3d((2, 3, 1)), VIDEOS),
+    "Upsample, cubic": (Upsample((1.5, 2.3), mode="bicubic"), IMAGES),
+    "Upsample, sequences": (Upsample(size=(14,), mode="bilinear", align_corners=True), SEQUENCES),
+    "Upsample, videos": (Upsample((1, 2, 1.5)), VIDEOS),
     "Contract": (layers.Contract(draw(7, 6, 3), "nyxc,xck->nyxk"), IMAGES),
     "Contract, of an axis that is summed alone": (layers.Contract(draw(6, 2), "nyxc,yk->nkx"), IMAGES),
 }
@@ -119,8 +165,16 @@ POSITIVE = {                                    # with inputs between these boun
     "Power, one over": (layers.Power(-1), (2, 3), (0.1, 3)),
     "Power, any": (layers.Power(1.7), (2, 3), (0.1, 3)),
 }
-
-JOINS = {                                       # (layer, shapes of its inputs)
+JOINS = {
+    "Add": (layers.Add(), [(2, 3, 4, 2)] * 3),
+    "Add, repeating": (layers.Add(epsilon=0.5), [(2, 3, 4, 2), (2, 1, 4, 1)]),
+    "Concat": (layers.Concat(), [(2, 3, 4, 2), (2, 3, 4, 1), (2, 3, 4, 2)]),
+    "Concat, of rows": (layers.Concat(axis=1), [(2, 3, 4), (2, 1, 4)]),
+    "Multiply": (layers.Multiply(), [(2, 3, 4)] * 3),
+    "Multiply, by a gate": (layers.Multiply(), [(2, 3, 4, 2), (2, 1, 1, 2)]),
+    "MatMul": (layers.MatMul(), [(2, 3, 4), (2, 4, 5)]),
+    "MatMul, of heads": (layers.MatMul(), [(2, 2, 3, 4), (2, 2, 4, 3)]),
+    "Input": (layers.Input(1), [(2, 3, 4), (2, 5)]),
     "Maximum": (layers.Maximum(), [(2, 4, 3), (2, 4, 3), (2, 1, 3)]),
     "Minimum": (layers.Minimum(), [(2, 4, 3), (2, 4, 3)]),
     "Divide": (layers.Divide(), [(2, 4, 3), (2, 4, 3)]),
@@ -131,4 +185,21 @@ JOINS = {                                       # (layer, shapes of its inputs)
     "Stack, before the others": (layers.Stack(1), [(2, 4, 3)] * 2),
     "Einsum": (layers.Einsum("nhtd,nhud->nhtu"), [(2, 2, 4, 3), (2, 2, 5, 3)]),
     "Einsum, mixed": (layers.Einsum("nabc,ncd->nbd"), [(2, 2, 4, 3), (2, 3, 5)]),
+}
+WRITTEN = {
+    "Residual": (Residual([Conv2d(draw(3, 3, 6, 4), draw(4)), ReLU(), Conv2d(draw(3, 3, 4, 6, seed=1))]), IMAGES),
+    "Residual, with a shortcut": (Residual([Conv2d(draw(3, 3, 6, 4), stride=2), Dropout(0.2)],
+                                           [Conv2d(draw(1, 1, 6, 4, seed=1), draw(4), stride=2)]), IMAGES),
+    "Residual, one in another": (Residual([Branches([[Dense(draw(6, 2))], [Dense(draw(6, 4, seed=1)), Tanh()]])]),
+                                 SEQUENCES),
+    "Branches that are added": (Branches([[ReLU()], [Tanh()], []], layers.Add()), IMAGES),
+    "Branches side by side": (Branches([[Conv2d(draw(3, 3, 6, 4), draw(4)), ReLU()], []]), IMAGES),
+    "Branches, a signal and its gates": (Branches([[], [Sigmoid()], [Tanh()]], layers.Multiply()), IMAGES),
+    "Attention": (Attention(draw(6, 8), draw(6, 8, seed=1), draw(6, 4, seed=2), draw(4, 6, seed=3), draw(8, seed=4),
+                            draw(8, seed=5), draw(4, seed=6), draw(6, seed=7), heads=2), SEQUENCES),
+    "Attention, causal": (Attention(draw(6, 6), draw(6, 6, seed=1), draw(6, 6, seed=2), draw(6, 5, seed=3), heads=3,
+                                    causal=True), SEQUENCES),
+    "Attention, masked": (Attention(draw(6, 6), draw(6, 6, seed=1), draw(6, 6, seed=2), draw(6, 6, seed=3),
+                                    b_v=draw(6, seed=4), mask=SEEN),
+                          SEQUENCES),
 }

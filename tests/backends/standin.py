@@ -1,6 +1,6 @@
 """CuPy's surface with NumPy's arithmetic: what fails here would fail, or crawl, on a GPU.
 
-    from minixnn.checks import standin as xp
+    from tests.backends import standin as xp
     x = xp.asarray(numpy_array)          # "moved": an array of this module, and numpy no longer takes it
     y = xp.maximum(x, 0)                 # looked up in cupy_surface.json, then computed by numpy
     y.get()                              # moved back, and noted as a wait for the device
@@ -31,7 +31,7 @@ import types
 
 import numpy as np
 
-from minixnn.checks.standin_array import SCALARS, down, ndarray, note_wait, up, waiting  # noqa: F401
+from tests.backends.standin_array import SCALARS, down, ndarray, note_wait, up, waiting  # noqa: F401
 
 RECORD = json.loads(pathlib.Path(__file__).with_name("cupy_surface.json").read_text())     # {version: {place: names}}
 # Functions that take host arrays, functions that answer with something on the host, functions that cannot go on
