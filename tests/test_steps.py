@@ -96,7 +96,7 @@ def test_the_tracing_function_that_was_there_is_given_back():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_pass_can_be_recorded(method):
-    options = {"x_ref": X * 0} if method == "deeplift" else {"low": 0, "high": 3} if method == "deep_taylor" else {}
+    options = {"x_ref": X * 0} if "deeplift" in method else {"low": 0, "high": 3} if method == "deep_taylor" else {}
     net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
     data = read(plot.steps(net, X, 0, method=method, **options))
     events, = data["walks"].values()
