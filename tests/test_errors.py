@@ -6,7 +6,7 @@ import pytest
 
 from minixnn import Network, attribution, metrics, passes
 from minixnn.layers import (Add, Attention, AvgPool2d, BatchNorm2d, Branches, ChannelScale, ChannelShuffle, Concat,
-                            Conv2d, ConvTranspose2d, Dense, Dropout, Embedding, Flatten, GlobalAvgPool, GroupNorm,
+                            Conv2d, ConvTranspose2d, Dense, Dropout, Embedding, Flatten, GlobalAvgPool, GroupNorm, Hide,
                             Input, Layer, LocalResponseNorm, MaxPool2d, Multiply, OneHot, PReLU, Pad, Permute,
                             PositionEmbedding, ReLU, Reshape, Slice, Softplus, SplitHeads, SumPool2d, Unflatten,
                             Upsample)
@@ -211,6 +211,7 @@ BAD_LAYERS = {
     "Pad, one number": (lambda: Pad((1, 2)), r"pads=\(1, 2\), expected \(before, after\) for each axis"),
     "Branches, one chain": (lambda: Branches([[ReLU()]]), "got 1 chains, expected two or more lists of layers"),
     "Concat, of the batch": (lambda: Concat(axis=0), "axis=0, expected a whole number other than 0"),
+    "Hide, nothing": (lambda: Hide(), "neither a mask nor causal=True"),
     "SplitHeads, no heads": (lambda: SplitHeads(0), "heads=0, expected a positive whole number"),
     "Input, below 0": (lambda: Input(-1), "index=-1, expected the number of an input, from 0"),
     "Embedding, one axis": (lambda: Embedding(np.ones(3)), r"weights of shape \(3,\), expected 2 axes \(tokens, chan"),
