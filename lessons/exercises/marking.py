@@ -291,7 +291,7 @@ def explained(exercise: Exercise, function: Callable, seen: list, place: str) ->
     whole = [one for part, one in ranked if part == 1]
     sure = next((one for one in whole if all(alike(found, answer(exercise, one[1], case)) for case, _, found in seen)),
                 None)
-    named = sure or (ranked[0][1] if ranked[0][0] >= 0.3 else None)
+    named = sure or (ranked[0][1] if ranked[0][0] >= 0.5 and len(kin) >= 5 else None)
     if named:
         kin = [one for one in kin[:60] if alike(one[2], answer(exercise, named[1], one[0]))]
     relation = "" if sure else related(kin)
@@ -312,10 +312,14 @@ def explained(exercise: Exercise, function: Callable, seen: list, place: str) ->
                      f"that "
                      "are wrong a function with this mistake answers as yours does; there may be another mistake, too.")
     else:
-        causes = [s for part, (s, mistake) in ranked if part > 0 and alike(found, answer(exercise, mistake, case))][:2]
+        causes = [s for part, (s, mistake) in ranked if part > 0.2 and alike(found, answer(exercise, mistake,
+            case))][:2]
         if causes:
             words.append("In this case, though not in most others, a function with this mistake answers as yours does: "
                          f"{'; or this: '.join(causes)}.")
+    if found.changed:
+        words.append(f"It writes into {' and '.join(found.changed)}, which the caller uses again, and perhaps your own "
+                     "next line does, too: x.copy() makes another array, x = y does not.")
     words += in_common(exercise, seen)
     text = "\n\n".join([heading(exercise, "wrong", place), shown(exercise, case, found, exercise.expected(case)),
                         *map(paragraph, words), stepping(exercise, case, place)])
@@ -361,6 +365,8 @@ def related(kin: list) -> str:
             return all(distance(made(case, expected), came)[0] <= SAME for case, expected, came in pairs)
     if any(has_nan(came) for _, _, came in pairs):
         return ""
+    if all((came == 0).all() for _, _, came in pairs) and any(expected.any() for _, expected, _ in pairs):
+        return "your answer is 0"
     square = sum(float((expected ** 2).sum()) for _, expected, came in pairs if expected.shape == came.shape)
     if square and all(expected.shape == came.shape for _, expected, came in pairs):
         factor = sum(float((expected * came).sum()) for _, expected, came in pairs) / square
@@ -425,7 +431,7 @@ def tell_apart(facets: dict[str, Callable], seen: list, ok: list[bool], least: i
         has = [bool(facet(case)) for case, *_ in seen]
         without = [good for good, yes in zip(ok, has) if not yes]
         within = [good for good, yes in zip(ok, has) if yes]
-        if len(without) >= least and all(without):
+        if len(without) >= least and all(without) and within.count(False) >= len(within) / 8:
             found.append((len(within), f"Of {len(within)} cases {name} {within.count(False)} are wrong; all "
                           f"{len(without)} others are right."))
     return [min(found)[1]] if found else []
