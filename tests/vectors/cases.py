@@ -17,6 +17,10 @@ class Draw:
             return self.random.choice([n for n in range(least, 9) if n]) / 4
         return [self(*shape[1:], least=least) for _ in range(shape[0])]
 
+    def bias(self, n):
+        """Quarters and 1 / 32, so that sums of products of quarters are not 0 by chance."""
+        return [v + 1 / 32 for v in self(n)]
+
     def fine(self, *shape):
         return self.random.gauss(0, 1) if not shape else [self.fine(*shape[1:]) for _ in range(shape[0])]
 
@@ -45,32 +49,32 @@ def affine(nonnegative):
            "no positive part, and no negative part", ["one-sided"], True)
     yield ({"kind": "Dense", "W": [[0, 0], [0, 1]]}, [[1, 2]], [[1, 1]], "weights of 0", ["zero weight"], True)
     draw = Draw(1)
-    yield ({"kind": "Dense", "W": draw(3, 4), "b": draw(3)}, draw(3, 4, least=1 if nonnegative else -8), draw(3, 3),
+    yield ({"kind": "Dense", "W": draw(3, 4), "b": draw.bias(3)}, draw(3, 4, least=1 if nonnegative else -8), draw(3, 3),
            "a batch of three", ["batch"], True)
-    yield ({"kind": "Dense", "W": draw(3, 4), "b": draw(3)}, draw(1, 2, 4, least=1 if nonnegative else -8),
+    yield ({"kind": "Dense", "W": draw(3, 4), "b": draw.bias(3)}, draw(1, 2, 4, least=1 if nonnegative else -8),
            draw(1, 2, 3), "tokens: the layer acts on the last axis", ["tokens"], True)
     # every affine layer
     least = 1 if nonnegative else -8
     for layer, shape, out, comment, flags in (
-            ({"kind": "Conv2d", "W": draw(2, 1, 2, 2), "b": draw(2)}, (1, 3, 3), (2, 2, 2), "overlapping windows",
+            ({"kind": "Conv2d", "W": draw(2, 1, 2, 2), "b": draw.bias(2)}, (1, 3, 3), (2, 2, 2), "overlapping windows",
              ["overlap", "bias"]),
             ({"kind": "Conv2d", "W": draw(1, 2, 3, 3), "b": [1], "padding": [1, 1]}, (2, 3, 3), (1, 3, 3), "padding",
              ["padding", "positive bias"]),
             ({"kind": "Conv2d", "W": draw(2, 1, 3, 3), "b": [-1, 0.5], "padding": [1, 1], "stride": [2, 2]}, (1, 4, 4),
              (2, 2, 2), "stride and padding", ["padding", "stride", "bias"]),
-            ({"kind": "Conv2d", "W": draw(2, 1, 2, 2), "b": draw(2), "groups": 2}, (2, 3, 2), (2, 2, 1), "groups",
+            ({"kind": "Conv2d", "W": draw(2, 1, 2, 2), "b": draw.bias(2), "groups": 2}, (2, 3, 2), (2, 2, 1), "groups",
              ["groups", "bias"]),
-            ({"kind": "Conv2d", "W": draw(4, 1, 2, 2), "b": draw(4), "groups": 2}, (2, 2, 3), (4, 1, 2),
+            ({"kind": "Conv2d", "W": draw(4, 1, 2, 2), "b": draw.bias(4), "groups": 2}, (2, 2, 3), (4, 1, 2),
              "depthwise, two outputs a channel", ["groups", "bias"]),
-            ({"kind": "Conv2d", "W": draw(2, 1, 2, 2), "b": draw(2), "dilation": [2, 1]}, (1, 3, 3), (2, 1, 2),
+            ({"kind": "Conv2d", "W": draw(2, 1, 2, 2), "b": draw.bias(2), "dilation": [2, 1]}, (1, 3, 3), (2, 1, 2),
              "dilation", ["dilation", "bias"]),
-            ({"kind": "Conv2d", "W": draw(2, 3, 1, 1), "b": draw(2)}, (3, 2, 1), (2, 2, 1), "1 x 1: a dense layer",
+            ({"kind": "Conv2d", "W": draw(2, 3, 1, 1), "b": draw.bias(2)}, (3, 2, 1), (2, 2, 1), "1 x 1: a dense layer",
              ["equivalent", "bias"]),
-            ({"kind": "Conv1d", "W": draw(2, 2, 3), "b": draw(2), "stride": [2], "padding": [1]}, (2, 5), (2, 3),
+            ({"kind": "Conv1d", "W": draw(2, 2, 3), "b": draw.bias(2), "stride": [2], "padding": [1]}, (2, 5), (2, 3),
              "of a sequence", ["padding", "stride", "bias"]),
-            ({"kind": "ConvTranspose2d", "W": draw(2, 1, 3, 3), "b": draw(1), "stride": [2, 2], "padding": [1, 1]},
+            ({"kind": "ConvTranspose2d", "W": draw(2, 1, 3, 3), "b": draw.bias(1), "stride": [2, 2], "padding": [1, 1]},
              (2, 2, 2), (1, 3, 3), "transposed", ["stride", "overlap", "bias"]),
-            ({"kind": "ConvTranspose2d", "W": draw(2, 1, 2, 2), "b": draw(2), "groups": 2}, (2, 2, 2), (2, 3, 3),
+            ({"kind": "ConvTranspose2d", "W": draw(2, 1, 2, 2), "b": draw.bias(2), "groups": 2}, (2, 2, 2), (2, 3, 3),
              "transposed, groups", ["groups", "overlap", "bias"]),
             ({"kind": "BatchNorm", "gamma": [1, -2], "beta": [0.5, -1], "mean": [0.25, -0.5], "variance": [4, 0.25],
               "epsilon": 0}, (2, 2, 1), (2, 2, 1), "a batch normalisation that has been trained", ["bias"]),
@@ -103,7 +107,7 @@ def scaled(nested, factor):
 def related(nonnegative):
     """The same layer under changes that a rule must follow: (layer, x, R, comment, flags, before)"""
     draw = Draw(3)
-    W, b, x, R = draw(2, 3), [1, -0.5], draw(1, 3, least=1 if nonnegative else -8), [[1, -0.5]]
+    W, b, x, R = draw(2, 3), draw.bias(2), draw(1, 3, least=1 if nonnegative else -8), [[1, -0.5]]
     layer = {"kind": "Dense", "W": W, "b": b}
     turned = {"kind": "Dense", "W": [row[::-1] for row in W[::-1]], "b": b[::-1]}
     yield layer, x, R, "to compare the next ones with", ["bias"], None
@@ -113,7 +117,7 @@ def related(nonnegative):
     yield turned, [x[0][::-1]], [R[0][::-1]], "units in the other order", ["permutation"], None
     yield ({"kind": "Conv2d", "W": [[[[w]] for w in row] for row in W], "b": b}, [[[[v]] for v in x[0]]],
            [[[[r]] for r in R[0]]], "the same as a convolution", ["equivalent"], None)
-    yield layer, x, R, "after another input has been explained", ["second call"], scaled(x, 2)
+    yield layer, x, R, "after another input has been explained", ["second call"], scaled(x, 0.5)
     yield layer, [x[0], scaled(x[0], 0.5)], [R[0], [2, 1]], "and in a batch with another", ["batch"], None
 
 
@@ -216,10 +220,10 @@ def networks():
     draw = Draw(9)
 
     def dense(i, o, bias=True):
-        return {"kind": "Dense", "W": draw(o, i), **({"b": draw(o)} if bias else {})}
+        return {"kind": "Dense", "W": draw(o, i), **({"b": draw.bias(o)} if bias else {})}
 
     def conv(i, o, size=2, **more):
-        return {"kind": "Conv2d", "W": draw(o, i, size, size), "b": draw(o), **more}
+        return {"kind": "Conv2d", "W": draw(o, i, size, size), "b": draw.bias(o), **more}
 
     def chain(*layers):
         return {"layers": list(layers), "inputs": [[i] for i in range(len(layers))]}
@@ -262,13 +266,13 @@ def deeplift():
     draw = Draw(10)
 
     def conv(i, o, size=2, **more):
-        return {"kind": "Conv2d", "W": draw(o, i, size, size), "b": draw(o), **more}
+        return {"kind": "Conv2d", "W": draw(o, i, size, size), "b": draw.bias(o), **more}
 
     relu, flatten = {"kind": "ReLU"}, {"kind": "Flatten"}
     apart, over = ({"kind": "MaxPool2d", "size": [2, 2], "stride": [s, s]} for s in (2, 1))
 
     def dense(i, o):
-        return {"kind": "Dense", "W": draw(o, i), "b": draw(o)}
+        return {"kind": "Dense", "W": draw(o, i), "b": draw.bias(o)}
     yield ("table", [TABLE, relu, {"kind": "Dense", "W": [[1, -2]], "b": [0.25]}], (3,), ["bias"])
     yield "dense", [dense(4, 5), relu, dense(5, 4), relu, dense(4, 2)], (4,), ["bias"]
     yield "smooth", [dense(4, 5), {"kind": "Tanh"}, dense(5, 4), {"kind": "Sigmoid"}, dense(4, 2)], (4,), ["bias"]

@@ -270,11 +270,19 @@ def network_vectors():
                     file.dropped.append(name)
                     continue
                 count += 1
+                others = {}
+                for name_of in sorted({other for rule, _ in chosen for other in DEFINITIONS[rule][1]}):
+                    answer = [number(oracle.nested(oracle.shape_of(x[0]), a[0])) for a in of([
+                        (DEFINITIONS[rule][1].get(name_of, DEFINITIONS[rule][0]), knobs)
+                        for (rule, _), (_, knobs) in zip(chosen, definitions)])]
+                    if all(differ(answer, other) for other in others.values()):
+                        others[name_of] = answer
                 shapes = [s for s, _ in oracle.trace(model, entering[0], kind)]
                 whole = [[number(oracle.nested(s, answer[i])) for answer in found] for i, s in enumerate(shapes)]
                 tests.append({"id": f"network-{count:03}", "comment": f"{name}, {title(rules)}", "x": number(x),
                               "R": number(R), "expected": whole[0], "relevance": whole, "verdict": "valid",
-                              "flags": flags + ["batch"] * (size > 1), "tolerance": 1e-9, "alternatives": {}})
+                              "flags": flags + ["batch"] * (size > 1), "tolerance": 1e-9,
+                              "alternatives": {k: v for k, v in others.items() if differ(whole[0], v)}})
             if tests:
                 groups.append({"layer": {"kind": "Network", "onnx": f"networks/{name}.onnx", **model}, "exact": exact,
                                "knobs": {"rules": [{"rule": rule, **knobs} for rule, knobs in chosen]},

@@ -423,6 +423,8 @@ DEFINITIONS = {                     # rule: (definition, {name: another definiti
         "sign of the sum boosted, bias not boosted": lambda v, b, p, gamma: gamma_signed(v, b, p, gamma, 0),
         "bias by size": bias_by_size(gamma),
         "bias by size, sign of the sum boosted": bias_by_size(gamma_signed),
+        "silent where the sum is 0": lambda v, b, p, gamma: [
+            share * (total(products(v)) + b != 0) for share in gamma_signed(v, b, p, gamma)],
     }, {
         "numerator boosted only": lambda v, b, p, gamma: [
             quotient(x * (w + gamma * up(w)), total(products(v)) + b) for x, w in v],
@@ -440,6 +442,8 @@ DEFINITIONS = {                     # rule: (definition, {name: another definiti
             [x * (w + gamma * up(w)) for x, w in v], b),
         "bias ignored": without_bias(gamma_signed),
         "bias by size": bias_by_size(gamma_signed),
+        "silent where the sum is 0": lambda v, b, p, gamma: [
+            share * (total(products(v)) + b != 0) for share in gamma_signed(v, b, p, gamma)],
     }, {
         "outputs below 0 silent": lambda v, b, p, gamma: [
             share * (total(products(v)) + b >= 0) for share in gamma_signed(v, b, p, gamma)],
@@ -669,8 +673,8 @@ DERIVATIVES = {"ReLU": lambda x, y: x > 0, "Tanh": lambda x, y: 1 - y * y, "Sigm
 def rescale(model, x, x_ref, start, number=Fraction, gradient=False, overwrite=False):
     """DeepLIFT, Rescale: contributions m (x - x_ref) of a chain. Shrikumar et al. 2017, section 3.5.1.
 
-    A max pool hands what is above both maxima to the winner of x, what is below to the winner of x_ref. gradient: the
-    derivative at x in place of every multiplier. overwrite: a pixel that wins twice keeps what came last.
+    A max pool hands what is above both maxima to the winner of x, what is below to the winner of x_ref. Where x = x_ref
+    a multiplier is the derivative. gradient: it is so everywhere. overwrite: a pixel that wins twice keeps the last.
     """
     A, A_ref = trace(model, [x], number), trace(model, [x_ref], number)
     m = list(start)
@@ -683,15 +687,15 @@ def rescale(model, x, x_ref, start, number=Fraction, gradient=False, overwrite=F
                     if j is not None:
                         back[j] += w * signal
         elif layer["kind"] == "MaxPool2d":
-            back = [0 * v for v in a]
+            credit, slope = [0 * v for v in a], [0 * v for v in a]
             for window, y, y_ref, signal in zip(windows(layer, shape)[1], A[l + 1][1], A_ref[l + 1][1], m):
                 js = [j for j, _ in window]
-                for values, credit in ((a, signal * (max(y, y_ref) - y_ref)), (a_ref, signal * (y - max(y, y_ref)))):
+                slope[max(js, key=lambda j: a[j])] += signal
+                for values, part in ((a, signal * (max(y, y_ref) - y_ref)), (a_ref, signal * (y - max(y, y_ref)))):
                     j = max(js, key=lambda j: values[j])
-                    share = quotient(credit, a[j] - a_ref[j])
-                    if gradient:
-                        share = signal * (values is a)
-                    back[j] = share if overwrite and share else back[j] + share
+                    credit[j] = part if overwrite and part else credit[j] + part
+            back = [g if gradient or v == v_ref else c / (v - v_ref)
+                    for c, g, v, v_ref in zip(credit, slope, a, a_ref)]
         elif layer["kind"] in ACTIVATIONS and gradient:
             back = [s * number(DERIVATIVES[layer["kind"]](v, y)) for s, v, y in zip(m, a, A[l + 1][1])]
         elif layer["kind"] in ACTIVATIONS:

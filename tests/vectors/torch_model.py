@@ -1,4 +1,7 @@
 """The layers and networks of the vectors as torch modules, for the adapters of libraries that explain these."""
+import sys
+import types
+
 import torch
 from torch import nn
 
@@ -10,6 +13,16 @@ def tensor(array):
     def plain(part):
         return [plain(each) for each in part] if isinstance(part, list) else float(part)
     return torch.tensor(plain(array), dtype=torch.float64)
+
+
+def stand_in_torchvision():
+    """Empty modules in place of torchvision, which libraries import for the sake of two classes, where it is missing."""
+    try:
+        import torchvision                                  # noqa: F401
+    except (ImportError, RuntimeError):
+        for part, classes in (("", ""), (".models", ""), (".models.resnet", "Bottleneck BasicBlock")):
+            stand_in = sys.modules[f"torchvision{part}"] = types.ModuleType(f"torchvision{part}")
+            stand_in.__dict__.update({each: type(each, (), {}) for each in classes.split()})
 
 
 class Add(nn.Module):

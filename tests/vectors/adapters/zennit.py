@@ -4,19 +4,12 @@ It adds a stabiliser of its own to every denominator; it lets that be given, so 
 that makes R / 0 count as 0.
 """
 import importlib.metadata
-import sys
-import types
 
 import torch
 
 from .. import torch_model
 
-try:
-    import torchvision                                      # noqa: F401  zennit imports it for the sake of two classes
-except (ImportError, RuntimeError):
-    for part, cls in (("", ""), (".models", ""), (".models.resnet", "Bottleneck BasicBlock")):
-        stand_in = sys.modules[f"torchvision{part}"] = types.ModuleType(f"torchvision{part}")
-        stand_in.__dict__.update({each: type(each, (), {}) for each in cls.split()})
+torch_model.stand_in_torchvision()
 import zennit.layer                                         # noqa: E402
 from zennit import rules                                    # noqa: E402
 
@@ -75,7 +68,8 @@ def explain(model, rule, x, R, **knobs):
     module, layer = model
     many = layer["kind"] in ("Add", "Concat")
     inputs = [torch_model.tensor(each).requires_grad_() for each in (x if many else [x])]
-    each = zip(module.made, layer["layers"], knobs["rules"]) if rule == "network" else [(module, layer, {"rule": rule, **knobs})]
+    each = zip(module.made, layer["layers"], knobs["rules"]) if rule == "network" else [
+        (module, layer, {"rule": rule, **knobs})]
     hooks = {}                                              # a module that is used twice gets one hook
     for part, about, given in each:
         found = hook(**{"layer": about, **given})
