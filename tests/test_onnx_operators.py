@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from minixnn.interop import from_onnx, onnx_constants
+from minixnn.interop import from_onnx
 from tests.onnx_files import compare, images, node, onnx, refused, saved, weights
 
 MEAN = ["GlobalAvgPool", "Dense"]
@@ -111,25 +111,16 @@ def test_weights_of_eight_bits_are_the_numbers_that_they_stand_for(tmp_path):
     assert np.array_equal(net.layers[-1].W, arrays["q"] * f32(0.25))
 
 
-@pytest.mark.parametrize("size, settings, expected", [
-    (6, {"split": [2, 4]}, [2, 4]), (6, {}, [3, 3]), (7, {}, [4, 3])])
-def test_a_constant_is_split_in_parts(size, settings, expected):
-    found = onnx_constants.evaluate("Split", [np.arange(size)], {**settings, "outputs": 2}, 100)
-    assert [len(part) for part in found] == expected
-
-
-@pytest.mark.parametrize("kind, arrays, settings, said", [
-    ("Einsum", [np.ones(2)], {}, "Einsum of constants is not supported"),
-    ("Tile", [np.ones(9), np.array([1000])], {}, "makes a constant of 9,000 numbers, expected 100 at most"),
-    ("Div", [np.array(3), np.array(0)], {}, "divides by zero"),
-    ("Split", [np.arange(6)], {"split": [1, 2], "outputs": 2}, r"splits 6 into \[1, 2\]"),
-    ("Cast", [np.ones(2)], {"to": 99}, "casts to type 99"),
-    ("Reshape", [np.ones(4), np.array([3, 3])], {}, "cannot reshape"),
-    ("Concat", [np.ones(2)], {}, "cannot be computed: 'axis'"),
-    ("Reshape", [np.ones(4), np.array([0, 0])], {}, r"cannot turn \(4,\) into \(0, 0\)")])
-def test_what_constants_cannot_do_is_said(kind, arrays, settings, said):
-    with pytest.raises(ValueError, match=said):
-        onnx_constants.evaluate(kind, arrays, settings, 100)
+@pytest.mark.parametrize("nodes, arrays, said", [
+    ([node("Tile", "A n", "W")], {**weights(A=(4, 3)), "n": np.array([1000000, 1])}, "makes a constant of 12,000,000 numb"),
+    ([node("Div", "three none", "d"), node("Cast", "d", "W", to=1)], {"three": np.full((4, 3), 3), "none": np.array(0)},
+     "divi"),
+    ([node("Cast", "A", "W", to=99)], weights(A=(4, 3)), "not a valid ONNX model|cannot be computed|99"),
+    ([node("Reshape", "A to", "W")], {**weights(A=(4, 3)), "to": np.array([5, 3])}, "cannot reshape|not a valid"),
+    ([node("Reshape", "A to", "W")], {**weights(A=(4,)), "to": np.array([0, 0])}, "cannot be computed|not a valid")])
+def test_what_constants_cannot_do_is_said(nodes, arrays, said, tmp_path):
+    message = refused(tmp_path / "net.onnx", matrix(*nodes), arrays, IMAGES)
+    assert re.search(said, message), message
 
 
 @pytest.mark.parametrize("nodes, arrays, said", [
