@@ -58,7 +58,8 @@ def page():
             done.append(f"## {title}\n")
         before = stem
         words = "\n".join(textwrap.wrap(inspect.getdoc(answer.check).replace("\n", " "), 118))
-        done += [f"**{answer.number}.** {plainly(questions(text)[answer.number])}\n", "<details><summary>Answer</summary>\n",
+        done += [f"**{answer.number}.** {plainly(questions(text)[answer.number])}\n",
+            "<details><summary>Answer</summary>\n",
                  f"{words}\n", f"```python\n{code_of(answer.check)}\n```\n", "</details>\n"]
     return "\n".join(done)
 
