@@ -59,7 +59,7 @@ def page():
         before = stem
         words = "\n".join(textwrap.wrap(inspect.getdoc(answer.check).replace("\n", " "), 118))
         done += [f"**{answer.number}.** {plainly(questions(text)[answer.number])}\n",
-            "<details><summary>Answer</summary>\n",
+                 "<details><summary>Answer</summary>\n",
                  f"{words}\n", f"```python\n{code_of(answer.check)}\n```\n", "</details>\n"]
     return "\n".join(done)
 
