@@ -178,6 +178,9 @@ def deeplift_reveal_cancel(net: Network, x: Array, x_ref: Array, target: Target 
     (m+, m-). Arguments as for `deeplift`. Returns the list of contributions m+ d+ + m- d-; each sums to the
     difference of the target's output between x and x_ref, as for `deeplift`.
     """
+    if isinstance(x, tuple):
+        raise NotImplementedError("RevealCancel takes networks of one input; passes.deeplift, with the rescale rule, "
+                                  "takes several")
     net = at_logits(net, start)
     A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
     D = [(positive(A[0] - A_ref[0]), negative(A[0] - A_ref[0]))]

@@ -48,7 +48,7 @@ def walked(debugged, *arguments, **named):
     return found
 
 
-def test_the_page_holds_every_line_that_a_debugger_stops_at_with_the_same_numbers():
+def test_the_page_holds_every_line_that_a_debugger_stops_at():
     rules = [partial(lrp.epsilon, epsilon=0.25), None, partial(lrp.epsilon, epsilon=0.25)]
     data = read(plot.steps(NET, X, 0, rules))
     events, = data["walks"].values()
@@ -105,7 +105,7 @@ def test_every_pass_can_be_recorded(method):
     np.testing.assert_allclose(value(data, events[-1]["r"])[0], result[0], rtol=1e-9)
 
 
-def test_joins_attention_and_pools_are_stepped_into_and_a_layer_can_be_chosen():
+def test_joins_attention_and_pools_are_stepped_into_one_by_one():
     rng = np.random.default_rng(0)
     net = Network([Residual([Attention.random(4, 2, rng, dtype="float64")]), Flatten(), Dense.random(12, 2, rng)])
     data = read(plot.steps(net, rng.normal(size=(1, 3, 4)), 0, composites.attn_lrp))
@@ -119,7 +119,7 @@ def test_joins_attention_and_pools_are_stepped_into_and_a_layer_can_be_chosen():
     assert "winner_takes_all" in {source["name"] for source in data["sources"]}
 
 
-def test_a_page_of_a_shipped_network_is_small_and_one_too_large_says_what_to_do(monkeypatch, tmp_path):
+def test_a_page_is_small_and_one_too_large_says_what_to_do(monkeypatch, tmp_path):
     x = np.zeros((1, 28, 28, 1), np.float32)
     x[0, 5:20, 12:15] = 1
     page = plot.steps(models.load("vit"), x, path=tmp_path / "walk.html")

@@ -148,7 +148,7 @@ def cropped(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
 
 def hidden(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """Relevance of scores that are hidden is lost: none of x is in them."""
-    return Withheld(lost=R * ~layer.visible(*x.shape[-2:], array_module(x)))
+    return Withheld(lost=R * ~layer.visible(x))
 
 
 def scaled(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
