@@ -107,8 +107,8 @@ def parser() -> Parser:
 
 def add_inputs(command: Parser, many: bool = True) -> None:
     command.add_argument("images", nargs="+" if many else 1, type=named, metavar="IMAGE",
-                         help="picture, .npy, or a folder of them; a .npy (images, height, width, channels) is explained as a "
-                         "whole; .csv for networks that take rows of numbers; any file for magika")
+                         help="picture, .npy, or a folder of them; a .npy (images, height, width, channels) is "
+                         "explained as a whole; .csv for networks that take rows of numbers; any file for magika")
     command.add_argument("--model", type=named, help=f"{MODEL}; default: efficientnet_lite0, for photographs")
     command.add_argument("--target", metavar="NAME", help="label or number of the class (or channel) to explain; "
                          "default: the largest output")
