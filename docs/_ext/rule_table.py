@@ -1,4 +1,4 @@
-"""The directives `rules`, `default-rules` and `methods`: tables made of the docstrings, docs/agreement.md and lessons."""
+"""Directives `rules`, `default-rules`, `methods`: tables made of the docstrings, of docs/agreement.md and of lessons."""
 import ast
 import inspect
 import pathlib
