@@ -1,4 +1,4 @@
-"""Directives `rules`, `default-rules`, `methods`: tables made of the docstrings, of docs/agreement.md and of lessons."""
+"""Directives `rules`, `default-rules`, `methods`: tables made of the docstrings, docs/agreement.md and the lessons."""
 import ast
 import inspect
 import pathlib
@@ -6,7 +6,7 @@ import textwrap
 
 from docstrings import DERIVED_IN, EXPLAINED_IN, agreement, describe, escape, lessons, rules, to_rst
 from notation import in_words, latex
-from recorded_walks import page_of, rules as every_rule
+from recorded_walks import WALKS, page_of, rules as every_rule
 from sphinx.util.docutils import SphinxDirective
 
 from minixnn import attribution, layers, passes
@@ -39,8 +39,11 @@ def code(function):
 
 
 def walk(function):
-    """A link to the recorded walk through a rule."""
-    return f"`walk through it <{page_of(function)}>`__"
+    """Links to the recorded walks through a rule."""
+    page = page_of(function)
+    more = [name for name in WALKS if name.startswith(pathlib.Path(page).stem + ".")]
+    return ", ".join([f"`walk through it <{page}>`__",
+                      *(f"`of {name.rpartition('.')[2]} <walks/{name}.html>`__" for name in more)])
 
 
 def default_rules():
