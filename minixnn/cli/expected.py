@@ -144,7 +144,8 @@ def expected(net: Network, size: str | None = None) -> Expected:
         raise ValueError("the network takes whole numbers, tokens of a text, say, which are explained from Python: "
                          "attribution.lrp(net, tokens)")
     if shape is not None and len(shape) == 2 or isinstance(net.layers[0], Conv1d):
-        raise ValueError("the network takes sequences, (steps, channels)" + f" = {written(shape)}" * (shape is not None)
+        sizes = "" if shape is None else f" = {written(shape)}"
+        raise ValueError(f"the network takes sequences, (steps, channels){sizes}"
                          + ", which are explained from Python: attribution.lrp(net, numpy.load(file)[None])")
     if shape is not None and len(shape) == 3:
         return Expected((*(given or shape[:2]), shape[2]))

@@ -14,7 +14,9 @@ class HasLayers(Protocol):
     """What a composite asks of a network: its list of layers, where each takes its input, and who reads A[i]."""
     layers: list[Layer]
     inputs: list[tuple[int, ...]]
-    readers: Callable[[int], list[int]]
+
+    def readers(self, i: int) -> list[int]:
+        """The numbers of the layers that A[i] enters."""
 
 
 Rules: TypeAlias = Rule | Sequence | Callable[[HasLayers], Sequence]    # one rule, an entry for each layer, a composite
