@@ -120,7 +120,9 @@ def page(stem, every, results):
 
 
 def links(text, folder=".."):
-    """Links of a lesson lead from the page of the site; here the microscope's own page is not at hand, its film is."""
+    """Links of a lesson lead from the page of the site; here its other pages are not at hand, what makes them is."""
+    text = re.sub(r"\[([^\]]+)\]\(\.\./walks/([\w.]+)\.html\)", rf"[\1]({folder}/stepping.md) (`python "
+                  r"docs/recorded_walks.py \2` makes the page)", text)
     return re.sub(r"\[([^\]]+)\]\(\.\./microscope\.html\)", rf"[\1]({folder}/images/microscope.gif) (a film of it; "
                   r"`minixnn microscope -o microscope.html` makes the page)", text)
 

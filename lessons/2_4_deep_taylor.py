@@ -10,6 +10,8 @@ another root point; why these points were chosen; and how far the argument holds
 **Papers:** Montavon et al. 2017, *Explaining nonlinear classification decisions with deep Taylor decomposition*;
 Montavon et al. 2018, *Methods for interpreting and understanding deep neural networks*, section 5.2; with doubts:
 Sixt & Landgraf 2022, *A rigorous study of the deep Taylor decomposition*.
+
+**Walk through it**, without a debugger: `the z+ rule, line by line <../walks/deep_taylor.z_plus.html>`_.
 """
 from functools import partial
 

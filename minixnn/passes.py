@@ -269,14 +269,13 @@ def as_reference(x: Any, x_ref: Any) -> Any:
 
 def one_hot(y: Array, target: Target = None) -> Array:
     """1 at the target of each image, 0 elsewhere, in the shape of the output y (N, classes)."""
-    xp = array_module(y)
     if y.ndim != 2:
         raise ValueError(f"the network's output has shape {y.shape}, which has no classes to choose a target from; "
                          "give start=, an array of that shape")
-    N, classes = y.shape
     if target is None:
         target = y.argmax(axis=1)
     else:
+        N, classes = y.shape
         chosen = to_numpy(target)                           # targets are few: they are checked on the host
         if chosen.ndim == 0:
             chosen = np.full(N, chosen)
@@ -287,7 +286,7 @@ def one_hot(y: Array, target: Target = None) -> Array:
             raise ValueError(f"got target {chosen.min() if chosen.min() < 0 else chosen.max()}, expected a class "
                              f"from 0 to {classes - 1}")
         target = like(y, chosen)
-    return (xp.arange(classes) == target[:, None]).astype(y.dtype)          # (N, classes)
+    return (array_module(y).arange(y.shape[1]) == target[:, None]).astype(y.dtype)          # (N, classes)
 
 
 def target_only(y: Array, target: Target = None) -> Array:

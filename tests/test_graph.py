@@ -312,7 +312,6 @@ def blind_steps(call, formula):
     raise AssertionError("the formula was never reached")
 
 
-@pytest.mark.xfail(strict=True, reason="121 lines at present")
 def test_blind_stepping_from_a_pass_to_the_formula_takes_few_lines():
     net, digit = models.load("dense"), datasets.mnist("test")[0][:1]
     passes.lrp(net, digit)                                  # what is found out once is not found out again

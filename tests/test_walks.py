@@ -5,12 +5,16 @@ import sys
 
 import pytest
 
+from minixnn import datasets, models, passes
+from minixnn.rules import lrp
+
 ROOT = pathlib.Path(__file__).parents[1]
 if not (ROOT / "docs" / "walk.py").exists():
     pytest.skip("docs/ is not here: this is no checkout", allow_module_level=True)
 sys.path[:0] = [str(ROOT / "docs")]
 
 import walk  # noqa: E402  (it lies in the folder named above)
+from test_graph import blind_steps  # noqa: E402
 
 
 @pytest.mark.parametrize("name", walk.WALKS)
@@ -33,3 +37,11 @@ def test_the_readme_sets_its_breakpoint_on_the_marked_line():
     said = (ROOT / "README.md").read_text(encoding="utf-8")
     lines = [int(n) for n in re.findall(r"tbreak minixnn/passes.py:(\d+)|^Line (\d+) is", said, re.M) for n in n if n]
     assert lines == [walk.marked_line("minixnn/passes.py")] * 2
+
+
+def test_the_readme_says_how_many_lines_blind_stepping_takes():
+    net, digit = models.load("dense"), datasets.mnist("test")[0][:1]
+    passes.lrp(net, digit)                                  # what is found out once is not found out again
+    steps = blind_steps(lambda: passes.lrp(net, digit, rules=lrp.epsilon), lrp.epsilon)
+    said = re.search(r"^\| blind F11 [^|]*\| (\d+); 1 from the loop", (ROOT / "README.md").read_text("utf-8"), re.M)
+    assert abs(int(said[1]) - steps) <= 10, f"{steps} lines; NumPy's own, which vary, are among them"
