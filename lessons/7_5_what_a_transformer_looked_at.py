@@ -177,11 +177,11 @@ plot.bars({filling: {name: value for name, value in of.items() if value[1]} for 
 # %%
 # **Verdict.** No map is best; the paint decides. Under zeros relevance is ahead of attention: DeepLIFT beats rollout by
 # 2.26 +- 0.14; but zero is DeepLIFT's own reference (lesson 5.2). Under noise it is the other way round, by
-# 1.38 +- 0.14, and attention for the class has the smallest area. Under the mean image a blob that asks no network beats
-# all of them. Two sentences hold under each paint, for this network: gradient x input is worse than ink, and handing
-# relevance through the normalisations unchanged is worse than holding their scale fixed. A map of attention answers its
-# own question, where the network looked, and this test does not refute it. *For which class* it cannot say, unless it
-# takes a gradient.
+# 1.38 +- 0.14, and attention for the class has the smallest area. Under the mean image a blob, which asks no network,
+# beats all of them. Two sentences hold under each paint, for this network: gradient x input is worse than ink, and
+# handing relevance through the normalisations unchanged is worse than holding their scale fixed. A map of attention
+# answers its own question, where the network looked, and this test does not refute it. *For which class* it cannot
+# say, unless it takes a gradient.
 #
 # Try this
 # --------
