@@ -193,6 +193,6 @@ except CheckFailed as failure:
 
 assert caught.pop("the right pass") == 0 and min(caught.values()) > 0, "the right pass passes, the wrong are caught"
 assert zero.mean() > 0.4 and abs(up[zero]).mean() > 0.5, "where the pass says 0 the network changes all the same"
-assert abs(left - right) < 1e-10
+assert abs(left - right) < 1e-10, "the adjoint identity holds"
 assert found == "derivative", "the derivative at the wrong place is found, by its name"
 plot.show()

@@ -129,5 +129,5 @@ for l, found in uninhibited.items():
     assert np.isclose(found.sum(), -created.rows[l].created_or_lost), "created is what came to uninhibited neurons"
 assert abs(with_bias.total.created_or_lost) < 1e-9, "biases add, nothing is created"
 assert created.total.created_or_lost < -0.05 * created.total.relevance_out, "in the cnn it is"
-assert np.allclose([arrived["alpha1-beta0"][name][0] for name in list(nets)[1:]], 100)
+assert np.allclose([arrived["alpha1-beta0"][name][0] for name in list(nets)[1:]], 100), "conserved"
 plot.show()
