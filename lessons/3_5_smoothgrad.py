@@ -116,7 +116,7 @@ for n in counts:
     one, two = (attribution.smoothgrad(nets["cnn"], few, target[:5], noise=0.1, samples=n, rng=s) for s in (1, 2))
     chance.append(np.sqrt(((one - two) ** 2).mean() / 2))
     size.append(np.sqrt((one ** 2 + two ** 2).mean() / 2))
-plot.curves(counts, {"size of the map": size, "of it, chance": chance, "1/√n": chance[0] / np.sqrt(counts)}, "copies n",
+plot.curves(counts, {"size of the map": size, "random part": chance, "1/√n": chance[0] / np.sqrt(counts)}, "copies n",
             "root mean square", "Chance shrinks as 1/√n (σ = 0.1, five digits)", xscale="log", yscale="log")
 print("\nchance / map:", ", ".join(f"{c / s:.0%} of {n} copies" for n, c, s in zip(counts, chance, size)))
 
