@@ -89,7 +89,7 @@ plot.ledger(created, f"alpha2-beta1 in the cnn, {COUNT} digits: relevance out of
 ten = [int(np.flatnonzero(target == digit)[0]) for digit in range(10)]
 plot.heatmaps({"created at the\nfirst convolution": uninhibited[0][ten].sum(axis=3), "heatmap": R[0][ten]},
               x[ten], target[ten], "Where alpha2-beta1 creates relevance, and the heatmaps that contain it",
-              scale="method", quantile=0.998)
+              scale="method", quantile=0.98)
 
 # %%
 # One question, measured

@@ -143,7 +143,9 @@ for network, (net, x, c) in networks.items():
             maps[f"{name.split(',')[0]}, ours"], maps[name] = ours[ten], theirs[ten]
 plot.heatmaps(maps, digits[ten], title="Two conventions for the bias: seen under LRP-0, not seen under α1β0",
               quantile=0.998)
-plot.bars(alike, "correlation of the heatmap with ours", "Which conventions can be told apart by eye?")
+plot.bars({network: {name: theirs[0] - ours[0] for (of, name), (theirs, ours) in sums.items() if of == network}
+           for network in networks}, "sum of the heatmap over the score, less that of ours",
+          "What the eye does not tell apart, the sums do")
 
 # %%
 # Under alpha1-beta0 and gamma these conventions cannot be told apart by eye, not even with large biases (correlations
