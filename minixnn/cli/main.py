@@ -124,10 +124,14 @@ def add_inputs(command: Parser) -> None:
 
 def add_explaining(command: Parser) -> None:
     command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus, of photographs "
-                         "lrp_epsilon_plus_flat, of bytes lrp_epsilon")
+                         "lrp_by_depth, of bytes lrp_epsilon")
     command.add_argument("-o", "--out", type=path, required=True, help="folder for the results")
     command.add_argument("--resume", action="store_true", help="leave out what has a result of the same call already")
     command.add_argument("--no-figures", action="store_false", dest="figures", help="numbers only, no pictures")
+    command.add_argument("--quick", action="store_true", help="of a photograph one map, without the one for the class "
+                         "rather than the runner-up and without the controls beside them: for big folders")
+    command.add_argument("--details", action="store_true", help="tell the logit, too, the sum of the relevance, and "
+                         "what biases and stabilisers withhold")
     command.add_argument("--color", choices=("auto", "always", "never"), default="auto",
                          help="whether the text of files is shown in the terminal, in colours")
     command.add_argument("--workers", type=workers, default=-1, metavar="N",

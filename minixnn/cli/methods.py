@@ -149,6 +149,19 @@ class Explanation:
                 start[n, ..., self.versus] -= 1
         return start * y if self.relevance else start
 
+    def runners_up(self, y: Array) -> Array:
+        """The largest output of each besides the target, (N,)"""
+        others = scores(y).copy()
+        others[np.arange(len(y)), self.targets(y)] = -np.inf
+        return others.argmax(axis=1)
+
+    def rather(self, net: Network, x: Array, y: Array, rivals: Array) -> Array:
+        """Heatmaps of the targets rather than of the `rivals`, an output for each of the images x with outputs y."""
+        start, rows = np.zeros_like(y), np.arange(len(y))
+        start[rows, self.targets(y)] = 1
+        start[rows, rivals] = -1
+        return self.method(net, x, start=start * y if self.relevance else start, **self.settings)
+
     def of_batch(self, net: Network, x: Array, target: Any = None) -> Array:
         """As explain_to calls a method, which has workers of its own."""
         if self.plain:
