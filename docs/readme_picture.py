@@ -65,9 +65,10 @@ def draw():
             ax.imshow(R, cmap=plot.signed_colours(), vmin=-limit, vmax=limit, extent=(-.5, 447.5, 447.5, -.5),
                       alpha=0.9 * (abs(R) / limit).clip(0, 1) ** 0.5)
             ax.set_title(title)
-        above.supxlabel("red speaks for it, blue against it (LRP by depth). Of the map of any of six other classes, "
-                        f"toaster among them, {alike:.2f} is in common with the left one\n(cosine, mean; 1 would be the "
-                        f"same map); of the map of the same network with its weights shuffled, {forgotten:.2f}.",
+        above.supxlabel("red speaks for it, blue against it (LRP by depth). Of the map of any of six other "
+                        f"classes, toaster among them, {alike:.2f} is in common with the left one\n(cosine, mean; "
+                        "1 would be the same map); of the map of the same network with its weights shuffled, "
+                        f"{forgotten:.2f}.",
                         fontsize=9)
         panels = below.subplots(1, 5)
         panels[0].imshow(digit[0, ..., 0], cmap="gray_r")

@@ -81,7 +81,8 @@ def test_a_script_is_told_to_be_python_and_its_text_is_coloured(tmp_path, capsys
     call = ["explain", str(script), "--model", "magika", "-o", str(tmp_path / "o")]
     assert main([*call, "--color", "always"]) == 0
     said = capsys.readouterr().out
-    assert "thresholds" in said and ("python, 9" in said or "python, over 99 %" in said) and "\x1b[" in said and "48;2;" in said
+    assert "thresholds" in said and "\x1b[" in said and "48;2;" in said
+    assert ("python, 9" in said or "python, over 99 %" in said)
     page = (tmp_path / "o" / "script.py_relevance.html").read_text(encoding="utf-8")
     assert "&lt;" in page and ">é</span>" in page and "LRP-epsilon" in page and "<script" not in page
     found = json.loads((tmp_path / "o" / "script.py_relevance.json").read_text())["found"]

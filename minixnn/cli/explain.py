@@ -47,8 +47,10 @@ def explain(asked: Namespace) -> int:
         if len(left) < len(files):
             print(f"{len(files) - len(left)} have results already")
         files = left
+    else:
+        results.say_what_is_replaced(files, run.names, run.made_by)
     try:
-        for group in run.groups(progress(files, "explaining")):
+        for group in run.groups(progress(files, "explaining", finished=lambda: run.done + run.failed)):
             run.explain(group)
     except (CannotGoOn, KeyboardInterrupt, BrokenPipeError) as error:
         if run.done or isinstance(error, KeyboardInterrupt):

@@ -20,14 +20,16 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+import signal
 import sys
+import threading
 import warnings
 from argparse import Namespace
 from typing import Any, NoReturn
 
 import minixnn
 from minixnn import datasets, models, plot
-from minixnn.cli import check
+from minixnn.cli import check, results
 from minixnn.cli.errors import CannotGoOn, say, sentence, visible
 from minixnn.cli.explain import explain
 from minixnn.cli.expected import of_unit_pixels, open_model
@@ -47,6 +49,7 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
+        stop_when_told()
         asked = parser().parse_args(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = note
@@ -57,10 +60,23 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return failed("", error, 141)
     except KeyboardInterrupt as error:
-        return failed("stopped", error, 130)
+        return failed("stopped", error, 143 if isinstance(error, Terminated) else 130)
     except (CannotGoOn, ImportError, OSError, ValueError, TypeError, ArithmeticError, MemoryError,
             NotImplementedError) as error:
         return failed(sentence(error), error, 2)
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end: it does as after Ctrl-C, so that no half-written file stays."""
+
+
+def stop_when_told() -> None:
+    """Make SIGTERM an exception, where signals can be had: in the first thread."""
+    def stop(number: int, frame: Any) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
 
 
 def failed(words: str, error: Any, status: int) -> int:
@@ -168,7 +184,10 @@ def show_microscope(asked: Any) -> Any:
     images, labels = datasets.mnist("test")
     ten = [int((labels == digit).argmax()) for digit in range(10)]
     nets = {pathlib.Path(name).stem: of_unit_pixels(open_model(name)) for name in asked.model or ("cnn", "dense")}
-    asked.out.write_text(plot.microscope(nets, images[ten]), encoding="utf-8")
+    if asked.out.is_dir():
+        raise CannotGoOn(f"-o names the folder {asked.out}, expected the file to write, such as "
+                         f"{asked.out / 'microscope.html'}")
+    results.save_text(asked.out, plot.microscope(nets, images[ten]))
     say(f"{asked.out}: open it in a browser")
     return 0
 
