@@ -565,8 +565,10 @@ def layer_norm(b: Builder, x: Traced, count: int, gamma: Any, beta: Any, epsilon
     kind = ours.LayerNorm if centered else ours.RMSNorm
     groups = x.axes[x.rank - count:]
     group = tuple(a for own in groups for a in own)
-    if not group:
-        raise ValueError(f"normalises single numbers of {x.written()}, of which nothing is left")
+    if not group:                               # single numbers: an axis of size 1
+        x = b.arranged(x, [*x.have, ()])
+        gamma, beta = (None if a is None else weights(a).reshape(1) for a in (gamma, beta))
+        return b.through(x, kind(gamma, beta, axes=(-1,), epsilon=float(epsilon)))
     if has_batch(group):
         raise ValueError(f"normalises {x.written()} over its images")
     x = b.with_own_axes(x, group)

@@ -19,8 +19,13 @@ from minixnn.layers.embedding import Embedding
 COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 
 
-def nothing(layer: Layer, x: Any, y: Array, R: Array) -> Any:
-    """A step's rule: what is flat passes no relevance on, as it passes no gradient. All that arrives absorbs."""
+def stop_at_step(layer: Layer, x: Any, y: Array, R: Array) -> Any:
+    """A step's rule: what is flat passes no relevance on, as it passes no gradient. What arrives is lost."""
+    return layer.gradient(x, y, R)
+
+
+def leave_constant(layer: "Constant", x: Any, y: Array, R: Array) -> Any:
+    """A constant's rule: what arrives stays with it, for it is no input, like a bias."""
     return layer.gradient(x, y, R)
 
 
@@ -36,7 +41,7 @@ def expect_comparison(layer: Layer, function: str) -> None:
 
 class CompareTo(Elementwise):
     """y = 1 where x is greater than a constant c (or less, equal, ...), else 0. x, y (N, ...), c broadcasts to an input"""
-    rule, takes_integers, nonnegative = staticmethod(nothing), True, True
+    rule, takes_integers, nonnegative = staticmethod(stop_at_step), True, True
 
     def __init__(self, function: str, c: Array) -> None:
         expect_comparison(self, function)
@@ -62,7 +67,7 @@ class CompareTo(Elementwise):
 
 class Compare(Join):
     """y = 1 where x_1 is greater than x_2 (or less, equal, ...), else 0. Shapes broadcast. y (N, ...)"""
-    rule, takes_rules, takes_integers, most_inputs = staticmethod(nothing), False, True, 2
+    rule, takes_rules, takes_integers, most_inputs = staticmethod(stop_at_step), False, True, 2
 
     def __init__(self, function: str) -> None:
         expect_comparison(self, function)
@@ -109,7 +114,7 @@ class Choose(Join):
 
 class Constant(Layer):
     """y = c for each input, whatever it is, such as what is learnt beside the input. x (N, ...), y (N, *c.shape)"""
-    rule, takes_rules, takes_integers = staticmethod(nothing), False, True
+    rule, takes_rules, takes_integers = staticmethod(leave_constant), False, True
 
     def __init__(self, c: Array) -> None:
         expect_arrays(weights=[c])
