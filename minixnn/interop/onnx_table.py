@@ -482,11 +482,6 @@ def resize(b: Builder, x: Traced, roi: Any = None, scales: Any = None, sizes: An
 @onnx_name("CumSum")
 def cumsum(b: Builder, x: Traced, axis: Any, exclusive: int = 0, reverse: int = 0) -> Traced:
     axis, n = int(np.ravel(op.plain(axis))[0]), x.shape[int(np.ravel(op.plain(axis))[0])]
-    if x.kind != "f":
-        if exclusive or reverse:
-            raise ValueError("exclusive or reverse sums of whole numbers are not supported")
-        x, place = b.axis(x, x.axes[axis])
-        return b.through(x, ours.Whole("cumsum", None, axis=place), "i")
     W = np.tri(n, k=-1 if exclusive else 0, dtype=b.dtype)
     return op.swap(b, op.linear(b, op.swap(b, x, axis, -1), W if reverse else W.T), axis, -1)
 

@@ -133,8 +133,6 @@ def subtract(b: Builder, x: Any, y: Any, alpha: Any = 1) -> Traced:
 
 def shifted(b: Builder, x: Traced, c: Any) -> Traced:
     """x + c"""
-    if x.kind == "i" and not isinstance(c, Varying) and np.asarray(c).dtype.kind in "iub":
-        return whole(b, "add", x, c)
     x, c = constant_beside(b, numbers(b, x), c)
     if isinstance(c, float):
         return x if c == 0 else b.through(x, ours.Shift(np.full(1, c, b.dtype)))
@@ -159,8 +157,6 @@ def multiply(b: Builder, x: Any, y: Any) -> Traced:
 
 def scaled(b: Builder, x: Traced, c: Any) -> Traced:
     """x c"""
-    if x.kind == "i" and not isinstance(c, Varying) and np.asarray(c).dtype.kind in "iub":
-        return whole(b, "multiply", x, c)
     x, c = constant_beside(b, numbers(b, x), c)
     if isinstance(c, float):
         if not math.isfinite(c):
@@ -173,8 +169,6 @@ def scaled(b: Builder, x: Traced, c: Any) -> Traced:
 
 def divide(b: Builder, x: Any, y: Any, rounding_mode: Any = None) -> Traced:
     if rounding_mode is not None:
-        if isinstance(x, Traced) and x.kind == "i" and rounding_mode == "floor":
-            return whole(b, "floor_divide", x, y)
         raise ValueError(f"divides and rounds ({rounding_mode!r}): a step has no gradient that explains")
     if isinstance(y, Traced):
         return join(b, [x, y], ours.Divide()) if isinstance(x, Traced) else \
@@ -571,8 +565,10 @@ def layer_norm(b: Builder, x: Traced, count: int, gamma: Any, beta: Any, epsilon
     kind = ours.LayerNorm if centered else ours.RMSNorm
     groups = x.axes[x.rank - count:]
     group = tuple(a for own in groups for a in own)
-    if not group:
-        raise ValueError(f"normalises single numbers of {x.written()}, of which nothing is left")
+    if not group:                               # single numbers: an axis of size 1
+        x = b.arranged(x, [*x.have, ()])
+        gamma, beta = (None if a is None else weights(a).reshape(1) for a in (gamma, beta))
+        return b.through(x, kind(gamma, beta, axes=(-1,), epsilon=float(epsilon)))
     if has_batch(group):
         raise ValueError(f"normalises {x.written()} over its images")
     x = b.with_own_axes(x, group)
@@ -1078,10 +1074,9 @@ def embedding(b: Builder, W: Any, index: Any) -> Traced:
     W, index = weights(W), traced(index)
     if W.ndim != 2:
         raise ValueError(f"looks up rows of an array of shape {W.shape}, expected (tokens, channels)")
-    if index.kind == "f":
-        index = b.through(index, ours.ToWhole(), "i")
+    layer = ours.Categories(W) if index.kind == "f" else ours.Embedding(W)
     have = [*index.have, new(W.shape[1])] if W.shape[1] > 1 else [*index.have, ()]
-    return Traced(b.put(index.at, ours.Embedding(W)), have, [*index.axes, have[-1]])
+    return Traced(b.put(index.at, layer), have, [*index.axes, have[-1]])
 
 
 def cast(b: Builder, x: Traced, kind: str) -> Traced:
@@ -1092,21 +1087,16 @@ def cast(b: Builder, x: Traced, kind: str) -> Traced:
         return numbers(b, x)
     if kind == "b":
         return compare(b, "not_equal", x, 0)
-    return Traced(b.put(x.at, ours.ToWhole()), x.have, x.axes, "i")
-
-
-def whole(b: Builder, function: str, x: Traced, c: Any = None, **settings: Any) -> Traced:
-    """A function of whole numbers, which has no derivative."""
-    if c is not None:
-        array = np.asarray(c)
-        x = b.widened(x, array.shape)
-        x = b.with_room(x, array)
-        c = b.constant(x, array) if array.ndim else array
-    return b.through(x, ours.Whole(function, c, **settings), "i")
+    return Traced(numbers(b, x).at, x.have, x.axes, "f" if x.kind != "i" else "i")
 
 
 def compare(b: Builder, function: str, x: Any, y: Any) -> Traced:
-    """x > y and the like: truth values."""
+    """x > y and the like, and what follows from two of them: truth values, which are 1 and 0."""
+    if function in ("logical_and", "logical_or", "logical_xor"):
+        x, y = (truth(b, v) for v in ((x, y) if isinstance(x, Traced) else (y, x)))
+        z = multiply(b, x, y) if function == "logical_and" else extreme(b, x, y) if function == "logical_or" else \
+            compare(b, "not_equal", x, y)
+        return Traced(z.at, z.have, z.axes, "b")
     turned = {"greater": "less", "less": "greater", "greater_equal": "less_equal", "less_equal": "greater_equal"}
     if not isinstance(x, Traced):
         x, y, function = y, x, turned.get(function, function)
@@ -1118,8 +1108,14 @@ def compare(b: Builder, function: str, x: Any, y: Any) -> Traced:
     if isinstance(y, Varying):
         raise ValueError("compares with a constant that depends on the number of images")
     array = np.asarray(y)
+    array = array.astype(b.dtype) if x.kind == "f" or array.dtype == bool else array
     x = b.with_room(b.widened(x, array.shape), array)
-    return b.through(x, ours.CompareTo(function, b.constant(x, array) if array.ndim else array), "b")
+    return b.through(x, ours.CompareTo(function, b.constant(x, array) if array.ndim else array.reshape(1)), "b")
+
+
+def truth(b: Builder, value: Any) -> Any:
+    """A truth value as a number."""
+    return numbers(b, value) if isinstance(value, Traced) else np.asarray(value, bool).astype(b.dtype)
 
 
 def where(b: Builder, condition: Any, x: Any, y: Any) -> Traced:

@@ -4,6 +4,7 @@ from minixnn.layers.attention import Attention, Hide, JoinHeads, SplitHeads
 from minixnn.layers.axes import ChannelSelect, Pad, Permute, Reshape, Roll, Slice, Unflatten
 from minixnn.layers.base import Affine, Elementwise, Join, Layer
 from minixnn.layers.blocks import Block, Branches, Graph, Residual
+from minixnn.layers.choices import Categories, Choose, Compare, CompareTo, Constant, ToFloat
 from minixnn.layers.combine import Divide, Maximum, Minimum, Stack, Where
 from minixnn.layers.conv import Conv1d, Conv2d, Conv3d
 from minixnn.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -28,10 +29,9 @@ from minixnn.layers.smooth import ELU, SELU, Mish, Sigmoid, SiLU, Softplus, Tanh
 from minixnn.layers.softmax import LogSoftmax, Softmax
 from minixnn.layers.tokens import ClassToken, PositionEmbedding, TakeToken, Tokens
 from minixnn.layers.upsample import Upsample
-from minixnn.layers.whole import Choose, Compare, CompareTo, Constant, ToFloat, ToWhole, Whole
 
 __all__ = ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "Add", "Affine", "Attention", "AvgPool1d",
-           "AvgPool2d", "AvgPool3d", "BatchNorm2d", "Block", "Branches", "ChannelScale", "ChannelSelect",
+           "AvgPool2d", "AvgPool3d", "BatchNorm2d", "Block", "Branches", "Categories", "ChannelScale", "ChannelSelect",
            "ChannelShuffle", "Choose", "ClassToken", "Clip", "Compare", "CompareTo", "Concat", "Constant", "Contract",
            "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Dense", "Divide",
            "Dropout", "ELU", "Einsum", "Elementwise", "Embedding", "Flatten", "Function", "GELU", "Gather",
@@ -41,4 +41,4 @@ __all__ = ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "Add",
            "Multiply", "Norm", "OneHot", "PReLU", "Pad", "Permute", "PositionEmbedding", "Power", "Prepare", "RMSNorm",
            "ReLU", "ReLU6", "Reshape", "Residual", "Roll", "SELU", "Scale", "Scatter", "Shift", "SiLU", "Sigmoid",
            "Slice", "Softmax", "Softplus", "SplitHeads", "Stack", "SumOver", "SumPool1d", "SumPool2d", "SumPool3d",
-           "TakeToken", "Tanh", "ToFloat", "ToWhole", "Tokens", "Unflatten", "Upsample", "Where", "Whole"]
+           "TakeToken", "Tanh", "ToFloat", "Tokens", "Unflatten", "Upsample", "Where"]
