@@ -72,7 +72,7 @@ where = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
 uphill = passes.gradient(two, where, start=[1, 0] - train.softmax(where))[0] - 2 * penalty * where
 diagrams.plane(lambda x: np.log(train.softmax(x)[:, 0]) - penalty * (x ** 2).sum(axis=1),
                {"gradient of the objective, at a third of its length": (where, uphill / 3)}, (-2.2, 2.2),
-               "A single top: every path leads there", points=[((x1, x2), "top")])
+               "A single top: every path leads there", points=[((x1, x2), "top")], value="objective")
 
 # %%
 # Ten prototypes

@@ -162,7 +162,8 @@ def first_hidden(pictures):
 z, R = first_hidden(x)
 switched = {}
 print(f"\n{'half the way':36} c_k changes by a factor, 10 % to 90 %   at its end: neurons switched")
-for kind, k in (("most relevant", R.argmax(axis=1)), ("any that fires", (rng.random(z.shape) * (z > 0)).argmax(axis=1))):
+any_that_fires = (rng.random(z.shape) * (z > 0)).argmax(axis=1)
+for kind, k in (("most relevant", R.argmax(axis=1)), ("any that fires", any_that_fires)):
     root = np.stack([root_points.root_points(layer.with_weights(layer.W[:, j:j + 1], None), x[n].reshape(1, 784),
                                              partial(deep_taylor.z_box, low=0.0, high=1.0))[0, :, 0]
                      for n, j in enumerate(k)]).reshape(x.shape)
@@ -182,7 +183,7 @@ for kind, k in (("most relevant", R.argmax(axis=1)), ("any that fires", (rng.ran
 # direction by 0.4 % or less: here the assumption holds nearly, not exactly. At the root 9 and 3 % of the neurons have
 # switched, in a random direction 2 and 0.7 %. So the root lies in another linear region than :math:`x`, further than a
 # Taylor expansion of the *network* should reach; Sixt & Landgraf find the same in larger networks. They also show that
-# with roots that do not move with :math:`x` the method is gradient times input, and that with roots that do it can
+# with roots that do not move with :math:`x` the method is gradient x input, and that with roots that do it can
 # justify any explanation. Deep Taylor motivates a rule; it is no proof.
 #
 # Try this

@@ -89,7 +89,7 @@ plot.ledger(created, f"alpha2-beta1 in the cnn, {COUNT} digits: relevance out of
 ten = [int(np.flatnonzero(target == digit)[0]) for digit in range(10)]
 plot.heatmaps({"created at the\nfirst convolution": uninhibited[0][ten].sum(axis=3), "heatmap": R[0][ten]},
               x[ten], target[ten], "Where alpha2-beta1 creates relevance, and the heatmaps that contain it",
-              scale="method", quantile=0.998)
+              scale="method", quantile=0.98)
 
 # %%
 # One question, measured
@@ -129,5 +129,5 @@ for l, found in uninhibited.items():
     assert np.isclose(found.sum(), -created.rows[l].created_or_lost), "created is what came to uninhibited neurons"
 assert abs(with_bias.total.created_or_lost) < 1e-9, "biases add, nothing is created"
 assert created.total.created_or_lost < -0.05 * created.total.relevance_out, "in the cnn it is"
-assert np.allclose([arrived["alpha1-beta0"][name][0] for name in list(nets)[1:]], 100)
+assert np.allclose([arrived["alpha1-beta0"][name][0] for name in list(nets)[1:]], 100), "conserved"
 plot.show()

@@ -244,9 +244,9 @@ def test_targets_have_names_and_can_be_set_against_each_other(there):
     net.save("net.npz")
     Image.fromarray(COLOUR).save("a.png")
     x = (COLOUR / np.float32(255))[None]
-    said = explained("a.png", "--model", "net.npz", "--target", "Dog", "--method", "lrp_epsilon")
+    said = explained("a.png", "--model", "net.npz", "--target", "Dog", "--method", "lrp_epsilon", "--details")
     best = int(net.forward(x).argmax())
-    assert f"{net.card.labels[best]} {net.probabilities(x).max():.1%}" in said and "explained dog (" in said
+    assert f"{net.card.labels[best]}, {100 * net.probabilities(x).max():.0f} %" in said and "explained dog (" in said
     assert np.allclose(relevance("a"), attribution.lrp(net, x, 1)[0], atol=1e-6)
     said = explained("a.png", "--model", "net.npz", "--target", "dog", "--versus", "cat", "--method", "lrp_epsilon")
     start = attribution.contrast(net, x, 1, 0)

@@ -308,12 +308,11 @@ def explained(exercise: Exercise, function: Callable, seen: list, place: str) ->
         causes = [relation]
         words.append(f"In every case of this kind {relation}.")
     elif named:
-        words.append(f"One cause, it seems: {named[0]}. In {round(100 * ranked[0][0])} % of the cases of this kind "
-                     f"that "
-                     "are wrong a function with this mistake answers as yours does; there may be another mistake, too.")
+        words.append(f"One cause, it seems: {named[0]}. In {round(100 * ranked[0][0])} % of the cases that are wrong "
+                     "in this way a function with this mistake answers as yours does; there may be another one, too.")
     else:
-        causes = [s for part, (s, mistake) in ranked if part > 0.2 and alike(found, answer(exercise, mistake,
-            case))][:2]
+        causes = [sentence for part, (sentence, mistake) in ranked
+                  if part > 0.2 and alike(found, answer(exercise, mistake, case))][:2]
         if causes:
             words.append("In this case, though not in most others, a function with this mistake answers as yours does: "
                          f"{'; or this: '.join(causes)}.")

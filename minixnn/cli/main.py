@@ -21,14 +21,16 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+import signal
 import sys
+import threading
 import warnings
 from argparse import Namespace
 from typing import Any, NoReturn
 
 import minixnn
 from minixnn import datasets, models, plot
-from minixnn.cli import check
+from minixnn.cli import check, results
 from minixnn.cli.errors import CannotGoOn, say, sentence, visible
 from minixnn.cli.explain import explain
 from minixnn.cli.expected import of_unit_pixels, open_model
@@ -49,6 +51,7 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
+        stop_when_told()
         asked = parser().parse_args(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = note
@@ -59,10 +62,23 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return failed("", error, 141)
     except KeyboardInterrupt as error:
-        return failed("stopped", error, 130)
+        return failed("stopped", error, 143 if isinstance(error, Terminated) else 130)
     except (CannotGoOn, ImportError, OSError, ValueError, TypeError, ArithmeticError, MemoryError,
             NotImplementedError) as error:
         return failed(sentence(error), error, 2)
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end: it does as after Ctrl-C, so that no half-written file stays."""
+
+
+def stop_when_told() -> None:
+    """Make SIGTERM an exception, where signals can be had: in the first thread."""
+    def stop(number: int, frame: Any) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
 
 
 def failed(words: str, error: Any, status: int) -> int:
@@ -132,10 +148,14 @@ def add_inputs(command: Parser, many: bool = True) -> None:
 
 def add_explaining(command: Parser) -> None:
     command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus, of photographs "
-                         "lrp_epsilon_plus_flat, of bytes lrp_epsilon")
+                         "lrp_by_depth, of bytes lrp_epsilon")
     command.add_argument("-o", "--out", type=path, required=True, help="folder for the results")
     command.add_argument("--resume", action="store_true", help="leave out what has a result of the same call already")
     command.add_argument("--no-figures", action="store_false", dest="figures", help="numbers only, no pictures")
+    command.add_argument("--quick", action="store_true", help="of a photograph one map, without the one for the class "
+                         "rather than the runner-up and without the controls beside them: for big folders")
+    command.add_argument("--details", action="store_true", help="tell the logit, too, the sum of the relevance, and "
+                         "what biases and stabilisers withhold")
     command.add_argument("--color", choices=("auto", "always", "never"), default="auto",
                          help="whether the text of files is shown in the terminal, in colours")
     command.add_argument("--workers", type=workers, default=-1, metavar="N",
@@ -187,7 +207,10 @@ def show_microscope(asked: Any) -> Any:
     images, labels = datasets.mnist("test")
     ten = [int((labels == digit).argmax()) for digit in range(10)]
     nets = {pathlib.Path(name).stem: of_unit_pixels(open_model(name)) for name in asked.model or ("cnn", "dense")}
-    asked.out.write_text(plot.microscope(nets, images[ten]), encoding="utf-8")
+    if asked.out.is_dir():
+        raise CannotGoOn(f"-o names the folder {asked.out}, expected the file to write, such as "
+                         f"{asked.out / 'microscope.html'}")
+    results.save_text(asked.out, plot.microscope(nets, images[ten]))
     say(f"{asked.out}: open it in a browser")
     return 0
 

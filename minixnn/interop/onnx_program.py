@@ -124,9 +124,17 @@ class Reader:
             graph = self.onnx.helper.make_graph(
                 [node], "g", [value(name, 1, None) for name in dict.fromkeys(node.input) if name],
                 [value(name, 1, None) for name in node.output if name])
+            if node.op_type in ("Div", "Mod") and arrays[1].dtype.kind in "iu" and not arrays[1].all():
+                raise ValueError("divides by zero")
+            for opset in (self.opset, self.onnx.defs.onnx_opset_version()):
+                try:
+                    evaluator = ReferenceEvaluator(graph, opsets={"": opset, "ai.onnx.ml": 3})
+                    break
+                except (NotImplementedError, RuntimeError):  # not every version of an operator can be computed
+                    if opset != self.opset:
+                        raise
             with np.errstate(all="ignore"):                 # a NaN in weights is found where they are used
-                found = ReferenceEvaluator(graph, opsets={"": self.opset, "ai.onnx.ml": 3}).run(
-                    None, {name: a for name, a in zip(node.input, arrays) if a is not None})
+                found = evaluator.run(None, {name: a for name, a in zip(node.input, arrays) if a is not None})
             return [np.asarray(a) if not isinstance(a, list) else a for a in found]
         return compute
 

@@ -199,24 +199,29 @@ def of_any_size(torch: Any, module: Any, output: Any, layout: str | None) -> Net
     def at(n: int) -> Network:
         args, kwargs = inputs_of(torch, module, shapes[n], None)
         return read(torch, module, None, args, kwargs, output, layout, {})
-    return any_size(at) if len(shapes) > 1 else at(0)
+    net = any_size(at) if len(shapes) > 1 else at(0)
+    return net if any(True for _ in module.parameters()) else net.with_card(input_shape=None)
 
 
 def sizes_to_try(module: Any) -> list[tuple[int, ...]]:
-    """Shapes of inputs that the first layer with weights can take."""
+    """Shapes of inputs that the first layer with weights can take; of images, where there are no weights."""
     for part in module.modules():
         names = [each.__name__ for each in type(part).__mro__]
+        if "Flatten" in names:
+            break
         if "Linear" in names:
             return [(part.in_features,)]
         for n in (1, 2, 3):
-            if f"Conv{n}d" in names or f"ConvTranspose{n}d" in names:
-                return [(part.in_channels, *sizes[:n]) for sizes in FREE]
-            if f"BatchNorm{n}d" in names and n > 1:
-                return [(part.num_features, *sizes[:n]) for sizes in FREE]
+            if f"Conv{n}d" in names or f"ConvTranspose{n}d" in names or f"BatchNorm{n}d" in names and n > 1:
+                channels = part.num_features if hasattr(part, "num_features") else part.in_channels
+                return [(channels, *sizes[:n]) for sizes in FREE]
         if "BatchNorm1d" in names or "LayerNorm" in names:
             return [(getattr(part, "num_features", None) or part.normalized_shape[-1],)]
-    raise ValueError("needs input_shape=(channels, height, width), the shape of one input as torch sees it; give "
-                     "input_shape")
+    else:
+        if not any(True for _ in module.parameters()):
+            return [(3, *sizes[:2]) for sizes in FREE]
+    raise ValueError("the order of its features, or the kind of its input, is not known; needs input_shape=(channels, height, "
+                     "width), the shape of one input as torch sees it")
 
 
 def compare(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, output: Any, fixed: Mapping[str, Any],

@@ -81,6 +81,14 @@ def exported(torch: Any, module: Any, args: tuple, kwargs: dict, shapes: Any) ->
         if type(module).__name__ == "GraphModule" and "_guards_fn" in getattr(module, "_modules", {}):
             raise ValueError("got the module of an exported program, which is bound to the sizes that it was exported "
                              "for; give the program itself (torch.export.export(...)), or the original module") from error
+        shape = [tuple(value.shape) for value in (*args, *kwargs.values()) if hasattr(value, "shape")]
+        try:
+            with evaluating(torch, module), quietly():
+                module(*args, **kwargs)
+        except Exception as own:
+            raise ValueError(f"{name}: does not take inputs of shape {', '.join(map(str, shape))}: {shortened(own)}; give "
+                             "input_shape=(channels, height, width), the shape of one input as torch sees it, or example="
+                             ) from own
         raise ValueError(f"{name}: torch.export cannot read it: {shortened(error)}. A forward that decides by the values "
                          "of its input can be written to ONNX (torch.onnx.export) and read from there") from error
 

@@ -218,6 +218,11 @@ def rules_for(net: Any, rules: Any) -> list[Rule]:
     if callable(rules) and not is_composite(rules):
         return for_all(net, check_arguments(rules), epsilon_of(rules))
     rules = rules(net) if callable(rules) else rules
+    if isinstance(rules, str):
+        place = next((name for name, module in (("lrp", lrp), ("deep_taylor", dt)) if hasattr(module, rules)), None)
+        place = "composites" if place is None and rules in globals() and callable(globals()[rules]) else place
+        raise ValueError(f"got rules={rules!r}, a name, expected the function itself"
+                         + (f": minixnn.rules.{place}.{rules}" if place else ", such as minixnn.rules.lrp.epsilon"))
     if not isinstance(rules, (list, tuple)):
         raise ValueError(f"got rules={rules!r}, expected a rule such as lrp.epsilon, a list of rules with one "
                          "entry a layer, or a composite such as composites.epsilon_plus")

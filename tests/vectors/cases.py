@@ -21,6 +21,12 @@ class Draw:
         """Quarters and 1 / 32, so that sums of products of quarters are not 0 by chance."""
         return [v + 1 / 32 for v in self(n)]
 
+    def x(self, *shape, least=-8):
+        """Inputs: odd sixteenths, so that sums are not 0 by chance."""
+        if not shape:
+            return self.random.choice([n for n in range(4 * least + 1, 32) if n % 2]) / 16
+        return [self.x(*shape[1:], least=least) for _ in range(shape[0])]
+
     def fine(self, *shape):
         return self.random.gauss(0, 1) if not shape else [self.fine(*shape[1:]) for _ in range(shape[0])]
 
@@ -48,13 +54,12 @@ def affine(nonnegative):
     yield ({"kind": "Dense", "W": [[-1, -2], [1, 2]], "b": [-1, 1]}, [[1, 2]], [[1, 1]],
            "no positive part, and no negative part", ["one-sided"], True)
     yield ({"kind": "Dense", "W": [[0, 0], [0, 1]]}, [[1, 2]], [[1, 1]], "weights of 0", ["zero weight"], True)
-    draw = Draw(1)
-    yield ({"kind": "Dense", "W": draw(3, 4), "b": draw.bias(3)}, draw(3, 4, least=1 if nonnegative else -8), draw(3, 3),
+    draw, least = Draw(11), 0 if nonnegative else -8
+    yield ({"kind": "Dense", "W": draw(3, 4), "b": draw.bias(3)}, draw.x(3, 4, least=least), draw(3, 3),
            "a batch of three", ["batch"], True)
     yield ({"kind": "Dense", "W": draw(3, 4), "b": draw.bias(3)}, draw(1, 2, 4, least=1 if nonnegative else -8),
            draw(1, 2, 3), "tokens: the layer acts on the last axis", ["tokens"], True)
     # every affine layer
-    least = 1 if nonnegative else -8
     for layer, shape, out, comment, flags in (
             ({"kind": "Conv2d", "W": draw(2, 1, 2, 2), "b": draw.bias(2)}, (1, 3, 3), (2, 2, 2), "overlapping windows",
              ["overlap", "bias"]),
@@ -85,7 +90,7 @@ def affine(nonnegative):
             ({"kind": "AvgPool2d", "size": [3, 3], "stride": [2, 2], "padding": [1, 1], "count_padding": False},
              (1, 3, 3), (1, 2, 2), "padding not counted", ["padding"]),
             ({"kind": "GlobalAvgPool"}, (2, 2, 2), (2, 1, 1), "the mean of each map", [])):
-        yield layer, draw(1, *shape, least=least), draw(1, *out), comment, flags, True
+        yield layer, draw.x(1, *shape, least=least), draw(1, *out), comment, flags, True
     # larger, in float64
     draw = Draw(2)
     for layer, shape, out, comment in (
@@ -107,7 +112,7 @@ def scaled(nested, factor):
 def related(nonnegative):
     """The same layer under changes that a rule must follow: (layer, x, R, comment, flags, before)"""
     draw = Draw(3)
-    W, b, x, R = draw(2, 3), draw.bias(2), draw(1, 3, least=1 if nonnegative else -8), [[1, -0.5]]
+    W, b, x, R = draw(2, 3), draw.bias(2), draw.x(1, 3, least=0 if nonnegative else -8), [[1, -0.5]]
     layer = {"kind": "Dense", "W": W, "b": b}
     turned = {"kind": "Dense", "W": [row[::-1] for row in W[::-1]], "b": b[::-1]}
     yield layer, x, R, "to compare the next ones with", ["bias"], None
@@ -175,8 +180,8 @@ def joins():
         yield "add", add, [[[3, 1]], [[1, -2]]], [[4, 1]], "shortcut and body", ["residual"], knobs
         yield "add", add, [[[1, 2]], [[-1, -3]]], [[2, 1]], "they cancel", ["residual", "zero sum"], knobs
         yield "add", add, [[[-3, -1]], [[1, -0.5]]], [[1, -2]], "sums below 0", ["residual"], knobs
-        yield "add", add, [draw(2, 2, 2, 2), draw(2, 2, 2, 2)], draw(2, 2, 2, 2), "images", ["residual", "batch"], knobs
-        yield "add", add, [draw(1, 3), draw(1, 3), draw(1, 3)], draw(1, 3), "three branches", ["residual"], knobs
+        yield "add", add, [draw.x(2, 2, 2, 2), draw(2, 2, 2, 2)], draw(2, 2, 2, 2), "images", ["residual", "batch"], knobs
+        yield "add", add, [draw.x(1, 3), draw(1, 3), draw(1, 3)], draw(1, 3), "three branches", ["residual"], knobs
     yield "cut", {"kind": "Concat"}, [draw(2, 1, 2, 2), draw(2, 2, 2, 2)], draw(2, 3, 2, 2), "channels", ["batch"], {}
     yield "cut", {"kind": "Concat"}, [draw(1, 2), draw(1, 1), draw(1, 2)], draw(1, 5), "three vectors", [], {}
     for rule in ("half_each", "signal_takes_all"):
@@ -189,8 +194,8 @@ def joins():
             layer, knobs = {"kind": "MatMul"}, {"epsilon": e}
             yield rule, layer, [[[[1, 2]]], [[[3], [-1]]]], [[[2]]], "one product", ["attention", "one neuron"], knobs
             yield rule, layer, [[[[1, 1]]], [[[1], [-1]]]], [[[2]]], "it is 0", ["attention", "zero sum"], knobs
-            yield rule, layer, [draw(1, 3, 2), draw(1, 2, 3)], draw(1, 3, 3), "scores", ["attention"], knobs
-            yield (rule, layer, [draw(2, 2, 3, 3, least=1), draw(2, 2, 3, 2)], draw(2, 2, 3, 2),
+            yield rule, layer, [draw.x(1, 3, 2), draw.x(1, 2, 3)], draw(1, 3, 3), "scores", ["attention"], knobs
+            yield (rule, layer, [draw.x(2, 2, 3, 3, least=0), draw(2, 2, 3, 2)], draw(2, 2, 3, 2),
                    "weights times values, two heads, a batch", ["attention", "batch"], knobs)
 
 

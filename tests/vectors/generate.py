@@ -67,13 +67,13 @@ NOTES = {                                                   # flag: (text, links
 }
 
 
-def number(v):
-    """The shortest JSON number of a fraction or float, to 13 digits; "-inf" as a string."""
+def number(v, digits=13):
+    """The shortest JSON number of a fraction or float; "-inf" as a string."""
     if isinstance(v, list):
-        return [number(part) for part in v]
+        return [number(part, digits) for part in v]
     if v in ("-inf", float("-inf")):
         return "-inf"
-    v = float(f"{float(v):.13g}")
+    v = float(f"{float(v):.{digits}g}")
     return int(v) if v == int(v) and abs(v) < 1e15 else v
 
 
@@ -133,6 +133,8 @@ class Writer:
         caught = [name for name, answer in wrong.items() if invalid or differ(expected, answer)]
         key = json.dumps([layer, knobs, exact])
         identity = f"{self.rule}-{self.count + 1:03}"
+        if not {"zero sum", "bias alone", "one-sided", "zero"} & set(flags) and {"sgn(0) = 0", "sgn(0) = -1"} & set(caught):
+            raise ValueError(f"{self.rule}: {comment}: a sum is 0 by chance; draw other numbers")
         if not caught or any(test["x"] == x and test["R"] == R and test.get("before") == before
                              for test in self.groups.get(key, [])):
             self.dropped.append(comment)
@@ -154,7 +156,7 @@ class Writer:
         self.flags |= set(flags)
         test = {"id": identity, "comment": comment, "x": number(x), "R": number(R),
                 "expected": None if invalid else number(expected), "verdict": verdict, "flags": flags,
-                "tolerance": 1e-9, "alternatives": {name: number(answer) for name, answer in kept.items()}}
+                "tolerance": 1e-9, "alternatives": {name: number(answer, 10) for name, answer in kept.items()}}
         if before is not None:
             test["before"] = before
         self.groups.setdefault(key, []).append(test)
@@ -272,9 +274,10 @@ def network_vectors():
                 count += 1
                 others = {}
                 for name_of in sorted({other for rule, _ in chosen for other in DEFINITIONS[rule][1]}):
-                    answer = [number(oracle.nested(oracle.shape_of(x[0]), a[0])) for a in of([
-                        (DEFINITIONS[rule][1].get(name_of, DEFINITIONS[rule][0]), knobs)
-                        for (rule, _), (_, knobs) in zip(chosen, definitions)])]
+                    also = "bias by size" if name_of == "by size" else ""
+                    answer = [number(oracle.nested(oracle.shape_of(x[0]), a[0]), 10) for a in of([
+                        (DEFINITIONS[rule][1].get(name_of) or DEFINITIONS[rule][1].get(also) or DEFINITIONS[rule][0],
+                         knobs) for (rule, _), (_, knobs) in zip(chosen, definitions)])]
                     if all(differ(answer, other) for other in others.values()):
                         others[name_of] = answer
                 shapes = [s for s, _ in oracle.trace(model, entering[0], kind)]
@@ -312,11 +315,13 @@ def deeplift_vectors():
                 x, x_ref = [cases.POINT] * size, [[0, 0.5, -1], [0, 0, 0]][:size]
             outputs = len(oracle.trace(model, [(shape, oracle.flat(x[0], kind))], kind)[-1][1])
             start = [[float(k == n % outputs) for k in range(outputs)] for n in range(size)]
-            found, slope, last = ([oracle.nested(shape, oracle.rescale(
+            found, *wrong = ([oracle.nested(shape, oracle.rescale(
                 model, *((shape, oracle.flat(v, kind)) for v in pair), oracle.flat(one, kind), kind, **mistake))
-                for *pair, one in zip(x, x_ref, start)] for mistake in ({}, {"gradient": True}, {"overwrite": True}))
-            others = {name: number(other) for name, other in (("gradient x difference", slope),
-                      ("overlaps overwritten", last)) if differ(found, other)}
+                for *pair, one in zip(x, x_ref, start)] for mistake in (
+                    {}, {"gradient": True}, {"pools": True}, {"overwrite": True}))
+            others = {name: number(other, 10) for name, other in zip(
+                ("gradient x difference", "max pools by their gradient", "overlaps overwritten"), wrong)
+                if differ(found, other)}
             if not others:
                 file.dropped.append(name)
                 continue

@@ -185,7 +185,8 @@ def bias_by_size(rule):
     """The bias takes |b| of |z| + |b|, z the sum without it; what is left is shared without a bias."""
     def other(v, b, p, **knobs):
         z = abs(total(products(v)))
-        return [quotient(z, z + abs(b)) * share for share in rule(v, 0 * b, p, **knobs)] if b else rule(v, b, p, **knobs)
+        kept = quotient(z, z + abs(b) + knobs.get("epsilon", 0)) if b else 1
+        return [kept * share for share in rule(v, 0 * b, p, **knobs)]
     return other
 
 
@@ -317,6 +318,20 @@ def adding(share):
     return rule
 
 
+def pairs(share):
+    """A sum's rule, two summands after the other: share(a, b, epsilon) of R for a in a + b."""
+    def rule(layer, xs, y, R, epsilon=0):
+        sums = [xs[0][1]]
+        for _, x in xs[1:]:
+            sums.append([a + b for a, b in zip(sums[-1], x)])
+        found = []
+        for before, (_, x) in zip(sums[-2::-1], xs[:0:-1]):
+            found.append([r * share(b, a, epsilon) for r, a, b in zip(R, before, x)])
+            R = [r * share(a, b, epsilon) for r, a, b in zip(R, before, x)]
+        return [R, *found[::-1]]
+    return rule
+
+
 def cut(layer, xs, y, R):
     """R of a concatenation along the first axis."""
     pieces, start = [], 0
@@ -378,6 +393,16 @@ def scale_held_fixed(layer, x, y, R, epsilon=0, stabilize=stabilized):
         a = g[k] * scale * ((k == j) - (1 / n if layer["kind"] == "LayerNorm" else 0))
         R_x[j] += x[j] * a * quotient(R[k], stabilize(y[k], epsilon))
     return R_x
+
+
+def norm_by_size(layer, x, y, R, epsilon=0):
+    """The bias takes its size's share; x - mean is shared by sizes; the mean's share returns by the sizes of x."""
+    (mean, _), n = normalized(layer, x), len(x)
+    R = [r * quotient(abs(z - c), abs(z - c) + abs(c) + epsilon) if "beta" in layer else r
+         for r, z, c in zip(R, y, layer.get("beta") or [0.0] * n)]
+    back = sum(r * quotient(abs(mean), abs(v) + abs(mean) + epsilon) for r, v in zip(R, x))
+    return [r * quotient(abs(v), abs(v) + abs(mean) + epsilon) + back * quotient(abs(v), sum(map(abs, x)) + epsilon)
+            for r, v in zip(R, x)]
 
 
 def gradient_of_norm(layer, x, y, R):
@@ -536,14 +561,18 @@ DEFINITIONS = {                     # rule: (definition, {name: another definiti
         "evenly": adding(lambda x, all_, e: Fraction(1, len(all_))),
         "copied": adding(lambda x, all_, e: 1),
         "stabiliser without sign": adding(lambda x, all_, e: quotient(x, total(all_) + e)),
+        "stabiliser without sign, pair after pair": pairs(lambda a, b, e: quotient(a, a + b + e)),
+        "by size, pair after pair": pairs(lambda a, b, e: quotient(abs(a), abs(a) + abs(b) + e)),
+        "pair after pair": pairs(lambda a, b, e: quotient(a, stabilized(a + b, e))),
     }, {"all to the first": lambda layer, xs, y, R, epsilon=0: [list(R)] + [[0 * r for r in R]] * (len(xs) - 1),
         "sum of sizes": adding(lambda x, all_, e: quotient(x, total(map(abs, all_)) + e))}),
     "cut": (cut, {}, {"turned round": lambda layer, xs, y, R: cut(layer, xs, y, R[::-1]),
                       "halved": lambda layer, xs, y, R: [[r / 2 for r in part] for part in cut(layer, xs, y, R)]}),
     "half_each": (to_factors(HALF, HALF), {
-        "signal takes all": to_factors(1, 0), "gate takes all": to_factors(0, 1), "all to each": to_factors(1, 1)},
-        {"by size": lambda layer, xs, y, R: [[quotient(abs(a), abs(a) + abs(b)) * r for a, b, r in zip(
-            *(v for _, v in pair), R)] for pair in (xs, xs[::-1])]}),
+        "signal takes all": to_factors(1, 0), "gate takes all": to_factors(0, 1), "all to each": to_factors(1, 1),
+        "by size": lambda layer, xs, y, R: [[quotient(abs(a), abs(a) + abs(b)) * r for a, b, r in zip(
+            *(v for _, v in pair), R)] for pair in (xs, xs[::-1])]},
+        {"times the gate": lambda layer, xs, y, R: [[r * g for r, g in zip(R, xs[1][1])], [0 * r for r in R]]}),
     "signal_takes_all": (to_factors(1, 0), {
         "half each": to_factors(HALF, HALF), "gate takes all": to_factors(0, 1), "all to each": to_factors(1, 1)},
         {"times the gate": lambda layer, xs, y, R: [[r * g for r, g in zip(R, xs[1][1])], [0 * r for r in R]]}),
@@ -567,6 +596,7 @@ DEFINITIONS = {                     # rule: (definition, {name: another definiti
     "scale_held_fixed": (by_row(scale_held_fixed), {
         "relevance passes unchanged": lambda layer, xs, y, R, epsilon=0: passing(layer, xs, y, R),
         "scale a function of x": by_row(lambda layer, x, y, R, epsilon=0: gradient_of_norm(layer, x, y, R)),
+        "by size": by_row(norm_by_size),
         "stabiliser without sign": by_row(lambda layer, x, y, R, epsilon=0: scale_held_fixed(
             layer, x, y, R, epsilon, lambda z, e: z + e)),
     }, {"mean not subtracted": by_row(lambda layer, x, y, R, epsilon=0: scale_held_fixed(
@@ -575,6 +605,8 @@ DEFINITIONS = {                     # rule: (definition, {name: another definiti
             {**layer, "gamma": None}, x, y, R, epsilon))}),
     "identity": (passing, {
         "scale held fixed": by_row(scale_held_fixed), "scale a function of x": by_row(gradient_of_norm),
+        "bias by size": by_row(lambda layer, x, y, R: [
+            r * quotient(abs(z - c), abs(z - c) + abs(c)) for r, z, c in zip(R, y, layer.get("beta") or [0.0] * len(R))]),
     }, {"times y": times(lambda x, y: y)}),
 }
 
@@ -670,11 +702,12 @@ def explain(model, xs, R, rules, number=Fraction):
 DERIVATIVES = {"ReLU": lambda x, y: x > 0, "Tanh": lambda x, y: 1 - y * y, "Sigmoid": lambda x, y: y * (1 - y)}
 
 
-def rescale(model, x, x_ref, start, number=Fraction, gradient=False, overwrite=False):
+def rescale(model, x, x_ref, start, number=Fraction, gradient=False, overwrite=False, pools=False):
     """DeepLIFT, Rescale: contributions m (x - x_ref) of a chain. Shrikumar et al. 2017, section 3.5.1.
 
     A max pool hands what is above both maxima to the winner of x, what is below to the winner of x_ref. Where x = x_ref
-    a multiplier is the derivative. gradient: it is so everywhere. overwrite: a pixel that wins twice keeps the last.
+    a multiplier is the derivative. gradient: it is so everywhere; pools: at
+    max pools. overwrite: a pixel that wins twice keeps what came last.
     """
     A, A_ref = trace(model, [x], number), trace(model, [x_ref], number)
     m = list(start)
@@ -694,7 +727,7 @@ def rescale(model, x, x_ref, start, number=Fraction, gradient=False, overwrite=F
                 for values, part in ((a, signal * (max(y, y_ref) - y_ref)), (a_ref, signal * (y - max(y, y_ref)))):
                     j = max(js, key=lambda j: values[j])
                     credit[j] = part if overwrite and part else credit[j] + part
-            back = [g if gradient or v == v_ref else c / (v - v_ref)
+            back = [g if gradient or pools or v == v_ref else c / (v - v_ref)
                     for c, g, v, v_ref in zip(credit, slope, a, a_ref)]
         elif layer["kind"] in ACTIVATIONS and gradient:
             back = [s * number(DERIVATIVES[layer["kind"]](v, y)) for s, v, y in zip(m, a, A[l + 1][1])]

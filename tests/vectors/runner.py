@@ -149,7 +149,7 @@ def judge(result, answer, tolerance=0):
         result.verdict = "agrees"
         return
     for name, other in test["alternatives"].items():
-        if same(answer, other, max(tolerance, 1e-9)):
+        if same(answer, other, max(tolerance, 1e-8)):
             result.verdict, result.detail = ("agrees" if test["verdict"] == "acceptable" else "another definition"), name
             return
     if not np.isfinite(found).all():

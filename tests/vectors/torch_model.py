@@ -100,8 +100,9 @@ def module(layer, **others):
         return nn.AdaptiveAvgPool2d(1)
     if kind in ("LayerNorm", "BatchNorm"):
         n = len(layer["gamma"])
-        made = nn.LayerNorm(n, eps=layer["epsilon"]) if kind == "LayerNorm" else nn.BatchNorm2d(n, eps=layer["epsilon"])
-        values = {"weight": tensor(layer["gamma"]), "bias": tensor(layer.get("beta", [0] * n))}
+        made = nn.LayerNorm(n, eps=layer["epsilon"], bias="beta" in layer) if kind == "LayerNorm" else \
+            nn.BatchNorm2d(n, eps=layer["epsilon"])
+        values = {"weight": tensor(layer["gamma"]), **({"bias": tensor(layer["beta"])} if "beta" in layer else {})}
         if kind == "BatchNorm":
             values.update(running_mean=tensor(layer["mean"]), running_var=tensor(layer["variance"]))
     else:

@@ -11,13 +11,13 @@ import numpy as np
 from .. import torch_model
 
 name, version = "autolrp", importlib.metadata.version("autolrp")
-NOTES = {"gamma": "gamma_montavon", "gamma_signed": "gamma", "add": "proportional", "half_each": "equal",
+NOTES = {"gamma": "gamma_montavon", "gamma_signed": "gamma", "add": "proportional", "half_each": "proportional, the only rule of a product",
          "scale_held_fixed": "detach_std", "identity": "identity (layer norm)"}
 PRODUCTS = ("AddmmBackward", "MmBackward", "ConvolutionBackward")
 WEIGHTED = {"epsilon": "epsilon", "gamma": "gamma_montavon", "gamma_signed": "gamma", "alpha_beta": "alpha_beta",
             "z_plus": "zplus", "z_box": "zbox"}
-OTHERS = {"add": ("AddBackward", "proportional"), "half_each": ("MulBackward", "equal"),
-          "signal_takes_all": ("MulBackward", ("equal", {"attribute": "lhs"})), "softmax": ("SoftmaxBackward", "jacobian"),
+OTHERS = {"add": ("AddBackward", "proportional"), "half_each": ("MulBackward", "proportional"),
+          "signal_takes_all": ("MulBackward", ("proportional", {"attribute": "lhs"})), "softmax": ("SoftmaxBackward", "jacobian"),
           "matmul_half_each": ("BmmBackward", ("epsilon", {"attribute": "both"})),
           "matmul_signal_takes_all": ("BmmBackward", ("epsilon", {"attribute": "rhs"})),
           "scale_held_fixed": ("NativeLayerNormBackward", "detach_std"),
@@ -38,7 +38,8 @@ def offers(rule, layer):
     if rule == "network":
         used = {tuple(sorted(map(str, knobs.items()))) for part, knobs in zip(layer["layers"], layer["rules"])
                 if part["kind"] in ("Dense", "Conv2d")}
-        return len(used) == 1 and all(offers(knobs["rule"], part) for part, knobs in zip(
+        stabilisers = {knobs["epsilon"] for knobs in layer["rules"] if "epsilon" in knobs}
+        return len(used) == 1 and len(stabilisers) < 2 and all(offers(knobs["rule"], part) for part, knobs in zip(
             layer["layers"], layer["rules"]) if part["kind"] not in ("Flatten", "Transpose"))
     if rule in WEIGHTED:
         return kind in ("Dense", "Conv1d", "Conv2d", "ConvTranspose2d")

@@ -30,16 +30,11 @@ def rule_of(rule, epsilon=0, alpha=1, beta=0, gamma=0.25):
 
 
 def offers(rule, layer):
-    if rule == "deeplift":
-        return True
     if rule == "network":
-        return all(part["kind"] in ("Flatten", "ReLU", "Tanh") or offers(knobs["rule"], part) and
-                   (knobs["rule"] != "alpha_beta" or knobs["beta"] == 0)
+        return all(part["kind"] == "Flatten" or offers(knobs["rule"], part) and knobs.get("beta", 0) == 0
                    for part, knobs in zip(layer["layers"], layer["rules"]))
-    kind = layer["kind"]
-    return rule in ("gamma", "alpha_beta", "z_plus") and kind in AFFINE or rule == "winner_takes_all" or \
-        rule == "epsilon" and kind not in ("LayerNorm", "RMSNorm") or rule == "pass" and kind in ("ReLU", "Tanh") or \
-        rule == "add"
+    return rule in ("gamma", "alpha_beta", "z_plus") and layer["kind"] in AFFINE or \
+        rule in ("winner_takes_all", "epsilon", "add", "deeplift") or rule == "pass" and layer["kind"] in ("ReLU", "Tanh")
 
 
 def build(layer):
@@ -61,6 +56,8 @@ def explain(model, rule, x, R, **knobs):
     module, layer = model
     if rule == "alpha_beta" and (knobs["alpha"], knobs["beta"]) != (1, 0):
         raise NotOffered("captum has alpha 1, beta 0 only")
+    if rule == "add" and len(x) > 2:
+        raise NotOffered("captum adds two")
     many = layer["kind"] in ("Add", "Concat")
     inputs = tuple(torch_model.tensor(each) for each in (x if many else [x]))
     R = torch_model.tensor(R).flatten(1)

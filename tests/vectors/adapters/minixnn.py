@@ -20,14 +20,15 @@ RULES = {
 SPACE = {"stride", "padding", "dilation", "output_padding", "size", "groups", "count_padding"}
 
 
-def last(x, kind):
+def last(x, kind="", source=1, target=-1):
     """Channels last, of images and of what Conv1d gets."""
     x = np.array(x, dtype=object).astype(float)
-    return np.moveaxis(x, 1, -1) if kind == "Conv1d" or x.ndim == 4 and kind not in ("MatMul", "Softmax") else x
+    moves = kind == "Conv1d" or x.ndim == 4 and kind not in ("MatMul", "Softmax")
+    return np.moveaxis(x, source, target) if moves else x
 
 
-def first(x, kind):
-    return np.moveaxis(x, -1, 1) if kind == "Conv1d" or x.ndim == 4 and kind not in ("MatMul", "Softmax") else x
+def first(x, kind=""):
+    return last(x, kind, -1, 1)
 
 
 class ChannelsFirst(layers.Flatten):
@@ -35,10 +36,10 @@ class ChannelsFirst(layers.Flatten):
     rule = staticmethod(layers.Permute.rule)
 
     def forward(self, x):
-        return first(x, "").reshape(len(x), -1)
+        return first(x).reshape(len(x), -1)
 
     def gradient(self, x, y, dy):
-        return last(dy.reshape(first(x, "").shape), "")
+        return last(dy.reshape(first(x).shape))
 
 
 def module(layer):
@@ -48,13 +49,11 @@ def module(layer):
     given.update({k: layer[k] if k in ("groups", "count_padding") else tuple(layer[k]) for k in SPACE & {*layer}})
     if "padding" in layer:
         given["padding"] = tuple((p, p) for p in layer["padding"])
-    if kind == "Conv1d":
-        given.update(stride=layer["stride"][0], padding=given["padding"])
     if "epsilon" in layer:
         given["epsilon"] = layer["epsilon"]
     if "W" in layer:
         order = {"Dense": (1, 0), "Conv1d": (2, 1, 0), "Conv2d": (2, 3, 1, 0), "ConvTranspose2d": (2, 3, 0, 1)}[kind]
-        given["W"] = np.ascontiguousarray(W.transpose(order))
+        given["W"] = W.transpose(order)
         given = {"padding": "valid", **given} if kind == "Conv2d" else given
     others = {"Flatten": ChannelsFirst, "Transpose": partial(layers.Permute, (1, 0)), "BatchNorm": layers.BatchNorm2d}
     return others.get(kind, getattr(layers, kind, None))(**given)
@@ -77,11 +76,11 @@ def explain(model, rule, x, R, **knobs):
     layer, made = model
     kind = layer["kind"]
     if rule == "deeplift":
-        return first(passes.deeplift(made, last(x, ""), last(knobs["x_ref"], ""), start=last(R, ""))[0], "")
+        return first(passes.deeplift(made, last(x), last(knobs["x_ref"]), start=last(R))[0])
     if rule == "network":
         rules = [None if each["rule"] == "pass" else partial(RULES[each["rule"]], **{
             k: v for k, v in each.items() if k != "rule"}) for each in knobs["rules"]]
-        return [first(r, "") for r in passes.lrp(made, last(x, ""), start=last(R, ""), rules=rules)]
+        return [first(r) for r in passes.lrp(made, last(x), start=last(R), rules=rules)]
     many = kind in ("Add", "Concat", "Multiply", "MatMul")
     x = tuple(last(each, kind) for each in x) if many else last(x, kind)
     y = made.forward(x)

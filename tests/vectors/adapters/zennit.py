@@ -42,11 +42,8 @@ def hook(rule, layer, **knobs):
 def offers(rule, layer):
     if rule == "network":
         return all(offers(knobs["rule"], part) for part, knobs in zip(layer["layers"], layer["rules"]))
-    kind = layer["kind"]
-    if rule in ("winner_takes_all", "add", "cut", "pass", "identity"):
-        return True
-    return kind in WEIGHTED and rule in ("gamma", "gamma_signed", "alpha_beta", "z_plus", "w_square", "flat", "z_box") \
-        or rule == "epsilon" and kind not in ("LayerNorm", "RMSNorm")
+    return rule in ("winner_takes_all", "add", "cut", "pass", "identity", "epsilon") or layer["kind"] in WEIGHTED and \
+        rule in ("gamma", "gamma_signed", "alpha_beta", "z_plus", "w_square", "flat", "z_box")
 
 
 def build(layer):
@@ -55,7 +52,6 @@ def build(layer):
 
 class Sum(torch.nn.Module):
     """zennit.layer.Sum takes its summands along a new last axis."""
-
     def __init__(self):
         super().__init__()
         self.sum = zennit.layer.Sum(dim=-1)
