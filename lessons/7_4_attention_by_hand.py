@@ -10,6 +10,8 @@ factor, and what the two rules for attention decide. Then a task whose right ans
 **Papers:** Vaswani et al. 2017, *Attention is all you need*; Ali et al. 2022, *XAI for transformers: better
 explanations through conservative propagation* (CP-LRP); Achtibat et al. 2024, *AttnLRP: attention-aware layer-wise
 relevance propagation for transformers*; You et al. 2025, *When LRP diverges from leave-one-out in transformers*.
+
+**Walk through it**, without a debugger: `attention, line by line <../walks/attention.html>`_.
 """
 import numpy as np
 

@@ -25,7 +25,7 @@ def array_module(x: Array) -> Any:
     if top in ("builtins", "torch") or not hasattr(x, "dtype"):
         raise TypeError(f"got {type(x).__name__}, expected a NumPy or CuPy array; "
                         "convert it first, for instance with numpy.asarray(x, dtype=numpy.float32)")
-    return x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules[top]
+    return sys.modules[top] if hasattr(sys.modules[top], "ndarray") else x.__array_namespace__()
 
 
 def to_numpy(x: Array) -> np.ndarray:
@@ -77,7 +77,7 @@ def tiny(x: Array) -> float:
 
 
 def may_be_negative(x: Array) -> bool:
-    """Whether x has a negative entry; True where an array stands for numbers and cannot say, which is a TypeError."""
+    """Whether x has a negative entry; True where x only stands for numbers, and asking is a TypeError."""
     try:
         return bool(x.min() < 0)
     except TypeError:

@@ -106,7 +106,7 @@ EXAMPLES = {
     "Pad": (layers.Pad(((1, 0), (0, 2), (1, 1))), IMAGES),
 }
 TOKENS = {"Embedding": layers.Embedding(draw(9, 4)), "OneHot": layers.OneHot(9)}    # whole numbers from 0 to 8 enter
-MORE = {                                        # what only importers make, and no writer writes to ONNX
+MORE = {                                        # what importers make
     **{f"Function, {name}": (layers.Function(name), (2, 3, 4))
        for name in FUNCTIONS if name not in ("acos", "acosh", "asin", "atanh", "log", "log1p")},
     "Power, a square": (layers.Power(2), IMAGES),

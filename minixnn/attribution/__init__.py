@@ -48,6 +48,7 @@ METHODS: dict[str, Callable] = {
     "lrp_epsilon_plus_flat": partial(lrp, rules=composites.epsilon_plus_flat),
     "lrp_epsilon_alpha2_beta1": partial(lrp, rules=composites.epsilon_alpha2_beta1),
     "lrp_epsilon_gamma_box": partial(lrp, rules=composites.epsilon_gamma_box),
+    "lrp_by_depth": partial(lrp, rules=composites.by_depth),
     "attn_lrp": partial(lrp, rules=composites.attn_lrp),
     "cp_lrp": partial(lrp, rules=composites.cp_lrp),
     "deep_taylor": deep_taylor,

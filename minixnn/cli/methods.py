@@ -13,6 +13,7 @@ from minixnn.arrays import Array
 from minixnn import attribution
 from minixnn.cli.errors import CannotGoOn
 from minixnn.rules import composites, deep_taylor, lrp
+from minixnn.spelling import meant
 
 if TYPE_CHECKING:
     from minixnn.card import Card
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 METHODS = attribution.METHODS
 RULES = {name: getattr(module, name) for module, names in (
-    (lrp, ("epsilon", "gamma", "gamma_signed", "alpha_beta", "flat")), (deep_taylor, ("z_plus", "w_square", "z_box")),
+    (lrp, ("epsilon", "epsilon_rms", "gamma", "gamma_signed", "alpha_beta", "flat")),
+    (deep_taylor, ("z_plus", "w_square", "z_box")),
     (composites, ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
-                  "epsilon_gamma_box", "attn_lrp", "cp_lrp", "deep_taylor"))) for name in names}
+                  "epsilon_gamma_box", "by_depth", "attn_lrp", "cp_lrp", "deep_taylor"))) for name in names}
 
 
 def real(text: str) -> float:
@@ -43,7 +45,8 @@ def truth(text: str) -> bool:
 # What may be set, and how its text is read. All else that a method takes has an option of its own, or is an array.
 OPTIONS: dict[str, Callable] = {
     "steps": int, "samples": int, "size": int, "stride": int, "layer": int, "noise": real, "value": real,
-    "low": real_or_none, "high": real_or_none, "epsilon": real, "gamma": real, "alpha": real, "beta": real,
+    "low": real_or_none, "high": real_or_none, "epsilon": real, "share": real, "gamma": real, "alpha": real,
+    "beta": real,
     "kind": str, "method": str, "rectify": truth}
 READ_AS = {int: "a whole number", real: "a number", real_or_none: "a number or none", str: "a word",
            truth: "true or false"}
@@ -66,13 +69,13 @@ def rules_of(function: Callable | partial) -> Callable | partial | None:
 def chosen(known: dict[str, Any], name: str, what: str, settings: list) -> Callable | partial:
     """The entry `name` of `known`, METHODS or RULES, with the `settings` ["epsilon=0.1", ...] made."""
     if name not in known:
-        raise ValueError(f"got --{what} {name}, expected one of {', '.join(known)}")
+        raise ValueError(f"got --{what} {name}, expected one of {', '.join(known)}{meant(name, known)}")
     possible, made = options(known[name]), {}
     for setting in settings:
         key, _, text = setting.partition("=")
         if key not in possible:
             raise ValueError(f"got --set {setting}, but {name} has no option {key!r}; "
-                             f"it has {', '.join(possible) or 'none'}")
+                             f"it has {', '.join(possible) or 'none'}{meant(key, possible)}")
         try:
             made[key] = OPTIONS[key](text)
         except (ValueError, KeyError) as error:
@@ -146,6 +149,19 @@ class Explanation:
             if self.versus is not None:
                 start[n, ..., self.versus] -= 1
         return start * y if self.relevance else start
+
+    def runners_up(self, y: Array) -> Array:
+        """The largest output of each besides the target, (N,)"""
+        others = scores(y).copy()
+        others[np.arange(len(y)), self.targets(y)] = -np.inf
+        return others.argmax(axis=1)
+
+    def rather(self, net: Network, x: Array, y: Array, rivals: Array) -> Array:
+        """Heatmaps of the targets rather than of the `rivals`, an output for each of the images x with outputs y."""
+        start, rows = np.zeros_like(y), np.arange(len(y))
+        start[rows, self.targets(y)] = 1
+        start[rows, rivals] = -1
+        return self.method(net, x, start=start * y if self.relevance else start, **self.settings)
 
     def of_batch(self, net: Network, x: Array, target: Any = None) -> Array:
         """As explain_to calls a method, which has workers of its own."""

@@ -44,7 +44,7 @@ class Reader:
     """Files as inputs of a network. `status` becomes 1 when one is left out, which is said."""
 
     def __init__(self, asked: Namespace, net: Network) -> None:
-        self.asked, self.net, self.status, self.done = asked, net, 0, 0
+        self.asked, self.net, self.status, self.done, self.failed = asked, net, 0, 0, 0
         self.expected = expected(net, asked.size)
         self.explanation: Any = None
         self.bytes = net.card.source == "bytes"
@@ -63,7 +63,7 @@ class Reader:
 
     def left_out(self, path: Path, error: Any) -> None:
         print(visible(f"minixnn: {path} left out: {sentence(error)}"), file=sys.stderr)
-        self.status = 1
+        self.status, self.failed = 1, self.failed + 1
 
     def read(self, path: Path) -> Picture | Array | Rows | None:
         """A Picture, Rows or an Array; None if the file cannot be read, which is said."""

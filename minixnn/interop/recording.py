@@ -1,34 +1,39 @@
 """An array that writes down what is done with it: how layers, rules and passes become a graph of ONNX operators.
 
-A `Recorded` array holds the numbers of an example and the name of the tensor that stands for them in a graph. It answers
-NumPy's protocols: its operators, NumPy's functions of it and those of `array_module(x)` compute with the numbers and add
-a node to the graph. So what is written for arrays, a rule of a reader's own too, writes its own graph down.
+A `Recorded` array holds the numbers of an example and the name of the tensor that stands for them in a graph. It
+answers NumPy's protocols: its operators, NumPy's functions of it and those of `array_module(x)` compute with the
+numbers and add a node to the graph. So what is written for arrays, a rule of a reader's own too, writes its own graph
+down.
 
 A graph has no branches: what is decided by looking at numbers would hold for the example alone. `arrays.require` may
 look, since the domain of a rule is a condition on its user; every other question is refused by `Unrecordable`.
 The first axis is the batch, of any length in the graph: no shape may depend on it otherwise than by being its length.
+Whether that is so is seen by recording twice, examples of two lengths: `same_graph`.
 """
 from __future__ import annotations
 
+import hashlib
+import weakref
 from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array
 
-BATCH = 3                                       # images of the example: a length that the graph leaves open
 UFUNCS = {
     "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "power": "Pow", "matmul": "MatMul",
     "maximum": "Max", "minimum": "Min", "negative": "Neg", "absolute": "Abs", "exp": "Exp", "log": "Log",
     "tanh": "Tanh", "sqrt": "Sqrt", "floor": "Floor", "sign": "Sign", "isnan": "IsNaN", "isinf": "IsInf",
     "less": "Less", "greater": "Greater", "less_equal": "LessOrEqual", "greater_equal": "GreaterOrEqual",
     "equal": "Equal", "bitwise_and": "And", "bitwise_or": "Or", "bitwise_xor": "Xor", "logical_and": "And",
-    "logical_or": "Or", "logical_xor": "Xor", "invert": "Not", "logical_not": "Not"}
+    "logical_or": "Or", "logical_xor": "Xor", "invert": "Not", "logical_not": "Not",
+    **{theirs.lower().replace("a", "arc", 1) if theirs[0] == "A" else theirs.lower(): theirs for theirs in (
+        "Sin", "Cos", "Tan", "Sinh", "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh")}}
 COMPOSED = {"not_equal": lambda a, b: ~(a == b), "isfinite": lambda x: ~(np.isinf(x) | np.isnan(x)),
             "log1p": lambda x: np.log(1 + x), "expm1": lambda x: np.exp(x) - 1, "square": lambda x: x * x,
             "positive": lambda x: x.copy()}
-METHODS = ("sum", "mean", "max", "min", "all", "any", "argmax", "clip", "reshape", "transpose", "swapaxes", "repeat",
-           "copy")
+METHODS = ("sum", "mean", "max", "min", "all", "any", "argmax", "argmin", "clip", "reshape", "transpose", "swapaxes",
+           "repeat", "take", "copy")
 HOST = ("arange", "asarray", "eye", "finfo", "float32", "float64", "inf", "int64", "isscalar", "newaxis", "result_type",
         "abs")
 
@@ -38,10 +43,14 @@ class Unrecordable(TypeError):
 
 
 class Recording:
-    """The nodes and constants of an ONNX graph, as far as it has been written. batch: a tensor that tells its length."""
+    """The nodes and constants of an ONNX graph so far.
 
-    def __init__(self, helper: Any, dtype: Any, batch: str = "input") -> None:
-        self.helper, self.dtype, self.batch = helper, np.dtype(dtype), batch
+    batch: a tensor as long as the batch; length: how long it is in the example. place: what is being written, in words.
+    """
+
+    def __init__(self, helper: Any, dtype: Any, batch: str, length: int) -> None:
+        self.helper, self.dtype, self.batch, self.length = helper, np.dtype(dtype), batch, length
+        self.place = ""
         self.nodes: list = []
         self.constants: dict[tuple, tuple] = {}             # what an array holds -> its name and the array
         self.known: dict[tuple, list[str]] = {}             # a node as it was asked for -> the names of its outputs
@@ -56,7 +65,8 @@ class Recording:
         key = (kind, names, repr(sorted(settings.items())))
         if key not in self.known:
             self.known[key] = [f"{kind.lower()}_{len(self.nodes)}{'_' * k}" for k in range(outputs)]
-            self.nodes.append(self.helper.make_node(kind, names, self.known[key], name=self.known[key][0], **settings))
+            self.nodes.append(self.helper.make_node(kind, names, self.known[key], name=self.known[key][0],
+                                                    doc_string=self.place, **settings))
         return self.known[key][0] if outputs == 1 else self.known[key]
 
     def name_of(self, value: Recorded | str | Array | None) -> str:
@@ -70,7 +80,7 @@ class Recording:
 
     def constant(self, array: Array) -> str:
         """The name of an array that is stored as it is, once."""
-        key = (array.dtype.str, array.shape, array.tobytes())
+        key = (array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest())
         return self.constants.setdefault(key, (f"c{len(self.constants)}", array))[0]
 
     def lying(self, value: Any, order: tuple[int, ...] | None) -> Any:
@@ -85,6 +95,17 @@ class Recording:
         """A node that computes `result` entry by entry, from what lies as it is: an image with its channels first."""
         order = next((a.order for a in inputs if isinstance(a, Recorded) and a.shape == result.shape and a.order), None)
         return Recorded(result, self.node(kind, *(self.lying(a, order) for a in inputs), **settings), self, order)
+
+
+def same_graph(one: Recording, other: Recording) -> None:
+    """Refuse what has become another graph for another number of images."""
+    different = [key for key, also in zip(one.constants, other.constants) if key != also]
+    names = {one.constants[key][0] for key in different[:1]}
+    for node, also in zip(one.nodes, other.nodes):
+        if node != also or names & set(node.input):
+            raise Unrecordable(f"{node.doc_string}: what {node.op_type} computes with there differs between "
+                               f"{one.length} and {other.length} images, such as len(x) or numbers for each image; a "
+                               "graph is for batches of any length")
 
 
 def numbers(value: Any) -> Any:
@@ -104,6 +125,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self.recorded, self.tensor, self.graph = value, tensor, graph
         self.order = None if order == tuple(range(len(order or ()))) else order
         self.view, self.zero = view, zero                   # (array, index) of which it is a part; whether all is 0
+        self.parts: list[weakref.ref] = []                  # arrays that are parts of this one
+        if view is not None:
+            view[0].parts.append(weakref.ref(self))
 
     shape = property(lambda self: self.recorded.shape)
     dtype = property(lambda self: self.recorded.dtype)
@@ -145,14 +169,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         """The node of an operator. All of its inputs have one type; a bool counts as 0 or 1 beside numbers."""
         graph = self.graph
         common = np.result_type(*map(numbers, inputs))
-        common = graph.dtype if common.kind == "f" or UFUNCS[name] in ("Div", "Pow", "Exp", "Log", "Tanh", "Sqrt") \
-            else common
+        common = graph.dtype if common.kind == "f" or value.dtype.kind == "f" else common
         typed = []
         for each in inputs:
-            if isinstance(each, np.ndarray) and len(each.shape) == value.ndim > 1 and len(each) == BATCH and \
-                    name != "matmul" and self.shape[:1] == (BATCH,):
-                raise Unrecordable(f"a rule computes with an array of known numbers for each of the {BATCH} images of "
-                                   "the example; a graph is for batches of any length")
             typed.append(each.astype(common) if isinstance(each, Recorded) else np.asarray(each, common))
         value = value.astype(graph.dtype) if value.dtype.kind == "f" else value
         if name == "matmul":
@@ -163,9 +182,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         raise Unrecordable("a rule asked for the numbers of an array, which a graph does not have; use operators, "
                            "array methods and the functions of array_module(x)")
 
-    def item(self):
+    def item(self) -> bool:
         """Whether a condition holds, for the example: what `arrays.require` asks. Numbers have no answer."""
-        return self.recorded if self.dtype.kind == "b" and self.ndim == 0 else self.__array__()
+        return bool(self.recorded if self.dtype.kind == "b" and self.ndim == 0 else self.__array__())
 
     def __len__(self):
         return len(self.recorded)
@@ -180,19 +199,17 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     # ------------------------------------------------------------------------------------------ shapes
     def reshape(self, *shape: Any) -> Recorded:
         value = self.recorded.reshape(*shape)
-        if value.shape[:1] != self.shape[:1]:
-            raise Unrecordable(f"a rule reshapes {self.shape} to {value.shape}, which merges images of the batch; a "
-                               "graph is for batches of any length")
         if value.shape == self.shape:
-            return self.copy(view=(None, None))
-        sizes = [0 if n == 0 and m == len(self) else m for n, m in enumerate(value.shape)]         # 0: as before
-        return Recorded(value, self.graph.node("Reshape", self, np.asarray(sizes, np.int64)), self.graph, view=(None, None))
+            return self.copy(view=(self, None))
+        first = [0 if value.shape[:1] == self.shape[:1] else -1]            # as before, or what is left for the images
+        name = self.graph.node("Reshape", self, np.asarray([*first, *value.shape[1:]][:value.ndim], np.int64))
+        return Recorded(value, name, self.graph, view=(self, None))
 
     def transpose(self, *axes: Any) -> Recorded:
         axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         axes = tuple(axes) or tuple(reversed(range(self.ndim)))
         order = tuple((self.order or range(self.ndim))[axis] for axis in axes)
-        return Recorded(self.recorded.transpose(axes), self.tensor, self.graph, order, (None, None))
+        return Recorded(self.recorded.transpose(axes), self.tensor, self.graph, order, (self, None))
 
     def swapaxes(self, a: int, b: int) -> Recorded:
         order = list(range(self.ndim))
@@ -207,21 +224,24 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return index[:at] + (slice(None),) * missing + index[at + 1:]
 
     def __getitem__(self, index):
-        """Slices, None, ..., and a number for another axis than the batch."""
+        """Slices, None, ..., numbers, and an array of places along one axis."""
         asked, index = index, self.places(index)
-        if any(isinstance(each, int) for each in index[1:]) and not isinstance(index[0], int):
+        if any(isinstance(each, int) for each in index):
             kept = self[tuple(slice(each, each + 1 or None) if isinstance(each, int) else each for each in index)]
-            kept = kept.reshape([n for n, each in zip(kept.shape, index) if not isinstance(each, int)])
-            return kept.copy(view=(self, asked))
+            gone = tuple(axis for axis, each in enumerate(index) if isinstance(each, int))
+            name = self.graph.node("Squeeze", kept, np.asarray(gone, np.int64))
+            return Recorded(kept.recorded.squeeze(gone), name, self.graph, view=(self, asked))
+        picks = [axis for axis, each in enumerate(index) if isinstance(each, np.ndarray) and each.dtype.kind in "iu"]
+        if len(picks) == 1 and all(each == slice(None) for axis, each in enumerate(index) if axis not in picks):
+            return self.take(index[picks[0]], picks[0])
         if not all(each is None or isinstance(each, slice) for each in index):
             raise Unrecordable(f"a rule takes the entries {index!r} of an array; a graph is written for slices")
         x, cuts = self, [each for each in index if each is not None]
         chosen = [((x.order or range(x.ndim))[axis], *cut.indices(n)) for axis, (cut, n) in
                   enumerate(zip(cuts, self.shape)) if cut.indices(n) != (0, n, 1)]
         if chosen:
-            if any(step < 0 for *_, step in chosen):
-                raise Unrecordable("a rule turns an axis round; a graph is written for slices that go forwards")
             axes, starts, stops, steps = (np.asarray(part, np.int64) for part in zip(*chosen))
+            stops[stops < 0] = -2 ** 62         # -1 is the end of what goes backwards, in ONNX the last place
             x = Recorded(self.recorded[tuple(cuts)], self.graph.node("Slice", x.tensor, starts, stops, axes, steps),
                          self.graph, x.order)
         new = [place for place, each in enumerate(index) if each is None]
@@ -232,34 +252,42 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __setitem__(self, index, value):
         """x[condition] = number, or x[slices] = array: the name stands for another tensor from here on."""
-        if isinstance(value, Recorded) and value.view is not None and value.view[0] is self and value.view[1] == index:
-            return                              # x[index] += y has written it already
-        if isinstance(index, Recorded) and index.dtype.kind == "b":
+        if isinstance(index, Recorded) and index.dtype.kind == "b" and np.ndim(numbers(value)) == 0:
             self.becomes(self.graph.functions.where(index, value, self))
-            return
+        elif not isinstance(value, Recorded) or value.view is None or value.view[0] is not self or \
+                value.view[1] is not index:     # else x[index] += y has written it already
+            self.write(index, value)
+
+    def write(self, index: Any, value: Any, by: Recorded | None = None) -> None:
+        """x[slices] = value. by: the array that is x[slices], if the change is one of it."""
         asked, index = index, self.places(index)
-        if not all(isinstance(each, (slice, int)) for each in index) or index[0] != slice(None):
+        if not all(isinstance(each, (slice, int, np.ndarray)) for each in index) or index[0] != slice(None) or \
+                sum(isinstance(each, np.ndarray) for each in index) > 1:
             raise Unrecordable("a rule writes into an array; a graph is written for x[condition] = number and for "
                                "x[slices] = array, for all images")
         index = tuple(slice(each, each + 1 or None) if isinstance(each, int) else each for each in index)
         kept = np.ones((1, *self.shape[1:]), self.dtype)
         kept[index] = 0
-        part, whole = self.recorded[asked].shape, self.recorded[index].shape                # without axes, and with them
+        part, whole = np.shape(self.recorded[asked]), self.recorded[index].shape    # x[:, 3] has an axis less
         value = self.graph.functions.broadcast_to(value, part).reshape(whole) if isinstance(value, Recorded) else \
             np.broadcast_to(value, (1, *part[1:])).reshape(1, *whole[1:])
         for axis, (cut, n) in enumerate(zip(index, self.shape)):
-            if cut.indices(n) != (0, n, 1):     # spread along this axis: a product with rows of a unit matrix
+            if isinstance(cut, np.ndarray) or cut.indices(n) != (0, n, 1):
+                # spread along this axis: a product with rows of a unit matrix
                 value = (value.swapaxes(axis, -1) @ np.eye(n, dtype=self.dtype)[cut]).swapaxes(axis, -1)
-        self.becomes(value if self.zero and isinstance(value, Recorded) else self * kept + value)
+        self.becomes(value if self.zero and isinstance(value, Recorded) else self * kept + value, by)
 
-    def becomes(self, other: Recorded) -> Recorded:
+    def becomes(self, other: Recorded, by: Recorded | None = None) -> Recorded:
         """Let the name stand for another tensor; in the array, too, of which this is a part."""
+        if any(each() is not None and each() is not by for each in self.parts):
+            raise Unrecordable("a rule writes into an array of which it holds a part, or which it holds in another "
+                               "shape, too; a graph does not know of shared memory, take a copy()")
         if self.view is not None:
             whole, index = self.view
-            if whole is None:
+            if index is None:
                 raise Unrecordable("a rule writes into an array that it sees in another shape; a graph is written for "
                                    "x[condition] = number and for x[slices] = array")
-            whole[index] = other.copy()
+            whole.write(index, other.copy(), self)
         self.recorded, self.tensor, self.order, self.zero = other.recorded, other.tensor, other.order, other.zero
         return self
 
@@ -278,6 +306,13 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         ends = [None if end is None or abs(end) == np.inf else np.asarray(end, self.dtype) for end in (low, high)]
         return self.graph.entrywise("Clip", self.recorded.clip(low, high), self, *ends)
 
+    def take(self, index: Array, axis: int) -> Recorded:
+        """The entries at places along an axis other than the batch."""
+        if axis % self.ndim == 0:
+            raise Unrecordable("a rule picks images out of the batch; a graph treats every image by itself")
+        return Recorded(self.recorded.take(index, axis), self.graph.node("Gather", self, np.asarray(index, np.int64),
+                                                                         axis=axis % self.ndim), self.graph)
+
     def repeat(self, count: int, axis: int) -> Recorded:
         """Every entry of an axis `count` times: one more axis of that length, and both as one."""
         axis = axis % self.ndim
@@ -290,6 +325,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         axes = tuple(range(self.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         axes, order = tuple(each % self.ndim for each in axes), self.order or tuple(range(self.ndim))
         x = self.astype(self.graph.dtype) if self.dtype.kind == "b" else self
+        if not axes and self.ndim:              # none, which in ONNX would be all
+            return x.copy()
         value = function(x.recorded, axis=axis, keepdims=keepdims)
         lying = tuple(sorted(order[each] for each in axes))
         if not keepdims:
@@ -299,7 +336,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
             name = self.graph.node(kind, x.tensor, np.asarray(lying, np.int64), keepdims=int(keepdims))
         else:
             name = self.graph.node(kind, x.tensor, keepdims=int(keepdims), **(
-                {"axis": lying[0]} if kind == "ArgMax" else {"axes": lying}))
+                {"axis": lying[0]} if kind[:3] == "Arg" else {"axes": lying}))
         return Recorded(value, name, self.graph, order)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Recorded:
@@ -316,6 +353,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def argmax(self, axis: int, keepdims: bool = False) -> Recorded:
         return self.reduced("ArgMax", np.argmax, axis, keepdims)
+
+    def argmin(self, axis: int, keepdims: bool = False) -> Recorded:
+        return self.reduced("ArgMin", np.argmin, axis, keepdims)
 
     def all(self, axis: Any = None, keepdims: bool = False) -> Recorded:
         return self.reduced("ReduceMin", np.min, axis, keepdims) > 0.5
@@ -364,7 +404,7 @@ class Functions:
     def full(self, shape: Any, value: float, dtype: Any = None) -> Recorded | Array:
         """An array of one number; where its first axis is the batch, one that is as long as the batch."""
         array = np.full(shape, value, dtype or self.graph.dtype)
-        if array.ndim < 2 or len(array) != BATCH:
+        if array.ndim < 2 or len(array) != self.graph.length:
             return array
         zero, one = np.asarray([0], np.int64), np.full((1,) * array.ndim, value, array.dtype)
         batch = self.graph.node("Slice", self.graph.node("Shape", self.graph.batch), zero, zero + 1)
@@ -390,10 +430,31 @@ class Functions:
             return x.copy()
         if not isinstance(x, Recorded):
             value = np.broadcast_to(x, shape)
-            repeated = len(value) == BATCH and (x.ndim < value.ndim or len(x) == 1)
+            repeated = len(value) == self.graph.length and (x.ndim < value.ndim or len(x) == 1)
             return self.ones(shape, value.dtype) * value[:1] if repeated else value
         sizes = np.asarray([1 if n == 0 and m == len(x) else m for n, m in enumerate(shape)], np.int64)
         return Recorded(np.broadcast_to(x.recorded, shape), x.graph.node("Expand", x, sizes), x.graph)
+
+    def broadcast_arrays(self, *arrays: Any) -> list:
+        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        return [self.broadcast_to(a, shape) for a in arrays]
+
+    def moveaxis(self, x: Recorded, source: int, destination: int) -> Recorded:
+        order = [axis for axis in range(x.ndim) if axis != source % x.ndim]
+        order.insert(destination % x.ndim, source % x.ndim)
+        return x.transpose(order)
+
+    def roll(self, x: Recorded, shift: Any, axis: Any) -> Recorded:
+        for n, along in zip(*([each] if isinstance(each, int) else each for each in (shift, axis))):
+            cut = [slice(None)] * (along % x.ndim)
+            n = n % x.shape[along]
+            if n:
+                x = self.concatenate([x[(*cut, slice(-n, None))], x[(*cut, slice(None, -n))]], along)
+        return x.copy()
+
+    def stack(self, arrays: Any, axis: int = 0) -> Recorded:
+        before = (slice(None),) * (axis % (arrays[0].ndim + 1))
+        return self.concatenate([a[(*before, None)] for a in arrays], axis)
 
     def concatenate(self, arrays: Any, axis: int = 0) -> Recorded:
         axis = axis % arrays[0].ndim

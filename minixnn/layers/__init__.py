@@ -28,16 +28,17 @@ from minixnn.layers.smooth import ELU, SELU, Mish, Sigmoid, SiLU, Softplus, Tanh
 from minixnn.layers.softmax import LogSoftmax, Softmax
 from minixnn.layers.tokens import ClassToken, PositionEmbedding, TakeToken, Tokens
 from minixnn.layers.upsample import Upsample
+from minixnn.layers.whole import Choose, Compare, CompareTo, Constant, ToFloat, ToWhole, Whole
 
 __all__ = ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "Add", "Affine", "Attention", "AvgPool1d",
            "AvgPool2d", "AvgPool3d", "BatchNorm2d", "Block", "Branches", "ChannelScale", "ChannelSelect",
-           "ChannelShuffle", "ClassToken", "Clip", "Concat", "Contract", "Conv1d", "Conv2d", "Conv3d",
-           "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Dense", "Divide", "Dropout", "ELU", "Einsum",
-           "Elementwise", "Embedding", "Flatten", "Function", "GELU", "Gather", "GlobalAvgPool", "GlobalMaxPool",
-           "Graph", "GroupNorm", "Hardsigmoid", "Hardswish", "Hide", "Identity", "Input", "Join", "JoinHeads", "Layer",
-           "LayerNorm", "LeakyReLU", "LocalResponseNorm", "LogSoftmax", "MatMul", "MaxOver", "MaxPool1d", "MaxPool2d",
-           "MaxPool3d", "Maximum", "MeanOver", "MinOver", "Minimum", "Mish", "Multiply", "Norm", "OneHot", "PReLU",
-           "Pad", "Permute", "PositionEmbedding", "Power", "Prepare", "RMSNorm", "ReLU", "ReLU6", "Reshape", "Residual",
-           "Roll", "SELU", "Scale", "Scatter", "Shift", "SiLU", "Sigmoid", "Slice", "Softmax", "Softplus", "SplitHeads",
-           "Stack", "SumOver", "SumPool1d", "SumPool2d", "SumPool3d", "TakeToken", "Tanh", "Tokens", "Unflatten",
-           "Upsample", "Where"]
+           "ChannelShuffle", "Choose", "ClassToken", "Clip", "Compare", "CompareTo", "Concat", "Constant", "Contract",
+           "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Dense", "Divide",
+           "Dropout", "ELU", "Einsum", "Elementwise", "Embedding", "Flatten", "Function", "GELU", "Gather",
+           "GlobalAvgPool", "GlobalMaxPool", "Graph", "GroupNorm", "Hardsigmoid", "Hardswish", "Hide", "Identity",
+           "Input", "Join", "JoinHeads", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm", "LogSoftmax", "MatMul",
+           "MaxOver", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "MeanOver", "MinOver", "Minimum", "Mish",
+           "Multiply", "Norm", "OneHot", "PReLU", "Pad", "Permute", "PositionEmbedding", "Power", "Prepare", "RMSNorm",
+           "ReLU", "ReLU6", "Reshape", "Residual", "Roll", "SELU", "Scale", "Scatter", "Shift", "SiLU", "Sigmoid",
+           "Slice", "Softmax", "Softplus", "SplitHeads", "Stack", "SumOver", "SumPool1d", "SumPool2d", "SumPool3d",
+           "TakeToken", "Tanh", "ToFloat", "ToWhole", "Tokens", "Unflatten", "Upsample", "Where", "Whole"]

@@ -13,6 +13,7 @@ from minixnn.layers.smooth import sigmoid
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
 from minixnn.progress import progress
+from minixnn.spelling import meant
 from minixnn.layers.softmax import softmax
 
 
@@ -23,7 +24,7 @@ def method_of(method: str | Callable) -> Callable:
     from minixnn.attribution import METHODS
     if method not in METHODS:
         raise ValueError(f"got method {method!r}, expected a function (net, x, target) -> array like x, or one of "
-                         f"{', '.join(METHODS)}")
+                         f"{', '.join(METHODS)}{meant(str(method), METHODS)}")
     return METHODS[method]
 
 

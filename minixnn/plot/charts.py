@@ -10,6 +10,8 @@ from minixnn.plot.style import LINES, STYLE, pyplot, wrapped
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+BARS = ("#2b6ca3", "0.72", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "0.4")       # the subject dark
+
 
 def curves(x: Array, lines: Mapping[str, Any], xlabel: str = "", ylabel: str = "", title: str | None = None,
            xscale: str = "linear", yscale: str = "linear") -> "Figure":
@@ -44,14 +46,15 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
          references: Mapping[str, float] | None = None) -> "Figure":
     """Horizontal bars, the first on top: {name: value} or {name: (mean, standard error)}, the latter with its error.
 
-    {series: {name: ...}} draws a bar for each series beside each name, and a legend. references: {label: value},
+    {series: {name: ...}} draws a bar for each series beside each name, and a legend: the first, the subject, is dark,
+    and if there are two the second, its control, is grey. Each bar says its value. references: {label: value},
     vertical lines across all bars: chance, say, or the input taken as its own explanation.
     """
     plt = pyplot()
     series = values if all(isinstance(each, dict) for each in values.values()) else {None: values}
     names = list(dict.fromkeys(name for each in series.values() for name in each))
     height = 1.5 + len(names) * (0.2 + 0.25 * max(len(series), 1.2)) + (0.4 if len(series) > 1 or references else 0)
-    thick = 0.8 / len(series)
+    thick, written = 0.8 / len(series), _digits(series)
     with plt.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(10, height), layout="constrained")
         figure.suptitle(wrapped(title, 10))
@@ -59,19 +62,32 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
         for k, (label, each) in enumerate(series.items()):
             means, errors = zip(*(y if isinstance(y, tuple) else (y, np.nan) for y in each.values()))
             places = np.array([names.index(name) for name in each]) + thick * (k - (len(series) - 1) / 2)
-            colour = LINES[k % len(LINES)][0] if k else "0.6"                  # light, so that errors are seen
+            colour = BARS[k % len(BARS)] if len(series) == 2 or not k else BARS[1 + k % (len(BARS) - 1)]
             ax.barh(places, means, 0.9 * thick, color=colour, label=label, zorder=2)
-            ax.errorbar(means, places, xerr=errors, fmt="none", ecolor="0.3", elinewidth=1.6, capsize=3, zorder=4)
+            ax.errorbar(means, places, xerr=errors, fmt="none", ecolor="black", elinewidth=1.6, capsize=3, zorder=4)
+            for place, mean, error in zip(places, means, np.nan_to_num(errors)):
+                side, text = (1 if mean >= 0 else -1), f"{round(float(mean), written) + 0.0:.{written}f}"
+                ax.annotate(text.replace("-", "\N{MINUS SIGN}"), (mean + side * error, place), (5 * side, 0),
+                            textcoords="offset points", va="center", ha="left" if side > 0 else "right",
+                            fontsize=11 if thick > 0.2 else 9, zorder=5)
         for k, (label, value) in enumerate((references or {}).items()):
             ax.axvline(value, color=("black", "#009e73", "#cc79a7")[k % 3], linestyle=("--", ":", "-.")[k % 3],
                        linewidth=2, label=label, zorder=3)
         ax.axvline(0, color="0.3", linewidth=0.8)
         ax.set(yticks=range(len(names)), yticklabels=names, xlabel=xlabel, ylim=(len(names) - 0.4, -0.6))
-        ax.margins(x=0.04)
+        ax.margins(x=0.17)                                                      # room for the values
         ax.grid(axis="x", alpha=0.3)
         if len(series) > 1 or references:
             _legend(figure, [ax])
     return figure
+
+
+def _digits(series):
+    """How many decimals the values of bars need: three digits of the largest, two where it is below 1."""
+    sizes = [abs(float(y[0] if isinstance(y, tuple) else y)) for each in series.values() for y in each.values()]
+    largest = max([size for size in sizes if np.isfinite(size)], default=1)
+    power = int(np.floor(np.log10(largest or 1)))
+    return min(1 - power, 4) if power < 0 else max(2 - power, 0)
 
 
 def _curve(ax, x, y, name, colour, dash, marker):

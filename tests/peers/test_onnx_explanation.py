@@ -1,16 +1,20 @@
 """Does an explanation that was written to an ONNX file say, in onnxruntime, what the pass says?"""
+import tempfile
 from functools import partial
 
 import numpy as np
 import pytest
-from registry import EXAMPLES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from registry import EXAMPLES, JOINS, MORE, POSITIVE, WRITTEN
 
 from minixnn import Network, datasets, models, passes
 from minixnn.arrays import array_module, stabilize
+from minixnn.checks import strategies
 from minixnn.interop import to_onnx
 from minixnn.layers import (AdaptiveAvgPool2d, Add, Attention, AvgPool2d, BatchNorm2d, Branches, Concat, Conv2d,
                             ConvTranspose2d, Dense, Flatten, GlobalAvgPool, Graph, Input, Layer, MaxPool2d, Multiply,
-                            Prepare, PReLU, ReLU, Residual, Scale, Sigmoid, SumPool2d, Upsample)
+                            Prepare, PReLU, ReLU, Reshape, Residual, Scale, Sigmoid, SumPool2d, Upsample)
 from minixnn.rules import composites, deep_taylor, lrp
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -73,7 +77,7 @@ BASIC = {"overlapping maxima": (MaxPool2d(3, 1, "same"), (2, 6, 7, 6)),
          "sum of chains": (Branches([[MaxPool2d(2)], [AvgPool2d(2)]], Add()), (2, 6, 8, 6)),
          "concatenation": (Branches([[Conv2d(draw(3, 3, 6, 2))], []]), (2, 6, 7, 6)),
          "gate": (Branches([[], [Conv2d(draw(1, 1, 6, 6)), Sigmoid()]], Multiply()), (2, 6, 7, 6))}
-WHOLE = {**BASIC, **{name: case for name, case in EXAMPLES.items() if "Embedding" not in name and "OneHot" not in name}}
+WHOLE = {**EXAMPLES, **WRITTEN, **BASIC}
 
 
 @pytest.mark.parametrize("method", ["gradient", "lrp"])
@@ -85,6 +89,40 @@ def test_every_layer_in_a_small_network(name, method, tmp_path):
     features = int(np.prod(y.shape[1:]))
     net = Network([layer, Flatten(), Dense(draw(features, 3, seed=8) / features ** 0.5, draw(3, seed=9))])
     assert_agrees(net, x, tmp_path / "net.onnx", method=method, rules=partial(lrp.epsilon, epsilon=0.1))
+
+
+ELSEWHERE = {**{name: ([layer], [draw(*shape, seed=7)]) for name, (layer, shape) in MORE.items()},
+             **{name: ([layer], [np.random.default_rng(1).uniform(*bounds, shape).astype("f")])
+                for name, (layer, shape, bounds) in POSITIVE.items()},
+             **{name: (layer, [np.random.default_rng(k).uniform(0.5, 2, shape).astype("f")
+                               for k, shape in enumerate(shapes)])
+                for name, (layer, shapes) in JOINS.items() if name != "Input"}}
+
+
+@pytest.mark.parametrize("method", [None, "gradient", "lrp"])
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_layers_that_importers_make_and_joins_of_two_inputs(name, method, tmp_path):
+    layers, x = ELSEWHERE[name]
+    if isinstance(layers, list):
+        net, inputs, x = Network(layers), {"input": x[0]}, x[0]
+    else:
+        graph = Graph()
+        graph.add(tuple(graph.add(0, Input(k)) for k in range(len(x))), layers)
+        net, inputs, x = Network(graph.layers, graph.inputs), {f"input{k}": part for k, part in enumerate(x)}, tuple(x)
+    y, rule = net.forward(x), partial(lrp.epsilon, epsilon=0.1)
+    if method is not None:
+        features = int(np.prod(y.shape[1:]))
+        net = net.then(Network([Reshape((features,)), Dense(draw(features, 3, seed=8) / features ** 0.5)]))
+    to_onnx(net, tmp_path / "net.onnx", method=method, example=x, rules=rule)
+    session = runtime.InferenceSession(tmp_path / "net.onnx")
+    if method is None:
+        found, expected = session.run(["output"], inputs), y
+    else:
+        names = [name.replace("input", "heatmap") for name in inputs]
+        found = session.run(names, {**inputs, "target": np.ones(2, int)})
+        expected = (passes.gradient(net, x, 1) if method == "gradient" else passes.lrp(net, x, 1, rule))[0]
+    for a, b in zip(found, expected if isinstance(expected, tuple) else (expected,), strict=True):
+        assert a.shape == b.shape and abs(a - b).max() <= 2e-5 * max(1, abs(b).max())
 
 
 def test_a_rule_of_the_readers_own_is_written_down_too(tmp_path):
@@ -125,6 +163,12 @@ def test_a_function_that_cannot_be_recorded_is_named(call, sentence, tmp_path):
 def write_into(x, value):
     x[:, :1] = value
     return x
+
+
+def held_in_part(x):
+    part = x[:, :1]
+    x[x > 0] = 1
+    return part * x
 
 
 def test_numpys_own_functions_of_recorded_arrays_are_written_down(tmp_path):
@@ -186,6 +230,15 @@ def test_a_graph_with_skips_across_and_shared_weights(method, tmp_path):
     assert sum(node.op_type == "MaxPool" for node in found.node) == 1, "each layer runs once, with what rules ask of it"
 
 
+@settings(max_examples=20)
+@given(strategies.graphs(), st.sampled_from(["gradient", "lrp"]), st.integers(0, 2 ** 16))
+def test_random_graphs(drawn, method, seed):
+    net, shape = drawn
+    with tempfile.TemporaryDirectory() as folder:
+        assert_agrees(net.astype("float32"), draw(3, *shape, seed=seed), f"{folder}/net.onnx", method=method,
+                      rules=partial(lrp.epsilon, epsilon=0.1))
+
+
 @pytest.mark.parametrize("rules", [lrp.epsilon, composites.attn_lrp, composites.cp_lrp])
 def test_a_transformer_with_the_papers_rules(rules, tmp_path):
     assert_agrees(models.load("vit"), datasets.mnist("test")[0][:3], tmp_path / "net.onnx", rules)
@@ -243,9 +296,13 @@ def test_relevance_beside_every_layer_is_there_on_request(tmp_path):
 @pytest.mark.parametrize("rule, words", [
     (lambda layer, x, y, R: R @ layer.W.T if R.sum() > 0 else x, "layer 7.*asked whether a condition .* cannot branch"),
     (lambda layer, x, y, R: np.asarray(x), "asked for the numbers of an array"),
-    (lambda layer, x, y, R: layer.gradient(x, y, R.reshape(-1)), "merges images of the batch"),
-    (lambda layer, x, y, R: np.ones((3, 100), "f") * x, "layer 7.*known numbers for each of the 3 images"),
-    (lambda layer, x, y, R: write_into(x[:, :, None].swapaxes(1, 2), R[:, :1, None]), "layer 7.*writes into an array that it sees in another"),
+    (lambda layer, x, y, R: x + R.reshape(1, -1)[:, :1],
+     "layer 7.* what Reshape computes with .* differs between 2 and 3 images"),
+    (lambda layer, x, y, R: np.ones(x.shape, "f") * x, "layer 7.* what Mul computes with there differs between 2 "),
+    (lambda layer, x, y, R: x / len(x), "layer 7.* what Div computes with .* such as len"),
+    (lambda layer, x, y, R: held_in_part(x.copy()), "layer 7.*writes into an array of which it holds a part"),
+    (lambda layer, x, y, R: write_into(x[:, :, None].swapaxes(1, 2), R[:, :1, None]),
+     "layer 7.*writes into an array that it sees in another shape"),
     (lambda layer, x, y, R: np.add(x, x, where=x > 0), "layer 7.*calls add in a way"),
     (lambda layer, x, y, R: 0, "the rule <lambda> returned 0 at layer 7, expected the relevance")])
 def test_what_cannot_be_written_down_is_refused_by_name(rule, words, tmp_path):
