@@ -18,8 +18,8 @@ class Draw:
         return [self(*shape[1:], least=least) for _ in range(shape[0])]
 
     def bias(self, n):
-        """Quarters and 1 / 32, so that sums of products of quarters are not 0 by chance."""
-        return [v + 1 / 32 for v in self(n)]
+        """Quarters and 1 / 128, so that sums of products of quarters are not 0 by chance."""
+        return [v + 1 / 128 for v in self(n)]
 
     def x(self, *shape, least=-8):
         """Inputs: odd sixteenths, so that sums are not 0 by chance."""

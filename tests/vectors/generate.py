@@ -202,7 +202,8 @@ def single_layers():
         for knobs in settings:
             plain = knobs == settings[0]
             for layer, x, R, comment, flags, exact in cases.affine(nonnegative):
-                if not (exact or plain):
+                one_kind_is_enough = not plain and knobs != {"alpha": 1, "beta": 0}
+                if one_kind_is_enough and layer["kind"] != "Dense" or not (exact or plain):
                     continue
                 x = clipped(x, **knobs) if rule == "z_box" else x
                 files[rule].add(layer, x, R, comment, flags, knobs, exact)

@@ -11,12 +11,15 @@ put together output by output; where an output is 0 it cannot be asked.
 import datetime
 import importlib.metadata
 import json
+import os
 import sys
 
-import numpy as np
-import tensorflow as tf
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")          # or every vector is beside pages of notices
 
-from . import runner
+import numpy as np                                          # noqa: E402
+import tensorflow as tf                                     # noqa: E402
+
+from . import runner                                    # noqa: E402
 
 keras = tf.keras
 KINDS = ("Dense", "Conv2d", "AvgPool2d", "GlobalAvgPool")
@@ -85,7 +88,7 @@ def by_deeplift(rule, group, test):
     from deeplift.util import connect_list_of_layers
     if rule != "deeplift":
         return None
-    x, x_ref, made = last(test["x"]), last(test["x_ref"]), []
+    x, x_ref, made, before = last(test["x"]), last(test["x_ref"]), [], ()
     shape = x.shape[1:]
     for layer in group["layer"]["layers"]:
         kind = layer["kind"]
@@ -153,7 +156,7 @@ def main(library):
             failed, answer = failed + 1, f"{type(error).__name__}: {str(error).splitlines()[0]}"[:160]
             print(test["id"], answer)
         if answer is not None:
-            answers[runner.key(group, test)] = answer if isinstance(answer, str) else [
+            answers[runner.key(content["rule"], group, test)] = answer if isinstance(answer, str) else [
                 json.loads(json.dumps(part.tolist()), parse_float=lambda v: float(f"{float(v):.12g}")) for part in answer]
     content = {"name": library, "version": importlib.metadata.version(library), "date": f"{datetime.date.today()}",
                "how": f"record_tensorflow.py, TensorFlow {tf.__version__}, float64", "tolerance": 1e-9,

@@ -24,8 +24,7 @@ def rule_of(rule, epsilon=0, alpha=1, beta=0, gamma=0.25):
     made = {"gamma": lambda: lrp_rules.GammaRule(gamma), "alpha_beta": lrp_rules.Alpha1_Beta0_Rule,
             "z_plus": lambda: lrp_rules.Alpha1_Beta0_Rule(set_bias_to_zero=True)}.get(
                 rule, lambda: lrp_rules.EpsilonRule(epsilon or NOTHING))()
-    if rule in ("gamma", "alpha_beta", "z_plus"):
-        made.STABILITY_FACTOR = NOTHING
+    made.STABILITY_FACTOR = epsilon or NOTHING
     return made
 
 
