@@ -46,7 +46,8 @@ def keras_layer(layer):
         return None
     if kind == "Conv2d" and layer.get("groups", 1) == 1:
         W = np.array(layer["W"], float).transpose(2, 3, 1, 0)
-        return keras.layers.Conv2D(W.shape[3], W.shape[:2], layer.get("stride", [1, 1]), use_bias=bool(bias)), [W, *weights]
+        stride = layer.get("stride", [1, 1])
+        return keras.layers.Conv2D(W.shape[3], W.shape[:2], stride, use_bias=bool(bias)), [W, *weights]
     if kind == "AvgPool2d":
         return keras.layers.AveragePooling2D(layer["size"], layer["stride"]), []
     return (keras.layers.GlobalAveragePooling2D(keepdims=True), []) if kind == "GlobalAvgPool" else None
@@ -125,6 +126,10 @@ def by_deeplift(rule, group, test):
     return first(np.array(found, dtype=float))
 
 
+def rounded(nested):
+    return [rounded(part) for part in nested] if isinstance(nested, list) else float(f"{nested:.12g}")
+
+
 def version_1():
     """What `import tensorflow` means to the deeplift package, with its float32 as float64."""
     import types
@@ -156,8 +161,8 @@ def main(library):
             failed, answer = failed + 1, f"{type(error).__name__}: {str(error).splitlines()[0]}"[:160]
             print(test["id"], answer)
         if answer is not None:
-            answers[runner.key(content["rule"], group, test)] = answer if isinstance(answer, str) else [
-                json.loads(json.dumps(part.tolist()), parse_float=lambda v: float(f"{float(v):.12g}")) for part in answer]
+            answer = answer if isinstance(answer, str) else rounded(answer.tolist())
+            answers[runner.key(content["rule"], group, test)] = answer
     content = {"name": library, "version": importlib.metadata.version(library), "date": f"{datetime.date.today()}",
                "how": f"record_tensorflow.py, TensorFlow {tf.__version__}, float64", "tolerance": 1e-9,
                "notes": {"epsilon": "lrp.epsilon; lrp.z for epsilon 0"} if library == "innvestigate" else {},

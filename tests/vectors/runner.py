@@ -24,7 +24,6 @@ from .adapters import NotOffered
 
 HERE = pathlib.Path(__file__).parent
 VERDICTS = ("agrees", "another definition", "contradicts", "crashes", "not offered")
-FORMS = {"another definition": "another definition: ", "contradicts": "contradicts: ", "crashes": "crashes: "}
 
 
 @dataclasses.dataclass
@@ -150,7 +149,8 @@ def judge(result, answer, tolerance=0):
         return
     for name, other in test["alternatives"].items():
         if same(answer, other, max(tolerance, 1e-8)):
-            result.verdict, result.detail = ("agrees" if test["verdict"] == "acceptable" else "another definition"), name
+            result.verdict = "agrees" if test["verdict"] == "acceptable" else "another definition"
+            result.detail = name
             return
     if not np.isfinite(found).all():
         result.verdict, result.detail = "crashes", "numbers that are not finite"

@@ -44,9 +44,8 @@ def module(layer):
     """The layer of minixnn with these numbers."""
     kind = layer["kind"]
     given = {k: np.array(layer[k], dtype=float) for k in ("b", "gamma", "beta", "mean", "variance") if k in layer}
-    given.update({k: layer[k] if k in ("groups", "count_padding", "epsilon") else tuple(layer[k]) for k in SPACE & {*layer}})
-    if "padding" in layer:
-        given["padding"] = tuple((p, p) for p in layer["padding"])
+    given.update({k: tuple(layer[k]) if isinstance(layer[k], list) else layer[k] for k in SPACE & {*layer}})
+    given.update({"padding": tuple((p, p) for p in layer["padding"])} if "padding" in layer else {})
     if "W" in layer:
         order = {"Dense": (1, 0), "Conv1d": (2, 1, 0), "Conv2d": (2, 3, 1, 0), "ConvTranspose2d": (2, 3, 0, 1)}[kind]
         given = {"padding": "valid", **given} if kind == "Conv2d" else given

@@ -14,7 +14,7 @@ from zennit import rules                                    # noqa: E402
 
 name, version = "zennit", importlib.metadata.version("zennit")
 NOTES = {"z_plus": "ZPlus(zero_params='bias'); by default b+ absorbs", "w_square": "WSquare(zero_params='bias'); by "
-         "default b squared absorbs", "gamma": "Gamma, which is gamma_signed", "alpha_beta": "AlphaBeta, ZPlus for 1, 0"}
+         "default b squared absorbs", "gamma": "Gamma, which is gamma_signed", "alpha_beta": "AlphaBeta; ZPlus at 1, 0"}
 
 
 def at_zero(z):
