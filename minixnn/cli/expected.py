@@ -32,6 +32,7 @@ def open_model(name: str, mean: str | None = None, std: str | None = None, label
         net = Network.load(name)
     else:
         more = "; interop.from_torch reads a torch module, net.save writes it as .npz" * name.endswith((".pt", ".pth"))
+        more = "; export it as ONNX" if name.endswith((".h5", ".keras", ".pb", ".tflite")) else more
         raise ValueError(f"got --model {name}, expected a .npz or .onnx file, or one of {', '.join(models.names())}"
                          + (more or meant(name, models.names())))
     if mean is not None or std is not None:

@@ -58,10 +58,17 @@ def told(capsys, *call):
     (["nowhere.jpg"], "there is no such file as nowhere.jpg"),
     (["folder/nowhere.jpg"], "there is no such file as folder/nowhere.jpg"),
     (["a.png", "--model", "nets.npz"], "nets.npz"),
+    (["a.png", "--model", "net.npz", "--method", "LRP"], "did you mean lrp_0 or lrp_epsilon"),
+    (["a.png", "--model", "net.npz", "--method", "epsilon"], "did you mean lrp_epsilon"),
+    (["a.png", "--model", "net.npz", "--methd", "gradient"], "did you mean --method"),
+    (["a.png", "--model", "net.npz", "--taget=cat"], "did you mean --target"),
+    (["a.png", "--model", "net.h5"], "export it as ONNX"),
+    (["https://example.org/cat.jpg"], "is an address; download the picture"),
 ])
 def test_what_is_misspelt_or_missing_is_guessed(there, capsys, call, expected):
     status, said = told(capsys, "explain", *call, "-o", "out")
     assert status in (1, 2) and expected in said and "Traceback" not in said
+    assert not pathlib.Path("out", "a_relevance.npy").exists()
     assert "magika" not in said or "efficientnet" in said, "a missing file is missing, and no question of its type"
 
 
@@ -113,6 +120,7 @@ def test_results_of_another_method_are_not_written_over_without_a_word(there, ca
     assert "writes over" not in told(capsys, *call)[1] and "writes over" not in told(capsys, *call)[1]
     status, said = told(capsys, *call, "--method", "gradient")
     assert status == 0 and "method was lrp_epsilon_plus, is gradient" in said and "give -o another folder" in said
+    assert "by another network" in told(capsys, *call[:2], "--model", "dense", *call[4:])[1]
 
 
 def test_a_large_picture_is_made_smaller_before_it_becomes_floats():
@@ -192,3 +200,19 @@ def test_slips_in_python_get_sentences_too():
             attribution.lrp(net, x, rules=name)
         with pytest.raises(ValueError, match=expected):
             composites.rules_for(net, name)
+
+
+def test_commands_are_guessed_patterns_expanded_and_the_folder_has_a_name(there, capsys):
+    assert "did you mean explain?" in told(capsys, "explian", "a.png")[1]
+    assert "to explain a.png: minixnn explain a.png -o out" in told(capsys, "a.png")[1]
+    assert told(capsys, "explain", "*.png", "--model", "net.npz")[0] == 0 and pathlib.Path("out/a_overlay.png").exists()
+    np.save("objects.npy", np.array([None, "a"], object))
+    assert "holds Python objects" in told(capsys, "explain", "objects.npy", "--model", "net.npz")[1]
+    pathlib.Path("noise.png").write_bytes(b"noise" * 20)
+    assert "is no picture of a kind that Pillow reads" in told(capsys, "explain", "noise.png", "--model", "net.npz")[1]
+    pathlib.Path("phone").mkdir()
+    pathlib.Path("phone/one.heic").write_bytes(b"x")
+    said = told(capsys, "explain", "phone", "--model", "net.npz")[1]
+    assert "no pictures in it" in said and "one.heic" in said
+    assert "there is no folder no" in told(capsys, "microscope", "-o", "no/m.html")[1]
+    assert "grey drawings of 28 x 28 pixels" in told(capsys, "microscope", "--model", "net.npz")[1]
