@@ -13,7 +13,7 @@ from PIL import Image
 
 from minixnn import Dense, Network, attribution, datasets, metrics, models, plot
 from minixnn.cli import images, main
-from minixnn.layers import Conv2d, GlobalAvgPool, ReLU
+from minixnn.layers import Conv1d, Conv2d, Flatten, GlobalAvgPool, ReLU
 from minixnn.progress import progress
 from minixnn.rules import composites
 from minixnn.spelling import meant
@@ -216,3 +216,26 @@ def test_commands_are_guessed_patterns_expanded_and_the_folder_has_a_name(there,
     assert "no pictures in it" in said and "one.heic" in said
     assert "there is no folder no" in told(capsys, "microscope", "-o", "no/m.html")[1]
     assert "grey drawings of 28 x 28 pixels" in told(capsys, "microscope", "--model", "net.npz")[1]
+
+
+def test_sequences_are_explained_as_from_python(there, capsys):
+    layers = [Conv1d(RNG.normal(size=(3, 2, 5)).astype("f4")), ReLU(), Flatten(),
+              Dense(RNG.normal(size=(50, 3)).astype("f4"))]
+    net, x = Network(layers).with_card(input_shape=(10, 2)), RNG.normal(size=(2, 10, 2)).astype("f4")
+    net.save("signals.npz")
+    np.save("one.npy", x[0])
+    np.save("many.npy", x)
+    np.savetxt("table.csv", x[0], delimiter=",", header="left,right", comments="")
+    expected = attribution.lrp(net, x, rules=composites.epsilon_plus)
+    for name, right in (("one.npy", expected[:1]), ("many.npy", expected), ("table.csv", expected[:1])):
+        status, said = told(capsys, "explain", name, "--model", "signals.npz")
+        assert status == 0 and f"{len(right)} sequences explained" in said and "most of it: step " in said, said
+        R = np.load(f"out/{name.split('.')[0]}_relevance.npy")
+        assert R.shape == right.shape and np.allclose(R, right, atol=1e-5)
+    assert pathlib.Path("out/table_relevance.csv").read_text().startswith('"left","right"')
+    np.save("bad.npy", np.full((10, 2), np.nan))
+    Image.fromarray(COLOUR).save("a.png")
+    for name, words in (("bad.npy", "holds NaN"), ("a.png", "is no file of numbers"), ("none.npy", "no such file")):
+        status, said = told(capsys, "explain", name, "--model", "signals.npz")
+        assert status == 1 and words in said, said
+    assert told(capsys, "ledger", "one.npy", "--model", "signals.npz")[0] == 0
