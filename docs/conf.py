@@ -39,7 +39,8 @@ sphinx_gallery_conf = {
     "write_computation_times": False, "min_reported_time": 1e9, "show_signature": False,
     "thumbnail_size": (400, 280), "plot_gallery": True,
     "first_notebook_cell": "# This notebook needs minixnn and its drawing; in its folder:  "
-                           "pip install -e \".[lessons]\"\n%matplotlib inline",
+                           "pip install -e \".[lessons]\"\n# Photographs and records are in lessons/data: "
+                           "start it in a checkout of the repository.\n%matplotlib inline",
 }
 
 html_theme = "furo"

@@ -114,6 +114,9 @@ WALKS = {
                               a([[0, 1], [0, np.log(3)]])[None], lrp.epsilon),
     "axes.crop": ("What came to padding is lost", only(layers.Pad(((1, 0),))), X, [None, None],
                   {"start": a([1, 2, 3])}),
+    "whole.nothing": ("A threshold is flat, and absorbs what comes", Network(
+        [layers.CompareTo("greater", 1.5), layers.ToFloat(), layers.Multiply()], [0, 1, (0, 2)]), X,
+        [None, None, half_each]),
     # for lessons
     "deeplift": ("DeepLIFT, rescale, of a saturated network (lesson 2.5)", SATURATED, a([1, 1]), None,
                  {"method": "deeplift", "x_ref": a([0, 0])}),

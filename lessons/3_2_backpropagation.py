@@ -57,7 +57,8 @@ net, rng = models.load("cnn"), np.random.default_rng(0)
 climb = partial(synthesis.activation_maximization, shape=(28, 28, 1), penalty=0.5, objective=synthesis.logit)
 model, of_dense = climb(net, range(10)), climb(models.load("dense"), range(10))
 plot.images(np.concatenate([model.image[::2], of_dense.image[::2]]), [f"class {c}" for c in range(0, 10, 2)], columns=5,
-            rows=["convolutional", "dense"], title="Class models: ink (black) raises the score, or lowers it (green)")
+            rows=["convolutional", "dense"], limits=(-1, 1),
+            title="Class models: ink raises the score (black) or lowers it (green)")
 
 
 def length(x):

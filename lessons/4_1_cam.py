@@ -68,7 +68,7 @@ y = net.forward(scene)[0, c]
 print(f"\nmean of the map {R.mean():.4f}  + bias {net.layers[-1].b[c]:.4f}  = score {y:.4f}")
 plot.overlay(np.repeat(scene, 10, axis=0), [*terms[strongest], R[0]],
              [*(f"map {k}: {terms[k].mean():+.2f}" for k in strongest), f"all 64: {R.mean():+.2f}"],
-             "The class activation map of a 3: weighted feature maps and their sum", scale="figure", quantile=0.96)
+             "The class activation map of a 3: weighted feature maps and their sum", scale="figure", quantile=0.99)
 
 # %%
 # From a map to a box

@@ -150,9 +150,9 @@ training = [array[:10_000] for array in datasets.mnist("train")]
 rows = {name: partial(attribution.lrp, rules=choices[name]) for name in ("by size", "LRP-alpha1-beta0", "LRP-epsilon")}
 rows |= {name: metrics.baselines(*training, rng)[name] for name in ("random", "the input", "blob in the middle")}
 less, columns = {name: {} for name in rows}, []
-for kind in ("cnn", "dense"):
+for kind, reader in (("cnn", net), ("dense", models.load("dense"))):
     for filling, value in metrics.fillings(training[0], rng).items():
-        area = {name: metrics.selectivity(method, models.load(kind), x, target, patch=7, steps=5, mode="static",
+        area = {name: metrics.selectivity(method, reader, x, target, patch=7, steps=5, mode="static",
                                           value=value, quiet=True).area for name, method in rows.items()}
         columns.append(f"{kind}, {filling}")
         for name in rows:

@@ -55,7 +55,7 @@ kept = {row.place: row.absorbed_by_bias / book.per_image[-1].relevance_out for r
 most = sorted(kept, key=lambda place: -kept[place].mean())[:7]
 at = {place: net.names.index(place) for place in most}
 plot.bars({place: metrics.mean_and_error(kept[place]) for place in most},
-          "share of the logit kept by biases", f"Seven layers keep {sum(kept[p].mean() for p in most):.0%} of the logit")
+          "share kept by biases", f"Seven layers keep {sum(kept[p].mean() for p in most):.0%} of the logit")
 for place in most:
     mean, error = metrics.mean_and_error(kept[place])
     print(f"  {place:20} keeps {mean:.1%} +- {error:.1%}, on each photograph {kept[place].min():.0%} to "
@@ -135,8 +135,7 @@ print(f"\narrives: {of.sum() / SOME:.4f}, bias left out {whole[0].sum() / SOME:.
 # Is it the biases' doing, then?
 # ------------------------------
 # "Kept by biases" is what the *rule* does. What do the biases do? A grey picture holds nothing, so its logit is theirs.
-# Then we set the biases of one layer to zero. The logit alone would mislead, for all logits may rise together: what
-# counts is the *rank* of the class among the thousand, 1 if it still wins.
+# Then we set those of one layer to zero. All logits may rise together; what counts is the *rank* of the class.
 
 grey = net.predict(np.full_like(x[:1], 127 / 255))[0]
 print(f"\nlogits of the photographs {told(best)}; of a grey picture for the same classes {told(grey[top])}\n"
@@ -193,8 +192,9 @@ plot.heatmaps({name: M.reshape(2, 112, 2, 112, 2, 3).sum(axis=(2, 4)) for name, 
 assert book.largest_residual < 1e-5, "every layer's books balance"
 (mean, error), needed = metrics.mean_and_error(kept[first]), max(most, key=lambda place: np.median(rank[place]))
 assert mean - 3 * error > 0.6 and kept[first].min() > 0.5, "one layer keeps two thirds, whatever the picture"
-assert max(share[what, seed] for what in ("W", "W and b") for seed in range(2)) < 0.3 and share["b", 0] > 0.6
+assert max(share[what, seed] for what in ("W", "W and b") for seed in range(2)) < 0.3 < 0.6 < share["b", 1], "weights"
 assert less.difference < -3 * less.error, "leaving the bias out changes the map by more than another class does"
-assert np.median(rank[first]) < 20 < 100 < np.median(rank[needed]) and kept[needed].mean() < mean / 10
+assert np.median(rank[first]) < 20 < 100 < np.median(rank[needed]), "kept is not needed"
+assert kept[needed].mean() < mean / 10, "the layer that is needed most keeps little"
 assert same["LRP-0"].min() > 0.99 and same["LRP-epsilon-plus-flat"].mean() < 0.7, "one function, two maps"
 plot.show()

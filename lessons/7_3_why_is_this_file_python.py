@@ -86,8 +86,8 @@ print("\nmost for Python:    ", "  ".join(f"{word} {of_word[word]:.2f}" for word
 print("most against Python:", "  ".join(f"{word} {of_word[word]:.2f}" for word in strongest[:-5:-1]))
 
 # %%
-# Quotes come first, then ``perf_counter``, a name of Python's library, and a line end with eight spaces behind it, which
-# is how Python indents. Braces speak against it, as do ``done`` and ``total``. Would any network say so? As a control,
+# Quotes come first, then ``perf_counter``, a name of Python's library, and a line end with eight spaces behind it, as
+# Python indents. Braces speak against it, as do ``done`` and ``total``. Would any network say so? As a control,
 # the relevance of the same words by networks whose numbers are shuffled.
 
 print("\ncorrelation of the relevance of words with that by a shuffled network:", end="")
@@ -151,8 +151,8 @@ for paint, byte in {"line ends": ord("\n"), "spaces": ord(" "), "letters e": ord
           f"{fall[paint].error:.2f}")
 
 # %%
-# The bytes matter, whatever is written over them: the logit falls by 4.5 to 8.0 more than in a random order, with errors
-# below 0.3. *How many files flip* is a matter of the byte: half with line ends, 3 % with spaces or the letter e.
+# The bytes matter, whatever is written over them: the logit falls by 4.5 to 8.0 more than in a random order, with an
+# error below 0.3. *How many files flip* is a matter of the byte: half with line ends, 3 % with spaces or the letter e.
 #
 # A file that fools it
 # --------------------
@@ -166,10 +166,11 @@ english = (2 * sentence)[:len(quoted) - 1] + "\n"
 longer = "import sys\n\n\ndef square(n):\n    return n * n\n\n\nfor n in range(10):\n    print(square(n))\n"
 cases = {"longer, after C": f'"""\n{quoted}"""\n{longer}', "the program": program,
          "after English": f'"""\n{english}"""\n{program}', "after C": f'"""\n{quoted}"""\n{program}'}
-print()
+found = {}
 for name, text in cases.items():
     compile(text, name, "exec")
     q = net.probabilities(magika.tokens(text.encode())[None])[0]
+    found[name] = net.card.label(int(q.argmax()))
     print(f"{name:16}", ", ".join(f"{net.card.label(int(k))} {q[k]:.1%}" for k in q.argsort()[::-1][:2]))
 fooled = cases["after C"].encode()
 x = magika.tokens(fooled)[None]
@@ -185,7 +186,7 @@ plot.bars(lines, "relevance: C rather than Python", "Why is this Python program 
 # %%
 # A text in front makes the short program *more* Python if it is English (54.6 % to 99.7 %), and C if it quotes C
 # (87.3 %). The lines of C speak for C, those of Python against it. It takes a *short* program: one of nine lines, with
-# the same C in front, is Python still (92.8 %).
+# the same C in front, is Python still (99.5 %).
 #
 # Try this
 # --------
@@ -194,6 +195,6 @@ plot.bars(lines, "relevance: C rather than Python", "Why is this Python program 
 
 assert abs(A[l] * c - R[l]).max() < 1e-3, "the rule of a normalisation, by hand"
 assert all(each.difference < -5 * each.error for each in fall.values()), "the bytes matter, whatever is put there"
-assert still["LRP-epsilon"][3] < 0.7 < 0.9 < min(still["random"][3], still["signs first"][3])
-assert net.card.label(int(q.argmax())) == "c"
+assert still["LRP-epsilon"][3] < 0.7 < 0.9 < min(still["random"][3], still["signs first"][3]), "half of the files"
+assert found["after C"] == "c" != "python" == found["longer, after C"], "a short program is fooled, a longer one is not"
 plot.show()

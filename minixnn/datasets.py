@@ -17,7 +17,10 @@ import numpy as np
 from minixnn.arrays import Array, array_module, like
 
 DATA = pathlib.Path(__file__).parent / "data"
-PHOTOS = pathlib.Path(__file__).parents[1] / "lessons" / "data" / "photos"
+# of the checkout that the package is in; else of the one that the process runs in, as a notebook beside a wheel does
+CHECKOUTS = (pathlib.Path(__file__).parents[1], pathlib.Path.cwd(), *pathlib.Path.cwd().parents)
+PHOTOS = next((found for found in (root / "lessons" / "data" / "photos" for root in CHECKOUTS) if found.is_dir()),
+              CHECKOUTS[0] / "lessons" / "data" / "photos")
 
 # File, SHA-256 of its decompressed bytes, length of the header, shape of what follows.
 FILES = {

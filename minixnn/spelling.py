@@ -10,5 +10,7 @@ def meant(word: str, known: Iterable[str]) -> str:
     '; did you mean lrp_epsilon?'
     """
     names = {name.casefold().replace("-", "_").replace(" ", "_"): name for name in known}
-    near = difflib.get_close_matches(word.casefold().replace("-", "_").replace(" ", "_"), names, 3, 0.7)
+    word = word.casefold().replace("-", "_").replace(" ", "_")
+    near = difflib.get_close_matches(word, names, 3, 0.7)
+    near = list(dict.fromkeys([*near, *(name for name in names if len(word) > 2 and word in name)]))[:3]
     return f"; did you mean {' or '.join(names[name] for name in near)}?" if near else ""

@@ -1,7 +1,11 @@
 """Are the images what their docstrings say, and is a damaged file refused?"""
 import gzip
+import os
+import pathlib
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -242,3 +246,18 @@ def test_an_unknown_photo_and_a_missing_folder_are_refused(monkeypatch, tmp_path
         datasets.photo("chelsea")
     with pytest.raises(FileNotFoundError, match="clone the repository"):
         datasets.record("selectivity")
+
+
+def test_an_installed_package_finds_photographs_and_records_in_the_checkout_that_it_is_started_in(tmp_path):
+    checkout = pathlib.Path(datasets.__file__).parents[1]
+    shutil.copytree(checkout / "minixnn", tmp_path / "site" / "minixnn", ignore=shutil.ignore_patterns("*.npz", "*.gz"))
+    code = ("from minixnn import datasets; assert 'site' in datasets.__file__; "
+            "print(datasets.photo('chelsea', 32).shape, len(datasets.record('selectivity')))")
+
+    def run(folder):
+        return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True,
+                              env={**os.environ, "PYTHONPATH": str(tmp_path / "site")})
+    found = run(checkout / "docs" / "course" / "notebooks")
+    assert found.stdout.startswith("(32, 32, 3) "), found.stderr
+    elsewhere = run(tmp_path)
+    assert elsewhere.returncode and "clone the repository and run from there" in elsewhere.stderr

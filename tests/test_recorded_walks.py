@@ -261,6 +261,7 @@ def test_a_number_is_traced_to_where_it_came_from(network, pages):
     at_step(network, first(events, k="r", d=1, l=0))
     assert hover(network, cell("c", 1)) == "c[1] = 3\nmade by: c = layer.gradient(x, y, s)\n= (2 · 1 + 0.999999 · 1)"
     at_step(network, first(events, k="r", d=0))
+    assert hover(network, cell("A", 1)) == "A[0][1] = 2\nmade by: A = net.trace(x)"
     assert hover(network, cell("R_x", 1)).startswith("R_x[1] = 6\nmade by: R_x = rules[l](")
 
 

@@ -1,7 +1,9 @@
 """Class activation maps: weighted sums of feature maps. All are importable from `minixnn.attribution`.
 
 Every function is f(net, x, target=None, *, layer=None, resize=True, batch_size=None). layer: the number l of the
-feature maps A[l], which in a chain enter layer l; None is the last with more than one pixel, the input of the head.
+feature maps A[l], which in a chain enter layer l; None is the last with more than one pixel, the input of the head. In
+a transformer that is the last grid of tokens that the output depends on and that all goes through; tokens in front of
+the grid, such as the class token, are left out.
 resize: stretch the map to the height and width of x, bilinearly with aligned corners, and repeat it over the
 channels, so that the result is like x (N, H, W, C). Without it the map is returned as it is, (N, h, w).
 """
@@ -37,9 +39,10 @@ def cam(net: Network, x: Array, target: Target = None, *, layer: int | None = No
 
     def of_batch(x, target, start):
         A = net.trace(x)
+        maps = as_images(net, A, l, A[l])
         dy = passes.one_hot(A[-1], target) if start is None else passes.check_start(A[-1], start)
         weights = dy @ above[1].W.T                                   # (N, K)
-        return mix(A[l], weights)
+        return mix(maps, weights)
     return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
 
 
@@ -98,8 +101,7 @@ def guided_grad_cam(net: Network, x: Array, target: Target = None, *, layer: int
 def head(net: Network, x: Array, layer: int | None = None) -> int:
     """The index l of the feature maps A[l] to look at: `layer` if it fits, else the last with more than one pixel."""
     shapes = [a.shape for a in net.trace(x[:1])]
-    heads = of_attention(net)
-    images = [i for i, shape in enumerate(shapes[:-1]) if len(shape) == 4 and not heads[i]]
+    images, tokens = images_of(net, shapes), grids_of(net, shapes)
     extended = [l for l in images if shapes[l][1] * shapes[l][2] > 1]
     if x.ndim != 4:
         raise ValueError(f"got inputs of shape {x.shape}, expected images (images, height, width, channels), "
@@ -108,10 +110,45 @@ def head(net: Network, x: Array, layer: int | None = None) -> int:
         raise ValueError("the network has no feature maps: none of its layers hands an image of more than one pixel "
                          "(images, height, width, channels) to the next; use a method that needs none, such as "
                          "gradient_times_input or lrp")
-    if layer is not None and layer not in images:
+    if layer is not None and layer not in images and layer not in tokens:
         raise ValueError(f"got layer={layer!r}, expected the number l of an activation A[l] that is an image: one of "
-                         f"{images}; net.describe(x=x) lists the layers and what leaves them")
-    return max(extended) if layer is None else layer
+                         f"{images}" + f", or a grid of tokens: one of {list(tokens)}" * bool(tokens)
+                         + "; net.describe(x=x) lists the layers and what leaves them")
+    if layer is not None:
+        return layer
+    through = [l for l in tokens if l > max(extended) and min(min(sources) for sources in net.inputs[l:]) >= l]
+    dA = passes.gradient(net, x[:1]) if through else []
+    # behind the last block that is read at the class token only, the patches have no gradient any more
+    used = [l for l in through if abs(dA[l][:, -tokens[l][0] * tokens[l][1]:]).max() > 0]
+    return max(used, default=max(extended))
+
+
+def images_of(net: Network, shapes: list[tuple[int, ...]]) -> list[int]:
+    """The numbers of the activations that are images."""
+    heads = of_attention(net)
+    return [i for i, shape in enumerate(shapes[:-1]) if len(shape) == 4 and not heads[i]]
+
+
+def grids_of(net: Network, shapes: list[tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
+    """{i: (h, w)} of the activations A[i] (N, T, K) that are tokens, one for each pixel of the last image below.
+
+    Up to two more may stand in front: the class token, and that of a distillation. Only where there is attention.
+    """
+    heads, images, found = of_attention(net), images_of(net, shapes), {}
+    for i, shape in enumerate(shapes[:-1]):
+        sizes = [shapes[j][1:3] for j in images if j < i and shapes[j][1] * shapes[j][2] > 1]
+        tokens = any(heads) and len(shape) == 3 and not heads[i] and len(sizes) > 0
+        if tokens and 0 <= shape[1] - sizes[-1][0] * sizes[-1][1] <= 2:
+            found[i] = sizes[-1]
+    return found
+
+
+def as_images(net: Network, A: list[Array], l: int, values: Array) -> Array:
+    """What lies beside A[l], (N, h, w, K) or (N, T, K), as images (N, h, w, K)."""
+    if values.ndim == 4:
+        return values
+    h, w = grids_of(net, [a.shape for a in A])[l]
+    return values[:, -h * w:].reshape(len(values), h, w, -1)
 
 
 def averages_all(layer: Layer) -> bool:
@@ -138,7 +175,7 @@ def with_gradient(net: Network, x: Array, l: int, target: Target, start: Array |
     for k in reversed(range(l, len(net.layers))):           # no layer below reads A[l]
         x_k = net.entering(A, k)
         net.add_to_inputs(dA, k, net.layers[k].gradient(x_k, A[k + 1], dA[k + 1]))
-    return A[l], dA[l]
+    return as_images(net, A, l, A[l]), as_images(net, A, l, dA[l])
 
 
 def mix(A: Array, weights: Array) -> Array:

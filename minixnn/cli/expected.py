@@ -9,7 +9,7 @@ import numpy as np
 
 from minixnn.arrays import Array
 from minixnn import models
-from minixnn.card import largest_pixel, outputs_of, written
+from minixnn.card import largest_pixel, outputs_of
 from minixnn.cli import images
 from minixnn.cli.errors import sentence
 from minixnn.cli.images import MOST_PIXELS
@@ -32,6 +32,7 @@ def open_model(name: str, mean: str | None = None, std: str | None = None, label
         net = Network.load(name)
     else:
         more = "; interop.from_torch reads a torch module, net.save writes it as .npz" * name.endswith((".pt", ".pth"))
+        more = "; export it as ONNX" if name.endswith((".h5", ".keras", ".pb", ".tflite")) else more
         raise ValueError(f"got --model {name}, expected a .npz or .onnx file, or one of {', '.join(models.names())}"
                          + (more or meant(name, models.names())))
     if mean is not None or std is not None:
@@ -135,9 +136,13 @@ def lines(path: str, count: int | None = None) -> list[str]:
 
 
 class Expected(NamedTuple):
-    """What one input is: a picture (height, width, channels) with None where anything goes, or a row of numbers."""
+    """What one input is: a picture (height, width, channels), a row of numbers, or a sequence (steps, channels).
+
+    None stands where anything goes.
+    """
     picture: tuple
     row: int | None = None
+    sequence: tuple | None = None
 
 
 def expected(net: Network, size: str | None = None) -> Expected:
@@ -149,10 +154,10 @@ def expected(net: Network, size: str | None = None) -> Expected:
     if getattr(net.layers[0], "takes_integers", False):
         raise ValueError("the network takes whole numbers, tokens of a text, say, which are explained from Python: "
                          "attribution.lrp(net, tokens)")
-    if shape is not None and len(shape) == 2 or isinstance(net.layers[0], Conv1d):
-        sizes = "" if shape is None else f" = {written(shape)}"
-        raise ValueError(f"the network takes sequences, (steps, channels){sizes}"
-                         + ", which are explained from Python: attribution.lrp(net, numpy.load(file)[None])")
+    if shape is not None and len(shape) == 2:
+        return Expected((None, None, None), sequence=shape)
+    if isinstance(net.layers[0], Conv1d):
+        return Expected((None, None, None), sequence=(None, net.layers[0].W.shape[1]))
     if shape is not None and len(shape) == 3:
         return Expected((*(given or shape[:2]), shape[2]))
     if shape is not None and len(shape) == 1 and shape[0] is not None:

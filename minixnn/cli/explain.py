@@ -169,13 +169,15 @@ class Run(Reader):
             self.refuse(rows.path, self.net, rows.x.shape[1:], error)
             return
         if tables.is_table(rows.path):
-            results.save_table(self.names(rows.path, "relevance.csv"), R, rows.names)
-        self.save(rows.path, R, {"rows": len(R)})
+            results.save_table(self.names(rows.path, "relevance.csv"), R[0] if R.ndim == 3 else R, rows.names)
+        what, steps = ("sequence", [f"step {t}" for t in range(R.shape[1])]) if R.ndim == 3 else ("row", None)
+        self.save(rows.path, R, {f"{what}s": len(R)})
         for n in range(min(len(R), LINES)):
             said = self.found(y, n)
             said["relevance sums to"] = float(R[n].sum())
-            say(f"{rows.path}, row {n}: {self.line(said, '')}, most of it: {tables.strongest(R[n], rows.names)}")
-        say(f"{len(R)} rows explained: {self.names(rows.path, 'relevance.npy')}"
+            most = tables.strongest(R[n].sum(axis=-1) if R.ndim == 3 else R[n], steps or rows.names)
+            say(f"{rows.path}, {what} {n}: {self.line(said, '')}, most of it: {most}")
+        say(f"{len(R)} {what}s explained: {self.names(rows.path, 'relevance.npy')}"
             + (f" ({rows.note})" if rows.note else ""))
 
     def array(self, item: Array) -> None:

@@ -28,13 +28,15 @@ def find(paths: list[str], endings: tuple | None = PICTURES) -> list[pathlib.Pat
     endings: of the files that count as pictures; None: all do.
     """
     files = []
-    for path in map(pathlib.Path, paths):
+    for path in [found for text in paths for found in named(text)]:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if not (p.is_dir() or p.name.startswith("."))
                             and (endings is None or p.suffix.lower() in endings))
             if not inside:
+                there = sorted(p.name for p in path.iterdir() if not p.name.startswith("."))
                 raise ValueError(f"the folder {path} has no files in it" if endings is None else
-                                 f"the folder {path} has no pictures in it ({', '.join(endings)})")
+                                 f"the folder {path} has no pictures in it ({', '.join(endings)})"
+                                 + (f", but {', '.join(there[:3])}{', ...' * (len(there) > 3)}" if there else ""))
             files += inside
             others = sorted(p.name for p in path.iterdir() if p not in inside and not p.name.startswith("."))
             if others:
@@ -43,6 +45,18 @@ def find(paths: list[str], endings: tuple | None = PICTURES) -> list[pathlib.Pat
         else:
             files.append(path)
     return files
+
+
+def named(text: str) -> list[pathlib.Path]:
+    """The files that a word of the command line names; a pattern such as *.jpg, if the shell left it as it is."""
+    path = pathlib.Path(text)
+    if path.exists():
+        return [path]
+    if "://" in text:
+        raise ValueError(f"{text} is an address; download the picture, and give the file")
+    path = path.expanduser()
+    found = sorted(path.parent.glob(path.name)) if any(sign in path.name for sign in "*?[") else []
+    return found or [path]
 
 
 def read(path: Any, shape: Any = (None, None, None), invert: bool = False, fit: str | None = None,
@@ -157,13 +171,20 @@ def expect_pixels(path: pathlib.Path) -> None:
         raise NoPixels("is a drawing of lines (SVG), which has no pixels; save it as PNG")
     if begin.startswith(b"%pdf"):
         raise NoPixels("is a PDF, which has no pixels of its own; save its page as PNG")
+    if head.startswith(b"PK\3\4"):
+        raise NoPixels("is an archive (.zip, .npz, .docx), not a picture; give the pictures in it, arrays as .npy")
     if begin.startswith((b"<!doctype html", b"<html")):
         raise NoPixels("is a web page, not the picture on it; download the picture itself")
 
 
 def load(path: pathlib.Path) -> Any:
     """The array of a .npy file, left on the disk until it is used."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "object" in str(error):
+            raise ValueError("holds Python objects, expected an array of numbers") from error
+        raise
     if not isinstance(array, np.ndarray):
         raise ValueError("is a .npz archive by another name, expected a single array")
     if array.size == 0:
@@ -173,12 +194,16 @@ def load(path: pathlib.Path) -> Any:
 
 def decode_picture(path: pathlib.Path, channels: int | None = None) -> tuple:
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise ImportError("reading pictures needs Pillow, which is not installed; give .npy files, or install it with: "
                           "pip install pillow") from error
     expect_pixels(path)
-    with Image.open(path) as file:
+    try:
+        opened = Image.open(path)
+    except UnidentifiedImageError as error:
+        raise ValueError("is no picture of a kind that Pillow reads, or is damaged") from error
+    with opened as file:
         notes, frames = [], getattr(file, "n_frames", 1)
         if file.width * file.height > MOST_READ:
             raise ValueError(f"has {file.width} x {file.height} pixels, expected at most {MOST_READ}; make it smaller")

@@ -21,12 +21,15 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+import re
 import signal
 import sys
 import threading
 import warnings
 from argparse import Namespace
 from typing import Any, NoReturn
+
+import numpy as np
 
 import minixnn
 from minixnn import datasets, models, plot
@@ -37,6 +40,7 @@ from minixnn.cli.expected import of_unit_pixels, open_model
 from minixnn.cli.ledger import show_ledger
 from minixnn.cli.methods import METHODS, RULES, described, options
 from minixnn.cli.step import step
+from minixnn.spelling import meant
 
 MODEL = "a shipped network, or a .npz or .onnx file"
 
@@ -45,7 +49,21 @@ class Parser(argparse.ArgumentParser):
     """A wrong call is an error like all others: a sentence, and status 2."""
 
     def error(self, message: str) -> NoReturn:
+        unknown = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)|unrecognized arguments: (-\S+)", message)
+        if unknown and unknown[1]:
+            message += meant(unknown[1], re.findall(r"[a-z_]+", unknown[2]))
+            if os.path.exists(unknown[1]):
+                message += f"; to explain {unknown[1]}: {self.prog} explain {unknown[1]} -o out"
+        elif unknown:
+            options = {name for parser in parsers() for action in parser._actions for name in action.option_strings}
+            message += meant(unknown[3].partition("=")[0], sorted(options))
         raise ValueError(f"{message}; see: {self.prog} --help")
+
+
+def parsers() -> list[Any]:
+    """The parsers of all commands."""
+    return [one for action in parser()._actions if isinstance(action, argparse._SubParsersAction)
+            for one in action.choices.values()]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -149,7 +167,8 @@ def add_inputs(command: Parser, many: bool = True) -> None:
 def add_explaining(command: Parser) -> None:
     command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus, of photographs "
                          "lrp_by_depth, of bytes lrp_epsilon")
-    command.add_argument("-o", "--out", type=path, required=True, help="folder for the results")
+    command.add_argument("-o", "--out", type=path, default=pathlib.Path("out"), help="folder for the results; "
+                         "default: out")
     command.add_argument("--resume", action="store_true", help="leave out what has a result of the same call already")
     command.add_argument("--no-figures", action="store_false", dest="figures", help="numbers only, no pictures")
     command.add_argument("--quick", action="store_true", help="of a photograph one map, without the one for the class "
@@ -207,6 +226,11 @@ def show_microscope(asked: Any) -> Any:
     images, labels = datasets.mnist("test")
     ten = [int((labels == digit).argmax()) for digit in range(10)]
     nets = {pathlib.Path(name).stem: of_unit_pixels(open_model(name)) for name in asked.model or ("cnn", "dense")}
+    for name, net in nets.items():
+        shape = net.card.input_shape or (28, 28, 1)
+        if len(shape) == 3 and shape[2] != 1 or None not in shape and np.prod(shape) != 28 * 28:
+            raise CannotGoOn(f"{name} takes {' x '.join(map(str, shape))} numbers, but the page is for networks of "
+                             "grey drawings of 28 x 28 pixels, such as cnn and dense; for others see: minixnn explain")
     if asked.out.is_dir():
         raise CannotGoOn(f"-o names the folder {asked.out}, expected the file to write, such as "
                          f"{asked.out / 'microscope.html'}")

@@ -30,7 +30,7 @@ class Picture(NamedTuple):
 
 class Rows(NamedTuple):
     path: Any
-    x: Any                   # (N, columns)
+    x: Any                   # (N, columns), or sequences (N, steps, channels)
     names: list | None
     note: str = ""
 
@@ -59,7 +59,8 @@ class Reader:
     def find(self) -> list[Path]:
         if self.bytes:
             return images.find(self.asked.images, None)
-        return images.find(self.asked.images, images.PICTURES + tables.TABLES * (self.expected.row is not None))
+        rows = self.expected.row is not None or self.expected.sequence is not None
+        return images.find(self.asked.images, images.PICTURES + tables.TABLES * rows)
 
     def left_out(self, path: Path, error: Any) -> None:
         print(visible(f"minixnn: {path} left out: {sentence(error)}"), file=sys.stderr)
@@ -81,6 +82,9 @@ class Reader:
             images.expect_file(path)
             data = path.read_bytes()
             return Picture(path, magika.tokens(data), "", data)
+        if self.expected.sequence is not None:
+            images.expect_file(path)
+            return Rows(path, *tables.sequences(path, self.expected.sequence, self.asked.header))
         if tables.is_table(path):
             if row is None:
                 raise ValueError("is a table, but the network takes pictures")

@@ -79,7 +79,8 @@ def cannot_write(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CannotGoOn(f"cannot write {path}: {sentence(error)}") from error
+        why = sentence(error) if path.parent.is_dir() else f"there is no folder {path.parent}"
+        raise CannotGoOn(f"cannot write {path}: {why}") from error
 
 
 def save(path: pathlib.Path, array: Array) -> None:
@@ -147,13 +148,15 @@ def say_what_is_replaced(files: list[pathlib.Path], names: Names, made_by: dict[
     for path in files:
         try:
             before = json.loads(names(path, "relevance.json").read_text())["made_by"]
-            found += [f"{what} was {before[what]}, is {made_by[what]}" for what in ("network", "method")
-                      if before[what] != made_by[what]][:1]
+            if before["network"] != made_by["network"]:
+                found.append("by another network")
+            elif before["method"] != made_by["method"]:
+                found.append(f"method was {before['method']}, is {made_by['method']}")
         except (OSError, ValueError, KeyError, TypeError):          # none is there, or it is damaged
             continue
     if found:
-        say(f"writes over results of another call in {names.folder} ({len(found)}; {found[0]}); to keep both, stop "
-            "and give -o another folder")
+        say(f"this call writes over results in {names.folder} ({len(found)}; {found[0]}); to keep both, stop it and "
+            "give -o another folder")
 
 
 def differences(record: pathlib.Path, made_by: dict[str, Any], path: pathlib.Path) -> str:

@@ -1,11 +1,11 @@
-"""Curves and bars, with their errors."""
-from collections.abc import Mapping
+"""Curves and bars, with their errors; and words in the colours of their relevance."""
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minixnn.arrays import Array, to_numpy
-from minixnn.plot.style import LINES, STYLE, pyplot, wrapped
+from minixnn.plot.style import LINES, STYLE, pyplot, signed_colours, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,3 +109,58 @@ def _legend(figure, axes):
     else:
         columns = max(1, min(len(shown), int(figure.get_figwidth() / (0.11 * longest + 0.9))))
         figure.legend(shown.values(), shown, handlelength=4, loc="outside lower center", ncols=columns)
+
+
+def tokens(words: Sequence, R: Array, vocabulary: Sequence[str] | Mapping[int, str] | None = None,
+           title: str | None = None, quantile: float = 1.0, width: float = 10.0) -> "Figure":
+    """A text in the colours of the relevance of its tokens, line after line; a token may end in a new line.
+
+    words: T strings; or T whole numbers, whose names `vocabulary` has, a list or a dictionary. R (T,) or (T, C), whose
+    channels are summed. quantile: colours end at this quantile of |R|, 1 at the largest. width: of the figure, in
+    inches. ValueError where there are not as many words as relevances, or a number has no name.
+    """
+    R = np.asarray(to_numpy(R), float)
+    R = R.sum(axis=-1) if R.ndim == 2 else R
+    names = [_word(each, vocabulary) for each in (words if isinstance(words, (list, tuple)) else to_numpy(words))]
+    if R.ndim != 1 or len(R) != len(names) or not len(R):
+        raise ValueError(f"got {len(names)} tokens and relevances of shape {R.shape}, expected one for each token: "
+                         "(tokens,) or (tokens, channels), of one text at a time")
+    limit = float(np.quantile(abs(R), quantile)) or float(abs(R).max()) or 1.0
+    plt, letter, high = pyplot(), 0.6 * STYLE["font.size"] / 72, 1.8 * STYLE["font.size"] / 72     # inches
+    across, line, column, places = int((width - 0.4) / letter), 0, 0, []
+    for name in names:
+        shown = name.rstrip("\n") or " " * (not name)
+        if column and column + len(shown) > across:
+            line, column = line + 1, 0
+        places.append((line, column, shown))
+        column += len(shown)
+        if name.endswith("\n"):
+            line, column = line + name.count("\n"), 0
+    with plt.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(width, (line + 1) * high + 0.6 + 0.5 * (title is not None)),
+                                  layout="constrained")
+        colours = signed_colours()
+        for (row, begin, shown), r in zip(places, R):
+            shade = colours((np.clip(r / limit, -1, 1) + 1) / 2)
+            ax.add_patch(plt.Rectangle((begin, row), len(shown), 0.86, color=shade, linewidth=0))
+            ax.text(begin, row + 0.43, shown.replace("\t", " "), family="monospace", va="center", parse_math=False,
+                    color="white" if sum(shade[:3]) < 1.5 else "black")
+        ax.set(xlim=(0, across), ylim=(line + 1, 0))
+        ax.axis("off")
+        figure.suptitle(wrapped(title, width))
+        figure.supxlabel(f"red speaks for it, blue against it; colours end at {limit:.3g}", fontsize=10)
+    return figure
+
+
+def _word(each: Any, vocabulary: Any) -> str:
+    """A token as text."""
+    if isinstance(each, str):
+        return each
+    if vocabulary is None:
+        raise ValueError(f"got the token {each!r}, expected text; of whole numbers give the vocabulary, too, in which "
+                         "their names are: plot.tokens(numbers, R, vocabulary)")
+    try:
+        return str(vocabulary[int(each)])
+    except (KeyError, IndexError) as error:
+        raise ValueError(f"got the token {int(each)}, which the vocabulary of {len(vocabulary)} names has no name for"
+                         ) from error

@@ -13,7 +13,7 @@ from PIL import Image
 
 from minixnn import Dense, Network, attribution, datasets, metrics, models, plot
 from minixnn.cli import images, main
-from minixnn.layers import Conv2d, GlobalAvgPool, ReLU
+from minixnn.layers import Conv1d, Conv2d, Flatten, GlobalAvgPool, ReLU
 from minixnn.progress import progress
 from minixnn.rules import composites
 from minixnn.spelling import meant
@@ -58,10 +58,17 @@ def told(capsys, *call):
     (["nowhere.jpg"], "there is no such file as nowhere.jpg"),
     (["folder/nowhere.jpg"], "there is no such file as folder/nowhere.jpg"),
     (["a.png", "--model", "nets.npz"], "nets.npz"),
+    (["a.png", "--model", "net.npz", "--method", "LRP"], "did you mean lrp_0 or lrp_epsilon"),
+    (["a.png", "--model", "net.npz", "--method", "epsilon"], "did you mean lrp_epsilon"),
+    (["a.png", "--model", "net.npz", "--methd", "gradient"], "did you mean --method"),
+    (["a.png", "--model", "net.npz", "--taget=cat"], "did you mean --target"),
+    (["a.png", "--model", "net.h5"], "export it as ONNX"),
+    (["https://example.org/cat.jpg"], "is an address; download the picture"),
 ])
 def test_what_is_misspelt_or_missing_is_guessed(there, capsys, call, expected):
     status, said = told(capsys, "explain", *call, "-o", "out")
     assert status in (1, 2) and expected in said and "Traceback" not in said
+    assert not pathlib.Path("out", "a_relevance.npy").exists()
     assert "magika" not in said or "efficientnet" in said, "a missing file is missing, and no question of its type"
 
 
@@ -113,6 +120,7 @@ def test_results_of_another_method_are_not_written_over_without_a_word(there, ca
     assert "writes over" not in told(capsys, *call)[1] and "writes over" not in told(capsys, *call)[1]
     status, said = told(capsys, *call, "--method", "gradient")
     assert status == 0 and "method was lrp_epsilon_plus, is gradient" in said and "give -o another folder" in said
+    assert "by another network" in told(capsys, *call[:2], "--model", "dense", *call[4:])[1]
 
 
 def test_a_large_picture_is_made_smaller_before_it_becomes_floats():
@@ -192,3 +200,42 @@ def test_slips_in_python_get_sentences_too():
             attribution.lrp(net, x, rules=name)
         with pytest.raises(ValueError, match=expected):
             composites.rules_for(net, name)
+
+
+def test_commands_are_guessed_patterns_expanded_and_the_folder_has_a_name(there, capsys):
+    assert "did you mean explain?" in told(capsys, "explian", "a.png")[1]
+    assert "to explain a.png: minixnn explain a.png -o out" in told(capsys, "a.png")[1]
+    assert told(capsys, "explain", "*.png", "--model", "net.npz")[0] == 0 and pathlib.Path("out/a_overlay.png").exists()
+    np.save("objects.npy", np.array([None, "a"], object))
+    assert "holds Python objects" in told(capsys, "explain", "objects.npy", "--model", "net.npz")[1]
+    pathlib.Path("noise.png").write_bytes(b"noise" * 20)
+    assert "is no picture of a kind that Pillow reads" in told(capsys, "explain", "noise.png", "--model", "net.npz")[1]
+    pathlib.Path("phone").mkdir()
+    pathlib.Path("phone/one.heic").write_bytes(b"x")
+    said = told(capsys, "explain", "phone", "--model", "net.npz")[1]
+    assert "no pictures in it" in said and "one.heic" in said
+    assert "there is no folder no" in told(capsys, "microscope", "-o", "no/m.html")[1]
+    assert "grey drawings of 28 x 28 pixels" in told(capsys, "microscope", "--model", "net.npz")[1]
+
+
+def test_sequences_are_explained_as_from_python(there, capsys):
+    layers = [Conv1d(RNG.normal(size=(3, 2, 5)).astype("f4")), ReLU(), Flatten(),
+              Dense(RNG.normal(size=(50, 3)).astype("f4"))]
+    net, x = Network(layers).with_card(input_shape=(10, 2)), RNG.normal(size=(2, 10, 2)).astype("f4")
+    net.save("signals.npz")
+    np.save("one.npy", x[0])
+    np.save("many.npy", x)
+    np.savetxt("table.csv", x[0], delimiter=",", header="left,right", comments="")
+    expected = attribution.lrp(net, x, rules=composites.epsilon_plus)
+    for name, right in (("one.npy", expected[:1]), ("many.npy", expected), ("table.csv", expected[:1])):
+        status, said = told(capsys, "explain", name, "--model", "signals.npz")
+        assert status == 0 and f"{len(right)} sequences explained" in said and "most of it: step " in said, said
+        R = np.load(f"out/{name.split('.')[0]}_relevance.npy")
+        assert R.shape == right.shape and np.allclose(R, right, atol=1e-5)
+    assert pathlib.Path("out/table_relevance.csv").read_text().startswith('"left","right"')
+    np.save("bad.npy", np.full((10, 2), np.nan))
+    Image.fromarray(COLOUR).save("a.png")
+    for name, words in (("bad.npy", "holds NaN"), ("a.png", "is no file of numbers"), ("none.npy", "no such file")):
+        status, said = told(capsys, "explain", name, "--model", "signals.npz")
+        assert status == 1 and words in said, said
+    assert told(capsys, "ledger", "one.npy", "--model", "signals.npz")[0] == 0

@@ -18,8 +18,8 @@ class Draw:
         return [self(*shape[1:], least=least) for _ in range(shape[0])]
 
     def bias(self, n):
-        """Quarters and 1 / 32, so that sums of products of quarters are not 0 by chance."""
-        return [v + 1 / 32 for v in self(n)]
+        """Quarters and 1 / 128, so that sums of products of quarters are not 0 by chance."""
+        return [v + 1 / 128 for v in self(n)]
 
     def x(self, *shape, least=-8):
         """Inputs: odd sixteenths, so that sums are not 0 by chance."""
@@ -157,7 +157,7 @@ def pools():
         yield rule, two, [[[[1, 3], [2, 0.5]]]], [[[[2]]]], "one window", ["one neuron"]
         yield rule, two, [[[[1, 2], [2, 1]]]], [[[[1]]]], "two largest ones: the first wins", ["tie"]
         yield rule, two, [[[[0, 0], [0, 0]]]], [[[[1]]]], "all 0, as behind a ReLU", ["tie"]
-        yield rule, over, [[[[1, 2, 1], [0.5, 4, 3], [1, 1, 2]]]], [[[[1, 2], [-3, 4]]]], "wins all windows", ["overlap"]
+        yield rule, over, [[[[1, 2, 1], [0.5, 4, 3], [1, 1, 2]]]], [[[[1, 2], [-3, 4]]]], "wins all", ["overlap"]
         yield rule, over, draw(2, 2, 3, 3), draw(2, 2, 2, 2), "two channels, a batch", ["overlap", "batch"]
         yield rule, three, scaled(draw(1, 1, 4, 4, least=1), -1), draw(1, 1, 2, 2), "padding, all below 0", ["padding"]
         yield rule, three, draw(1, 2, 4, 4, least=1), draw(1, 2, 2, 2), "padding and overlap", ["padding", "overlap"]
@@ -180,7 +180,7 @@ def joins():
         yield "add", add, [[[3, 1]], [[1, -2]]], [[4, 1]], "shortcut and body", ["residual"], knobs
         yield "add", add, [[[1, 2]], [[-1, -3]]], [[2, 1]], "they cancel", ["residual", "zero sum"], knobs
         yield "add", add, [[[-3, -1]], [[1, -0.5]]], [[1, -2]], "sums below 0", ["residual"], knobs
-        yield "add", add, [draw.x(2, 2, 2, 2), draw(2, 2, 2, 2)], draw(2, 2, 2, 2), "images", ["residual", "batch"], knobs
+        yield "add", add, [draw.x(2, 2, 2, 2), draw(2, 2, 2, 2)], draw(2, 2, 2, 2), "images", ["batch"], knobs
         yield "add", add, [draw.x(1, 3), draw(1, 3), draw(1, 3)], draw(1, 3), "three branches", ["residual"], knobs
     yield "cut", {"kind": "Concat"}, [draw(2, 1, 2, 2), draw(2, 2, 2, 2)], draw(2, 3, 2, 2), "channels", ["batch"], {}
     yield "cut", {"kind": "Concat"}, [draw(1, 2), draw(1, 1), draw(1, 2)], draw(1, 5), "three vectors", [], {}
@@ -211,7 +211,7 @@ def by_rows():
     for kind in ("LayerNorm", "RMSNorm"):
         plain = {"kind": kind, "gamma": draw(4), "epsilon": 1e-5}
         full = {**plain, "beta": draw(4)} if kind == "LayerNorm" else {**plain, "gamma": draw(4)}
-        for layer, comment in ((plain, "weights, no bias"), (full, "a bias" if kind == "LayerNorm" else "other weights")):
+        for layer, comment in ((plain, "weights, no bias"), (full, "a bias" if "beta" in full else "others")):
             for e in (0, 0.25):
                 yield "scale_held_fixed", layer, draw(1, 4), draw(1, 4), comment, ["norm"], {"epsilon": e}
                 yield ("scale_held_fixed", layer, draw(2, 3, 4), draw(2, 3, 4), comment + ", tokens",
@@ -243,8 +243,9 @@ def networks():
            both + [taylor[:2], [("z_plus", {}), ("flat", {})]], ["overlap", "stride"])
     yield ("max_pool", chain(conv(1, 2), relu, {"kind": "MaxPool2d", "size": [2, 2], "stride": [1, 1]}, flatten,
                              dense(8, 2)), (1, 4, 4), both, ["overlap", "tie"])
-    yield ("norm_average", chain(conv(1, 2), {"kind": "BatchNorm", "gamma": [1, -2], "beta": [0.5, 1], "mean": [0.25, 0],
-                                              "variance": [4, 0.25], "epsilon": 0}, relu,
+    batch_norm = {"kind": "BatchNorm", "gamma": [1, -2], "beta": [0.5, 1], "mean": [0.25, 0], "variance": [4, 0.25],
+                  "epsilon": 0}
+    yield ("norm_average", chain(conv(1, 2), batch_norm, relu,
                                  {"kind": "AvgPool2d", "size": [2, 2], "stride": [1, 1]}, {"kind": "GlobalAvgPool"},
                                  flatten, dense(2, 2)), (1, 4, 4), both[:2], ["bias", "overlap"])
     body = dense(3, 3)
@@ -286,7 +287,6 @@ def deeplift():
                       dense(2, 2)], (1, 3, 3), []
     yield "max_pool_alone", [conv(1, 2), apart, conv(2, 2, 1), flatten, dense(2, 2)], (1, 3, 3), ["pool"]
     yield "max_pool_beside_relu", [conv(1, 2), relu, apart, flatten, dense(8, 2)], (1, 5, 5), ["pool beside activation"]
-    yield "max_pool_overlapping", [conv(1, 2), over, conv(2, 2, 1), flatten, dense(8, 2)], (1, 4, 4), ["overlap", "pool"]
+    yield ("max_pool_overlapping", [conv(1, 2), over, conv(2, 2, 1), flatten, dense(8, 2)], (1, 4, 4),
+           ["overlap", "pool"])
     yield "max_pool_first", [over, conv(1, 2), flatten, dense(8, 2)], (1, 4, 4), ["overlap", "pool"]
-
-

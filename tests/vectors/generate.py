@@ -33,7 +33,8 @@ ABOUT = {                                                   # rule: (source, for
     "signal_takes_all": ("Arras et al. 2017", "y = signal gate: R_signal = R, R_gate = 0; the signal is the first"),
     "matmul_half_each": ("Achtibat et al. 2024, prop. 3.3",
                          "O = A V: S = R / (2 O + e sgn O), R_A = A (S V^T), R_V = V (A^T S), entry by entry"),
-    "matmul_signal_takes_all": ("Ali et al. 2022", "O = A V, A a constant: S = R / (O + e sgn O), R_V = V (A^T S), R_A = 0"),
+    "matmul_signal_takes_all": ("Ali et al. 2022",
+                                "O = A V, A a constant: S = R / (O + e sgn O), R_V = V (A^T S), R_A = 0"),
     "softmax": ("Achtibat et al. 2024, prop. 3.1", "R_i = x_i (R'_i - s_i sum_j R'_j); x_i = -inf counts as 0"),
     "scale_held_fixed": ("Ali et al. 2022; Achtibat et al. 2024, prop. 3.4",
                          "the scale is a constant, epsilon rule of the affine map that is left, mean included"),
@@ -133,7 +134,8 @@ class Writer:
         caught = [name for name, answer in wrong.items() if invalid or differ(expected, answer)]
         key = json.dumps([layer, knobs, exact])
         identity = f"{self.rule}-{self.count + 1:03}"
-        if not {"zero sum", "bias alone", "one-sided", "zero"} & set(flags) and {"sgn(0) = 0", "sgn(0) = -1"} & set(caught):
+        expects_zero = {"zero sum", "bias alone", "one-sided", "zero"} & set(flags)
+        if not expects_zero and {"sgn(0) = 0", "sgn(0) = -1"} & set(caught):
             raise ValueError(f"{self.rule}: {comment}: a sum is 0 by chance; draw other numbers")
         if not caught or any(test["x"] == x and test["R"] == R and test.get("before") == before
                              for test in self.groups.get(key, [])):
@@ -202,7 +204,8 @@ def single_layers():
         for knobs in settings:
             plain = knobs == settings[0]
             for layer, x, R, comment, flags, exact in cases.affine(nonnegative):
-                if not (exact or plain):
+                one_kind_is_enough = not plain and knobs != {"alpha": 1, "beta": 0}
+                if one_kind_is_enough and layer["kind"] != "Dense" or not (exact or plain):
                     continue
                 x = clipped(x, **knobs) if rule == "z_box" else x
                 files[rule].add(layer, x, R, comment, flags, knobs, exact)
@@ -318,9 +321,9 @@ def deeplift_vectors():
             found, *wrong = ([oracle.nested(shape, oracle.rescale(
                 model, *((shape, oracle.flat(v, kind)) for v in pair), oracle.flat(one, kind), kind, **mistake))
                 for *pair, one in zip(x, x_ref, start)] for mistake in (
-                    {}, {"gradient": True}, {"pools": True}, {"overwrite": True}))
+                    {}, {"pools": True}, {"gradient": True}, {"overwrite": True}))
             others = {name: number(other, 10) for name, other in zip(
-                ("gradient x difference", "max pools by their gradient", "overlaps overwritten"), wrong)
+                ("max pools by their gradient", "derivative times difference", "overlaps overwritten"), wrong)
                 if differ(found, other)}
             if not others:
                 file.dropped.append(name)
@@ -352,7 +355,8 @@ def write_onnx(name, model, shape):
         kind, ins, out = layer["kind"], [f"A{i}" for i in entering], f"A{l + 1}"
         pads = [p for p in layer.get("padding", [0, 0])] * 2
         if kind == "Dense":
-            node("MatMul", [*ins, constant([list(c) for c in zip(*layer["W"])], f"W{l}")], f"z{l}" if "b" in layer else out)
+            turned = constant([list(column) for column in zip(*layer["W"])], f"W{l}")
+            node("MatMul", [*ins, turned], f"z{l}" if "b" in layer else out)
             if "b" in layer:
                 node("Add", [f"z{l}", constant(layer["b"], f"b{l}")], out)
         elif kind == "Conv2d":
@@ -372,9 +376,9 @@ def write_onnx(name, model, shape):
             node("LayerNormalization", ins + [constant(layer[n], f"{n}{l}") for n in ("gamma", "beta")], out,
                  epsilon=layer["epsilon"])
         else:
-            op, attributes = {"ReLU": ("Relu", {}), "GlobalAvgPool": ("GlobalAveragePool", {}), "Flatten": ("Flatten", {}),
-                              "Add": ("Add", {}), "Multiply": ("Mul", {}), "Concat": ("Concat", {"axis": 1}),
-                              "MatMul": ("MatMul", {}), "Softmax": ("Softmax", {"axis": -1}),
+            op, attributes = {"ReLU": ("Relu", {}), "GlobalAvgPool": ("GlobalAveragePool", {}),
+                              "Flatten": ("Flatten", {}), "Add": ("Add", {}), "Multiply": ("Mul", {}),
+                              "Concat": ("Concat", {"axis": 1}), "MatMul": ("MatMul", {}), "Softmax": ("Softmax", {"axis": -1}),
                               "Transpose": ("Transpose", {"perm": [0, 2, 1]})}[kind]
             node(op, ins, out, **attributes)
     last = f"A{len(model['layers'])}"

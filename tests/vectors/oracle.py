@@ -417,7 +417,7 @@ def gradient_of_norm(layer, x, y, R):
     return R_x
 
 
-# --- every rule: the paper's, other definitions of the name, mistakes ---------------------------------------------------
+# --- every rule: the paper's, other definitions of the name, mistakes ------------------------------------------------
 
 no_sign = epsilon_like(lambda z, b, e: z + b + e)
 HALF = Fraction(1, 2)
@@ -587,7 +587,7 @@ DEFINITIONS = {                     # rule: (definition, {name: another definiti
     }, {"first takes all": matmul((1, 0), stabilized)}),
     "softmax": (by_row(softmax_taylor), {
         "relevance passes unchanged": passing, "relevance gated": times(lambda x, y: y),
-        "gradient x input": by_row(lambda layer, x, y, R: [
+        "derivative times input": by_row(lambda layer, x, y, R: [
             0.0 if v == -math.inf else v * s * (r - sum(a * b for a, b in zip(y, R))) for v, s, r in zip(x, y, R)]),
     }, {"sum left out": by_row(lambda layer, x, y, R: [0.0 if v == -math.inf else v * r for v, r in zip(x, R)]),
         "input left out": by_row(lambda layer, x, y, R: [r - s * sum(R) for s, r in zip(y, R)]),
@@ -606,7 +606,8 @@ DEFINITIONS = {                     # rule: (definition, {name: another definiti
     "identity": (passing, {
         "scale held fixed": by_row(scale_held_fixed), "scale a function of x": by_row(gradient_of_norm),
         "bias by size": by_row(lambda layer, x, y, R: [
-            r * quotient(abs(z - c), abs(z - c) + abs(c)) for r, z, c in zip(R, y, layer.get("beta") or [0.0] * len(R))]),
+            r * quotient(abs(z - c), abs(z - c) + abs(c))
+            for r, z, c in zip(R, y, layer.get("beta") or [0.0] * len(R))]),
     }, {"times y": times(lambda x, y: y)}),
 }
 

@@ -11,12 +11,15 @@ put together output by output; where an output is 0 it cannot be asked.
 import datetime
 import importlib.metadata
 import json
+import os
 import sys
 
-import numpy as np
-import tensorflow as tf
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")          # or every vector is beside pages of notices
 
-from . import runner
+import numpy as np                                          # noqa: E402
+import tensorflow as tf                                     # noqa: E402
+
+from . import runner                                    # noqa: E402
 
 keras = tf.keras
 KINDS = ("Dense", "Conv2d", "AvgPool2d", "GlobalAvgPool")
@@ -43,7 +46,8 @@ def keras_layer(layer):
         return None
     if kind == "Conv2d" and layer.get("groups", 1) == 1:
         W = np.array(layer["W"], float).transpose(2, 3, 1, 0)
-        return keras.layers.Conv2D(W.shape[3], W.shape[:2], layer.get("stride", [1, 1]), use_bias=bool(bias)), [W, *weights]
+        stride = layer.get("stride", [1, 1])
+        return keras.layers.Conv2D(W.shape[3], W.shape[:2], stride, use_bias=bool(bias)), [W, *weights]
     if kind == "AvgPool2d":
         return keras.layers.AveragePooling2D(layer["size"], layer["stride"]), []
     return (keras.layers.GlobalAveragePooling2D(keepdims=True), []) if kind == "GlobalAvgPool" else None
@@ -85,7 +89,7 @@ def by_deeplift(rule, group, test):
     from deeplift.util import connect_list_of_layers
     if rule != "deeplift":
         return None
-    x, x_ref, made = last(test["x"]), last(test["x_ref"]), []
+    x, x_ref, made, before = last(test["x"]), last(test["x_ref"]), [], ()
     shape = x.shape[1:]
     for layer in group["layer"]["layers"]:
         kind = layer["kind"]
@@ -122,6 +126,10 @@ def by_deeplift(rule, group, test):
     return first(np.array(found, dtype=float))
 
 
+def rounded(nested):
+    return [rounded(part) for part in nested] if isinstance(nested, list) else float(f"{nested:.12g}")
+
+
 def version_1():
     """What `import tensorflow` means to the deeplift package, with its float32 as float64."""
     import types
@@ -153,8 +161,8 @@ def main(library):
             failed, answer = failed + 1, f"{type(error).__name__}: {str(error).splitlines()[0]}"[:160]
             print(test["id"], answer)
         if answer is not None:
-            answers[runner.key(group, test)] = answer if isinstance(answer, str) else [
-                json.loads(json.dumps(part.tolist()), parse_float=lambda v: float(f"{float(v):.12g}")) for part in answer]
+            answer = answer if isinstance(answer, str) else rounded(answer.tolist())
+            answers[runner.key(content["rule"], group, test)] = answer
     content = {"name": library, "version": importlib.metadata.version(library), "date": f"{datetime.date.today()}",
                "how": f"record_tensorflow.py, TensorFlow {tf.__version__}, float64", "tolerance": 1e-9,
                "notes": {"epsilon": "lrp.epsilon; lrp.z for epsilon 0"} if library == "innvestigate" else {},

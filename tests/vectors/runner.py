@@ -24,7 +24,6 @@ from .adapters import NotOffered
 
 HERE = pathlib.Path(__file__).parent
 VERDICTS = ("agrees", "another definition", "contradicts", "crashes", "not offered")
-FORMS = {"another definition": "another definition: ", "contradicts": "contradicts: ", "crashes": "crashes: "}
 
 
 @dataclasses.dataclass
@@ -52,9 +51,9 @@ def vectors():
                 yield content, group, test
 
 
-def key(group, test):
+def key(rule, group, test):
     """What a recorded answer is kept under: a digest of all that was asked."""
-    asked = [group["layer"], group["knobs"], *(test.get(name) for name in ("x", "x_ref", "R", "before"))]
+    asked = [rule, group["layer"], group["knobs"], *(test.get(name) for name in ("x", "x_ref", "R", "before"))]
     return hashlib.sha1(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -69,10 +68,10 @@ class Recorded:
     def offers(self, rule, layer):
         return True
 
-    def explain_recorded(self, group, test):
-        if key(group, test) not in self.answers:
+    def explain_recorded(self, rule, group, test):
+        answer = self.answers.get(key(rule, group, test))
+        if answer is None:
             raise NotOffered("was not recorded")
-        answer = self.answers[key(group, test)]
         if isinstance(answer, str):
             raise RuntimeError(answer)
         return answer
@@ -102,7 +101,7 @@ def run(library, only=None):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 if hasattr(library, "explain_recorded"):
-                    answer = library.explain_recorded(group, test)
+                    answer = library.explain_recorded(content["rule"], group, test)
                 else:
                     if group is not last:
                         last, built = group, library.build(layer)
@@ -150,7 +149,8 @@ def judge(result, answer, tolerance=0):
         return
     for name, other in test["alternatives"].items():
         if same(answer, other, max(tolerance, 1e-8)):
-            result.verdict, result.detail = ("agrees" if test["verdict"] == "acceptable" else "another definition"), name
+            result.verdict = "agrees" if test["verdict"] == "acceptable" else "another definition"
+            result.detail = name
             return
     if not np.isfinite(found).all():
         result.verdict, result.detail = "crashes", "numbers that are not finite"
@@ -180,6 +180,8 @@ def mistake(result, tolerance):
 def claim(result):
     """What the line of an xfails file says of a result. Numbers are left out: they may depend on the machine."""
     detail = "" if result.detail.startswith("off by") else result.detail
+    if result.verdict == "crashes":
+        detail = detail.split(":")[0]
     return result.verdict + (f": {detail}" if detail else "")
 
 

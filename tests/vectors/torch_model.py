@@ -16,7 +16,7 @@ def tensor(array):
 
 
 def stand_in_torchvision():
-    """Empty modules in place of torchvision, which libraries import for the sake of two classes, where it is missing."""
+    """Empty modules in place of torchvision where it is missing: some libraries import it for two of its classes."""
     try:
         import torchvision                                  # noqa: F401
     except (ImportError, RuntimeError):

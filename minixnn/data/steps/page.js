@@ -164,7 +164,7 @@ function showNetwork() {
         if (hidden) { box.append(make("p", { className: "head", textContent: `⋯ ${hidden} layers ⋯` })); hidden = 0; }
         const chain = inputs.length === 1 && inputs[0] === k;
         const row = line(`${k}  ${text}`, [name, chain ? "" : `takes ${inputs.map(i => `A[${i}]`).join(", ")}`]
-            .filter(Boolean).join("   "), k + 1);
+            .filter(Boolean).join(" · "), k + 1);
         if (k === l) { row.className += " now"; row.setAttribute("aria-current", "true"); }
     });
     const marked = box.querySelector(".now");
@@ -217,7 +217,7 @@ function statement(of) {
 
 // What a statement says the name is: behind its =, of "a, b = c, d" the part that is the name's; "" where there is none.
 function rightSide(line, name) {
-    const [, left, right] = line.match(/^([\w\s,]+?)\s*=(?!=)\s*(.*)$/) || [null, "", line.match(/^return\s+(.*)$/)?.[1]];
+    const [, left, right] = line.match(/^([\w\s,]+?)(?::[^=]+)?\s*=(?!=)\s*(.*)$/) || [null, "", line.match(/^return\s+(.*)$/)?.[1]];
     const names = split(left), sides = split(right ?? "");
     return names.length > 1 && names.length === sides.length ? sides[names.indexOf(name)] : right ?? "";
 }
@@ -350,7 +350,7 @@ function card(name, n, changed, part) {
         make("h3", { textContent: part === undefined ? name : `${name}[${part}]` }), make("p", { textContent: summary(v) }));
     box.dataset.name = name;
     if (v && v.numbers) box.append(cells(name, v, part));
-    else if (v && v.grid) box.append(picture(v, 150), make("p", { textContent: `the darkest is ±${shortly(v.largest)}` }));
+    else if (v && v.grid) box.append(picture(v, 150), make("p", { textContent: `the strongest colour is ±${shortly(v.largest)}` }));
     else if (v && v.list && part === undefined && v.list.length <= LONGEST)
         v.list.forEach((each, i) => box.append(card(name, each, false, i)));
     else if (v && v.w) box.append(weights(v));

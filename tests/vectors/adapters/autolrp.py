@@ -11,13 +11,14 @@ import numpy as np
 from .. import torch_model
 
 name, version = "autolrp", importlib.metadata.version("autolrp")
-NOTES = {"gamma": "gamma_montavon", "gamma_signed": "gamma", "add": "proportional", "half_each": "proportional, the only rule of a product",
-         "scale_held_fixed": "detach_std", "identity": "identity (layer norm)"}
+NOTES = {"gamma": "gamma_montavon", "gamma_signed": "gamma", "add": "proportional",
+         "half_each": "proportional, the only rule of a product", "scale_held_fixed": "detach_std"}
 PRODUCTS = ("AddmmBackward", "MmBackward", "ConvolutionBackward")
 WEIGHTED = {"epsilon": "epsilon", "gamma": "gamma_montavon", "gamma_signed": "gamma", "alpha_beta": "alpha_beta",
             "z_plus": "zplus", "z_box": "zbox"}
 OTHERS = {"add": ("AddBackward", "proportional"), "half_each": ("MulBackward", "proportional"),
-          "signal_takes_all": ("MulBackward", ("proportional", {"attribute": "lhs"})), "softmax": ("SoftmaxBackward", "jacobian"),
+          "signal_takes_all": ("MulBackward", ("proportional", {"attribute": "lhs"})),
+          "softmax": ("SoftmaxBackward", "jacobian"),
           "matmul_half_each": ("BmmBackward", ("epsilon", {"attribute": "both"})),
           "matmul_signal_takes_all": ("BmmBackward", ("epsilon", {"attribute": "rhs"})),
           "scale_held_fixed": ("NativeLayerNormBackward", "detach_std"),

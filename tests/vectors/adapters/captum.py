@@ -15,17 +15,16 @@ from . import NotOffered
 
 name, version, NOTHING = "captum", importlib.metadata.version("captum"), 1e-300
 NOTES = {"alpha_beta": "Alpha1_Beta0_Rule()", "gamma": "GammaRule()", "z_plus": "Alpha1_Beta0_Rule(set_bias_to_zero="
-         "True)", "gamma_signed": "GammaRule(), which is gamma", "deeplift": "DeepLift; its documentation promises that "
-         "contributions sum to the difference of the outputs (summation to delta)"}
-AFFINE = ("Dense", "Conv1d", "Conv2d", "ConvTranspose2d")
+         "True)", "gamma_signed": "GammaRule(), which is gamma", "deeplift": "DeepLift; documented to sum to the "
+         "difference of the outputs"}
+PASSED, AFFINE = [("pass", "ReLU"), ("pass", "Tanh")], ("Dense", "Conv1d", "Conv2d", "ConvTranspose2d")
 
 
 def rule_of(rule, epsilon=0, alpha=1, beta=0, gamma=0.25):
     made = {"gamma": lambda: lrp_rules.GammaRule(gamma), "alpha_beta": lrp_rules.Alpha1_Beta0_Rule,
             "z_plus": lambda: lrp_rules.Alpha1_Beta0_Rule(set_bias_to_zero=True)}.get(
                 rule, lambda: lrp_rules.EpsilonRule(epsilon or NOTHING))()
-    if rule in ("gamma", "alpha_beta", "z_plus"):
-        made.STABILITY_FACTOR = NOTHING
+    made.STABILITY_FACTOR = epsilon or NOTHING
     return made
 
 
@@ -34,7 +33,7 @@ def offers(rule, layer):
         return all(part["kind"] == "Flatten" or offers(knobs["rule"], part) and knobs.get("beta", 0) == 0
                    for part, knobs in zip(layer["layers"], layer["rules"]))
     return rule in ("gamma", "alpha_beta", "z_plus") and layer["kind"] in AFFINE or \
-        rule in ("winner_takes_all", "epsilon", "add", "deeplift") or rule == "pass" and layer["kind"] in ("ReLU", "Tanh")
+        rule in ("winner_takes_all", "epsilon", "add", "deeplift") or (rule, layer["kind"]) in PASSED
 
 
 def build(layer):
@@ -54,15 +53,13 @@ class Flat(torch.nn.Module):
 
 def explain(model, rule, x, R, **knobs):
     module, layer = model
-    if rule == "alpha_beta" and (knobs["alpha"], knobs["beta"]) != (1, 0):
-        raise NotOffered("captum has alpha 1, beta 0 only")
-    if rule == "add" and len(x) > 2:
-        raise NotOffered("captum adds two")
+    if rule == "alpha_beta" and (knobs["alpha"], knobs["beta"]) != (1, 0) or rule == "add" and len(x) > 2:
+        raise NotOffered("captum has alpha 1, beta 0 only, and adds two")
     many = layer["kind"] in ("Add", "Concat")
     inputs = tuple(torch_model.tensor(each) for each in (x if many else [x]))
     R = torch_model.tensor(R).flatten(1)
     if rule == "deeplift":
-        return DeepLift(module).attribute(*inputs, torch_model.tensor(knobs["x_ref"]), target=R.argmax(1)).detach().numpy()
+        return DeepLift(module).attribute(*inputs, torch_model.tensor(knobs["x_ref"]), R.argmax(1)).detach().numpy()
     flat, total = Flat(module), 0
     each = zip(module.made, knobs["rules"]) if rule == "network" else [(module, {"rule": rule, **knobs})]
     given = [(part, about) for part, about in each if type(part).__name__ not in ("ReLU", "Tanh")]

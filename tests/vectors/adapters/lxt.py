@@ -1,4 +1,4 @@
-"""LXT (explicit): rules are functions of torch whose backward pass is the rule. 0 as a stabiliser is given as 1e-300."""
+"""LXT (explicit): rules are functions of torch whose backward pass is the rule. A stabiliser of 0 is 1e-300 here."""
 import importlib.metadata
 
 import torch
@@ -32,8 +32,8 @@ def offers(rule, layer):
     if rule == "network":
         return all(part["kind"] in ("Flatten", "Transpose") or offers(knobs["rule"], part)
                    for part, knobs in zip(layer["layers"], layer["rules"]))
-    return rule in ("epsilon", "half_each", "signal_takes_all", "matmul_half_each", "softmax", "pass", "cut", "add") or \
-        (rule, layer["kind"]) in (("scale_held_fixed", "LayerNorm"), ("identity", "RMSNorm"))
+    return rule in ("epsilon", "half_each", "signal_takes_all", "matmul_half_each", "softmax", "pass", "cut", "add") \
+        or (rule, layer["kind"]) in (("scale_held_fixed", "LayerNorm"), ("identity", "RMSNorm"))
 
 
 def build(layer):

@@ -17,7 +17,7 @@ RULES = {
     "signal_takes_all": joins.signal_takes_all, "matmul_half_each": joins.half_each,
     "matmul_signal_takes_all": partial(joins.signal_takes_all, signal=1), "softmax": softmax.softmax_taylor,
     "scale_held_fixed": layer_norm.scale_held_fixed, "identity": layer_norm.identity}
-SPACE = {"stride", "padding", "dilation", "output_padding", "size", "groups", "count_padding"}
+SPACE = {"stride", "padding", "dilation", "output_padding", "size", "groups", "count_padding", "epsilon"}
 
 
 def last(x, kind="", source=1, target=-1):
@@ -27,12 +27,10 @@ def last(x, kind="", source=1, target=-1):
     return np.moveaxis(x, source, target) if moves else x
 
 
-def first(x, kind=""):
-    return last(x, kind, -1, 1)
+first = partial(last, source=-1, target=1)
 
 
-class ChannelsFirst(layers.Flatten):
-    """Flattens an image in the order of the vectors."""
+class ChannelsFirst(layers.Flatten):            # in the order of the vectors
     rule = staticmethod(layers.Permute.rule)
 
     def forward(self, x):
@@ -44,17 +42,14 @@ class ChannelsFirst(layers.Flatten):
 
 def module(layer):
     """The layer of minixnn with these numbers."""
-    kind, W = layer["kind"], np.array(layer.get("W", 0.0), dtype=float)
+    kind = layer["kind"]
     given = {k: np.array(layer[k], dtype=float) for k in ("b", "gamma", "beta", "mean", "variance") if k in layer}
-    given.update({k: layer[k] if k in ("groups", "count_padding") else tuple(layer[k]) for k in SPACE & {*layer}})
-    if "padding" in layer:
-        given["padding"] = tuple((p, p) for p in layer["padding"])
-    if "epsilon" in layer:
-        given["epsilon"] = layer["epsilon"]
+    given.update({k: tuple(layer[k]) if isinstance(layer[k], list) else layer[k] for k in SPACE & {*layer}})
+    given.update({"padding": tuple((p, p) for p in layer["padding"])} if "padding" in layer else {})
     if "W" in layer:
         order = {"Dense": (1, 0), "Conv1d": (2, 1, 0), "Conv2d": (2, 3, 1, 0), "ConvTranspose2d": (2, 3, 0, 1)}[kind]
-        given["W"] = W.transpose(order)
         given = {"padding": "valid", **given} if kind == "Conv2d" else given
+        given["W"] = np.array(layer["W"], dtype=float).transpose(order)
     others = {"Flatten": ChannelsFirst, "Transpose": partial(layers.Permute, (1, 0)), "BatchNorm": layers.BatchNorm2d}
     return others.get(kind, getattr(layers, kind, None))(**given)
 
@@ -64,24 +59,21 @@ def offers(rule, layer):
 
 
 def build(layer):
-    if layer["kind"] != "Network":
-        return layer, module(layer)
     made = []
-    for part in layer["layers"]:
+    for part in layer.get("layers", []):
         made.append(made[part["same_as"]] if "same_as" in part else module(part))
-    return layer, minixnn.Network(made, [tuple(entering) for entering in layer["inputs"]])
+    return layer, minixnn.Network(made, [tuple(each) for each in layer["inputs"]]) if made else module(layer)
 
 
 def explain(model, rule, x, R, **knobs):
     layer, made = model
-    kind = layer["kind"]
+    kind, many = layer["kind"], layer["kind"] in ("Add", "Concat", "Multiply", "MatMul")
     if rule == "deeplift":
         return first(passes.deeplift(made, last(x), last(knobs["x_ref"]), start=last(R))[0])
     if rule == "network":
         rules = [None if each["rule"] == "pass" else partial(RULES[each["rule"]], **{
             k: v for k, v in each.items() if k != "rule"}) for each in knobs["rules"]]
         return [first(r) for r in passes.lrp(made, last(x), start=last(R), rules=rules)]
-    many = kind in ("Add", "Concat", "Multiply", "MatMul")
     x = tuple(last(each, kind) for each in x) if many else last(x, kind)
     y = made.forward(x)
     R_x = RULES[rule](made, x, y, last(R, kind).reshape(y.shape), **knobs)

@@ -1,7 +1,6 @@
 """Zennit: rules are hooks of torch modules.
 
-It adds a stabiliser of its own to every denominator; it lets that be given, so it is given the vectors': z, or a number
-that makes R / 0 count as 0.
+It lets the stabiliser of a denominator be given, so it is given the vectors': one that makes R / 0 count as 0.
 """
 import importlib.metadata
 
@@ -14,9 +13,8 @@ import zennit.layer                                         # noqa: E402
 from zennit import rules                                    # noqa: E402
 
 name, version = "zennit", importlib.metadata.version("zennit")
-WEIGHTED = ("Dense", "Conv1d", "Conv2d", "ConvTranspose2d")
 NOTES = {"z_plus": "ZPlus(zero_params='bias'); by default b+ absorbs", "w_square": "WSquare(zero_params='bias'); by "
-         "default b squared absorbs", "gamma": "Gamma, which is gamma_signed", "alpha_beta": "AlphaBeta, ZPlus for 1, 0"}
+         "default b squared absorbs", "gamma": "Gamma, which is gamma_signed", "alpha_beta": "AlphaBeta; ZPlus at 1, 0"}
 
 
 def at_zero(z):
@@ -42,7 +40,7 @@ def hook(rule, layer, **knobs):
 def offers(rule, layer):
     if rule == "network":
         return all(offers(knobs["rule"], part) for part, knobs in zip(layer["layers"], layer["rules"]))
-    return rule in ("winner_takes_all", "add", "cut", "pass", "identity", "epsilon") or layer["kind"] in WEIGHTED and \
+    return rule in ("winner_takes_all", "add", "cut", "pass", "identity", "epsilon") or "W" in layer and \
         rule in ("gamma", "gamma_signed", "alpha_beta", "z_plus", "w_square", "flat", "z_box")
 
 
