@@ -379,7 +379,8 @@ def write_onnx(name, model, shape):
             op, attributes = {"ReLU": ("Relu", {}), "GlobalAvgPool": ("GlobalAveragePool", {}),
                               "Flatten": ("Flatten", {}), "Add": ("Add", {}), "Multiply": ("Mul", {}),
                               "Concat": ("Concat", {"axis": 1}), "MatMul": ("MatMul", {}),
-                              "Softmax": ("Softmax", {"axis": -1}), "Transpose": ("Transpose", {"perm": [0, 2, 1]})}[kind]
+                              "Softmax": ("Softmax", {"axis": -1}),
+                              "Transpose": ("Transpose", {"perm": [0, 2, 1]})}[kind]
             node(op, ins, out, **attributes)
     last = f"A{len(model['layers'])}"
     graph = helper.make_graph(nodes, name, [helper.make_tensor_value_info("A0", TensorProto.DOUBLE, ["N", *shape])],

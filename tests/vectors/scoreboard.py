@@ -51,7 +51,7 @@ Another definition is no fault: it is another rule under the same name.
 |---|---|---|---|---|
 {reports}
 
-iNNvestigate#180 is not in the table: we could not read it, so we do not say that we have found it.
+iNNvestigate#180 is not in the table: its text is not at hand, so nothing here can claim to have found it.
 
 ## A vector as an issue
 
@@ -64,8 +64,8 @@ iNNvestigate#180 is not in the table: we could not read it, so we do not say tha
 ## In another project
 
 The vectors are JSON: `tests/vectors/*.json`, one file for each rule, of the form that `schema.json` describes. Arrays
-are nested lists, channels first. In any language: read `layer`, `knobs`, `x` and `R`, compute, compare with `expected` to
-`tolerance`, relative to the largest number where that is above 1; if it differs, look in `alternatives`. Whole networks
+are nested lists, channels first. In any language: read `layer`, `knobs`, `x` and `R`, compute, compare with `expected`
+to `tolerance`, relative to the largest number where that is above 1; if it differs, look in `alternatives`. Whole networks
 are ONNX files beside the JSON, with relevance at every layer.
 
 In Python the folder runs by itself, with NumPy and the library alone:
@@ -76,8 +76,8 @@ python -m tests.vectors --zip vectors.zip
 
 Unpack it, write `vectors/adapters/YOURS.py` (`vectors/adapters/__init__.py` says what it has to have; `lxt.py` is the
 shortest example, `torch_model.py` makes torch modules of the layers), and run `python -m vectors YOURS`. What is known
-to differ goes into `xfails/YOURS.txt` by `--expect`; from then on the command ends with status 1 when anything changes, in
-either direction.
+to differ goes into `xfails/YOURS.txt` by `--expect`; from then on the command ends with status 1 when anything changes,
+in either direction.
 """
 
 
