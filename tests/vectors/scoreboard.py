@@ -65,8 +65,8 @@ iNNvestigate#180 is not in the table: its text is not at hand, so nothing here c
 
 The vectors are JSON: `tests/vectors/*.json`, one file for each rule, of the form that `schema.json` describes. Arrays
 are nested lists, channels first. In any language: read `layer`, `knobs`, `x` and `R`, compute, compare with `expected`
-to `tolerance`, relative to the largest number where that is above 1; if it differs, look in `alternatives`. Whole networks
-are ONNX files beside the JSON, with relevance at every layer.
+to `tolerance`, relative to the largest number where that is above 1; if it differs, look in `alternatives`. Whole
+networks are ONNX files beside the JSON, with relevance at every layer.
 
 In Python the folder runs by itself, with NumPy and the library alone:
 
