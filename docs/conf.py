@@ -7,9 +7,10 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).parent
-sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
+sys.path[:0] = [str(HERE / "_ext"), str(HERE), str(HERE.parent)]
 
 import minixnn  # noqa: E402  (found through the line above, if it is not installed)
+import recorded_walks  # noqa: E402
 from minixnn.cli import main as command_line  # noqa: E402
 
 project, author, release = "minixnn", "The minixnn authors", minixnn.__version__
@@ -67,6 +68,13 @@ def write_microscope(app):
         command_line(["microscope", "-o", str(pathlib.Path(app.outdir) / "microscope.html")])
 
 
+def write_walks(app):
+    """A page to step through for every rule: the table of rules and some lessons link to them."""
+    if app.builder.format == "html":
+        recorded_walks.main(folder=pathlib.Path(app.outdir) / "walks")
+
+
 def setup(app):
     app.connect("source-read", leave_out_speed)
     app.connect("builder-inited", write_microscope)
+    app.connect("builder-inited", write_walks)

@@ -107,7 +107,8 @@ def page(stem, every, results):
     head, *rest = markdown.cells(text)
     done = [way, "", links(markdown.markdown(head.prose)), "",
             f"*About {course.minutes(text)} minutes. Run it:* `.venv/bin/python -m lessons.{stem}` · "
-            f"[the script](../../lessons/{stem}.py) · [a notebook](notebooks/{stem}.ipynb)", ""]
+            f"[the script](../../lessons/{stem}.py) · [a notebook](notebooks/{stem}.ipynb) · "
+            "[how we know](../how_we_know.md)", ""]
     for cell in [head._replace(prose=""), *rest]:
         done += [links(markdown.markdown(cell.prose)), ""] if cell.prose else []
         if cell.code:
@@ -120,7 +121,9 @@ def page(stem, every, results):
 
 
 def links(text, folder=".."):
-    """Links of a lesson lead from the page of the site; here the microscope's own page is not at hand, its film is."""
+    """Links of a lesson lead from the page of the site; here its other pages are not at hand, what makes them is."""
+    text = re.sub(r"\[([^\]]+)\]\(\.\./walks/([\w.]+)\.html\)", rf"[\1]({folder}/stepping.md) (`python "
+                  r"docs/recorded_walks.py \2` makes the page)", text)
     return re.sub(r"\[([^\]]+)\]\(\.\./microscope\.html\)", rf"[\1]({folder}/images/microscope.gif) (a film of it; "
                   r"`minixnn microscope -o microscope.html` makes the page)", text)
 
@@ -148,7 +151,8 @@ def notebook(stem, every):
 def index(every):
     """The index: a question, the promise and a picture for each lesson, by chapter, and three ways through."""
     done = ["# The course", "", "Every page is a lesson that was run: its text, its code, what it printed and drew. "
-            "[The README](../../README.md) says how to run them all.", "", "## Three ways through", ""]
+            "[The README](../../README.md) says how to run them all, [How we know](../how_we_know.md) what they "
+            "claim, and with which control.", "", "## Three ways through", ""]
     for name, about, numbers in course.PATHS:
         way = [f"[{every[stem][0]}]({stem}.md)" for stem in course.found(numbers, every)]
         done += [f"**{name}** ({about}): {' → '.join(way)}", ""]

@@ -34,6 +34,13 @@ def questions(text):
             for number, words in zip(parts[::2], parts[1::2])}
 
 
+def plainly(text):
+    """Formulas as code, which the forge and the site show alike."""
+    def plain(found):
+        return "`" + re.sub(r"[\\{}]", "", found["math"].replace(r"\to", "->")) + "`"
+    return re.sub(r"\$`?(?P<math>[^$`]+)`?\$", plain, text)
+
+
 def code_of(function):
     """The lines of an answer without its name and docstring."""
     text = textwrap.dedent(inspect.getsource(function))
@@ -48,10 +55,11 @@ def page():
         stem = next(stem for stem in every if stem.startswith(answer.lesson.replace(".", "_") + "_"))
         title, _, text = every[stem]
         if stem != before:
-            done.append(f"## [{title}](course/{stem}.md)\n")
+            done.append(f"## {title}\n")
         before = stem
         words = "\n".join(textwrap.wrap(inspect.getdoc(answer.check).replace("\n", " "), 118))
-        done += [f"**{answer.number}.** {questions(text)[answer.number]}\n", "<details><summary>Answer</summary>\n",
+        done += [f"**{answer.number}.** {plainly(questions(text)[answer.number])}\n",
+                 "<details><summary>Answer</summary>\n",
                  f"{words}\n", f"```python\n{code_of(answer.check)}\n```\n", "</details>\n"]
     return "\n".join(done)
 

@@ -102,7 +102,7 @@ net = fresh(rng)
 history = fit(net, serve, epochs=8, rng=rng, optimizer=Adam(2e-3), validation=validation, quiet=True)
 serve(8)
 averaged, held_out = ([each[key] for each in history] for key in ("accuracy", "validation"))
-lines = {"training, mean of epoch": averaged, "training, after it": stands[1:], "validation, after it": held_out}
+lines = {"training, mean of epoch": averaged, "training, at its end": stands[1:], "validation, at its end": held_out}
 plot.curves(np.arange(1, 9), {name: 100 * np.array(line) for name, line in lines.items()}, "epoch",
             "right answers in %", "Training accuracy counted in two ways, and validation accuracy")
 print("from epoch 1 to 8:", *(f"{name} {line[0]:.1%} to {line[7]:.1%};" for name, line in lines.items()))
@@ -166,7 +166,7 @@ print("random labels, 60 epochs: " + ", ".join(f"{size:,} images {share:.0f} %" 
 plot.curves(sizes, {name: (means[:, k], errors[:, k]) for k, name in enumerate(names)} | {
     "random labels, 60 epochs": np.array([*longer.values(), np.nan])}, xscale="log",
     xlabel="different training images", ylabel="right answers in %",
-    title="30,000 images shown in all: random labels are out of reach for want of steps, not of room")
+    title="Random labels are memorised, too, if they are seen often enough")
 
 # %%
 # With 100 images the network is right on all of them, and on all random labels, too: such an accuracy is memory. On new

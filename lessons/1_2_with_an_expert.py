@@ -83,8 +83,8 @@ plot.curves(axis[:, 0], {"log p(c|x), network": log_p, "log p(x), expert": log_p
             "logarithm", "Two models: the sum peaks where the class does, at 1")
 
 # %%
-# Ten prototypes, and who drew them
-# ---------------------------------
+# Ten prototypes, and where they come from
+# ---------------------------------------
 # The mixture has its Gaussians in the 50 directions in which digits differ most; what lies in the other 734 directions,
 # the *rest*, counts as white noise. The density has many peaks, and short steps end on a near one. So the start is
 # halfway between the mean of all Gaussians and the centre of the best for the class, which the network picks. The

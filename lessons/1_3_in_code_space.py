@@ -163,8 +163,8 @@ plot.images(np.concatenate(list(watched.values())), [f"class {c}" for c in ten],
 # From the code 0 it does all the work: from p = 0.10 to 1.00. A random network ends at 0.12 +- 0.05, with strokes of no
 # digit. So the strokes are the generator's and the class is the network's. Do two networks ask for different digits?
 # Theirs are 6.5 +- 0.6 apart, where classes are 8.7 apart. But one network from two starts asks for digits as far apart
-# (5.9 +- 0.9 and 7.0 +- 0.5): what differs may be the search alone, and one pair of prototypes is no news about a
-# network.
+# (5.9 +- 0.9 and 7.0 +- 0.5): what differs may be the search alone, and one pair of prototypes tells nothing sure about
+# a network.
 #
 # Try this
 # --------

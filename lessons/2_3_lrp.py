@@ -10,6 +10,8 @@ there is more than one rule for it; and, measured, which rule belongs in which l
 **Papers:** Bach et al. 2015, *On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance
 propagation*, equations 56 to 60; Montavon et al. 2019, *Layer-wise relevance propagation: an overview*, sections 10.2
 and 10.3; Sixt et al. 2020, *When explanations lie*.
+
+**Walk through it**, without a debugger: `LRP-epsilon, line by line <../walks/lrp.epsilon.html>`_.
 """
 from functools import partial
 

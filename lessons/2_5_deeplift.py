@@ -10,6 +10,8 @@ saturated neuron; where its first rule fails, what the second has to do with Sha
 **Papers:** Shrikumar, Greenside & Kundaje 2017, *Learning important features through propagating activation
 differences*, sections 3.1 to 3.5; Ancona et al. 2018, *Towards better understanding of gradient-based attribution
 methods*; Lundberg & Lee 2017, *A unified approach to interpreting model predictions*.
+
+**Walk through it**, without a debugger: `DeepLIFT, line by line <../walks/deeplift.html>`_.
 """
 import numpy as np
 

@@ -191,5 +191,5 @@ for kind in crossed:
     assert np.nanmax(none) < 3 * found[kind, "the image itself"][:, -1].max(), "without a switch no jump"
     assert np.nanmean(jumped) > 10 * np.nanmax(none), "with one a jump"
 rest = {name: values.mean(axis=0) for (kind, name), values in found.items() if kind == "cnn" and name in methods}
-assert all(rest[name][-1] < 1.1 * rest[name][1] for name in ("deep Taylor", "LRP-alpha1-beta0, pools share"))
+assert all(rest[name][-1] < 1.1 * rest[name][1] for name in ("deep Taylor", "LRP-alpha1-beta0, pools share")), "calm"
 plot.show()

@@ -128,7 +128,7 @@ place, corner = np.tile([1, 1, 4, 4], (len(eights), 1)), [28 * row + column for 
                                                           row and column]
 methods = {"gradient x input": "gradient_times_input", "integrated gradients": "integrated_gradients",
            "DeepLIFT": "deeplift", "LRP-alpha1-beta0": "lrp_alpha1_beta0", "gradient": "gradient",
-           "|gradient|": "saliency", "guided backprop.": "guided_backprop", "occlusion": "occlusion"}
+           "|gradient|": "saliency", "guided backpropagation": "guided_backprop", "occlusion": "occlusion"}
 on_it, score = {}, {}
 for name, pictures, seed in (("squares", tagged, 0), ("squares, again", tagged, 1), ("no squares", digits, 0)):
     rng = np.random.default_rng(seed)
@@ -170,7 +170,8 @@ plot.bars({name: {method: on_it[name, method][2] for method in methods} for name
 
 first, *_, last = cancel.values()
 assert first[0] > 1.5 * last[0], "epsilon ends the cancellation"
-assert same["gradient"][0] > 0.999 > 0.5 > same["IG from zero"][0] and same["IG from a shifted zero"][0] > 0.999
+assert same["gradient"][0] > 0.999 > 0.5 > same["IG from zero"][0], "what multiplies by the input is not invariant"
+assert same["IG from a shifted zero"][0] > 0.999, "with a shifted baseline it is"
 honest, lied = on_cross["LRP-alpha1-beta0"]
 assert abs(p[1] - p[0]).max() < 1e-9 and lied[0] > honest[0] + 0.3, "it lies"
 assert score["squares"][1] < 0.1 * score["squares"][0], "it needs the square"

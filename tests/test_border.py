@@ -356,9 +356,9 @@ def test_bounds_reach_the_box_rule():
 
 def test_a_stabiliser_reaches_pools_too():
     layers = [Conv2d(np.ones((1, 1, 1, 1))), GlobalAvgPool(), Dense(np.ones((1, 1)))]
-    rules = composites.epsilon_plus(layers, epsilon=0.5)
+    rules = composites.epsilon_plus(Network(layers), epsilon=0.5)
     assert [getattr(rule, "keywords", {}).get("epsilon") for rule in rules] == [None, 0.5, 0.5]
-    assert composites.epsilon_plus([Dense(np.ones((1, 1)))]) == [lrp.epsilon]
+    assert composites.epsilon_plus(Network([Dense(np.ones((1, 1)))])) == [lrp.epsilon]
 
 
 def test_the_ledger_takes_tables_names_and_comparisons(there):

@@ -29,7 +29,6 @@ import checks  # noqa: E402  (it and the next lie in the folders named above)
 import docstrings  # noqa: E402
 import fits  # noqa: E402
 import notation  # noqa: E402
-import walk  # noqa: E402
 
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*.rst"))]
 LESSONS = docstrings.lessons(ROOT / "lessons")
@@ -186,22 +185,6 @@ def test_the_page_of_checks_lists_the_properties_that_are_asked():
         named = {property.name for property in checks.listed(kind)}
         assert {row.property.name.partition(",")[0] for row in rows} == named
         assert set(checks.MAY_FAIL[kind]) <= named
-
-
-def test_the_walk_in_the_stepping_guide_is_what_pdb_prints_today():
-    assert walk.current() == walk.transcript(), "run python docs/walk.py"
-
-
-def test_the_walk_goes_from_the_loop_to_the_formula_in_one_step():
-    told = walk.current()
-    assert "***" not in told, "pdb refused a command: look at docs/stepping.md"
-    assert told.count("(Pdb) step\n") == 1
-    assert re.search(r"\(Pdb\) step\n--Call--\n> minixnn/rules/lrp.py\(\d+\)epsilon\(\)", told), told
-
-
-def test_the_readme_sets_its_breakpoint_on_the_marked_line():
-    lines = [int(n) for n in re.findall(r"tbreak minixnn/passes.py:(\d+)", (ROOT / "README.md").read_text("utf-8"))]
-    assert lines == [walk.marked_line("minixnn/passes.py")]
 
 
 def test_the_table_of_composites_has_those_that_take_a_network():

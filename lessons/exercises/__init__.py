@@ -32,10 +32,14 @@ def check(function: Callable) -> None:
 given: dict[str, int] = {}
 
 
-def hint(function: Callable) -> None:
-    """Print the next hint to an exercise."""
+def hint(function: Callable | str) -> None:
+    """Print the next hint to an exercise, which is given by its function or its name."""
     from lessons.exercises import files, marking
-    hints = {exercise.name: exercise.hints for exercise in files.every_exercise()}[function.__name__]
-    number = given.get(function.__name__, 0) % len(hints)
-    given[function.__name__] = number + 1
+    name = function if isinstance(function, str) else getattr(function, "__name__", repr(function))
+    hints = {exercise.name: exercise.hints for exercise in files.every_exercise()}.get(name)
+    if hints is None:
+        print(f"there is no exercise {name}; hint is given the function that the task names, as in hint(epsilon)")
+        return
+    number = given.get(name, 0) % len(hints)
+    given[name] = number + 1
     print(f"hint {number + 1} of {len(hints)}: {marking.paragraph(hints[number])}")

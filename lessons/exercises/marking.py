@@ -17,6 +17,7 @@ import textwrap
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -145,8 +146,10 @@ def answer(exercise: Exercise, function: Callable, case: dict) -> Answer:
 
 def unchanged(now: Any, before: Any) -> bool:
     """Whether an argument is as it was: arrays by their numbers, layers and networks by their arrays."""
+    if type(now) is not type(before):
+        return False
     if isinstance(now, np.ndarray):
-        return isinstance(before, np.ndarray) and np.array_equal(now, before, equal_nan=now.dtype.kind == "f")
+        return np.array_equal(now, before, equal_nan=now.dtype.kind == "f")
     if isinstance(now, (list, tuple)):
         return len(now) == len(before) and all(map(unchanged, now, before))
     if callable(now) or not hasattr(now, "__dict__"):
@@ -218,6 +221,12 @@ def alike(a: Answer, b: Answer) -> bool:
 def mark(exercise: Exercise, function: Callable, count: int = CASES, seconds: float = SEARCHING,
          seed: int = 0, place: str = "") -> Verdict:
     """Compare the function with the right answer on many cases; explain the smallest in which it is wrong."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")         # numpy's, of a student's lines, in case after case
+        return marked(exercise, function, count, seconds, seed, place)
+
+
+def marked(exercise: Exercise, function: Callable, count: int, seconds: float, seed: int, place: str) -> Verdict:
     seen = list(itertools.islice(asked(exercise, function, seed, seconds), count))
     wrong = [(case, found) for case, expected, found in seen if not is_right(expected, found)]
     if seen[-1][2].kind == "TooLong":
@@ -282,9 +291,12 @@ def explained(exercise: Exercise, function: Callable, seen: list, place: str) ->
     whole = [one for part, one in ranked if part == 1]
     sure = next((one for one in whole if all(alike(found, answer(exercise, one[1], case)) for case, _, found in seen)),
                 None)
-    named = sure or (ranked[0][1] if ranked[0][0] >= 0.3 else None)
+    named = sure or (ranked[0][1] if ranked[0][0] >= 0.5 and len(kin) >= 5 else None)
     if named:
         kin = [one for one in kin[:60] if alike(one[2], answer(exercise, named[1], one[0]))]
+    relation = "" if sure else related(kin)
+    if relation:
+        named = None
     case = smaller(exercise, function, min(kin, key=lambda one: weight(one[0]))[0], family,
                    named[1] if named else None)
     found = answer(exercise, function, case)
@@ -292,15 +304,21 @@ def explained(exercise: Exercise, function: Callable, seen: list, place: str) ->
     if sure:
         words.append(f"The cause, it seems: {sure[0]}. In all {len(seen)} cases that were tried a "
                      "function with this mistake answers as yours does.")
+    elif relation:
+        causes = [relation]
+        words.append(f"In every case of this kind {relation}.")
     elif named:
-        words.append(f"One cause, it seems: {named[0]}. In {round(100 * ranked[0][0])} % of the cases of this kind "
-                     f"that "
-                     "are wrong a function with this mistake answers as yours does; there may be another mistake, too.")
+        words.append(f"One cause, it seems: {named[0]}. In {round(100 * ranked[0][0])} % of the cases that are wrong "
+                     "in this way a function with this mistake answers as yours does; there may be another one, too.")
     else:
-        causes = [s for part, (s, mistake) in ranked if part > 0 and alike(found, answer(exercise, mistake, case))][:2]
+        causes = [sentence for part, (sentence, mistake) in ranked
+                  if part > 0.2 and alike(found, answer(exercise, mistake, case))][:2]
         if causes:
             words.append("In this case, though not in most others, a function with this mistake answers as yours does: "
                          f"{'; or this: '.join(causes)}.")
+    if found.changed:
+        words.append(f"It writes into {' and '.join(found.changed)}, which the caller uses again, and perhaps your own "
+                     "next line does, too: x.copy() makes another array, x = y does not.")
     words += in_common(exercise, seen)
     text = "\n\n".join([heading(exercise, "wrong", place), shown(exercise, case, found, exercise.expected(case)),
                         *map(paragraph, words), stepping(exercise, case, place)])
@@ -330,17 +348,89 @@ def largest_family(wrong: list) -> tuple[str, list]:
     return max(kin.items(), key=lambda one: len(one[1]))
 
 
+def related(kin: list) -> str:
+    """A sentence that says how all these answers follow from the right ones, or from an argument; else ""."""
+    try:
+        pairs = [(case, np.asarray(expected, dtype=float), np.asarray(found.value, dtype=float))
+                 for case, expected, found in kin if isinstance(expected, (np.ndarray, float)) and not found.raised]
+    except (TypeError, ValueError):             # these are no numbers
+        return ""
+    if len(pairs) < max(len(kin), 3):
+        return ""
+
+    def always(made: Callable) -> bool:
+        """Whether made(case, expected) is the answer each time."""
+        with np.errstate(all="ignore"):
+            return all(distance(made(case, expected), came)[0] <= SAME for case, expected, came in pairs)
+    if any(has_nan(came) for _, _, came in pairs):
+        return ""
+    if all((came == 0).all() for _, _, came in pairs) and any(expected.any() for _, expected, _ in pairs):
+        return "your answer is 0"
+    square = sum(float((expected ** 2).sum()) for _, expected, came in pairs if expected.shape == came.shape)
+    if square and all(expected.shape == came.shape for _, expected, came in pairs):
+        factor = sum(float((expected * came).sum()) for _, expected, came in pairs) / square
+        if abs(factor) > SAME and always(lambda case, expected: factor * expected):
+            return f"your answer is {number(factor)} times the right one"
+        offset = float((pairs[0][2] - pairs[0][1]).mean())
+        if always(lambda case, expected: expected + offset):
+            return f"your answer is the right one plus {number(offset)}"
+    ways = {"your answer is the right one with its axes turned round": lambda case, expected: expected.T,
+            "your answer is the right one without its signs": lambda case, expected: abs(expected),
+            "your answer is the right one, and negative entries are 0": lambda case, expected: expected.clip(0),
+            "your answer for an image is the sum of the right ones of all": lambda case, expected: expected * 0 + (
+                expected.sum(axis=0) if expected.ndim > 1 else np.nan)}
+    for name in (name for name, value in pairs[0][0].items() if isinstance(value, (np.ndarray, float))):
+        ways |= {f"your answer is {name} itself": lambda case, expected, name=name: case[name] + 0 * expected,
+                 f"your answer is the right one times {name}": lambda case, expected, name=name: expected * case[name],
+                 f"your answer times {name} would be right": None,
+                 f"your answer is the right one plus {name}": lambda case, expected, name=name: expected + case[name],
+                 f"your answer is the right one less {name}": lambda case, expected, name=name: expected - case[name]}
+    for sentence, made in ways.items():
+        try:
+            if made is None:
+                name = sentence.split()[3]
+                if all(came.shape == expected.shape and distance(expected, came * case[name])[0] <= SAME
+                       for case, expected, came in pairs):
+                    return sentence
+            elif always(made):
+                return sentence
+        except (ValueError, TypeError):         # the shapes do not go together
+            continue
+    return ""
+
+
+def facets_of(exercise: Exercise, seen: list) -> tuple[dict[str, Callable], dict[str, Callable]]:
+    """The facets that an exercise names, and plain ones of its numbers."""
+    plain: dict[str, Callable] = {}
+    for name, value in seen[0][0].items():
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            plain[f"with a negative number in {name}"] = lambda c, n=name: c[n] is not None and (c[n] < 0).any()
+            plain[f"with a 0 in {name}"] = lambda c, n=name: c[n] is not None and (c[n] == 0).any()
+            plain |= {f"where axis {axis} of {name} has more than one entry": lambda c, n=name, a=axis: (
+                c[n] is not None and c[n].ndim > a and c[n].shape[a] > 1) for axis in range(value.ndim)}
+        elif isinstance(value, (int, float)):
+            plain |= {f"where {name} is not {number(v)}": lambda c, n=name, v=v: c[n] != v
+                      for v in sorted({case[name] for case, *_ in seen})}
+    return exercise.facets, plain
+
+
 def in_common(exercise: Exercise, seen: list) -> list[str]:
     """What tells the cases that fail from the others: a facet that all of them have and others have not."""
     ok = [is_right(expected, found) for _, expected, found in seen]
     if not any(ok):
         return []
+    own, plain = facets_of(exercise, seen)
+    return tell_apart(own, seen, ok, 3) or tell_apart(plain, seen, ok, 12)
+
+
+def tell_apart(facets: dict[str, Callable], seen: list, ok: list[bool], least: int) -> list[str]:
+    """The narrowest facet outside of which all cases, and at least so many, are right."""
     found = []
-    for name, facet in exercise.facets.items():
+    for name, facet in facets.items():
         has = [bool(facet(case)) for case, *_ in seen]
         without = [good for good, yes in zip(ok, has) if not yes]
         within = [good for good, yes in zip(ok, has) if yes]
-        if len(without) >= 3 and all(without):
+        if len(without) >= least and all(without) and within.count(False) >= len(within) / 8:
             found.append((len(within), f"Of {len(within)} cases {name} {within.count(False)} are wrong; all "
                           f"{len(without)} others are right."))
     return [min(found)[1]] if found else []
@@ -486,7 +576,7 @@ def named(name: str, value: Any) -> list[str]:
                                max_line_width=90)
     else:
         text = number(value) if isinstance(value, float) else getattr(value, "__name__", repr(value))
-    width = 10 if len(name) <= 10 else 21
+    width = 21 if "[" in name else 10
     return [f"    {name if i == 0 else '':{width}} {row}" for i, row in enumerate(text.split("\n"))]
 
 

@@ -30,7 +30,8 @@ def notebook(chapter: int) -> str:
     stems = {exercise.name: stem for stem, exercise in numbered().items()}
     cells = [("markdown", f"# Exercises to chapter {chapter}: {TITLES[chapter]}\n\nWrite each function, run its cell, "
                           f"and "
-              "run the cell below, which checks it. `hint(name)` in a cell of your own gives a hint. Nothing is sent "
+              "run the cell below, which checks it. `hint(...)`, with the function in the brackets, in a cell of your "
+              "own gives a hint. Nothing is sent "
               "anywhere."), ("code", FIRST)]
     for exercise in exercises:
         words, code = parts(task(stems[exercise.name]), exercise.name)

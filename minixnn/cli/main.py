@@ -7,6 +7,7 @@
     minixnn explain photos/ --model net.onnx --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --target 281 -o out
     minixnn explain table.csv --model net.npz --target yes --versus no -o out
     minixnn ledger five.png --model dense --rule epsilon --set epsilon=0.1
+    minixnn step five.png --model cnn --target 5 --method lrp_epsilon --method lrp_gamma -o walk.html
     minixnn microscope -o microscope.html
     minixnn check net.onnx photos/
     minixnn methods
@@ -38,6 +39,7 @@ from minixnn.cli.explain import explain
 from minixnn.cli.expected import of_unit_pixels, open_model
 from minixnn.cli.ledger import show_ledger
 from minixnn.cli.methods import METHODS, RULES, described, options
+from minixnn.cli.step import step
 from minixnn.spelling import meant
 
 MODEL = "a shipped network, or a .npz or .onnx file"
@@ -119,6 +121,11 @@ def parser() -> Parser:
         command.set_defaults(run=run)
         add_inputs(command)
         (add_explaining if run is explain else add_rule)(command)
+    what = "a web page to step through the lines of a method, forwards and backwards"
+    command = commands.add_parser("step", help=what, description=what)
+    command.set_defaults(run=step)
+    add_inputs(command, many=False)
+    add_walk(command)
     command = commands.add_parser("microscope", help="a web page to watch relevance in")
     command.set_defaults(run=show_microscope)
     command.add_argument("--model", action="append", help=f"{MODEL}, for pictures of 28 x 28 pixels; may be given "
@@ -132,10 +139,10 @@ def parser() -> Parser:
     return found
 
 
-def add_inputs(command: Parser) -> None:
-    command.add_argument("images", nargs="+", type=named, metavar="IMAGE", help="picture, .npy, or a folder of them; "
-                         "a .npy (images, height, width, channels) is explained as a whole; .csv for networks that "
-                         "take rows of numbers; any file for magika")
+def add_inputs(command: Parser, many: bool = True) -> None:
+    command.add_argument("images", nargs="+" if many else 1, type=named, metavar="IMAGE",
+                         help="picture, .npy, or a folder of them; a .npy (images, height, width, channels) is "
+                         "explained as a whole; .csv for networks that take rows of numbers; any file for magika")
     command.add_argument("--model", type=named, help=f"{MODEL}; default: efficientnet_lite0, for photographs")
     command.add_argument("--target", metavar="NAME", help="label or number of the class (or channel) to explain; "
                          "default: the largest output")
@@ -154,8 +161,9 @@ def add_inputs(command: Parser) -> None:
     command.add_argument("--labels", metavar="FILE", help="a text file with the name of each output, one per line")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="options",
                          help="an option of the method or rule, such as steps=100 or epsilon=0.1; see: minixnn methods")
-    command.add_argument("--batch-size", type=positive, metavar="N", help="images at a time; default: what suits the "
-                         "network")
+    if many:
+        command.add_argument("--batch-size", type=positive, metavar="N", help="images at a time; default: what suits "
+                             "the network")
 
 
 def add_explaining(command: Parser) -> None:
@@ -173,6 +181,15 @@ def add_explaining(command: Parser) -> None:
                          help="whether the text of files is shown in the terminal, in colours")
     command.add_argument("--workers", type=workers, default=-1, metavar="N",
                          help="batches at a time; default: all cores")
+
+
+def add_walk(command: Parser) -> None:
+    command.add_argument("--method", action="append", help="see: minixnn methods; of methods of relevance several may "
+                         "be given, among which the page switches; default: lrp_epsilon")
+    command.add_argument("--layer", type=whole, metavar="N", help="step into the rule of this layer only, by the "
+                         "number that net.describe() gives it; default: of all layers")
+    command.add_argument("-o", "--out", type=path, required=True, metavar="PAGE", help="the file to write, a .html")
+    command.set_defaults(batch_size=None, workers=1)
 
 
 def add_rule(command: Parser) -> None:
@@ -200,6 +217,12 @@ def box(text: str) -> tuple[int, ...]:
 def positive(text: str) -> Any:
     if not (text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError(f"got {text}, expected a positive whole number")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text}, expected the number of a layer, from 0")
     return int(text)
 
 

@@ -50,7 +50,8 @@ class Layer:
     rule: Rule | None = None    # the default rule, where none is given; None: the user has to choose one
     takes_rules = True          # whether a list of rules may give another than the layer's own
     affine_rules: tuple[str, ...] | None = None     # which of the rules for affine layers it takes; None: any
-    fewest_inputs, most_inputs = 1, 1               # how many inputs it has
+    fewest_inputs: int = 1      # how many inputs it has
+    most_inputs: float = 1
     takes_integers = False      # whether its input is whole numbers, such as tokens
     nonnegative = False         # whether y >= 0 whatever x is
     preserves_sign = False      # whether y >= 0 where x >= 0

@@ -89,12 +89,13 @@ def sum_over_windows(equation: str, x: Array, W: Array, stride: tuple[int, ...],
                      y: Array) -> None:
     """y (N, Ho, Wo, C or C, m) = the sums of `equation` over the windows of x (N, Hp, Wp, C or C, m). W (kh, kw, C, m)
 
-    Few channels: the pixels of a row follow each other without a gap, so a whole row is treated as one pixel of Wo C
-    channels, whose weights are the kernel's, Wo times.
+    Few channels: where the pixels of a row follow each other without a gap, a whole row is treated as one pixel of
+    Wo C channels, whose weights are the kernel's, Wo times. In a view, such as of channel-first images, there are gaps.
     """
     seen = windows(x, W.shape[:2], stride, y.shape[1:3], dilation)
     (N, Ho, Wo, C), rest = y.shape[:4], seen.strides[5:]
-    if C < FEW_CHANNELS and stride[1] == 1 and y.flags.c_contiguous:
+    without_gap = x.strides[2] == x.shape[3] * x.strides[3]
+    if C < FEW_CHANNELS and stride[1] == 1 and without_gap and y.flags.c_contiguous:
         n, h, _, i, j = seen.strides[:5]
         seen = np.lib.stride_tricks.as_strided(seen, (N, Ho, 1, *W.shape[:2], Wo * C, *seen.shape[6:]),
                                                (n, h, 0, i, j, *rest), writeable=False)

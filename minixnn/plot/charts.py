@@ -47,8 +47,8 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
     """Horizontal bars, the first on top: {name: value} or {name: (mean, standard error)}, the latter with its error.
 
     {series: {name: ...}} draws a bar for each series beside each name, and a legend: the first, the subject, is dark,
-    the second, its control, is grey. Each bar says its value. references: {label: value}, vertical lines across all
-    bars: chance, say, or the input taken as its own explanation.
+    and if there are two the second, its control, is grey. Each bar says its value. references: {label: value},
+    vertical lines across all bars: chance, say, or the input taken as its own explanation.
     """
     plt = pyplot()
     series = values if all(isinstance(each, dict) for each in values.values()) else {None: values}
@@ -62,18 +62,20 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
         for k, (label, each) in enumerate(series.items()):
             means, errors = zip(*(y if isinstance(y, tuple) else (y, np.nan) for y in each.values()))
             places = np.array([names.index(name) for name in each]) + thick * (k - (len(series) - 1) / 2)
-            ax.barh(places, means, 0.9 * thick, color=BARS[k % len(BARS)], label=label, zorder=2)
+            colour = BARS[k % len(BARS)] if len(series) == 2 or not k else BARS[1 + k % (len(BARS) - 1)]
+            ax.barh(places, means, 0.9 * thick, color=colour, label=label, zorder=2)
             ax.errorbar(means, places, xerr=errors, fmt="none", ecolor="black", elinewidth=1.6, capsize=3, zorder=4)
             for place, mean, error in zip(places, means, np.nan_to_num(errors)):
-                side, text = (1 if mean >= 0 else -1), f"{mean:.{written}f}".replace("-", "\N{MINUS SIGN}")
-                ax.annotate(text, (mean + side * error, place), (5 * side, 0), textcoords="offset points", va="center",
-                            ha="left" if side > 0 else "right", fontsize=11 if thick > 0.2 else 9, zorder=5)
+                side, text = (1 if mean >= 0 else -1), f"{round(float(mean), written) + 0.0:.{written}f}"
+                ax.annotate(text.replace("-", "\N{MINUS SIGN}"), (mean + side * error, place), (5 * side, 0),
+                            textcoords="offset points", va="center", ha="left" if side > 0 else "right",
+                            fontsize=11 if thick > 0.2 else 9, zorder=5)
         for k, (label, value) in enumerate((references or {}).items()):
             ax.axvline(value, color=("black", "#009e73", "#cc79a7")[k % 3], linestyle=("--", ":", "-.")[k % 3],
                        linewidth=2, label=label, zorder=3)
         ax.axvline(0, color="0.3", linewidth=0.8)
         ax.set(yticks=range(len(names)), yticklabels=names, xlabel=xlabel, ylim=(len(names) - 0.4, -0.6))
-        ax.margins(x=0.13)                                                      # room for the values
+        ax.margins(x=0.17)                                                      # room for the values
         ax.grid(axis="x", alpha=0.3)
         if len(series) > 1 or references:
             _legend(figure, [ax])

@@ -103,7 +103,8 @@ def in_place_of(rule: Rule | None, layer: Layer, epsilon: float = 1e-6) -> Any:
     """The rule of one layer where `rule` is meant for all affine layers: others take its stabiliser only."""
     if isinstance(layer, Affine):
         return rule
-    return partial(layer.rule, epsilon=epsilon) if epsilon != 1e-6 and getattr(layer, "stabilized", False) else None
+    own: Any = getattr(layer, "rule", None)
+    return partial(own, epsilon=epsilon) if epsilon != 1e-6 and getattr(layer, "stabilized", False) else None
 
 
 def epsilon_plus(net: HasLayers, epsilon: float = 1e-6) -> list:

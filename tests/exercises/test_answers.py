@@ -27,6 +27,12 @@ NAMES = {exercise.name: stem for stem, exercise in EVERY.items()}
 ANSWERS = (files.HERE / "answers").exists()
 
 
+@pytest.fixture(autouse=True)
+def briefly(monkeypatch):
+    """Less time for a smaller case than a student is given: there are five hundred to find."""
+    monkeypatch.setattr(marking, "SHRINKING", 0.3)
+
+
 def handed_in(folder, name, body):
     """The verdict on a function with this body, put into the task's file as a student does."""
     text, node = files.task(NAMES[name]), files.function_in(files.task(NAMES[name]), name)
@@ -59,8 +65,7 @@ def test_wrong_answers_of_students_fail_and_the_cause_is_named(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_mistake_is_rejected_by_its_own_cause_and_by_a_small_case(name, monkeypatch):
-    monkeypatch.setattr(marking, "SHRINKING", 0.4)
+def test_each_mistake_is_rejected_by_its_own_cause_and_by_a_small_case(name):
     exercise, sizes = EVERY[NAMES[name]], []
     assert len(exercise.mistakes) >= 3 and 2 <= len(exercise.hints) <= 3
     for cause, mistake in exercise.mistakes:

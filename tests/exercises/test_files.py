@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("hypothesis", reason="Hypothesis is not installed; the extra lessons brings it")
 
+from lessons import exercises  # noqa: E402
 from lessons.exercises import __main__ as command  # noqa: E402
 from lessons.exercises import files, marking, notebooks  # noqa: E402
 
@@ -270,6 +271,12 @@ def test_a_notebook_is_current_and_checks_its_functions(chapter, tmp_path, monke
                 assert "returns None" in capsys.readouterr().out
     exec("hint(" + code.removeprefix("check("), space)
     assert "hint 1 of" in capsys.readouterr().out
+    space["hint"]("dense_forward")
+    space["hint"](print)
+    space["check"](print)
+    said = capsys.readouterr().out
+    assert "hint 1 of 3" in said and said.count("there is no exercise print") == 2
+    exercises.given.clear()
 
 
 def test_notebooks_in_another_folder_know_the_checkout(tmp_path):

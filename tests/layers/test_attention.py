@@ -160,7 +160,7 @@ def test_a_hidden_token_is_not_seen_and_gets_no_relevance():
     assert (passes.gradient(net, x, start=R)[0][:, 7:] == 0).all()
 
 
-def test_a_causal_layer_does_not_see_what_comes_later_for_any_number_of_tokens():
+def test_a_causal_layer_sees_nothing_later_in_a_sequence_of_any_length():
     _, net, x, _ = example("Attention, causal")
     for T in (9, 5, 1):
         changed, y = x[:, :T].copy(), net.forward(x[:, :T])

@@ -11,7 +11,8 @@ from lessons.exercises.marking import Exercise, dot, number, plus, size, some, t
 
 def draw_dense(rng: np.random.Generator) -> dict:
     N, inputs, outputs = size(rng), size(rng), size(rng)
-    return {"x": some(rng, N, inputs), "W": some(rng, inputs, outputs), "b": some(rng, outputs) * (rng.random() < 0.7)}
+    b = some(rng, outputs) if rng.random() < 0.7 else np.zeros(outputs)
+    return {"x": some(rng, N, inputs), "W": some(rng, inputs, outputs), "b": b}
 
 
 def dense_forward(say: Callable | None, x: Any, W: Any, b: Any) -> Any:

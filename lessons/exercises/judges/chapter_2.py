@@ -127,7 +127,7 @@ LRP_EPSILON = Exercise(
      "s = R / (z + ...), c = layer.gradient(x, y, s), return x * c"],
     axes=axes_of_layer, facets=FACETS, setup=LAYER, arguments="layer, x, y, R, epsilon", optional=("b",),
     plain={"epsilon": (1.0, 0.5)},
-    also=by_check_rule(conserves="without bias", knobs={"epsilon": 0.25},
+    also=by_check_rule(conserves="never", knobs={"epsilon": 0.25},     # a large stabiliser withholds much
                        definition=partial(definitions.epsilon, epsilon=0.25)))
 
 # ----------------------------------------------------------------------------------------------------- gamma, 2.3
@@ -328,6 +328,7 @@ WINNER = Exercise(
      ("the last of equal maxima receives R, not the first", lambda x, R: at(
          x.shape[-1] - 1 - x[..., ::-1].argmax(-1), x) * R[..., None]),
      ("the pixel that is largest in absolute value receives R", lambda x, R: at(abs(x).argmax(-1), x) * R[..., None]),
+     ("the smallest pixel receives R", lambda x, R: at(x.argmin(-1), x) * R[..., None]),
      ("R is shared in proportion to x: that is another rule", lambda x, R: x * over(R, x.sum(-1))[..., None]),
      ("all pixels share R", lambda x, R: 0 * x + R[..., None] / x.shape[-1]),
      ("x is multiplied in", lambda x, R: x * at(x.argmax(-1), x) * R[..., None])],
@@ -514,6 +515,7 @@ Z_PLUS = Exercise(
      ("the way back goes through all weights", lambda layer, x, y, R: (lambda up: x * layer.gradient(
          x, y, R / (up.forward(x) + (up.forward(x) == 0))))(layer.with_weights(pos(layer.W), None))),
      ("all weights are used: it is LRP-0 without bias", lambda layer, x, y, R: with_gamma(layer, x, R, layer.W, None)),
+     ("negative weights are made positive, not 0", lambda layer, x, y, R: with_gamma(layer, x, R, abs(layer.W), None)),
      ("there is no guard where no contribution is positive: 0 / 0", lambda layer, x, y, R: (
          lambda up: x * up.gradient(x, y, R / up.forward(x)))(layer.with_weights(pos(layer.W), None))),
      ("the product with x_j is left out", lambda layer, x, y, R: (lambda up: up.gradient(
@@ -670,6 +672,7 @@ Z_PLUS_ROOT = Exercise(
     x >= 0 and b <= 0, so that x~ >= 0""",
     draw_z_plus_root, z_plus_root,
     [("the way goes along all of x, also where w is negative", along(lambda x, w: x)),
+     ("inputs of weight 0 are taken back, too: only those with a weight above 0 are", along(lambda x, w: x * (w >= 0))),
      ("the way goes along w: that is the root of w^2", along(lambda x, w: w)),
      ("the bias is left out of z", along(lambda x, w: x * (w > 0), bias=False)),
      ("the inputs with positive weights all become 0: t = 1", lambda x, w, b: np.where(w > 0, 0, x) if x @ w + b > 0
@@ -711,6 +714,7 @@ DEEPLIFT_LINEAR = Exercise(
     [("the reference is left out: it is gradient times input", lambda x, x_ref, W, m: (m @ W.T) * x),
      ("the multipliers are returned, not the contributions", lambda x, x_ref, W, m: m @ W.T),
      ("the difference is taken the wrong way round", lambda x, x_ref, W, m: (m @ W.T) * (x_ref - x)),
+     ("the size of the difference is taken, without its sign", lambda x, x_ref, W, m: (m @ W.T) * abs(x - x_ref)),
      ("the multipliers of the outputs are left out", lambda x, x_ref, W, m: W.sum(1) * (x - x_ref)),
      ("the weights are not transposed", lambda x, x_ref, W, m: (m @ W) * (x - x_ref)),
      ("it is shared in proportion, as relevance is", lambda x, x_ref, W, m: (x - x_ref) * (
@@ -805,6 +809,7 @@ REVEAL_CANCEL = Exercise(
      ("the function of the parts is taken, without the reference", lambda r, p, n: (pos(p), pos(n))),
      ("the change is shared in proportion, as rescale does", lambda r, p, n: (
          p * over(pos(r + p + n) - pos(r), p + n), n * over(pos(r + p + n) - pos(r), p + n))),
+     ("each side receives half of the whole change", reveal(lambda a, b, c, d: ((d - a) / 2, (d - a) / 2))),
      ("f(r) is forgotten in both", reveal(lambda a, b, c, d: ((b + d - c) / 2, (c + d - b) / 2)))],
     ["Four values of f: of r, r + d+, r + d-, and r + d+ + d-.",
      "d+ can be added first, to r, or last, to r + d-. Take the mean of what it does in both orders.",

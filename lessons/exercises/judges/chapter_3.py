@@ -23,6 +23,7 @@ GUIDED_RELU = Exercise(
     [("only the sign of dy is looked at: that is the deconvolutional network", lambda x, dy: dy * (dy > 0)),
      ("only the sign of x is looked at: that is plain backpropagation", lambda x, dy: dy * (x > 0)),
      ("the size of dy is passed, also where it is negative", lambda x, dy: abs(dy) * (x > 0)),
+     ("dy is left out: 1 is passed where both hold", lambda x, dy: 1.0 * (x > 0) * (dy > 0)),
      ("x itself is multiplied in", lambda x, dy: x.clip(0) * dy.clip(0)),
      ("a signal passes where one of the two is positive; both must be", lambda x, dy: dy * ((x > 0) | (dy > 0))),
      ("a signal passes at x = 0, too", lambda x, dy: dy * (x >= 0) * (dy > 0))],

@@ -31,6 +31,10 @@ def mix(A: Any, w: Any) -> Any:
     return np.einsum("nhbk,nk->nhb", A, w)
 
 
+def scaled(R: Any) -> Any:
+    return (R - R.min()) / max(R.max() - R.min(), 1e-9)
+
+
 CAM = Exercise(
     "cam", "4.1", "R[n, i, j] = sum_k w[k, t_n] A[n, i, j, k]        t_n: the target of image n", draw_cam, cam,
     [("negative values are cut off: that is Grad-CAM", lambda A, W, t: mix(A, W[:, t].T).clip(0)),
@@ -40,6 +44,8 @@ CAM = Exercise(
      ("the weights are left out", lambda A, W, t: A.sum(3)),
      ("the weights of all classes are added up", lambda A, W, t: A @ W.sum(1)),
      ("the map is divided by its number of pixels", lambda A, W, t: mix(A, W[:, t].T) / (A.shape[1] * A.shape[2])),
+     ("the map is scaled to lie between 0 and 1: it no longer averages to the output",
+      lambda A, W, t: scaled(mix(A, W[:, t].T))),
      ("all classes are returned, not the target's", lambda A, W, t: A @ W)],
     ["W is (maps, classes): the weights to class t are a column, W[:, t].",
      "W[:, target].T has a row of weights for each image.",
@@ -83,6 +89,8 @@ GRAD_CAM = Exercise(
      ("negative weights are cut off", lambda A, dA: mix(A, dA.mean((1, 2)).clip(0)).clip(0)),
      ("the mean over the feature maps is taken, not the sum",
       lambda A, dA: (A * dA.mean((1, 2), keepdims=True)).mean(3).clip(0)),
+     ("the map is divided by its maximum: that is for drawing", lambda A, dA: (
+         lambda R: R / max(R.max(), 1e-9))(mix(A, dA.mean((1, 2))).clip(0))),
      ("A and its gradient are exchanged", lambda A, dA: mix(dA, A.mean((1, 2))).clip(0))],
     ["First the weights: one for each image and feature map, the mean over axes 1 and 2.",
      "keepdims=True leaves the axes, of length 1, so that the weights lie beside A.",

@@ -149,6 +149,8 @@ MOST_ALIKE = Exercise(
      ("the product is not divided by the lengths of the maps", alike_by(lambda m, t: others(
          np.einsum("cni,ni->nc", m, m[t, np.arange(len(t))]), t, -np.inf).max(1))),
      ("all images are compared at once, as one long map", alike_by(whole_batch)),
+     ("the first image's target serves all images", alike_by(lambda m, t: others(
+         cosines(m, t * 0 + t[0]), t * 0 + t[0], -np.inf).max(1))),
      ("only the next class is compared", alike_by(lambda m, t: cosines(m, t)[np.arange(len(t)), (t + 1) % len(m)]))],
     ["maps = np.stack([explain(x, c) for c in range(classes)]) has axes (class, image, pixel).",
      "The maps of the targets: maps[target, np.arange(len(x))].",

@@ -159,6 +159,8 @@ SOFTMAX_RULE = Exercise(
     [("x is not multiplied in", lambda layer, x, y, R: R - y * R.sum(-1, keepdims=True)),
      ("it is the gradient times x: y is multiplied in, and the sum runs over y R",
       lambda layer, x, y, R: x * y * (R - (y * R).sum(-1, keepdims=True))),
+     ("it is the gradient of the softmax: y (R - sum y R)",
+      lambda layer, x, y, R: y * (R - (y * R).sum(-1, keepdims=True))),
      ("the sum runs over the rows, not along them", lambda layer, x, y, R: x * (R - y * R.sum(1, keepdims=True))),
      ("the sum runs over the whole batch", lambda layer, x, y, R: x * (R - y * R.sum())),
      ("relevance is passed on as it is", lambda layer, x, y, R: R + 0),

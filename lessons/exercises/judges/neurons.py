@@ -25,7 +25,7 @@ def draw_dense(rng: np.random.Generator, low: float | None = None, bias: bool = 
     N, inputs, outputs = size(rng), size(rng), size(rng)
     case = {"x": some(rng, N, inputs, low=low), "W": some(rng, inputs, outputs)}
     if bias:
-        case["b"] = some(rng, outputs) * (rng.random() < 0.7)
+        case["b"] = some(rng, outputs) if rng.random() < 0.7 else np.zeros(outputs)
     return {**case, "R": some(rng, N, outputs)}
 
 
