@@ -48,7 +48,8 @@ plot.overlay(x, blocks(flat[0]), labels, columns=6, quantile=0.995,
 # %%
 # Rules that differ by depth
 # --------------------------
-# A stabiliser of 1e-6 is none: LRP-epsilon with it is LRP-0. A useful one is a share of an image's own output.
+# A stabiliser of 1e-6 is none: LRP-epsilon with it is LRP-0. A useful one is a share of an image's own output. The
+# package has this rule as ``lrp.epsilon_rms``, and rules by depth as ``composites.by_depth``.
 
 
 def epsilon_share(layer, x, y, R, share=0.25):
@@ -192,6 +193,8 @@ print("epsilon share less LRP-epsilon-plus-flat:", *("{} {:+.2f} +- {:.2f}".form
 
 alone, size = passes.lrp(net, x[:1], top[:1], epsilon_share)[0], abs(maps["epsilon share"][0]).max()
 assert abs(alone - maps["epsilon share"][:1]).max() < 1e-2 * size, "a map does not depend on the batch"
+packaged = passes.lrp(net, x[:1], top[:1], lrp.epsilon_rms)[0]
+assert abs(alone - packaged).max() < 1e-2 * size, "the package's rule"
 assert cancel["LRP-0"][-1] > 100 > 5 > max(cancel["gamma alone"][-1], cancel["by depth"][-1]), "what cancels"
 assert decides.difference < -2 * decides.error, "the map finds what decides, more than edges do"
 assert same["by depth"][0].mean() < 0.2 < same["LRP-epsilon-plus-flat"][0].mean(), "it outlives what was learnt"
