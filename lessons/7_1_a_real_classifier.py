@@ -61,9 +61,8 @@ def epsilon_share(layer, x, y, R, share=0.25):
 
 def by_depth(net):
     """epsilon_share in the upper half of the network, gamma in the lower one, z^B at the pixels."""
-    lower, upper = composites.epsilon_gamma_box(net), composites.rules_for(net, epsilon_share)
-    half = len(net.layers) // 2
-    return lower[:half] + upper[half:]
+    upper, half = composites.rules_for(net, epsilon_share), len(net.layers) // 2
+    return composites.epsilon_gamma_box(net)[:half] + upper[half:]
 
 
 choices = {"LRP-0": lrp.epsilon, "epsilon share": epsilon_share,
