@@ -50,17 +50,23 @@ has relevance, of size 1. The layers are dense, convolutional with strides, padd
 pooling by mean or sum, and scaling, with and without bias; the numbers have both signs, ties and zeros, unless `domain`
 says otherwise.
 
+A rule for other layers is asked with them: `check_rule(half_each, layers=MatMul)`. To a join `x` is a tuple, and so is
+what its rule returns; in the table of a failure `x[1][0, 2]` is an entry of the second input.
+
 """
 LAYERS = """## Of a layer
 
 `f(x)` is `forward`. Inputs are drawn with both signs, ties and zeros, unless `domain` says otherwise.
 
+A join is asked all of this about its inputs together, so `check_layer(Add())` draws two to four of them, of shapes that
+it takes. A way of writing several layers, such as `Residual([...])` or `Attention(...)`, is checked as the network that
+it writes, all of whose methods are passes; `check_network` then asks every layer by itself.
+
 """
 NETWORKS = """## Of a network
 
-`y(x)` is the output that is explained: the logit of the target. The ledger is kept for LRP-epsilon and for the "
-            "composite
-epsilon-plus, or for the rules that are given.
+`y(x)` is the output that is explained: the logit of the target. The ledger is kept for LRP-epsilon and for the
+composite epsilon-plus, or for the rules that are given.
 
 """
 

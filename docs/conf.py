@@ -7,9 +7,10 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).parent
-sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
+sys.path[:0] = [str(HERE / "_ext"), str(HERE), str(HERE.parent)]
 
 import minixnn  # noqa: E402  (found through the line above, if it is not installed)
+import recorded_walks  # noqa: E402
 from minixnn.cli import main as command_line  # noqa: E402
 
 project, author, release = "minixnn", "The minixnn authors", minixnn.__version__
@@ -38,7 +39,8 @@ sphinx_gallery_conf = {
     "write_computation_times": False, "min_reported_time": 1e9, "show_signature": False,
     "thumbnail_size": (400, 280), "plot_gallery": True,
     "first_notebook_cell": "# This notebook needs minixnn and its drawing; in its folder:  "
-                           "pip install -e \".[lessons]\"\n%matplotlib inline",
+                           "pip install -e \".[lessons]\"\n# Photographs and records are in lessons/data: "
+                           "start it in a checkout of the repository.\n%matplotlib inline",
 }
 
 html_theme = "furo"
@@ -66,6 +68,13 @@ def write_microscope(app):
         command_line(["microscope", "-o", str(pathlib.Path(app.outdir) / "microscope.html")])
 
 
+def write_walks(app):
+    """A page to step through for every rule: the table of rules and some lessons link to them."""
+    if app.builder.format == "html":
+        recorded_walks.main(folder=pathlib.Path(app.outdir) / "walks")
+
+
 def setup(app):
     app.connect("source-read", leave_out_speed)
     app.connect("builder-inited", write_microscope)
+    app.connect("builder-inited", write_walks)

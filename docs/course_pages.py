@@ -107,7 +107,8 @@ def page(stem, every, results):
     head, *rest = markdown.cells(text)
     done = [way, "", links(markdown.markdown(head.prose)), "",
             f"*About {course.minutes(text)} minutes. Run it:* `.venv/bin/python -m lessons.{stem}` · "
-            f"[the script](../../lessons/{stem}.py) · [a notebook](notebooks/{stem}.ipynb)", ""]
+            f"[the script](../../lessons/{stem}.py) · [a notebook](notebooks/{stem}.ipynb) · "
+            "[how we know](../how_we_know.md)", ""]
     for cell in [head._replace(prose=""), *rest]:
         done += [links(markdown.markdown(cell.prose)), ""] if cell.prose else []
         if cell.code:
@@ -119,9 +120,12 @@ def page(stem, every, results):
     return "\n".join([*done, "---", "", way, ""])
 
 
-def links(text):
-    """Links of a lesson lead from the page of the site; here the site's own pages are not at hand."""
-    return re.sub(r"\[([^\]]+)\]\(\.\./microscope\.html\)", r"\1 (`minixnn microscope -o microscope.html`)", text)
+def links(text, folder=".."):
+    """Links of a lesson lead from the page of the site; here its other pages are not at hand, what makes them is."""
+    text = re.sub(r"\[([^\]]+)\]\(\.\./walks/([\w.]+)\.html\)", rf"[\1]({folder}/stepping.md) (`python "
+                  r"docs/recorded_walks.py \2` makes the page)", text)
+    return re.sub(r"\[([^\]]+)\]\(\.\./microscope\.html\)", rf"[\1]({folder}/images/microscope.gif) (a film of it; "
+                  r"`minixnn microscope -o microscope.html` makes the page)", text)
 
 
 def notebook(stem, every):
@@ -132,9 +136,9 @@ def notebook(stem, every):
     if re.search(r"datasets\.(photo|record)\(", text):
         needs = needs.replace("\n", "\n# and the data in lessons/data: start it in a checkout of the repository.\n", 1)
     made, first = [], markdown.cells(text)[0]
-    for kind, source in [("markdown", links(markdown.markdown(first.prose, True))), ("code", needs),
+    for kind, source in [("markdown", links(markdown.markdown(first.prose, True), "../..")), ("code", needs),
                          *((kind, source) for cell in [first._replace(prose=""), *markdown.cells(text)[1:]]
-                           for kind, source in (("markdown", links(markdown.markdown(cell.prose, True))),
+                           for kind, source in (("markdown", links(markdown.markdown(cell.prose, True), "../..")),
                                                 ("code", cell.code)) if source)]:
         one = {"cell_type": kind, "id": f"{len(made)}", "metadata": {}, "source": source.splitlines(keepends=True)}
         made.append({**one, "execution_count": None, "outputs": []} if kind == "code" else one)
@@ -147,7 +151,8 @@ def notebook(stem, every):
 def index(every):
     """The index: a question, the promise and a picture for each lesson, by chapter, and three ways through."""
     done = ["# The course", "", "Every page is a lesson that was run: its text, its code, what it printed and drew. "
-            "[The README](../../README.md) says how to run them all.", "", "## Three ways through", ""]
+            "[The README](../../README.md) says how to run them all, [How we know](../how_we_know.md) what they "
+            "claim, and with which control.", "", "## Three ways through", ""]
     for name, about, numbers in course.PATHS:
         way = [f"[{every[stem][0]}]({stem}.md)" for stem in course.found(numbers, every)]
         done += [f"**{name}** ({about}): {' → '.join(way)}", ""]

@@ -27,11 +27,11 @@ def image_net():
         layers.Conv2d(normal(3, 3, 3, 8), -abs(normal(8))), layers.ReLU(), layers.MaxPool2d(2), layers.Conv2d(conv),
         layers.BatchNorm2d(*rng.normal(size=(3, 8)), rng.random(8) + 0.5), *between,
         layers.Conv2d(normal(3, 3, 1, 8), groups=8), layers.ReLU6(),
-        layers.Residual([layers.Conv2d(conv), layers.Hardsigmoid()]), layers.Sum([[], [layers.ReLU()]]),
-        layers.Concat([[layers.ChannelSelect(0, 4)], [layers.ChannelSelect(4)]]), layers.ChannelShuffle(2),
-        layers.Product([[], gate]), layers.Repeated([[layers.ReLU()]]), layers.LayerNorm(), layers.RMSNorm(),
-        layers.GroupNorm(groups=2),
-        layers.LocalResponseNorm(), layers.ConvTranspose2d(normal(2, 2, 8, 8), stride=2), layers.AvgPool2d(2),
+        layers.Residual([layers.Conv2d(conv), layers.Hardsigmoid()]), layers.ChannelShuffle(2),
+        layers.Branches([[layers.ChannelSelect(0, 4)], [layers.ChannelSelect(4)]], layers.Concat()),
+        layers.Branches([[], gate], layers.Multiply()), layers.LayerNorm(), layers.RMSNorm(),
+        layers.GroupNorm(groups=2), layers.LocalResponseNorm(), layers.ConvTranspose2d(normal(2, 2, 8, 8), stride=2),
+        layers.AvgPool2d(2),
         layers.SumPool2d(2), layers.Upsample(2), layers.Pad(((1, 1), (0, 0), (0, 0))), layers.Slice(1, 1, 3),
         layers.Permute((1, 0, 2)), layers.Reshape((2, 4, 8)), layers.ChannelScale(normal(8)), layers.GlobalAvgPool(),
         layers.Dropout(), layers.Unflatten((2, 2, 2)), layers.Flatten(), layers.Identity(), layers.Dense(normal(8, 6)),
@@ -49,7 +49,7 @@ def text_net():
 def transformer():
     """Prepared pixels, patches of an image as tokens, and attention."""
     rng = np.random.default_rng(3)
-    attention = layers.Attention(*rng.normal(size=(4, 6, 6)) / 3, heads=2)
+    attention = layers.Attention(*rng.normal(size=(4, 6, 6)) / 3, heads=2, causal=True)
     return Network([layers.Prepare(0.5, 0.25), layers.Conv2d(rng.normal(size=(4, 4, 3, 6)) / 5, stride=4),
                     layers.Tokens(), layers.ClassToken(rng.normal(size=6)),
                     layers.Residual([layers.LayerNorm(), attention]), layers.TakeToken(0),

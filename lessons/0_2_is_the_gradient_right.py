@@ -100,7 +100,7 @@ zero = backward == 0
 print(f"conv.: the pass gives exactly 0 at {zero.mean():.0%} of the pixels. There the mean size of the slope is "
       f"{abs(up[zero]).mean():.2f} up and {abs(down[zero]).mean():.2f} down; elsewhere {abs(up[~zero]).mean():.2f}")
 plot.heatmaps(maps, images[shown], scale="figure", quantile=0.995, transpose=True,
-              title="Slopes of a logit: the dense network's agree, the convolutional one stands on its kinks")
+              title="Slopes of a logit: in the dense network both agree, in the other paper lies on a kink")
 
 # %%
 # The dense network passes the test at every pixel. The convolutional one has no biases, and where its 3 x 3 windows see
@@ -193,6 +193,6 @@ except CheckFailed as failure:
 
 assert caught.pop("the right pass") == 0 and min(caught.values()) > 0, "the right pass passes, the wrong are caught"
 assert zero.mean() > 0.4 and abs(up[zero]).mean() > 0.5, "where the pass says 0 the network changes all the same"
-assert abs(left - right) < 1e-10
+assert abs(left - right) < 1e-10, "the adjoint identity holds"
 assert found == "derivative", "the derivative at the wrong place is found, by its name"
 plot.show()

@@ -51,11 +51,11 @@ def f(x):
 points = np.array([[0.0, 0.0], [-2.0, 1.0], [-4.0, -4.0], [4.0, -3.0]])
 slope = np.sign(f(points))[:, None] * 2 * points                            # gradient of the score of the own class
 R = slope ** 2
-figure = diagrams.plane(f, {"gradient of the score of the own class, half as long": (points, slope / 2),
-                            "sensitivity R, its square, a twentieth as long": (points, R / 20)}, (-9, 9),
+figure = diagrams.plane(f, {"gradient of the score of the class (arrows at half length)": (points, slope / 2),
+                            "sensitivity R, its square (at a twentieth)": (points, R / 20)}, (-9, 9),
                         "Steepness is not membership: R = (0, 0) at the surest member of class N", zero="f = 0")
-for ax, values, place in zip(figure.axes, (slope, R), ((-14, 8), (-14, -18))):
-    for point, value in zip(points, values + 0.0):
+for ax, values in zip(figure.axes, (slope, R)):
+    for point, value, place in zip(points, values + 0.0, ((10, -16), (-52, 8), (10, -6), (-50, -14))):
         ax.plot(*point, "ko", markersize=5)
         ax.annotate("({:g}, {:g})".format(*value), point, place, textcoords="offset points")
 

@@ -115,8 +115,8 @@ for name in ("dense_no_bias", "cnn"):
 
 # %%
 # In the dense network 21 % of the neighbours disagree, by chance 40 %: the signs belong to pieces of strokes. In the
-# convolutional one it is 40 % against 48 %, close to chance: a gradient looks at an infinitely small change of one
-# pixel, and a stroke is a large change of many. Lesson 2.3 has rules for that.
+# convolutional one it is 40 % against 48 %, close to chance. Why the two networks differ so much we do not know; that
+# both are gradients cannot be the reason. Lesson 2.3 has rules that keep signs together.
 #
 # One question, measured
 # ----------------------

@@ -2,8 +2,8 @@ r"""
 3.1 Deconvolution
 =================
 
-**You will see** how a neuron deep inside a network is asked which pattern in the image made it fire, and that most of
-the answer is a picture of the image, not of what the neuron looks for.
+**You will see** how a neuron deep inside a network is asked which pattern in the image made it fire, and how much of
+the answer belongs to the neuron, how much to the image; that depends on the layer.
 
 **Before this:** 0.1 (layers and traces).
 
@@ -14,7 +14,22 @@ import numpy as np
 
 from minixnn import Conv2d, MaxPool2d, Network, ReLU, attribution, datasets, metrics, models, passes, plot
 
-COUNT = 300             # neurons to measure on, one for each image
+# %%
+# A riddle
+# --------
+# Three rows of pictures, made by deconvolution from a network that reads digits and the five digits above them. One row
+# was asked why the digit is what it is; one why it is the digit that follows, so a wrong one; and one was made by a
+# network whose weights are random numbers. Which is which? The answer is at the end.
+
+images, labels = datasets.mnist("test")
+net, rng = models.load("cnn"), np.random.default_rng(0)
+rough = Network([layer.with_weights(rng.standard_normal(layer.W.shape, dtype=np.float32) * layer.W.std(), None)
+                 if hasattr(layer, "W") else layer for layer in net.layers])
+five = [int(np.flatnonzero(labels == digit)[0]) for digit in range(0, 10, 2)]
+plot.heatmaps({"A": attribution.deconvnet(net, images[five], (labels[five] + 1) % 10),
+               "B": attribution.deconvnet(rough, images[five], labels[five]),
+               "C": attribution.deconvnet(net, images[five], labels[five])}, images[five], quantile=0.995,
+              title="Right class, wrong class, random weights: which is which?")
 
 # %%
 # The way back through three layers
@@ -50,11 +65,14 @@ print("through a ReLU:", {name: way[0].tolist() for name, way in rectified.items
 assert np.allclose(rectified["deconvnet"], s.clip(0)) and np.allclose(rectified["gradient"], s * (x > 0))
 
 # %%
-# What excites one neuron most
-# ----------------------------
+# What excites one map most
+# -------------------------
 # A neuron of the second convolution sees 8 x 8 pixels, one of the third 18 x 18; no other pixel can make it fire, so we
-# look at this square only. From a single image one cannot tell a feature from a coincidence. So we search 1,000 digits
-# for the eight that excite one feature map most, start with 1 at the place of its peak, and send that back.
+# look at this square only. From a single image one cannot tell a feature from a coincidence. So, as Zeiler & Fergus do,
+# we search 1,000 digits for the eight that excite a feature map most, start with 1 at the place of its peak, and send
+# that back. Is the result a portrait of the map, or of the image? We change one at a time: *the same map* in another of
+# its eight images; and *another map* in the same place of the same image, the one that fires most there after it.
+# (After +- stands the standard error.)
 
 SEES = {4: (-3, 8, 2), 7: (-7, 18, 4)}      # layers: the first pixel that output 0 sees, how many it sees, the stride
 
@@ -75,84 +93,91 @@ def send_back(method, net, l, x, row, column, k):
     return squares(method(lower, x, start=start), l, row, column)
 
 
+def strongest(l, maps=64):
+    """For each map its eight images, the place of the peak in each, and the map that fires most there after it."""
+    A = Network(net.layers[:l]).predict(images[:1000])                      # (1000, height, width, all maps)
+    peaks, k = A.max(axis=(1, 2)), np.repeat(np.arange(maps), 8)
+    best = peaks[:, :maps].argsort(axis=0)[:-9:-1].T.ravel()                # (8 maps)
+    row, column = np.divmod(A[best, :, :, k].reshape(len(k), -1).argmax(axis=1), A.shape[2])
+    there = A[best, row, column]
+    there[np.arange(len(k)), k] = -np.inf
+    return images[best], row, column, k, there.argmax(axis=1)
+
+
 def cosine(R, S):
-    return (R * S).sum(axis=(1, 2)) / np.sqrt((R ** 2).sum(axis=(1, 2)) * (S ** 2).sum(axis=(1, 2))).clip(1e-12)
+    return (R * S).sum(axis=(-2, -1)) / np.sqrt((R ** 2).sum(axis=(-2, -1)) * (S ** 2).sum(axis=(-2, -1))).clip(1e-12)
 
 
-images, labels = datasets.mnist("test")
-net = models.load("cnn")
+def pairs(R, S):
+    """The mean cosine of two different images of the same map: (8 maps, ...) -> (maps,)"""
+    R, S = (r.reshape(-1, 8, *r.shape[1:]) for r in (R, S))
+    return np.mean([cosine(R, np.roll(S, shift, axis=1)).mean(axis=1) for shift in range(1, 8)], axis=0)
+
+
+found, closer, drawn = {}, {}, {}
+print("cosine of two reconstructions, 64 maps of eight images")
 for depth, l in ((2, 4), (3, 7)):
-    A = Network(net.layers[:l]).predict(images[:1000])
-    peaks = A.max(axis=(1, 2))                                              # (1000, maps)
-    k = int((peaks.max(axis=0) / (abs(peaks.mean(axis=0)) + 1)).argmax())   # its best image stands out most
-    best = peaks[:, k].argsort()[::-1][:8]
-    row, column = np.divmod(A[best, :, :, k].reshape(8, -1).argmax(axis=1), A.shape[2])
-    R = send_back(attribution.deconvnet, net, l, images[best], row, column, k)
-    plot.heatmaps({"sent back": R}, squares(images[best], l, row, column), [f"in a {c}" for c in labels[best]],
-                  f"Convolution {depth}: the eight patches that excite map {k} most", quantile=0.995)
-    pairs = np.concatenate([cosine(R[:-shift], R[shift:]) for shift in range(1, 8)])
-    print(f"convolution {depth}, map {k}: cosine of two of the eight reconstructions {pairs.mean():.2f} on average")
+    x, row, column, k, other = strongest(l)
+    patch = squares(x, l, row, column)
+    for name, method in (("deconvnet", attribution.deconvnet), ("gradient", attribution.gradient)):
+        own, wrong = (send_back(method, net, l, x, row, column, maps) for maps in (k, other))
+        values = {"same map, another image": pairs(own, own),
+                  "another map, same image": cosine(own, wrong).reshape(64, 8).mean(axis=1), "both": pairs(own, wrong)}
+        found[f"{name}, conv. {depth}"] = {what: metrics.mean_and_error(value) for what, value in values.items()}
+        closer[name, depth] = metrics.paired(values["another map, same image"], values["same map, another image"])
+        if name == "deconvnet":
+            drawn[depth] = patch, own, wrong, values["same map, another image"].argsort()[32]        # a typical one
+        print(f"{name:10} conv. {depth}:", "   ".join("{}: {:.2f} +- {:.2f}".format(what, *value) for what, value in
+                                                      found[f"{name}, conv. {depth}"].items()))
+        print("{:20} the image more than the map: {:5.2f} +- {:.2f}, in {:.0%} of the maps".format(
+            "", *closer[name, depth]))
+    print(f"{'':20} cosine of two of the eight patches: {pairs(patch, patch).mean():.2f}")
+for depth, (patch, own, wrong, typical) in drawn.items():
+    these = slice(8 * typical, 8 * typical + 6)
+    plot.heatmaps({f"map {typical}": own[these], "another map,\nsame place": wrong[these]}, patch[these], quantile=.995,
+                  title=f"Convolution {depth}: six patches that excite map {typical} most")
+plot.bars({what: {name: values[what] for name, values in found.items()} for what in list(found.values())[0]},
+          "cosine of two reconstructions", "What a reconstruction keeps: the map, the image, or neither")
 
 # %%
-# Red is where more ink would strengthen the signal, blue where it would weaken it. The map of the second convolution
-# fires at the lower end of a stem, of a 1, a 4 or a 9 alike, and its reconstructions agree (cosine 0.71). That of the
-# third takes the arms of a 3, in eight of eight; its reconstructions differ (0.29). It is tempting to read each of them
-# as the pattern that the neuron looks for.
+# Red is where more ink would strengthen the signal, blue where it would weaken it; both maps are typical ones. In the
+# third convolution the image counts for more: another map in the same place draws much of the same picture (cosine
+# 0.69), the same map in another image does less (0.31; chance is 0.19). In the second convolution the two are tied
+# (0.66 and 0.66). The patches belong beside these numbers: two of the eight have a cosine of 0.84 there and of 0.58 in
+# the third, so the same map seldom meets the same picture there. The gradient, whose signals keep their signs, tells
+# two maps apart better in either layer; in the second it keeps more of the map (0.57) than of the image (0.25).
 #
-# One question, measured
-# ----------------------
-# Is it a portrait of the neuron, or of the image? We change one at a time, in the third convolution: *another map* in
-# the same place of the same image; *another image*, at the place where the same map was asked; and both. The cosine of
-# two reconstructions is 1 if they are the same picture; changing both gives chance. The gradient stands beside it.
-
-x, rng, every = images[:COUNT], np.random.default_rng(0), np.arange(COUNT)
-A = Network(net.layers[:7]).predict(x)                                      # (COUNT, 7, 7, 128)
-k = A.max(axis=(1, 2)).argmax(axis=1)                                       # the map with the highest peak
-row, column = np.divmod(A[every, :, :, k].reshape(COUNT, -1).argmax(axis=1), A.shape[2])
-other = (k + rng.integers(1, A.shape[3], COUNT)) % A.shape[3]
-swap = rng.permutation(COUNT)                                               # another image, and its place
+# One question, measured: must a network have learnt to draw like this?
+# ---------------------------------------------------------------------
+# Nie et al. explain what makes the image come back: each ReLU makes the signals of the deconvolutional network
+# positive, so that those of two maps have much in common, and the switches, which know the image and not the neuron,
+# put them where the strokes are. They predict that no learning is needed. So we send back through random weights, too,
+# of two draws, and correlate with the patch. The control is the patch of another image.
 
 
 def correlation(R, S):
     return np.array([np.corrcoef(r.ravel(), s.ravel())[0, 1] for r, s in zip(R, S)])
 
 
-patch, alike, drawn = squares(x, 7, row, column), {}, {}
-for name, method in (("deconvnet", attribution.deconvnet), ("gradient", attribution.gradient)):
-    own = send_back(method, net, 7, x, row, column, k)
-    changed = {"another map": send_back(method, net, 7, x, row, column, other),
-               "another image": send_back(method, net, 7, x[swap], row[swap], column[swap], k),
-               "both": send_back(method, net, 7, x[swap], row[swap], column[swap], other)}
-    alike[name] = {what: metrics.mean_and_error(cosine(own, R)) for what, R in changed.items()}
-    drawn.update({f"{name},\nits own map": own, f"{name},\nanother map": changed["another map"]})
-shown = [int(np.flatnonzero(labels[:COUNT] == digit)[0]) for digit in (0, 2, 3, 4, 5, 8)]
-plot.heatmaps({name: R[shown] for name, R in drawn.items()}, patch[shown], quantile=0.995,
-              title="The strongest neuron, and a wrong one in its place")
-plot.bars(alike, "cosine with the reconstruction of the strongest neuron",
-          "Deconvnet: a portrait of the image more than of the neuron")
-for name, values in alike.items():
-    print(f"{name:10}", "   ".join("{}: {:5.2f} +- {:.2f}".format(what, *value) for what, value in values.items()))
-
-# %%
-# Nie et al. explain why: each ReLU makes the signals of the deconvolutional network positive, so that those of two maps
-# have much in common, and the switches, which know the image and not the neuron, put them where the strokes are. They
-# predict that no learning is needed. So we send back through random weights, too, and correlate with the patch.
-
-rough = Network([layer.with_weights(rng.standard_normal(layer.W.shape, dtype=np.float32) * layer.W.std(), None)
+x, row, column, k, other = strongest(7, maps=40)
+patch, likeness = squares(x, 7, row, column), {}
+again = Network([layer.with_weights(rng.standard_normal(layer.W.shape, dtype=np.float32) * layer.W.std(), None)
                  if isinstance(layer, Conv2d) else layer for layer in net.layers[:7]])
-likeness = {}
-for name, network, maps in (("its own map", net, k), ("another map", net, other), ("random weights", rough, k)):
+for name, network, maps in (("its own map", net, k), ("another map", net, other), ("random weights", rough, k),
+                            ("other random weights", again, k)):
     R = send_back(attribution.deconvnet, network, 7, x, row, column, maps)
-    likeness[name] = metrics.mean_and_error(correlation(R, patch))
-    print("deconvnet, {:15} correlation with the patch {:.2f} +- {:.2f}".format(name, *likeness[name]))
+    likeness[name] = correlation(R, patch)
+    print("deconvnet, {:21} correlation with the patch {:.2f} +- {:.2f}, with another's {:.2f}".format(
+        name, *metrics.mean_and_error(likeness[name]), correlation(R, np.roll(patch, 8, axis=0)).mean()))
+less = metrics.paired(likeness["its own map"], (likeness["random weights"] + likeness["other random weights"]) / 2)
+print("learnt less random weights: {:.2f} +- {:.2f}, more for {:.0%} of the patches".format(*less))
 
 # %%
-# A wrong map in the same image still draws much of the same picture (cosine 0.54), the right map in another image does
-# not (0.16; chance is 0.05). And random weights draw the patch as well as learnt ones: correlations of 0.50 and 0.48.
-# So a crisp reconstruction is no proof that the neuron cares for what is seen in it. The gradient, whose signals keep
-# their signs, tells the two maps apart (-0.10), but it depends on the image, too (0.05 for another one).
+# Random weights draw the patch nearly as well (correlations of 0.46 and 0.43) as learnt ones (0.48), and so does a
+# wrong map (0.45). Learning adds 0.03. So a crisp reconstruction is no proof that the neuron cares for what is seen in
+# it. Honest use: look for what the reconstructions of *many* images have in common, and ask the same of another map.
 #
-# Honest use: look for what the reconstructions of *many* images have in common, as in the second convolution above.
+# The riddle: A was asked for a wrong class, B has random weights, C was asked for the right class.
 #
 # Try this
 # --------
@@ -160,8 +185,8 @@ for name, network, maps in (("its own map", net, k), ("another map", net, other)
 #    reconstruction?
 # 2. Use ``attribution.guided_backprop`` (lesson 3.3) as a third method. Which of the two changes does it notice?
 
-of = {name: {what: mean for what, (mean, _) in values.items()} for name, values in alike.items()}
-assert of["deconvnet"]["another map"] > 2 * of["deconvnet"]["another image"], "a portrait of the image, not the neuron"
-assert of["gradient"]["another map"] < 0.1, "the gradient tells two neurons apart"
-assert likeness["random weights"][0] > 0.8 * likeness["its own map"][0], "and the likeness needs no learning"
+image, map_ = closer["deconvnet", 3], closer["gradient", 2]
+assert image.difference > 5 * image.error and map_.difference < -5 * map_.error, "here the image, there the map"
+assert abs(closer["deconvnet", 2].difference) < 0.1, "and in the second convolution deconvnet keeps both"
+assert less.difference + 2 * less.error < 0.2 * likeness["its own map"].mean(), "most of the likeness needs no learning"
 plot.show()

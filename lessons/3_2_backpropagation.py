@@ -56,9 +56,9 @@ print("saliency   ", R[0])
 net, rng = models.load("cnn"), np.random.default_rng(0)
 climb = partial(synthesis.activation_maximization, shape=(28, 28, 1), penalty=0.5, objective=synthesis.logit)
 model, of_dense = climb(net, range(10)), climb(models.load("dense"), range(10))
-plot.heatmaps({"convolutional": model.image[::2], "dense": of_dense.image[::2]}, None,
-              [f"class {c}" for c in range(0, 10, 2)], "Class models: red asks for ink, blue for less than none",
-              quantile=0.995)
+plot.images(np.concatenate([model.image[::2], of_dense.image[::2]]), [f"class {c}" for c in range(0, 10, 2)], columns=5,
+            rows=["convolutional", "dense"], limits=(-1, 1),
+            title="Class models: ink raises the score (black) or lowers it (green)")
 
 
 def length(x):
@@ -123,6 +123,7 @@ for group, chosen in (("any scenes", np.arange(300)), ("the middle not in the bo
     x, classes, box = scenes[chosen], kinds[chosen], boxes[chosen]
     wrong = (classes + rng.integers(1, 10, len(x))) % 10
     maps = {"saliency": attribution.saliency(finder, x, classes),
+            "|gradient x input|": abs(attribution.gradient_times_input(finder, x, classes)),
             "of a wrong class": attribution.saliency(finder, x, wrong), "the ink": x, "all pixels alike": x * 0 + 1,
             "blur in the middle": np.broadcast_to(np.outer(blur, blur)[:, :, None], x.shape)}
     inside[group] = {name: metrics.mean_and_error(metrics.inside_box(R, box)) for name, R in maps.items()}
@@ -141,7 +142,8 @@ plot.bars(hits, "the largest pixel lies inside the box", "Pointing at the digit:
 # looks at the control: the blur has 67 % and 95 %, for most digits lie near the middle. Only where they do not can a
 # method show what it knows. There the steepest pixel is right in 79 % of the scenes, the blur in 0 %: saliency does
 # find the digit, without ever having been told a place. But it mostly finds *a* digit: asked for a wrong class it
-# points there in 64 %. And of its sum only 31 % lies in the box, of the ink 27 %. (The regular grid in the background
+# points there in 64 %. And of its sum only 31 % lies in the box, of the ink 27 %; times the input it does better, 96 %
+# and 68 %. (The regular grid in the background
 # is a kink once more: where a max pool sees equal numbers, the first of them receives everything.)
 #
 # Try this

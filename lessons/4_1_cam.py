@@ -68,7 +68,7 @@ y = net.forward(scene)[0, c]
 print(f"\nmean of the map {R.mean():.4f}  + bias {net.layers[-1].b[c]:.4f}  = score {y:.4f}")
 plot.overlay(np.repeat(scene, 10, axis=0), [*terms[strongest], R[0]],
              [*(f"map {k}: {terms[k].mean():+.2f}" for k in strongest), f"all 64: {R.mean():+.2f}"],
-             "The class activation map of a 3: weighted feature maps and their sum", scale="figure")
+             "The class activation map of a 3: weighted feature maps and their sum", scale="figure", quantile=0.99)
 
 # %%
 # From a map to a box
@@ -129,12 +129,15 @@ for row, (R, judge) in rows.items():
     for name, value in zip(names, values):
         scores[name][row] = metrics.mean_and_error(value)
     print(f"  {row:33}" + "".join("{:8.1%} +- {:.1%}".format(*scores[name][row]).rjust(18) for name in names))
+middle = overlap(np.tile([10, 10, 30, 30], (COUNT, 1)), boxes) > 0.5
+print("  {:33}{:>54}".format("a fixed box in the middle", "{:.1%} +- {:.1%}".format(*metrics.mean_and_error(middle))))
 plot.bars(scores, "share of relevance, share of scenes", "Class activation maps and their controls")
 
 # %%
 # The maps pass: 78.9 % of the relevance lies inside the box, twice as much as of the ink (38.9 %) and four times as
 # much as of an even map (19.0 %), and the largest value lies inside in 99.2 % of the scenes. The box of another scene
-# still gets 65.4 % of the largest values, so most of that number is won by pointing near the middle. And the map of a
+# still gets 65.4 % of the largest values, so most of that number is won by pointing near the middle; and a fixed box
+# there is right in 39.6 % of the scenes. The map of a
 # *wrong* class points at the digit in 72.0 % of the scenes: a good part of a class activation map says "here is a
 # digit", and not "here is this digit".
 #

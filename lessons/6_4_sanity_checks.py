@@ -139,7 +139,8 @@ plot.heatmaps({name: pictures[name] for name in chosen}, np.repeat(x[:1], len(le
 # *Signed* values of LRP seem to forget everything (near 0). A random output layer turns the sign of the output, and
 # with it of the whole map, for about half of the digits. Guided backpropagation has no sign to turn: 0.99 to 0.79.
 #
-# Two warnings from Binder et al. 2023. *Noise* gets 0.00 in every column: the best score, and no explanation. And the
+# Adebayo et al. have a second test, a network trained on random *labels*; it needs a training and is left out here. Two
+# warnings from Binder et al. 2023. *Noise* gets 0.00 in every column: the best score, and no explanation. And the
 # layers above are made random while the activations below stay as they were, so a map made of them can change only so
 # much. Failing the test is a reason to doubt a method; passing it, or passing it by more, is none to trust it.
 #

@@ -2,7 +2,7 @@ r"""
 7.4 Attention by hand
 =====================
 
-**You will see** attention with every number on the page, why nobody can say how much of a product is owed to one
+**You will see** attention with every number on the page, why a product alone does not say how much of it is owed to one
 factor, and what the two rules for attention decide. Then a task whose right answer is known tests both.
 
 **Before this:** 2.3 (LRP), 2.5 (DeepLIFT).
@@ -10,12 +10,14 @@ factor, and what the two rules for attention decide. Then a task whose right ans
 **Papers:** Vaswani et al. 2017, *Attention is all you need*; Ali et al. 2022, *XAI for transformers: better
 explanations through conservative propagation* (CP-LRP); Achtibat et al. 2024, *AttnLRP: attention-aware layer-wise
 relevance propagation for transformers*; You et al. 2025, *When LRP diverges from leave-one-out in transformers*.
+
+**Walk through it**, without a debugger: `attention, line by line <../walks/attention.html>`_.
 """
 import numpy as np
 
 from minixnn import Network, passes, plot
 from minixnn.layers import (Attention, ChannelSelect, Embedding, Graph, Multiply, PositionEmbedding, Residual,
-                            TakeToken)
+                            Softmax, TakeToken)
 from minixnn.rules import composites, lrp
 
 # %%
@@ -45,15 +47,20 @@ print("\nS", S[0, 0, 0], " A", A[0, 0, 0], " V", V[0, 0, :, 0], " O", O[0, 0, 0]
 assert np.allclose(A[0, 0, 0], [3 / 4, 1 / 4]) and np.allclose(O[0, 0, 0], 5)
 
 # %%
-# Whose are the 5? A product has no unique share
-# ----------------------------------------------
+# Whose are the 5? A product does not say by itself
+# -------------------------------------------------
 # :math:`O` is a sum of products :math:`A_{tu} v_u`, and both factors depend on :math:`x`. How much of a product is
 # owed to its first factor? *Half* is one answer (AttnLRP). But take :math:`y = x_1 x_2 x_3` at :math:`(2, 3, 4)`, the
 # example of You et al.: half each gives (6, 6, 12) if :math:`x_1 x_2` is computed first, (12, 6, 6) if
 # :math:`x_2 x_3` is, and (8, 8, 8) with three factors at once. The function is the same; the bracket decides.
+#
+# With a *reference* there is an answer that no bracket changes, the Shapley value of lesson 2.5: switch the factors on
+# one by one, from zero. The last adds all 24, and each is last in a third of the orders: (8, 8, 8). The rules below are
+# not that: they follow the brackets of the network.
+
 
 def product(*factors):
-    """A network that multiplies x1, x2, x3. factors: numbers of theirs, and tuples of numbers to be multiplied first."""
+    """A network that multiplies x1, x2, x3. factors: numbers of theirs, and tuples of those to be multiplied first."""
     graph = Graph()
     x = [graph.add(0, ChannelSelect(n, n + 1)) for n in range(3)]
     graph.add(tuple(graph.add(tuple(x[n] for n in each), Multiply()) if isinstance(each, tuple) else x[each]
@@ -86,7 +93,8 @@ R_V = A[0, 0, 0] * V[0, 0, :, 0] * 5 / (2 * 5)
 R_S = S[0, 0, 0] * (R_V - A[0, 0, 0] * R_V.sum())           # R_A is R_V: half each
 by_hand = {"CP-LRP": np.array([[0, 3], [0, 2.0]]), "AttnLRP": np.array([[R_S[0], R_V[0]], [R_S[1], R_V[1]]])}
 for name, rules in (("CP-LRP", composites.cp_lrp), ("AttnLRP", composites.attn_lrp)):
-    R = passes.lrp(reading, x, 0, rules)                                                        # <- STEP INTO
+    rules = composites.rules_for(reading, rules)
+    R = passes.lrp(reading, x, rules=rules)                                                        # <- STEP INTO
     print(f"{name:8} token 1 {R[0][0, 0].round(3)}, token 2 {R[0][0, 1].round(3)}, arrived {R[0].sum():.2f} of 5")
     assert np.allclose(R[0][0], by_hand[name], atol=1e-5)
 
@@ -139,6 +147,9 @@ def explained(net):
             "DeepLIFT": passes.deeplift(net, x, blank, TARGET)[0][0]}
 
 
+A = [a[0] for layer, a in zip(copying(4).layers, copying(4).trace(x)[1:]) if isinstance(layer, Softmax)]
+plot.heatmaps({"layer 1: one place back": A[0], "layer 2: at the flag": A[1]}, scale="figure", transpose=True,
+              title=f"Attention weights for {text}\n(row: who looks, column: at whom)")
 found = explained(copying(sharp=4))
 score = copying(4).forward(x)[0, TARGET]
 print(f"\n{text}: the score of c is {score:.3f}")
@@ -165,9 +176,9 @@ hard = {name: values[-1] for name, values in series.items()}
 print("\nmarker, at sharpness 12: " + ", ".join(f"{name} {value:.3f}" for name, value in hard.items()))
 
 # %%
-# It does. A softmax that has made up its mind is flat, and what starts from its derivative sees a flat place: gradient
-# times input and AttnLRP fall below 0.001, while leave-one-out stays at 0.833. This is the saturation of lesson
-# 2.5 in another dress, and a difference from a reference sees through it again: DeepLIFT gives the marker 0.417.
+# It does. A softmax whose weights are near 0 and 1 is flat, and what starts from its derivative sees a flat place:
+# gradient x input and AttnLRP fall below 0.001, while leave-one-out stays at 0.833. This is the saturation of
+# lesson 2.5. A difference from a reference sees through it here, too: DeepLIFT gives the marker 0.417.
 # **Verdict.** CP-LRP answers "which values were brought home", and never "why these". AttnLRP asks for both, but has no
 # answer where the softmax is sure.
 #
@@ -179,7 +190,7 @@ print("\nmarker, at sharpness 12: " + ", ".join(f"{name} {value:.3f}" for name, 
 by_ledger = passes.lrp(reading, x=np.array([[[1.0, 4.0], [0.0, 8.0]]]), target=0, rules=lrp.epsilon)[0].sum()
 assert np.isclose(by_ledger, 2.5 + R_S.sum(), atol=1e-5), "epsilon alone takes AttnLRP for attention"
 assert found["CP-LRP"][2] == 0 and found["leave one out"][2] > 0.7, "CP-LRP does not see the marker"
-assert np.isclose(found["DeepLIFT"].sum(), score) and found["DeepLIFT"][2] > 0.3
+assert np.isclose(found["DeepLIFT"].sum(), score) and found["DeepLIFT"][2] > 0.3, "DeepLIFT sees it, and sums up"
 assert all(abs(R[[0, 1, 4, 5]]).max() < 1e-6 for R in found.values()), "only letter and marker count"
-assert hard["gradient x input"] < 0.001 and hard["AttnLRP"] < 0.001 and hard["DeepLIFT"] > 0.4
+assert hard["gradient x input"] < 0.001 and hard["AttnLRP"] < 0.001 and hard["DeepLIFT"] > 0.4, "a sure softmax"
 plot.show()

@@ -25,7 +25,7 @@ def array_module(x: Array) -> Any:
     if top in ("builtins", "torch") or not hasattr(x, "dtype"):
         raise TypeError(f"got {type(x).__name__}, expected a NumPy or CuPy array; "
                         "convert it first, for instance with numpy.asarray(x, dtype=numpy.float32)")
-    return x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules[top]
+    return sys.modules[top] if hasattr(sys.modules[top], "ndarray") else x.__array_namespace__()
 
 
 def to_numpy(x: Array) -> np.ndarray:

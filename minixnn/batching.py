@@ -23,7 +23,10 @@ ON_DEVICE = 160 * ON_HOST   # a GPU is busy only with more: some thousand digits
 def default_batch_size(x: Any, batch_size: int | None = None) -> int:
     """How many of the images x (N, ...) to compute on together: `batch_size`, or for None what suits the machine."""
     if batch_size is None:
-        numbers = sum(math.prod(part.shape[1:]) for part in (x if isinstance(x, tuple) else (x,)))
+        parts = x if isinstance(x, tuple) else (x,)
+        for part in parts:
+            array_module(part)                  # refuses what is not an array
+        numbers = sum(math.prod(part.shape[1:]) for part in parts)
         return max(1, (ON_HOST if on_host(x) else ON_DEVICE) // max(1, numbers))
     if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         raise ValueError(f"got batch_size={batch_size!r}, expected a positive whole number of images")

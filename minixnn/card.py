@@ -18,6 +18,7 @@ from minixnn.arrays import Array, array_module, to_numpy
 from minixnn.layers import BatchNorm2d, ChannelScale, Conv2d, Dense, Flatten, GlobalAvgPool, Prepare, Softmax
 from minixnn.layers.base import Elementwise, Layer
 from minixnn.layers.softmax import softmax
+from minixnn.spelling import meant
 
 HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")
 SOURCES = ("photograph", "bytes")
@@ -121,7 +122,7 @@ class Card:
                              "these numbers")
         near = [name for name in self.labels if label.casefold() in name.casefold()][:5] or self.labels[:5]
         raise ValueError(f"got the label {label!r}, expected one of the network's {len(self.labels)} labels, such as "
-                         f"{', '.join(near)}" if self.labels else
+                         f"{', '.join(near)}{meant(label, self.labels)}" if self.labels else
                          f"got the label {label!r}, but the network has no labels; give the number of an output")
 
     def text(self) -> list[str]:

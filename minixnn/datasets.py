@@ -1,4 +1,4 @@
-"""Images to explain: the MNIST digits, scenes made from them, and four photographs.
+"""Images to explain: the MNIST digits, scenes made from them, and photographs.
 
 Nothing is downloaded. Images come as float32 in [0, 1], channels last; every random choice comes from a seed or
 from a generator that the caller hands in, so that the same call gives the same images on every machine.
@@ -17,7 +17,10 @@ import numpy as np
 from minixnn.arrays import Array, array_module, like
 
 DATA = pathlib.Path(__file__).parent / "data"
-PHOTOS = pathlib.Path(__file__).parents[1] / "lessons" / "data" / "photos"
+# of the checkout that the package is in; else of the one that the process runs in, as a notebook beside a wheel does
+CHECKOUTS = (pathlib.Path(__file__).parents[1], pathlib.Path.cwd(), *pathlib.Path.cwd().parents)
+PHOTOS = next((found for found in (root / "lessons" / "data" / "photos" for root in CHECKOUTS) if found.is_dir()),
+              CHECKOUTS[0] / "lessons" / "data" / "photos")
 
 # File, SHA-256 of its decompressed bytes, length of the header, shape of what follows.
 FILES = {
@@ -128,10 +131,11 @@ def shifted(images: Array, rng: np.random.Generator, reach: int = 2) -> Array:
 
 
 def photo(name: str, size: int | None = None) -> Array:
-    """A photograph, "chelsea" (a cat), "coffee", "astronaut" or "rocket": (H, W, 3) float32 in [0, 1], red first.
+    """A photograph, such as "chelsea" (a cat), "coffee" or "castle": (H, W, 3) float32 in [0, 1], red first.
 
-    448 x 448 pixels, or resampled to `size` x `size`. Part of a checkout only (lessons/data/photos), not of the
-    installed package. Or a photograph of yours, by the path of its file: the square in its middle. Needs Pillow.
+    256 x 256 or 448 x 448 pixels, or resampled to `size` x `size`. Part of a checkout only, not of the installed
+    package: lessons/data/photos, where ATTRIBUTION.txt says whose they are. Or a photograph of yours, by the path of
+    its file: the square in its middle. Needs Pillow.
     """
     if pathlib.Path(name).is_file():
         from minixnn.cli import images

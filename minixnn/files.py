@@ -32,7 +32,9 @@ VERSION = 3             # of the file format; raised when an older reader could 
 def save(path: str | PathLike, layers: Sequence[Layer], inputs: Sequence[tuple], names: Sequence[str], card: Card,
          dtype: DTypeLike | None = None) -> None:
     """Write a network to `path`, all of it or nothing: beside it first, and then in its place."""
-    numbers, plan, arrays, places = {}, [], {}, []          # numbers: of each layer object, which may stand twice
+    numbers: dict[int, int] = {}                # of each layer object, which may stand twice
+    plan: list[dict] = []
+    arrays, places = {}, []
     for l, layer in enumerate(layers):
         if id(layer) not in numbers:
             if getattr(kinds, type(layer).__name__, None) is not type(layer):
@@ -160,7 +162,7 @@ def from_nested(entry: dict, arrays: Mapping[str, Array]) -> list[Layer | Block]
     if kind == "Repeated":
         return chains[0]
     if kind == "Residual":
-        return [Residual(*chains, epsilon=epsilon)]
+        return [Residual(chains[0], chains[1], epsilon=epsilon)]
     join = {"Sum": Add(epsilon), "Concat": Concat(), "Product": Multiply()}[kind]
     return [Branches(chains, join)]
 
@@ -173,7 +175,9 @@ def merged(graph: Graph) -> tuple[list, list, list]:
         key = (type(layer), json.dumps(layer.settings()), sources,
                tuple((a.shape, a.tobytes()) for a in layer.arrays().values() if a is not None))
         if key not in seen:
-            layers.append(layer), inputs.append(sources), names.append(name)
+            layers.append(layer)
+            inputs.append(sources)
+            names.append(name)
             seen[key] = len(layers)
         numbers.append(seen[key])
     return layers, inputs, names

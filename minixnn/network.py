@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn import files
-from minixnn.arrays import Array, array_module, holds, like, to_numpy
+from minixnn.arrays import Array, array_module, like, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, extended, squash
 from minixnn.layers import Prepare
@@ -51,14 +51,15 @@ class Network:
             if values is not None and len(values) != len(given):
                 raise ValueError(f"got {len(values)} {what} for {len(given)} layers, expected one entry a layer")
         for l, layer in enumerate(given):
-            check_layer(layer, l)
-            entry = (l,) if inputs is None else inputs[l]
+            entry: Any = (l,) if inputs is None else inputs[l]
             sources = (entry,) if hasattr(entry, "__index__") else tuple(entry)
             if not sources or any(not hasattr(i, "__index__") or not 0 <= i <= l for i in sources):
                 raise ValueError(f"got {entry!r} as the inputs of layer {l}, {layer!r}, expected numbers from 0, the "
                                  f"network's input, to {l}, what the layer before it makes")
             name = names[l] if names else str(l) if isinstance(layer, Block) else ""
             numbers.append(graph.add(tuple(numbers[i] for i in sources), layer, name=name))
+        for l, layer in enumerate(graph.layers):
+            check_layer(layer, l)
         self.layers, self.inputs, self.names = graph.layers, graph.inputs, graph.names
         self.card = card or Card()
         check_connections(self)
@@ -257,12 +258,10 @@ def plus(r: Any, more: Any) -> Any:
 
 
 def check_layer(layer: Any, l: int) -> None:
-    """Refuse what is no layer and no way of writing some."""
-    if isinstance(layer, Block):
-        return
+    """Refuse what is no layer."""
     if isinstance(layer, type) or not hasattr(layer, "forward"):
         raise ValueError(f"got {layer!r} as layer {l}, expected a layer, such as ReLU() with its brackets")
-    check_methods(type(layer))
+    check_methods(type(layer))                   # type: ignore[arg-type]
 
 
 def check_connections(net: Network) -> None:
@@ -368,7 +367,7 @@ def check_input(x: Array, net: Network, entries: Sequence[int] = (0,)) -> None:
 
 def check_output(y: Array) -> Array:
     """`y` itself, if its numbers are finite, as those of the input and of the weights are."""
-    if not holds(array_module(y).isfinite(y).all()):
+    if not (abs(y) < np.inf).all().item():                  # nor is NaN
         raise ValueError(f"the network's output has NaN or infinite numbers: they grew beyond what {y.dtype} holds; "
                          "compute in double precision, net.astype('float64'), or look for inputs that were not "
                          "prepared as in training")

@@ -40,7 +40,7 @@ def gradient(net: Network, x: Array, target: Target = None, start: Array | None 
     """
     net = at_logits(net, start)
     A = net.trace(x)
-    R = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    R: list = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
         x_l = net.entering(A, l)
         R_x = net.layers[l].gradient(x_l, A[l + 1], R[l + 1])               # <- STEP INTO
@@ -59,7 +59,7 @@ def deconvnet(net: Network, x: Array, target: Target = None, start: Array | None
     require_method(net, "deconvnet")
     net = at_logits(net, start)
     A = net.trace(x)
-    R = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    R: list = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
         x_l = net.entering(A, l)
         R_x = net.layers[l].deconvnet(x_l, A[l + 1], R[l + 1])              # <- STEP INTO
@@ -78,7 +78,7 @@ def guided_backprop(net: Network, x: Array, target: Target = None, start: Array 
     require_method(net, "guided_backprop")
     net = at_logits(net, start)
     A = net.trace(x)
-    R = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    R: list = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
         x_l = net.entering(A, l)
         R_x = net.layers[l].guided_backprop(x_l, A[l + 1], R[l + 1])        # <- STEP INTO
@@ -107,7 +107,7 @@ def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsil
     net = at_logits(net, start)
     rules = composites.rules_for(net, rules)
     A = net.trace(x)
-    R = [0] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
+    R: list = [0] * len(net.layers) + [target_only(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
         x_l = net.entering(A, l)
         R_x = rules[l](net.layers[l], x_l, A[l + 1], R[l + 1])              # <- STEP INTO: the formula
@@ -132,7 +132,7 @@ def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Arra
     rules = composites.rules_for(net, composites.deep_taylor(net, low, high))
     warn_of_positive_biases(net)
     A = net.trace(x)
-    R = [0] * len(net.layers) + [positive_only(A[-1], target) if start is None else check_start(A[-1], start)]
+    R: list = [0] * len(net.layers) + [positive_only(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
         x_l = net.entering(A, l)
         R_x = rules[l](net.layers[l], x_l, A[l + 1], R[l + 1])              # <- STEP INTO: the formula
@@ -155,7 +155,7 @@ def deeplift(net: Network, x: Array, x_ref: Array, target: Target = None, start:
     require_method(net, "deeplift")
     net = at_logits(net, start)
     A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
-    M = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
+    M: list = [0] * len(net.layers) + [one_hot(A[-1], target) if start is None else check_start(A[-1], start)]
     for l in reversed(range(len(net.layers))):
         x_l, r_l = net.entering(A, l), net.entering(A_ref, l)
         m = net.layers[l].deeplift(x_l, A[l + 1], r_l, A_ref[l + 1], M[l + 1])              # <- STEP INTO
@@ -178,14 +178,17 @@ def deeplift_reveal_cancel(net: Network, x: Array, x_ref: Array, target: Target 
     (m+, m-). Arguments as for `deeplift`. Returns the list of contributions m+ d+ + m- d-; each sums to the
     difference of the target's output between x and x_ref, as for `deeplift`.
     """
+    if isinstance(x, tuple):
+        raise NotImplementedError("RevealCancel takes networks of one input; passes.deeplift, with the rescale rule, "
+                                  "takes several")
     net = at_logits(net, start)
     A, A_ref = net.trace(x), net.trace(as_reference(x, x_ref))
-    D = [(positive(A[0] - A_ref[0]), negative(A[0] - A_ref[0]))]
+    D: list = [(positive(A[0] - A_ref[0]), negative(A[0] - A_ref[0]))]
     for l in range(len(net.layers)):
         x_l, r_l, d_l = net.entering(A, l), net.entering(A_ref, l), net.entering(D, l)
         D.append(reveal_cancel.forward(net.layers[l], x_l, r_l, d_l))
     start = one_hot(A[-1], target) if start is None else check_start(A[-1], start)
-    M = [0] * len(net.layers) + [(start, start)]
+    M: list = [0] * len(net.layers) + [(start, start)]
     for l in reversed(range(len(net.layers))):
         x_l, r_l, d_l = net.entering(A, l), net.entering(A_ref, l), net.entering(D, l)
         m = reveal_cancel.backward(net.layers[l], x_l, r_l, d_l, M[l + 1])
@@ -266,14 +269,13 @@ def as_reference(x: Any, x_ref: Any) -> Any:
 
 def one_hot(y: Array, target: Target = None) -> Array:
     """1 at the target of each image, 0 elsewhere, in the shape of the output y (N, classes)."""
-    xp = array_module(y)
     if y.ndim != 2:
         raise ValueError(f"the network's output has shape {y.shape}, which has no classes to choose a target from; "
                          "give start=, an array of that shape")
-    N, classes = y.shape
     if target is None:
         target = y.argmax(axis=1)
     else:
+        N, classes = y.shape
         chosen = to_numpy(target)                           # targets are few: they are checked on the host
         if chosen.ndim == 0:
             chosen = np.full(N, chosen)
@@ -284,7 +286,7 @@ def one_hot(y: Array, target: Target = None) -> Array:
             raise ValueError(f"got target {chosen.min() if chosen.min() < 0 else chosen.max()}, expected a class "
                              f"from 0 to {classes - 1}")
         target = like(y, chosen)
-    return (xp.arange(classes) == target[:, None]).astype(y.dtype)          # (N, classes)
+    return (array_module(y).arange(y.shape[1]) == target[:, None]).astype(y.dtype)          # (N, classes)
 
 
 def target_only(y: Array, target: Target = None) -> Array:

@@ -1,15 +1,19 @@
 """A progress bar on one line of the terminal; silent where the output is a file."""
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
-def progress(items: Any, what: str, quiet: bool = False) -> Iterator:
-    """Yield from the sequence `items`, drawing how many of them are done and how long the rest may take."""
+def progress(items: Any, what: str, quiet: bool = False, finished: Callable | None = None) -> Iterator:
+    """Yield from the sequence `items`, drawing how many of them are done and how long the rest may take.
+
+    finished: a function () -> how many are done, where several are taken before the first is.
+    """
     start, total, drawn = time.perf_counter(), len(items), 0.0
     show = not quiet and total > 1 and sys.stderr.isatty()
-    for done, item in enumerate(items):
+    for taken, item in enumerate(items):
+        done = taken if finished is None else finished()
         now = time.perf_counter()
         if show and now - drawn > 0.1:          # ten times a second is enough for anybody
             drawn = now

@@ -117,7 +117,8 @@ def backward(net: Network, A: list, dy: Array, layers: Sequence[Any] | None = No
     gone down to the first parameters.
     """
     layers = net.layers if layers is None else layers
-    dA, learns, gradients = [0] * len(layers) + [dy], learning(net), []
+    dA: list[Any] = [0] * len(layers) + [dy]
+    learns, gradients = learning(net), []
     for l in reversed(range(len(layers))):
         x_l = net.entering(A, l)
         gradients.append(layers[l].parameter_gradients(x_l, dA[l + 1]))

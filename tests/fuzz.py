@@ -27,7 +27,7 @@ from minixnn import layers as kinds
 from minixnn.cli import main as command_line
 from minixnn.ledger import ledger
 from minixnn.rules import composites, lrp
-from tests.registry import EXAMPLES
+from tests.registry import EXAMPLES, MORE, WRITTEN
 
 SECONDS, MEMORY = 10, 4 * 2 ** 30       # of one case; address space of the whole process
 # What a call may raise: ValueError and TypeError for what came, OSError and ImportError for the world outside,
@@ -77,7 +77,7 @@ def other(value, r, depth=0):
         return r.choice((value[:n] + value[n + 1:], value[:n] + [other(value[n], r, depth + 1)] + value[n + 1:],
                          value + value[:1]))
     return r.choice((None, True, 0, -1, 1, 2, 10 ** 9, 0.5, -1.5, 1e300, "", "a", "same", [], [1, 2], {},
-                     [[0, 10 ** 9]] * 2, "W", "ReLU", "Dense", "Chain", "Layer", "Prepare", [{}], float("nan")))
+                     [[0, 10 ** 9]] * 2, "W", "ReLU", "Dense", "Graph", "Layer", "Prepare", [{}], float("nan")))
 
 
 def strange(array, r):
@@ -103,7 +103,7 @@ def small_network(r):
     rng = np.random.default_rng(r.randrange(2 ** 32))
     x = rng.random((3, 6, 7, 2)).astype("f4")
     middle = r.choice((kinds.MaxPool2d(2), kinds.AvgPool2d(2, 1, 1), kinds.GELU(), kinds.Sigmoid(), kinds.LayerNorm(),
-                       kinds.Residual([kinds.Tanh()]), kinds.Concat([[], [kinds.ReLU()]]), kinds.Upsample(2)))
+                       kinds.Residual([kinds.Tanh()]), kinds.Branches([[], [kinds.ReLU()]]), kinds.Upsample(2)))
     layers = [kinds.Conv2d.random(3, 2, 4, rng), kinds.ReLU(), middle, kinds.Flatten()]
     width = Network(layers).forward(x).shape[1]
     net = Network([*layers, kinds.Dense.random(width, 3, rng)])
@@ -116,7 +116,7 @@ def saved_network(r, folder):
     if r.random() < 0.5:
         net, _ = small_network(r)
     else:
-        net = Network([r.choice(list(EXAMPLES.values()))[0]])
+        net = Network([r.choice([*EXAMPLES.values(), *WRITTEN.values()])[0]])
     net.save(folder / "net.npz")
     return folder / "net.npz"
 
@@ -219,7 +219,7 @@ def onnx_file(r, folder):
 
 def layer_made(r, folder):
     """A layer with one argument changed, made and used."""
-    layer, shape = r.choice(list(EXAMPLES.values()))
+    layer, shape = r.choice([*EXAMPLES.values(), *MORE.values()])
     arguments = {**layer.settings(), **layer.arrays()}
     if arguments:
         name = r.choice(list(arguments))

@@ -1,4 +1,6 @@
 """What several test files share: layers and rules called at an input x alone, where the output is only computed."""
+from minixnn import Network
+from minixnn.rules.composites import rules_for
 
 
 def gradient(layer, x, dy):
@@ -19,7 +21,7 @@ def deeplift(layer, x, x_ref, m):
 
 def relevance(layer, x, R, rule=None):
     """R of the output -> R of the input, under `rule` or, for None, the layer's own."""
-    rule = layer.rule if rule is None else rule
+    rule, = rules_for(Network([layer]), [rule])
     return rule(layer, x, layer.forward(x), R)
 
 

@@ -2,7 +2,8 @@
 import numpy as np
 
 from minixnn.arrays import array_module, negative, positive
-from minixnn.layers import Affine, AvgPool2d, BatchNorm2d, Conv2d, Dense, Elementwise, Layer, MaxPool2d, ReLU
+from minixnn.layers import (Add, Affine, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Elementwise, Layer, MatMul,
+                            MaxPool2d, Multiply, ReLU)
 from minixnn.layers.base import pass_on
 from minixnn.layers.windows import offsets, pad
 
@@ -293,7 +294,65 @@ class SplitsSigns(Layer):
         return dy[..., :n] * (x > 0) + dy[..., n:] * (x < 0)
 
 
+class ForgetsTheCopies(Add):
+    """A term that is repeated has to get the sum over its copies."""
+
+    def gradient(self, x, y, dy):
+        return (dy,) * len(x)
+
+
+class AnswersInAList(Add):
+    def gradient(self, x, y, dy):
+        return list(super().gradient(x, y, dy))
+
+
+class AddsInPlace(Add):
+    def forward(self, x):
+        y = x[0]
+        y += x[1]
+        return y
+
+
+class AddsTheMeanOfTheBatch(Add):
+    def forward(self, x):
+        return x[0] + x[1].mean(axis=0, keepdims=True)
+
+
+class FactorsExchanged(Multiply):
+    """The derivative by a factor is the other one."""
+
+    def gradient(self, x, y, dy):
+        return tuple(dy * a for a in x)
+
+
+class ProductLiftsByGradient(Multiply):
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        return self.gradient(x, y, m)
+
+
+class CutsFromTheBack(Concat):
+    def gradient(self, x, y, dy):
+        n = x[0].shape[-1]
+        return dy[..., -n:], dy[..., :-n]
+
+
+class MatricesNotTransposed(MatMul):
+    """Of square matrices, so that the shapes fit."""
+
+    def gradient(self, x, y, dy):
+        a, b = x
+        return dy @ b, a @ dy
+
+
 PLANTED = [
+    (ForgetsTheCopies(), ((2, 3), (1, 3)), "shape"),
+    (AnswersInAList(), ((3,), (3,)), "shape"),
+    (AddsInPlace(), ((3,), (3,)), "purity"),
+    (AddsTheMeanOfTheBatch(), ((3,), (3,)), "images apart"),
+    (FactorsExchanged(), ((3,), (3,)), "derivative"),
+    (ProductLiftsByGradient(), ((3,), (3,)), "DeepLIFT"),
+    (CutsFromTheBack(), ((2,), (2,)), "derivative"),
+    (MatricesNotTransposed(), ((2, 2), (2, 2)), "derivative"),
     (GradientNotTransposed(W[:2]), (2,), "derivative"),
     (GradientForgetsAWeight(W, B), (3,), "derivative"),
     (ReLUOpenBelowZero(), (3,), "derivative"),

@@ -9,6 +9,8 @@ import numpy as np
 
 from minixnn.arrays import negative, positive, stabilize
 from minixnn.checks import definitions
+from minixnn.layers import Add, MatMul, Multiply
+from minixnn.layers.base import sum_to
 from minixnn.rules import deep_taylor, lrp
 
 ABSORBING = {"conserves": "without bias"}
@@ -204,7 +206,38 @@ def another_epsilon(layer, x, y, R):
     return lrp.epsilon(layer, x, y, R, epsilon=1e-3)
 
 
+def sum_without_stabilizer(layer, x, y, R):
+    return tuple(sum_to(a * (R / y), a.shape) for a in x)
+
+
+def all_to_every_factor(layer, x, y, R):
+    return tuple(sum_to(R, a.shape) for a in x)
+
+
+def positive_half_each(layer, x, y, R):
+    return tuple(sum_to(positive(R) / len(x), a.shape) for a in x)
+
+
+def half_each_in_a_list(layer, x, y, R):
+    return [sum_to(R / len(x), a.shape) for a in x]
+
+
+def copies_not_added_up(layer, x, y, R):
+    return tuple(R / len(x) for a in x)
+
+
+def matrices_by_all_images(layer, x, y, R):
+    s = R / stabilize(2 * y.sum(axis=0, keepdims=True), 1e-6)
+    return tuple(a * c for a, c in zip(x, layer.gradient(x, y, s)))
+
+
 PLANTED = [
+    (sum_without_stabilizer, {"layers": Add}, "finite"),
+    (all_to_every_factor, {"layers": Multiply}, "conserves"),
+    (positive_half_each, {"layers": Multiply}, "scales with R"),
+    (half_each_in_a_list, {"layers": Multiply}, "shape"),
+    (copies_not_added_up, {"layers": Multiply}, "shape"),
+    (matrices_by_all_images, {"layers": MatMul}, "images apart"),
     (no_stabilizer, ABSORBING, "finite"),
     (plus_weights_on_both_signs, {}, "signs of inputs"),
     (bias_counted_twice, ABSORBING, "bias is an input"),

@@ -105,8 +105,9 @@ EXAMPLES = {
     "Dropout": (Dropout(0.5), IMAGES),
     "Pad": (layers.Pad(((1, 0), (0, 2), (1, 1))), IMAGES),
 }
-TOKENS = {"Embedding": layers.Embedding(draw(9, 4)), "OneHot": layers.OneHot(9)}    # whole numbers from 0 to 8 enter
-MORE = {                                        # what only importers make, and no writer writes to ONNX
+TOKENS = {"Embedding": layers.Embedding(draw(9, 4)), "OneHot": layers.OneHot(9),
+          "Categories": layers.Categories(draw(9, 4))}      # whole numbers from 0 to 8 enter
+MORE = {                                        # what importers make
     **{f"Function, {name}": (layers.Function(name), (2, 3, 4))
        for name in FUNCTIONS if name not in ("acos", "acosh", "asin", "atanh", "log", "log1p")},
     "Power, a square": (layers.Power(2), IMAGES),
@@ -153,6 +154,9 @@ MORE = {                                        # what only importers make, and 
     "Upsample, cubic": (Upsample((1.5, 2.3), mode="bicubic"), IMAGES),
     "Upsample, sequences": (Upsample(size=(14,), mode="bilinear", align_corners=True), SEQUENCES),
     "Upsample, videos": (Upsample((1, 2, 1.5)), VIDEOS),
+    "Constant": (layers.Constant(draw(4, 3)), IMAGES),
+    "CompareTo": (layers.CompareTo("greater", draw(6)), IMAGES),
+    "ToFloat": (layers.ToFloat(), IMAGES),
     "Contract": (layers.Contract(draw(7, 6, 3), "nyxc,xck->nyxk"), IMAGES),
     "Contract, of an axis that is summed alone": (layers.Contract(draw(6, 2), "nyxc,yk->nkx"), IMAGES),
 }
@@ -181,6 +185,8 @@ JOINS = {
     "Divide, by one for all": (layers.Divide(), [(2, 4, 3), (2, 4, 1)]),
     "Where": (layers.Where(draw(4, 3) > 0), [(2, 4, 3), (2, 4, 3)]),
     "Where, repeating": (layers.Where(draw(4, 1) > 0), [(2, 4, 3), (2, 1, 3)]),
+    "Choose": (layers.Choose(), [(2, 4, 3), (2, 4, 3), (2, 1, 3)]),
+    "Compare": (layers.Compare("less"), [(2, 4, 3), (2, 4, 3)]),
     "Stack": (layers.Stack(), [(2, 4, 3)] * 3),
     "Stack, before the others": (layers.Stack(1), [(2, 4, 3)] * 2),
     "Einsum": (layers.Einsum("nhtd,nhud->nhtu"), [(2, 2, 4, 3), (2, 2, 5, 3)]),

@@ -15,7 +15,8 @@ from minixnn.layers.base import Layer
 from minixnn.rules import composites, lrp
 
 LRP = ["lrp_0", "lrp_epsilon", "lrp_gamma", "lrp_alpha1_beta0", "lrp_alpha2_beta1", "lrp_epsilon_plus",
-       "lrp_epsilon_plus_flat", "lrp_epsilon_alpha2_beta1", "lrp_epsilon_gamma_box", "deep_taylor"]
+       "lrp_epsilon_plus_flat", "lrp_epsilon_alpha2_beta1", "lrp_epsilon_gamma_box", "lrp_by_depth",
+       "deep_taylor"]
 NAMES = ["gradient", "sensitivity", "saliency", "gradient_times_input", "integrated_gradients", "smoothgrad",
          "occlusion", "deconvnet", "guided_backprop", *LRP, "deeplift", "deeplift_reveal_cancel", "cam", "grad_cam",
          "grad_cam_plus_plus", "guided_grad_cam", "attn_lrp", "cp_lrp"]

@@ -244,9 +244,9 @@ def test_targets_have_names_and_can_be_set_against_each_other(there):
     net.save("net.npz")
     Image.fromarray(COLOUR).save("a.png")
     x = (COLOUR / np.float32(255))[None]
-    said = explained("a.png", "--model", "net.npz", "--target", "Dog", "--method", "lrp_epsilon")
+    said = explained("a.png", "--model", "net.npz", "--target", "Dog", "--method", "lrp_epsilon", "--details")
     best = int(net.forward(x).argmax())
-    assert f"{net.card.labels[best]} {net.probabilities(x).max():.1%}" in said and "explained dog (" in said
+    assert f"{net.card.labels[best]}, {100 * net.probabilities(x).max():.0f} %" in said and "explained dog (" in said
     assert np.allclose(relevance("a"), attribution.lrp(net, x, 1)[0], atol=1e-6)
     said = explained("a.png", "--model", "net.npz", "--target", "dog", "--versus", "cat", "--method", "lrp_epsilon")
     start = attribution.contrast(net, x, 1, 0)
@@ -356,9 +356,9 @@ def test_bounds_reach_the_box_rule():
 
 def test_a_stabiliser_reaches_pools_too():
     layers = [Conv2d(np.ones((1, 1, 1, 1))), GlobalAvgPool(), Dense(np.ones((1, 1)))]
-    rules = composites.epsilon_plus(layers, epsilon=0.5)
+    rules = composites.epsilon_plus(Network(layers), epsilon=0.5)
     assert [getattr(rule, "keywords", {}).get("epsilon") for rule in rules] == [None, 0.5, 0.5]
-    assert composites.epsilon_plus([Dense(np.ones((1, 1)))]) == [lrp.epsilon]
+    assert composites.epsilon_plus(Network([Dense(np.ones((1, 1)))])) == [lrp.epsilon]
 
 
 def test_the_ledger_takes_tables_names_and_comparisons(there):

@@ -6,9 +6,10 @@ import strategies
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from minixnn import Network, attribution, passes
-from minixnn.attribution.cam import bilinear
-from minixnn.layers import Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool2d, ReLU
+from minixnn import Network, attribution, datasets, models, passes
+from minixnn.attribution.cam import bilinear, head
+from minixnn.layers import (Attention, ClassToken, Conv2d, Dense, Flatten, GlobalAvgPool, LayerNorm, MaxPool2d, ReLU,
+                            Residual, TakeToken, Tokens)
 
 MAPS = [attribution.grad_cam, attribution.grad_cam_plus_plus]
 gap_networks = small_networks.conv_networks(gap=True)
@@ -208,3 +209,95 @@ def test_a_network_without_feature_maps_is_refused_in_a_sentence(f):
 def test_a_layer_that_no_images_enter_is_refused_in_a_sentence(layer):
     with pytest.raises(ValueError, match=r"an activation A\[l\] that is an image: one of \[0, 1, 2, 3, 4, 5\]"):
         attribution.grad_cam(small_network(), np.zeros((1, 9, 9, 1)), layer=layer)
+
+
+# --- transformers -----------------------------------------------------------------------------------------------------
+
+def vision_transformer(rng, read):
+    """Images (N, 12, 8, 1) as 3 x 2 patches of 4 x 4 pixels, two blocks of attention; read: by the mean or a token."""
+    front = [ClassToken(rng.normal(size=6))] if read == "class token" else []
+    blocks = [Residual([LayerNorm(np.ones(6), np.zeros(6)), Attention.random(6, 2, rng)]) for _ in range(2)]
+    last = [TakeToken(0)] if read == "class token" else [GlobalAvgPool()]
+    return Network([Conv2d(rng.normal(size=(4, 4, 1, 6)), stride=4, padding=0), Tokens(), *front, *blocks,
+                    LayerNorm(np.ones(6), np.zeros(6)), *last, Dense(rng.normal(size=(6, 3)), rng.normal(size=3))]
+                   ).astype("f8")
+
+
+@pytest.mark.parametrize("read", ["mean", "class token"])
+def test_grad_cam_of_a_transformer_is_the_definition_on_its_last_grid_of_tokens(read):
+    rng = np.random.default_rng(5)
+    net, x = vision_transformer(rng, read), rng.random((2, 12, 8, 1))
+    l = head(net, x)
+    A, g = net.trace(x), passes.gradient(net, x, 1)
+    assert A[l].shape == (2, 6 + (read == "class token"), 6) and abs(g[l][:, -6:]).max() > 0
+    if read == "class token":                   # in front of the second block, behind which the patches are not read
+        assert "Add" in repr(net.layers[l - 1]) and abs(g[l + 1][:, 1:]).max() > 0
+        later = [i for i in range(l + 1, len(net.layers)) if "Add" in repr(net.layers[i - 1])]
+        assert later and all(abs(g[i][:, 1:]).max() == 0 for i in later)
+    for n in range(2):
+        for row in range(3):
+            for column in range(2):
+                t = (read == "class token") + 2 * row + column
+                k = g[l][n, -6:].mean(axis=0)
+                expected = float(A[l][n, t] @ k)
+                R = attribution.grad_cam(net, x, 1, rectify=False, resize=False)
+                assert R.shape == (2, 3, 2) and abs(R[n, row, column] - expected) < 1e-11
+    assert attribution.grad_cam(net, x, 1).shape == attribution.guided_grad_cam(net, x, 1).shape == x.shape
+    assert attribution.grad_cam_plus_plus(net, x, 1, layer=l, resize=False).shape == (2, 3, 2)
+
+
+def test_cam_of_a_transformer_read_by_the_mean_has_the_output_as_its_mean():
+    net = models.load("vit")
+    x = datasets.mnist("test")[0][:2]
+    R = attribution.cam(net, x, 7, resize=False)
+    assert R.shape == (2, 4, 4)
+    assert np.allclose(R.mean(axis=(1, 2)), net.forward(x)[:, 7] - net.layers[-1].b[7], atol=1e-4)
+
+
+def test_a_layer_that_is_no_grid_of_tokens_is_refused():
+    net = vision_transformer(np.random.default_rng(5), "mean")
+    with pytest.raises(ValueError, match="or a grid of tokens: one of"):
+        attribution.grad_cam(net, np.zeros((1, 12, 8, 1)), 0, layer=len(net.layers) - 1)
+
+
+# --- without a gradient -----------------------------------------------------------------------------------------------
+
+def test_score_cam_is_the_papers_sum():
+    net, x = small_network(), np.random.default_rng(3).random((2, 9, 9, 1))
+    A, l = net.trace(x), head(net, x)
+    R = attribution.score_cam(net, x, 1, rectify=False, resize=False)
+    for n in range(2):
+        gains = []
+        for k in range(A[l].shape[-1]):
+            mask = bilinear(A[l][n:n + 1, ..., k], (9, 9))[0, ..., None]
+            span = mask.max() - mask.min()
+            mask = (mask - mask.min()) / span if span else mask * 0
+            gains.append(net.forward((x[n] * mask)[None])[0, 1] - net.forward(x[:1] * 0)[0, 1] if span else -np.inf)
+        a = np.exp(np.array(gains) - max(gains))
+        close(R[n], A[l][n] @ (a / a.sum()))
+    shown = attribution.score_cam(net, x)
+    assert shown.shape == x.shape and (shown >= 0).all()
+
+
+def test_ablation_cam_is_the_papers_sum():
+    net, x = small_network(), np.random.default_rng(3).random((2, 9, 9, 1))
+    A, l = net.trace(x), head(net, x)
+    R = attribution.ablation_cam(net, x, 1, rectify=False, resize=False)
+    for n in range(2):
+        a = []
+        for k in range(A[l].shape[-1]):
+            without = A[l][n:n + 1].copy()
+            without[..., k] = 0
+            for layer in net.layers[l:]:
+                without = layer.forward(without)
+            a.append((A[-1][n, 1] - without[0, 1]) / A[-1][n, 1])
+        close(R[n], A[l][n] @ np.array(a))
+    assert attribution.ablation_cam(net, x, [0, 1]).shape == x.shape
+
+
+def test_ablation_cam_of_a_linear_head_is_cam_in_other_words():
+    net, x = models.load("cluttered_gap"), datasets.cluttered_mnist(2, 0)[0]
+    y, l = net.forward(x)[:, 3], head(net, x)
+    W, A = net.layers[-1].W[:, 3], net.trace(x)
+    expected = [(A[l][n] * (A[l][n].mean(axis=(0, 1)) * W / y[n])).sum(axis=-1) for n in range(2)]
+    assert np.allclose(attribution.ablation_cam(net, x, 3, rectify=False, resize=False), expected, rtol=1e-3, atol=1e-4)

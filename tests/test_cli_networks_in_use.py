@@ -17,18 +17,40 @@ CAT = ROOT / "lessons" / "data" / "photos" / "chelsea.jpg"
 def test_a_photograph_needs_no_other_word_than_its_name(tmp_path, capsys):
     assert main(["explain", str(CAT), "-o", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert "network: efficientnet_lite0, as no --model was given; method: lrp_epsilon_plus_flat" in said
-    assert "Egyptian cat 39.8%, tiger cat 31.1%, tabby 17.1%" in said and "explained Egyptian cat (9.07" in said
+    assert "network: efficientnet_lite0, as no --model was given; method: lrp_by_depth" in said
+    assert "chelsea.jpg: Egyptian cat, 40 % (then: tiger cat 31 %, tabby 17 %, lynx 4 %); see " in said
+    assert f"see {tmp_path / 'chelsea_overlay.png'}" in said
     assert {"chelsea_heatmap.png", "chelsea_overlay.png"} <= {path.name for path in tmp_path.iterdir()}
-    R = np.load(tmp_path / "chelsea_relevance.npy")
-    expected = attribution.METHODS["lrp_epsilon_plus_flat"](models.load("efficientnet_lite0"),
-                                                            datasets.photo("chelsea", 224)[None], 285)
+    R, net = np.load(tmp_path / "chelsea_relevance.npy"), models.load("efficientnet_lite0")
+    x = datasets.photo("chelsea", 224)[None]
+    expected = attribution.METHODS["lrp_by_depth"](net, x, 285)
     assert np.allclose(R, expected[0], atol=1e-4 * expected.max())
+    found = json.loads((tmp_path / "chelsea_relevance.json").read_text())["found"]["control"]
+    toaster = attribution.METHODS["lrp_by_depth"](net, x, 859)[0].sum(axis=-1, dtype=float).ravel()
+    cat = expected[0].sum(axis=-1, dtype=float).ravel()
+    cosine = abs(cat @ toaster) / (np.linalg.norm(cat) * np.linalg.norm(toaster))
+    assert abs(found["alike"]["859 toaster"] - cosine) < 2e-3 and len(found["alike"]) == 6
+    assert found["mean"] == pytest.approx(np.mean(list(found["alike"].values())), abs=1e-3)
+    assert found["shuffled weights"] < 0.2, "by depth, a network that has learnt nothing gives another map"
+    with Image.open(tmp_path / "chelsea_overlay.png") as two, Image.open(tmp_path / "chelsea_heatmap.png") as one:
+        assert two.width > 2 * 448 > one.width, "two panels side by side, and one"
+
+
+def test_a_quick_call_draws_one_map_and_details_tell_where_relevance_went(tmp_path, capsys):
+    call = ["explain", str(CAT), "--quick", "--details", "-o", str(tmp_path)]
+    assert main(call) == 0
+    said = capsys.readouterr().out
+    assert "Egyptian cat, 40 %" in said and "explained Egyptian cat (9.07" in said and "withheld by biases" in said
+    assert "control" not in json.loads((tmp_path / "chelsea_relevance.json").read_text())["found"]
+    with Image.open(tmp_path / "chelsea_overlay.png") as one:
+        assert one.width < 2 * 448
 
 
 def test_one_class_can_be_explained_rather_than_another_by_their_names(tmp_path, capsys):
     call = ["explain", str(CAT), "--target", "tiger cat", "--versus", "tabby", "--method", "gradient", "--no-figures"]
     assert main([*call, "-o", str(tmp_path)]) == 0
+    assert "explained tiger cat rather than tabby; see" in capsys.readouterr().out
+    assert main([*call, "--details", "-o", str(tmp_path)]) == 0
     assert "explained tiger cat rather than tabby (8.8" in capsys.readouterr().out
     assert main(["explain", str(CAT), "--target", "moggy", "-o", str(tmp_path)]) == 2
     assert "got the label 'moggy', expected one of the network's 1000 labels" in capsys.readouterr().err
@@ -59,7 +81,8 @@ def test_a_script_is_told_to_be_python_and_its_text_is_coloured(tmp_path, capsys
     call = ["explain", str(script), "--model", "magika", "-o", str(tmp_path / "o")]
     assert main([*call, "--color", "always"]) == 0
     said = capsys.readouterr().out
-    assert "thresholds" in said and "python 9" in said and "\x1b[" in said and "48;2;" in said
+    assert "thresholds" in said and "\x1b[" in said and "48;2;" in said
+    assert ("python, 9" in said or "python, over 99 %" in said)
     page = (tmp_path / "o" / "script.py_relevance.html").read_text(encoding="utf-8")
     assert "&lt;" in page and ">é</span>" in page and "LRP-epsilon" in page and "<script" not in page
     found = json.loads((tmp_path / "o" / "script.py_relevance.json").read_text())["found"]
@@ -73,7 +96,7 @@ def test_binary_files_are_shown_in_numbers_and_folders_file_by_file(tmp_path, ca
     (tmp_path / "in" / "words.md").write_text("# Title\n\n* one\n* two\n\n[link](https://example.org)\n")
     assert main(["explain", str(tmp_path / "in"), "--model", "magika", "-o", str(tmp_path / "o")]) == 0
     said = capsys.readouterr().out
-    assert "jpeg 100.0%" in said and "words.md: markdown" in said
+    assert "jpeg, over 99 %" in said and "words.md: markdown" in said
     page = (tmp_path / "o" / "cat_relevance.html").read_text(encoding="utf-8")
     assert "00000000  " in page and "bytes that the network does not use" in page and ">ff </span>" in page
 

@@ -51,10 +51,18 @@ def test_the_rule_for_the_pixels_goes_to_the_first_layer_with_weights(name, firs
     assert found == ["", first, "", "z_plus" if name == "deep_taylor" else EPSILON]
 
 
+def test_by_depth_is_gamma_below_and_a_proportional_stabiliser_above():
+    rms = "epsilon_rms (share=0.25)"
+    found = [name_of(rule) for rule in composites.by_depth(NET)]
+    assert found == [BOX, EPSILON, "", "", GAMMA, "", EPSILON, rms, "", rms, "", "", rms, "", rms]
+    found = [name_of(rule) for rule in composites.by_depth(GAP, share=1.0)]
+    assert found == [BOX, "", EPSILON, "epsilon_rms (share=1.0)"]
+
+
 def test_no_composite_is_left_untested():
     found = {name for name, f in vars(composites).items() if composites.is_composite(f) and not name.startswith("_")
              and next(iter(inspect.signature(f).parameters)) == "net"}
-    assert found == set(EXPECTED)
+    assert found == {*EXPECTED, "by_depth"}
 
 
 def test_knobs_reach_the_rules():

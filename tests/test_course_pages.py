@@ -78,6 +78,22 @@ def test_links_on_a_page_of_the_course_lead_to_files(page):
     assert targets and not missing, missing
 
 
+@pytest.mark.parametrize("stem", LESSONS)
+def test_pages_and_notebooks_lose_no_link_and_show_no_backslash(stem):
+    prose = "\n".join(cell.prose for cell in markdown.cells(LESSONS[stem][2]))
+    links = re.findall(r"`([^`<]+?)\s*<[^`>]+>`_", re.sub(r"``.+?``", "", prose, flags=re.S))
+    cells = json.loads((course_pages.COURSE / "notebooks" / f"{stem}.ipynb").read_text(encoding="utf-8"))["cells"]
+    notebook = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    for text, folder in ((text_of(stem), course_pages.COURSE), (notebook, course_pages.COURSE / "notebooks")):
+        text = re.sub(r"^ *```.*?^ *```|\$\$.*?\$\$", "", text, flags=re.M | re.S)
+        text = re.sub(r"\$`.*?`\$|`[^`\n]*`|\$[^$\n]*\$", "", text)
+        for words in links:
+            target = re.search(rf"\[{re.escape(' '.join(words.split()))}\]\(([^)]+)\)", text)
+            assert target, f"the link {words!r} of the lesson is lost"
+            assert re.match(r"[a-z]+:", target[1]) or (folder / target[1]).exists(), target[1]
+        assert not re.findall(r"\\[A-Za-z0-9]", text), "a backslash that Markdown shows as it is"
+
+
 @pytest.mark.parametrize("stem", QUICK)
 def test_a_lesson_prints_what_its_page_shows(stem, tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed; the extra lessons brings it")
@@ -123,6 +139,7 @@ def test_formulas_survive_what_markdown_does_to_signs():
         "```math\n\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}\n```"
     assert markdown.markdown("Title\n-----\nA ``name``, z\\ :sup:`B`\n- 1.") == \
         "## Title\nA `name`, z<sup>B</sup>\n\\- 1."
+    assert markdown.markdown("by\n0.073, and in\n12. A list\n+- 3") == "by\n0.073, and in\n12\\. A list\n+- 3"
 
 
 def test_every_lesson_has_a_question_and_every_way_has_lessons():

@@ -1,7 +1,11 @@
 """Are the images what their docstrings say, and is a damaged file refused?"""
 import gzip
+import os
+import pathlib
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -221,18 +225,39 @@ def test_photos_are_rgb_in_the_unit_interval_at_any_size():
     pytest.importorskip("PIL")
     for name in ("astronaut", "chelsea", "coffee", "rocket"):
         assert datasets.photo(name).shape == (448, 448, 3)
+    for path in datasets.PHOTOS.glob("*.jpg"):
+        name = path.stem
+        assert datasets.photo(name).shape in ((448, 448, 3), (256, 256, 3))
         image = datasets.photo(name, 96)
         assert image.shape == (96, 96, 3) and image.dtype == np.float32
         assert 0 <= image.min() < 0.2 and 0.6 < image.max() <= 1, (name, image.min(), image.max())
+    terms = (datasets.PHOTOS / "ATTRIBUTION.txt").read_text()
+    unnamed = [path.name for path in datasets.PHOTOS.glob("*.jpg") if f"\n{path.name}" not in terms]
+    assert not unnamed, f"whose are {unnamed}, and on what terms?"
     red, green, blue = datasets.photo("coffee").mean(axis=(0, 1))
     assert red > green > blue, "coffee on a wooden table is brown: are the channels in the order red, green, blue?"
 
 
 def test_an_unknown_photo_and_a_missing_folder_are_refused(monkeypatch, tmp_path):
-    with pytest.raises(ValueError, match="got photo 'dog', expected one of astronaut, chelsea, coffee, rocket"):
+    with pytest.raises(ValueError, match="got photo 'dog', expected one of astronaut, .*chelsea, coffee, .*rocket"):
         datasets.photo("dog")
     monkeypatch.setattr(datasets, "PHOTOS", tmp_path / "none")
     with pytest.raises(FileNotFoundError, match="clone the repository"):
         datasets.photo("chelsea")
     with pytest.raises(FileNotFoundError, match="clone the repository"):
         datasets.record("selectivity")
+
+
+def test_an_installed_package_finds_photographs_and_records_in_the_checkout_that_it_is_started_in(tmp_path):
+    checkout = pathlib.Path(datasets.__file__).parents[1]
+    shutil.copytree(checkout / "minixnn", tmp_path / "site" / "minixnn", ignore=shutil.ignore_patterns("*.npz", "*.gz"))
+    code = ("from minixnn import datasets; assert 'site' in datasets.__file__; "
+            "print(datasets.photo('chelsea', 32).shape, len(datasets.record('selectivity')))")
+
+    def run(folder):
+        return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True,
+                              env={**os.environ, "PYTHONPATH": str(tmp_path / "site")})
+    found = run(checkout / "docs" / "course" / "notebooks")
+    assert found.stdout.startswith("(32, 32, 3) "), found.stderr
+    elsewhere = run(tmp_path)
+    assert elsewhere.returncode and "clone the repository and run from there" in elsewhere.stderr

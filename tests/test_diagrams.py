@@ -82,7 +82,7 @@ def test_a_schematic_names_its_parts_and_joins_them():
     assert np.array_equal(shown.get_array(), picture[..., 0])
 
 
-def test_a_network_is_drawn_with_a_line_for_each_layer_and_an_arc_for_each_branch():
+def test_a_network_is_drawn_with_a_line_a_layer_and_an_arc_a_branch():
     net, x = models.load("vit"), np.zeros((1, 28, 28, 1), np.float32)
     figure = plot.network(net, x, title="ViT")
     texts = [text.get_text() for text in figure.axes[0].texts]

@@ -12,11 +12,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+import registry
 
 from minixnn import Dense, Network, attribution, layers, passes
 from minixnn.arrays import stabilize
 from minixnn.checks import check_layer, check_network, check_rule, definitions
-from minixnn.layers.chains import every_layer
 from minixnn.rules import deep_taylor, lrp
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -29,7 +29,6 @@ import checks  # noqa: E402  (it and the next lie in the folders named above)
 import docstrings  # noqa: E402
 import fits  # noqa: E402
 import notation  # noqa: E402
-import walk  # noqa: E402
 
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*.rst"))]
 LESSONS = docstrings.lessons(ROOT / "lessons")
@@ -168,9 +167,11 @@ def found(name):
 def test_the_tables_of_what_fits_are_what_is_tried_today():
     assert fits.written() == fits.PAGE.read_text(encoding="utf-8"), "run python docs/fits.py"
     nets = fits.image_net(), fits.transformer(), fits.text_net()
-    kinds = {type(layer).__name__ for net in nets for layer in every_layer(net.layers)}
-    families = {"Affine", "Block", "Chain", "Elementwise", "Layer"}
-    missing = set(layers.__all__) - families - {"OneHot"} - kinds
+    kinds = {type(layer).__name__ for net in nets for layer in net.layers}
+    families = {"Affine", "Attention", "Block", "Branches", "Elementwise", "Graph", "Join", "Layer", "Residual"}
+    imported = {type(case[0]).__name__ for cases in (registry.MORE, registry.POSITIVE, registry.JOINS)
+                for case in cases.values()} | {"Categories"}                # what only importers make
+    missing = set(layers.__all__) - families - {"Input", "OneHot"} - kinds - imported
     assert not missing, f"add {', '.join(missing)} to a network in docs/fits.py, and run it"
 
 
@@ -184,22 +185,6 @@ def test_the_page_of_checks_lists_the_properties_that_are_asked():
         named = {property.name for property in checks.listed(kind)}
         assert {row.property.name.partition(",")[0] for row in rows} == named
         assert set(checks.MAY_FAIL[kind]) <= named
-
-
-def test_the_walk_in_the_stepping_guide_is_what_pdb_prints_today():
-    assert walk.current() == walk.transcript(), "run python docs/walk.py"
-
-
-def test_the_walk_goes_from_the_loop_to_the_formula_in_one_step():
-    told = walk.current()
-    assert "***" not in told, "pdb refused a command: look at docs/stepping.md"
-    assert told.count("(Pdb) step\n") == 1
-    assert re.search(r"\(Pdb\) step\n--Call--\n> minixnn/rules/lrp.py\(\d+\)epsilon\(\)", told), told
-
-
-def test_the_readme_sets_its_breakpoint_on_the_marked_line():
-    lines = [int(n) for n in re.findall(r"tbreak minixnn/passes.py:(\d+)", (ROOT / "README.md").read_text("utf-8"))]
-    assert lines == [walk.marked_line("minixnn/passes.py")]
 
 
 def test_the_table_of_composites_has_those_that_take_a_network():

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from minixnn import Network, attribution, metrics, passes
-from minixnn.layers import (Attention, AvgPool2d, BatchNorm2d, ChannelScale, ChannelShuffle, Conv2d,
-                            ConvTranspose2d, Dense, Dropout, Embedding, Flatten, GlobalAvgPool, GroupNorm, Layer,
-                            LocalResponseNorm, MaxPool2d, OneHot, Pad, Permute, PositionEmbedding, PReLU, ReLU, Reshape,
-                            Slice, Softplus, Sum, SumPool2d, Unflatten, Upsample)
+from minixnn.layers import (Add, Attention, AvgPool2d, BatchNorm2d, Branches, ChannelScale, ChannelShuffle, Concat,
+                            Conv2d, ConvTranspose2d, Dense, Dropout, Embedding, Flatten, GlobalAvgPool, GroupNorm, Hide,
+                            Input, Layer, LocalResponseNorm, MaxPool2d, Multiply, OneHot, PReLU, Pad, Permute,
+                            PositionEmbedding, ReLU, Reshape, Slice, Softplus, SplitHeads, SumPool2d, Unflatten,
+                            Upsample)
 from minixnn.rules import lrp
 from minixnn.rules import deep_taylor as dt
 
@@ -198,7 +199,7 @@ BAD_LAYERS = {
     "BatchNorm2d, shapes": (lambda: BatchNorm2d(ONE, ONE, ONE, np.ones(2)), "expected four of shape"),
     "Dropout, rate 1": (lambda: Dropout(1), r"rate=1, expected a share of units in \[0, 1\)"),
     "Dropout, rate below 0": (lambda: Dropout(-0.1), "rate=-0.1"),
-    "Unflatten, no shape": (lambda: Unflatten(()), r"shape=\(\), expected that of one image"),
+    "Unflatten, no shape": (lambda: Unflatten(()), r"shape=\(\), expected that of one input"),
     "ConvTranspose2d, bias": (lambda: ConvTranspose2d(W4, np.ones(5)), r"bias of shape \(5,\), expected one number"),
     "PReLU, slopes": (lambda: PReLU(np.ones((2, 2))), r"slopes of shape \(2, 2\), expected \(channels,\)"),
     "Attention, no heads": (lambda: Attention(*np.ones((4, 2, 2)), heads=0), "heads=0, expected a positive whole"),
@@ -208,7 +209,11 @@ BAD_LAYERS = {
     "Reshape, no shape": (lambda: Reshape(()), r"shape=\(\), expected that of one input"),
     "Slice, of the batch": (lambda: Slice(0, 0, 1), "axis=0 and step=1, expected an axis behind the batch"),
     "Pad, one number": (lambda: Pad((1, 2)), r"pads=\(1, 2\), expected \(before, after\) for each axis"),
-    "Sum, one chain": (lambda: Sum([[ReLU()]]), "got 1 chains, expected two or more lists of layers"),
+    "Branches, one chain": (lambda: Branches([[ReLU()]]), "got 1 chains, expected two or more lists of layers"),
+    "Concat, of the batch": (lambda: Concat(axis=0), "axis=0, expected a whole number other than 0"),
+    "Hide, nothing": (lambda: Hide(), "neither a mask nor causal=True"),
+    "SplitHeads, no heads": (lambda: SplitHeads(0), "heads=0, expected a positive whole number"),
+    "Input, below 0": (lambda: Input(-1), "index=-1, expected the number of an input, from 0"),
     "Embedding, one axis": (lambda: Embedding(np.ones(3)), r"weights of shape \(3,\), expected 2 axes \(tokens, chan"),
     "OneHot, no tokens": (lambda: OneHot(0), "tokens=0, expected a positive whole number"),
     "GroupNorm, no groups": (lambda: GroupNorm(ONE, ONE, groups=0), "groups=0, expected a positive whole number"),
@@ -216,7 +221,7 @@ BAD_LAYERS = {
     "ChannelShuffle, no groups": (lambda: ChannelShuffle(0), "groups=0, expected a positive whole number"),
     "Softplus, beta 0": (lambda: Softplus(0), "beta=0, expected a number above 0"),
     "PositionEmbedding, one axis": (lambda: PositionEmbedding(ONE), r"shape \(1,\), expected \(tokens, channels\)"),
-    "Upsample, corners of nearest": (lambda: Upsample(2, align_corners=True), "expected it with 'bilinear' only"),
+    "Upsample, corners of nearest": (lambda: Upsample(2, align_corners=True), "expected it with 'bilinear' or 'bicu"),
     "Upsample, scale 0": (lambda: Upsample(0), "scale=0, expected a number above 0 or a pair of them"),
 }
 
@@ -235,7 +240,7 @@ def test_a_layer_that_makes_no_sense_is_refused_when_it_is_built(bad):
     (Dense(np.ones((4, 1))), np.ones((1, 2, 2, 1)), "put a Flatten layer before it"),
     (ChannelScale(np.ones(2)), np.ones((1, 3)), "got 3 channels, expected 2"),
     (BatchNorm2d.identity(2), np.ones((1, 2, 2, 3)), "BatchNorm2d.*got 3 channels, expected 2"),
-    (Unflatten((2, 2, 1)), np.ones((3, 5)), r"shape \(3, 5\), expected \(images, 4\)"),
+    (Unflatten((2, 2, 1)), np.ones((3, 5)), r"shape \(3, 5\), expected 4 numbers per input"),
     (Conv2d(W4, padding="valid"), np.ones((1, 2, 9, 1)), "2 x 9 pixels, smaller than its window"),
     (ConvTranspose2d(W4), np.ones((1, 2, 2, 3)), "got images of 3 channels, expected 1"),
     (Permute((1, 0)), np.ones((1, 2)), r"shape \(1, 2\), expected 2 axes behind the batch"),
@@ -246,7 +251,11 @@ def test_a_layer_that_makes_no_sense_is_refused_when_it_is_built(bad):
     (GroupNorm(groups=4), np.ones((1, 2, 6)), "expected a number of channels, on the last axis"),
     (Upsample(0.2), np.ones((1, 2, 2, 1)), "2 x 2 pixels, of which nothing is left"),
     (Upsample(1e6), np.ones((1, 2, 2, 1)), "would make 2000000 of 2, expected at most"),
-    (Sum([[], [Conv2d(W4)]]), np.ones((1, 4, 4, 1)), "from its chains, which"),
+    (Add(), (np.ones((1, 4, 4, 1)), np.ones((1, 2, 2, 1))), "which cannot be added"),
+    (Multiply(), (np.ones((2, 4, 4, 1)), np.ones((2, 1))), "expected as many axes of each"),
+    (SplitHeads(4), np.ones((1, 3, 6)), "6 channels, which 4 heads do not divide"),
+    (Input(2), (np.ones((1, 2)),) * 2, "got 2 inputs, expected a tuple of at least 3 arrays"),
+    (Input(0), np.ones((1, 2)), "got one array, expected a tuple"),
 ])
 def test_a_layer_refuses_what_it_cannot_take(layer, x, sentence):
     with pytest.raises(ValueError, match=sentence):

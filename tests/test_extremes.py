@@ -97,5 +97,6 @@ def test_every_layer_computes_in_half_precision(name):
     layer, x = layer.map_arrays(lambda a: a.astype("float16")), np.random.default_rng(0).normal(size=shape)
     y = layer.forward(x.astype("float16"))
     right = layer.map_arrays(lambda a: a.astype("float64")).forward(x.astype("float16").astype("float64"))
-    assert y.dtype == "float16" and abs(y - right).max() < 0.02 * (1 + abs(right).max())
+    seen = right > -1e5                         # what is hidden is the lowest number of either type
+    assert y.dtype == "float16" and abs(y - right)[seen].max() < 0.02 * (1 + abs(right)[seen].max())
     assert layer.gradient(x.astype("float16"), y, y).dtype == "float16"

@@ -11,8 +11,8 @@ from helpers import apply
 
 from minixnn import plot
 from minixnn.layers import (Add, Attention, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Dropout, Elementwise,
-                            Flatten, GlobalAvgPool, Graph, Layer, MaxPool2d, Multiply, ReLU, Residual, Sigmoid, SumPool2d,
-                            Tokens)
+                            Flatten, GlobalAvgPool, Graph, Layer, MaxPool2d, Multiply, ReLU, Residual, Sigmoid,
+                            SumPool2d, Tokens)
 from minixnn.ledger import audit, balance, ledger
 from minixnn.network import Network
 from minixnn.passes import deep_taylor as deep_taylor_pass
@@ -23,7 +23,8 @@ from minixnn.rules import (by_contribution, composites, deep_taylor, half_each, 
                            scale_held_fixed, signal_takes_all, softmax_taylor)
 from minixnn.ledger.accounts import ACCOUNTS, Withheld, account_of
 
-ANY_X = [lrp.epsilon, partial(lrp.epsilon, epsilon=0), partial(lrp.epsilon, epsilon=0.5), lrp.gamma_signed,
+ANY_X = [lrp.epsilon, lrp.epsilon_rms, partial(lrp.epsilon_rms, share=1.5), partial(lrp.epsilon, epsilon=0),
+         partial(lrp.epsilon, epsilon=0.5), lrp.gamma_signed,
          partial(lrp.gamma_signed, gamma=0), partial(lrp.gamma_signed, gamma=3.0), lrp.alpha_beta,
          partial(lrp.alpha_beta, alpha=1.0, beta=0.0), partial(lrp.alpha_beta, alpha=3.5, beta=2.5), lrp.flat,
          lrp.proportional, deep_taylor.w_square, partial(deep_taylor.z_box, low=-2.0, high=2.0),

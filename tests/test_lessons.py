@@ -65,3 +65,27 @@ def test_a_lesson_imports_public_names_only(lesson):
             continue
         hidden = [name for name in names if any(part.startswith("_") for part in name.split("."))]
         assert not hidden, f"line {node.lineno}: {hidden}"
+
+
+def claims(lesson):
+    """The messages of the asserts that close a lesson, behind its exercises; a formatted one without what varies."""
+    text = lesson.read_text(encoding="utf-8")
+    exercises = max(n for n, line in enumerate(text.splitlines(), 1) if line.startswith("# Try this"))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assert) and node.lineno > exercises:
+            assert node.msg is not None, f"line {node.lineno} of {lesson.name} asserts something and does not say what"
+            parts = node.msg.values if isinstance(node.msg, ast.JoinedStr) else [node.msg]
+            yield "".join(part.value for part in parts if isinstance(part, ast.Constant)).strip(": ")
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_every_claim_of_a_lesson_has_a_row_with_its_control_and_every_row_a_claim(lesson):
+    page = ROOT / "docs" / "how_we_know.md"
+    if not page.exists():
+        pytest.skip("docs/ is not here: this is no checkout")
+    number = ".".join(lesson.stem.split("_")[:2])
+    section = re.search(rf"^## {re.escape(number)} .*?(?=^## |\Z)", page.read_text(encoding="utf-8"), re.M | re.S)
+    assert section, f"docs/how_we_know.md has no section {number}"
+    rows = [re.split(r" (?<!\\)\| ", line.strip("| ")) for line in section[0].splitlines()[4:] if line.startswith("|")]
+    assert all(len(row) == 4 and all(row) for row in rows), "a claim, its assert, a control, what it was tried on"
+    assert sorted(row[1] for row in rows) == sorted(claims(lesson))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from strategies import grid, seeds
 
 from minixnn import attribution, datasets, metrics
+from minixnn.arrays import to_numpy
 from minixnn.layers import BatchNorm2d, Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool2d, ReLU, Residual
 from minixnn.metrics import (continuity, inside_box, localization, mean_and_error, pointing_game, rank_correlation,
                              sanity_check, selectivity, translate)
@@ -398,6 +399,16 @@ def test_metrics_are_the_same_on_every_array_module(xp):
     rng = np.random.default_rng(16)
     net, x = classifier(rng), pictures(rng)
     there, moved, boxes = net.on(xp), xp.asarray(x), np.tile([1, 1, 6, 6], (5, 1))
+    for name in ("the input", "edges", "blob in the middle", "class means"):
+        one, other = (metrics.baselines(images, np.arange(5) % 3, np.random.default_rng(0))[name](on, images, None)
+                      for on, images in ((net, x), (there, moved)))
+        np.testing.assert_allclose(to_numpy(other), one, atol=1e-12)
+    paints = metrics.fillings(moved, np.random.default_rng(0))
+    mixed = metrics.permuted("gradient", np.random.default_rng(0))
+    for one, other in zip(metrics.fillings(x, np.random.default_rng(0)).values(), paints.values()):
+        np.testing.assert_allclose(to_numpy(other), one, atol=1e-12)
+    np.testing.assert_allclose(to_numpy(mixed(there, moved, 0)),
+                               metrics.permuted("gradient", np.random.default_rng(0))(net, x, 0), atol=1e-12)
     for ask in (partial(continuity, compare="all"), partial(selectivity, patch=3), partial(localization, boxes=boxes),
                 lambda *given: sanity_check(*given, rng=np.random.default_rng(0))[1:]):
         for one, other in zip(ask("lrp_epsilon", net, x), ask("lrp_epsilon", there, moved)):
@@ -413,7 +424,65 @@ def test_mean_and_standard_error():
     assert np.isnan(mean_and_error(values[:1])[1]).all()
 
 
+@given(seeds)
+@settings(max_examples=20, deadline=None)
+def test_a_paired_difference_does_not_see_what_both_have_in_common(seed):
+    rng = np.random.default_rng(seed)
+    a, b, common = rng.normal(size=(9, 2)), rng.normal(size=(9, 2)), 1000 * rng.normal(size=(9, 1))
+    one, other = metrics.paired(a, b), metrics.paired(a + common, b + common)
+    np.testing.assert_allclose(other.difference, one.difference, atol=1e-9)
+    np.testing.assert_allclose(other.error, one.error, atol=1e-9)
+    np.testing.assert_allclose(one.difference, a.mean(axis=0) - b.mean(axis=0))
+    np.testing.assert_allclose(metrics.paired(b, a).share, 1 - one.share)
+
+
+def test_of_equal_pairs_each_side_gets_half():
+    assert metrics.paired([1, 2, 3, 3], [1, 1, 1, 4]).share == (0.5 + 1 + 1 + 0) / 4
+
+
+def test_fillings_lie_within_the_range_of_the_images():
+    x = 2 + pictures(np.random.default_rng(20), channels=3).astype(np.float32)
+    paints = metrics.fillings(x, np.random.default_rng(0))
+    assert all(paint.shape == x.shape[1:] and paint.dtype == x.dtype for paint in paints.values())
+    assert not paints["zeros"].any() and (paints["black"] == x.max()).all()
+    assert x.min() <= paints["noise"].min() < x.min() + 0.2 and x.max() - 0.2 < paints["noise"].max() <= x.max()
+    np.testing.assert_allclose(paints["mean image"], x.mean(axis=0))
+    hole = selectivity("gradient", classifier(np.random.default_rng(0), channels=3), x, value=paints["noise"], steps=2)
+    assert np.isfinite(hole.curves).all()
+
+
+def test_baselines_do_not_ask_the_network_and_see_the_class_at_most():
+    rng = np.random.default_rng(21)
+    x, labels = pictures(rng, n=30), np.repeat([0, 1, 2], 10)
+    x[labels == 2, :2] += 1                                     # what tells the third class: ink in the first two rows
+    controls = metrics.baselines(x, labels, np.random.default_rng(0))
+    one, other = classifier(rng), classifier(rng)
+    for name, method in controls.items():
+        R = method(one, x[:3], [2, 2, 0])
+        assert R.shape == x[:3].shape, name
+        if name != "random":
+            np.testing.assert_array_equal(R, method(other, x[:3], [2, 2, 0]))
+    R = controls["class means"](one, x[-5:], 2)
+    assert R[:, :2].min() > 0 > controls["class means"](one, x[-5:], 0)[:, :2].max()
+    blob = controls["blob in the middle"](one, x[:1], 0)[0, :, :, 0]
+    assert blob[4, 4] == blob.max() and np.array_equal(blob, blob.T) and np.array_equal(blob, blob[::-1])
+    step = np.zeros((1, 4, 4, 1))
+    step[0, :, 2:] = 1
+    assert np.array_equal(metrics.edges(step)[0, :, :, 0], np.tile([0.0, 1, 0, 0], (4, 1)))
+
+
+def test_a_permuted_map_has_the_same_pixels_elsewhere():
+    rng = np.random.default_rng(22)
+    net, x = classifier(rng, channels=2), pictures(rng, channels=2)
+    R, mixed = (method(net, x, 0).reshape(5, -1, 2) for method in
+                (attribution.gradient, metrics.permuted("gradient", np.random.default_rng(0))))
+    assert not np.allclose(R, mixed)
+    for one, other in zip(R, mixed):                            # pixel by pixel: its channels stay together
+        assert sorted(map(tuple, one)) == sorted(map(tuple, other))
+
+
 @pytest.mark.parametrize("ask, says", [
+    (lambda net, x: metrics.paired(x, x[:2]), "two for each image"),
     (lambda net, x: selectivity("lrp", net, x), "expected a function .* or one of gradient, "),
     (lambda net, x: selectivity("gradient", net, x, mode="greedy"), "adaptive"),
     (lambda net, x: selectivity("gradient", net, x, patch=9), "no pixel is left out"),

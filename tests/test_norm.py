@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from minixnn import Network, fold_batch_norm, passes
-from minixnn.layers import (AvgPool2d, BatchNorm2d, ChannelScale, ChannelSelect, ChannelShuffle, Concat, Conv2d,
-                            ConvTranspose2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, Product, ReLU, Residual,
-                            Sigmoid, SumPool2d, Unflatten, Upsample)
-from minixnn.layers.chains import every_layer
+from minixnn.layers import (AvgPool2d, BatchNorm2d, Branches, ChannelScale, ChannelSelect, ChannelShuffle, Conv2d,
+                            ConvTranspose2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, Multiply, ReLU,
+                            Residual, Sigmoid, SumPool2d, Unflatten, Upsample)
 from minixnn.rules import composites, lrp
 from minixnn.train import SGD, fit
 
@@ -136,8 +135,10 @@ PLACES = {                                      # layers that begin with 4 chann
     "behind a maximum": lambda r: [conv(r, 3, 3, 4, 5), MaxPool2d(2, 1), scale(r, 5, positive=True), ReLU()],
     "behind a shuffle": lambda r: [conv(r, 3, 3, 4, 6), ChannelShuffle(3), scale(r, 6), ReLU()],
     "behind a sum": lambda r: [Residual([ReLU(), conv(r, 3, 3, 4, 5)], [conv(r, 1, 1, 4, 5)]), scale(r, 5), ReLU()],
-    "behind a concatenation": lambda r: [Concat([[conv(r, 3, 3, 4, 2)], [ReLU(), conv(r, 1, 1, 4, 3)]]), scale(r, 5)],
-    "behind a gate": lambda r: [Product([[conv(r, 1, 1, 4, 4)], [Sigmoid()]]), unshifted(scale(r, 4)), ReLU()],
+    "behind a concatenation": lambda r: [Branches([[conv(r, 3, 3, 4, 2)], [ReLU(), conv(r, 1, 1, 4, 3)]]),
+                                         scale(r, 5)],
+    "behind a gate": lambda r: [Branches([[conv(r, 1, 1, 4, 4)], [Sigmoid()]], Multiply()), unshifted(scale(r, 4)),
+                                ReLU()],
     "before a convolution": lambda r: [ReLU(), scale(r, 4), conv(r, 3, 3, 4, 5, **VALID)],
     "before one with groups": lambda r: [ReLU(), scale(r, 4), conv(r, 3, 3, 2, 6, **GROUPS)],
     "before a single pixel": lambda r: [ReLU(), scale(r, 4), conv(r, 1, 1, 4, 5, stride=2)],
@@ -147,7 +148,7 @@ PLACES = {                                      # layers that begin with 4 chann
     "before pools": lambda r: [ReLU(), scale(r, 4), AvgPool2d(2), Dropout(), ChannelShuffle(2), conv(r, 1, 1, 4, 2)],
     "before a choice": lambda r: [ReLU(), scale(r, 4), ChannelSelect(1, 3), conv(r, 1, 1, 2, 2)],
     "before branches": lambda r: [ReLU(), scale(r, 4),
-                                  Concat([[conv(r, 1, 1, 4, 2)], [AvgPool2d(3, 1, "same"), conv(r, 1, 1, 4, 3)]])],
+                                  Branches([[conv(r, 1, 1, 4, 2)], [AvgPool2d(3, 1, "same"), conv(r, 1, 1, 4, 3)]])],
     "before Flatten": lambda r: [ReLU(), scale(r, 4), Flatten(), Dense(r.normal(size=(120, 3)), r.normal(size=3))],
     "before a mean and a dense layer": lambda r: [ReLU(), scale(r, 4), GlobalAvgPool(), Dense(r.normal(size=(4, 3)))],
     "two of them": lambda r: [ReLU(), scale(r, 4), scale(r, 4), conv(r, 2, 2, 4, 5, **VALID), scale(r, 5)],
@@ -162,7 +163,7 @@ def test_a_scale_is_merged_wherever_a_neighbour_can_take_it(place):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         folded = fold_batch_norm(net)
-    assert not any(isinstance(layer, ChannelScale) for layer in every_layer(folded.layers)), folded
+    assert not any(isinstance(layer, ChannelScale) for layer in folded.layers), folded
     y = net.forward(x)
     np.testing.assert_allclose(folded.forward(x), y, rtol=1e-10, atol=1e-10 * abs(y).max())
 
@@ -172,7 +173,7 @@ STAYS = {
     "between two activations": lambda r: [ReLU(), scale(r, 4), ReLU(), conv(r, 3, 3, 4, 5)],
     "before a convolution with padding": lambda r: [ReLU(), scale(r, 4), conv(r, 3, 3, 4, 5, padding=1)],
     "behind a shortcut": lambda r: [Residual([conv(r, 3, 3, 4, 4)]), scale(r, 4), ReLU()],
-    "behind a dense block": lambda r: [Concat([[], [conv(r, 3, 3, 4, 2)]]), scale(r, 6), ReLU(), conv(r, 1, 1, 6, 2)],
+    "behind a dense block": lambda r: [Branches([[], [conv(r, 3, 3, 4, 2)]]), scale(r, 6), ReLU(), conv(r, 1, 1, 6, 2)],
     "behind a maximum that it turns": lambda r: [conv(r, 3, 3, 4, 4), MaxPool2d(2), scale(r, 4), ReLU()],
     "behind padding that counts": lambda r: [conv(r, 3, 3, 4, 4), AvgPool2d(3, 1, 1, True), scale(r, 4), ReLU()],
     "behind a sum over windows": lambda r: [conv(r, 3, 3, 4, 4), SumPool2d(2), scale(r, 4), ReLU()],
@@ -200,12 +201,13 @@ def after(rng, *front, channels=6):
 
 
 @pytest.mark.parametrize("front", [
-    lambda rng: [Concat([[Conv2d.random(3, 2, 4, rng)], [ConvTranspose2d.random(1, 2, 2, rng)]])],
-    lambda rng: [Concat([[Conv2d.random(3, 2, 4, rng)], [Conv2d.random(1, 2, 2, rng), ChannelScale(np.ones(2))]])],
-    lambda rng: [Concat([[Conv2d.random(3, 2, 4, rng)], [ChannelSelect(0, 2)]])],
-    lambda rng: [Concat([[Conv2d.random(3, 2, 4, rng)], [Conv2d.random(1, 2, 2, rng), ReLU()]])],
-    lambda rng: [Concat([[Conv2d.random(3, 2, 4, rng)], [Residual([Conv2d.random(3, 2, 2, rng)])]])],
-    lambda rng: [Conv2d.random(3, 2, 6, rng), Product([[], [GlobalAvgPool(), Sigmoid(), Unflatten((1, 1, 6))]])],
+    lambda rng: [Branches([[Conv2d.random(3, 2, 4, rng)], [ConvTranspose2d.random(1, 2, 2, rng)]])],
+    lambda rng: [Branches([[Conv2d.random(3, 2, 4, rng)], [Conv2d.random(1, 2, 2, rng), ChannelScale(np.ones(2))]])],
+    lambda rng: [Branches([[Conv2d.random(3, 2, 4, rng)], [ChannelSelect(0, 2)]])],
+    lambda rng: [Branches([[Conv2d.random(3, 2, 4, rng)], [Conv2d.random(1, 2, 2, rng), ReLU()]])],
+    lambda rng: [Branches([[Conv2d.random(3, 2, 4, rng)], [Residual([Conv2d.random(3, 2, 2, rng)])]])],
+    lambda rng: [Conv2d.random(3, 2, 6, rng),
+                 Branches([[], [GlobalAvgPool(), Sigmoid(), Unflatten((1, 1, 6))]], Multiply())],
     lambda rng: [Conv2d.random(3, 2, 6, rng), Dropout(0.5), MaxPool2d(2), Upsample(2)],
     lambda rng: [Conv2d.random(3, 2, 6, rng), ReLU()],
 ], ids=["transposed chain", "scaled chain", "selected chain", "ReLU at the end", "block in a chain", "gates", "moves",
@@ -216,5 +218,5 @@ def test_folding_changes_nothing_wherever_the_normalisation_stands(front):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")                     # what cannot be folded is named, and stays a ChannelScale
         folded = fold_batch_norm(net)
-    assert not any(isinstance(layer, BatchNorm2d) for layer in every_layer(folded.layers))
+    assert not any(isinstance(layer, BatchNorm2d) for layer in folded.layers)
     np.testing.assert_allclose(folded.forward(x), net.forward(x), rtol=1e-9, atol=1e-9)

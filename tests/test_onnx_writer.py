@@ -3,7 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
-from registry import EXAMPLES, TOKENS, draw
+from registry import EXAMPLES, TOKENS, WRITTEN, draw
 
 from minixnn import Network, datasets, layers, models
 from minixnn.interop import from_onnx, to_onnx
@@ -26,7 +26,7 @@ WINDOWS = {
                                  layers.Multiply()), (2, 6, 7, 6)),
     "Scale": (layers.Scale(0.3), (2, 6, 7, 6)),
 }
-CASES = {**EXAMPLES, **WINDOWS, **{name: (layer, (2, 5)) for name, layer in TOKENS.items()}}
+CASES = {**EXAMPLES, **WRITTEN, **WINDOWS, **{name: (layer, (2, 5)) for name, layer in TOKENS.items()}}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -39,6 +39,8 @@ def test_a_layer_in_a_file_computes_what_it_computes_here(path, name):  # noqa: 
     found = runtime.InferenceSession(str(path)).run(None, {"input": x})[0]
     assert found.shape == expected.shape and found.dtype == expected.dtype
     assert abs(found - expected).max() < 1e-5 * max(1, abs(expected).max())
+    if name.startswith("Hide"):                             # how far below others hidden scores lie, readers choose;
+        return                                              # "Attention, causal" and "masked" are read again
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")                     # a softmax alone is a head that is left out
         again = from_onnx(path, layout="channels last")

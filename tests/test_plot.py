@@ -358,3 +358,24 @@ def test_channels_first_and_a_single_picture_are_told_apart_from_pictures(channe
     if channels != 4:
         with pytest.raises(ValueError, match=r"looks like a? ?(one|single) picture[:;] write picture\[None\]"):
             plot.images(rng.random((9, 8, channels)))
+
+
+def test_a_text_is_coloured_token_by_token_and_keeps_its_lines():
+    words, R = ["def", " ", "f", "(x):\n", "    ", "return", " x$1$"], np.array([1.0, 0, -0.5, 0.2, 0, 0.6, -1.0])
+    figure = plot.tokens(words, R, title="why Python")
+    ax, = figure.axes
+    texts, boxes = ax.texts, ax.patches
+    assert [text.get_text() for text in texts] == [word.rstrip("\n") for word in words]
+    assert [int(box.get_y()) for box in boxes] == [0, 0, 0, 0, 1, 1, 1] and boxes[2].get_x() == 4
+    colours = plot.signed_colours()
+    for box, r in zip(boxes, R):
+        assert np.allclose(box.get_facecolor(), colours((r + 1) / 2)), r
+    same = plot.tokens(np.array([2, 0]), np.ones((2, 3)), vocabulary=["a", "b", "c"])
+    assert [text.get_text() for text in same.axes[0].texts] == ["c", "a"]
+    figure.canvas.draw()
+    long = plot.tokens(["word "] * 100, np.ones(100), width=4)
+    assert max(box.get_x() + box.get_width() for box in long.axes[0].patches) <= long.axes[0].get_xlim()[1]
+    for bad, expected in (((["a"], np.ones(2)), "got 1 tokens and relevances of shape"),
+                          (([1], np.ones(1)), "vocabulary"), (([7], np.ones(1), ["a"]), "has no name for")):
+        with pytest.raises(ValueError, match=expected):
+            plot.tokens(*bad)

@@ -59,6 +59,23 @@ def test_a_rule_is_the_double_sum_of_its_paper(xp, name, data):
     assert_relevance(R_x, oracles.relevance(layer, x, R, formula), f"{name} of {layer!r}")
 
 
+@given(case=strategies.cases(), share=st.sampled_from([0, 0.1, 0.25, 2.0]))
+def test_epsilon_rms_is_epsilon_with_a_stabiliser_for_each_image(case, share):
+    layer, x, rng = case
+    R = strategies.grid(rng, oracles.forward(layer, x).shape, x.dtype)
+    R_x = relevance(layer, x, R, partial(lrp.epsilon_rms, share=share))
+    assert R_x.dtype == x.dtype
+    for n in range(len(x)):
+        size = np.sqrt(np.mean(np.square(layer.forward(x[[n]]).astype("float64"))))
+        alone = partial(oracles.epsilon, epsilon=share * size)
+        assert_relevance(R_x[[n]], oracles.relevance(layer, x[[n]], R[[n]], alone), f"share {share} of {layer!r}")
+
+
+def test_epsilon_rms_refuses_a_share_below_zero():
+    with pytest.raises(ValueError, match="got share=-1, expected 0 or more"):
+        lrp.epsilon_rms(Dense(np.eye(2)), np.ones((1, 2)), np.ones((1, 2)), np.ones((1, 2)), share=-1)
+
+
 # --- the layer of the table of conventions, whose numbers are in the vectors: two outputs, three inputs ------------
 
 LAYER = Dense(np.array([[1, 2, 3], [-1, -0.5, 2]]).T, np.array([0.5, -0.5]))

@@ -53,6 +53,7 @@ def test_all_pages_that_are_asked_for_are_there():
     wanted = {"index.html", "rules.html", "stepping.html", "how_it_is_built.html", "agreement.html", "gpu.html",
               "bibliography.html", "changelog.html", "api/index.html", "course.html", "microscope.html",
               "which_method.html", "faq.html", "glossary.html", "command_line.html", "own_network.html", "fits.html",
+              "walks/lrp.epsilon.html", "walks/joins.half_each.html", "walks/attention.html",
               *(f"lessons/{lesson.stem}.html" for lesson in (ROOT / "lessons").glob("[0-9]_*.py"))}
     assert wanted <= set(PAGES), f"missing: {sorted(wanted - set(PAGES))}"
 
@@ -104,6 +105,7 @@ def test_gamma_is_three_clicks_from_home():
     words = re.sub(r"<[^>]+>", "", row)
     assert "R_j = sum_k x_j (w_jk + gamma w_jk+)" in words.replace("&#39;", "'"), words
     assert "lessons/2_3_lrp.html" in row and "_modules/minixnn/rules/lrp.html#gamma" in row
+    assert "walks/lrp.gamma.html" in row
     assert "boosted" in (SITE / "_modules/minixnn/rules/lrp.html").read_text(encoding="utf-8")
 
 

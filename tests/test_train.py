@@ -223,7 +223,7 @@ def test_training_stops_the_way_back_at_the_first_weights():
     net = Network([Odd(), Dense(np.zeros((2, 2), "float32"))])
     loss, right, gradients = backpropagate(net, np.ones((1, 2), "float32"), np.array([0]), None)
     assert loss == pytest.approx(math.log(2)) and int(right) == 1
-    assert gradients[0] is None and set(gradients[1]) == {"W", "b"} and gradients[1]["b"] is None
+    assert not gradients[0] and set(gradients[1]) == {"W", "b"} and gradients[1]["b"] is None
 
 
 def test_training_that_cannot_be_repeated_is_refused():

@@ -17,7 +17,7 @@ KEEPS = re.compile(r"[Cc]onserve|absorb|created|[Ss]ums? to")
 
 # Which lesson derives what. A rule stands under its own name or its module's; a test sees that the lesson speaks of it.
 DERIVED_IN = {"lrp": "2_3", "deep_taylor": "2_4", "lrp.proportional": "2_4", "lrp.flat": "2_4",
-              "lrp.gamma_signed": "6_2"}
+              "lrp.gamma_signed": "6_2", "lrp.epsilon_rms": "7_1"}
 EXPLAINED_IN = {"gradient": "3_2", "saliency": "3_2", "sensitivity": "2_1", "gradient_times_input": "2_2",
                 "integrated_gradients": "3_4", "smoothgrad": "3_5", "occlusion": "5_2", "deconvnet": "3_1",
                 "guided_backprop": "3_3", "lrp": "2_3", "deep_taylor": "2_4", "deeplift": "2_5",

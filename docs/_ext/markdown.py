@@ -108,8 +108,8 @@ def inline(paragraph, notebook):
             return f"`{whole}`"
         if kind in ("sup", "sub"):
             return f"<{kind}>{whole}</{kind}>"
-        if kind == "text":
-            return f"[{' '.join(whole.split())}]({found['url']})"
+        if kind == "url":                       # the last group of a link
+            return f"[{' '.join(found['text'].split())}]({found['url']})"
         if kind == "role":
             raise ValueError(f"got {whole} in a lesson, expected :math:, :sup: or :sub:")
         return ""
@@ -119,5 +119,5 @@ def inline(paragraph, notebook):
     first, *rest = INLINE.sub(replaced, text).split("\n")
     listed = re.match(r" *([-*]|\d+\.) ", first)
     # A line that only by chance begins with a sign of Markdown must not begin a list or a heading.
-    return [first, *(line if listed else re.sub(r"^( *)([-+>#]|\d+(?=\.))(?=[ .])", r"\1\\\2", line)
+    return [first, *(line if listed else re.sub(r"^( *\d*)([-+>#]|(?<=\d)\.)(?= )", r"\1\\\2", line)
                      for line in rest)] if text else []

@@ -1,4 +1,4 @@
-"""The directives `rules` and `methods`: tables made of the docstrings, of docs/agreement.md and of the lessons."""
+"""Directives `rules`, `default-rules`, `methods`: tables made of the docstrings, docs/agreement.md and the lessons."""
 import ast
 import inspect
 import pathlib
@@ -6,9 +6,10 @@ import textwrap
 
 from docstrings import DERIVED_IN, EXPLAINED_IN, agreement, describe, escape, lessons, rules, to_rst
 from notation import in_words, latex
+from recorded_walks import WALKS, page_of, rules as every_rule
 from sphinx.util.docutils import SphinxDirective
 
-from minixnn import attribution, passes
+from minixnn import attribution, layers, passes
 from minixnn.rules import composites, deep_taylor, lrp
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -35,6 +36,21 @@ def code(function):
     """A link to the highlighted source that sphinx.ext.viewcode writes."""
     page = f"_modules/{function.__module__.replace('.', '/')}.html#{function.__name__}"
     return f"`code <{page}>`__"
+
+
+def walk(function):
+    """Links to the recorded walks through a rule."""
+    page = page_of(function)
+    more = [name for name in WALKS if name.startswith(pathlib.Path(page).stem + ".")]
+    return ", ".join([f"`walk through it <{page}>`__",
+                      *(f"`of {name.rpartition('.')[2]} <walks/{name}.html>`__" for name in more)])
+
+
+def default_rules():
+    """{function: names of the layers whose own rule it is}, of all rules that layers bring along or take."""
+    classes = {name: each for name, each in vars(layers).items() if inspect.isclass(each)}
+    return {function: [name for name, each in classes.items() if getattr(each, "rule", None) is function]
+            for function in every_rule().values() if function.__module__.startswith("minixnn.layers.")}
 
 
 def lesson(number, every):
@@ -77,12 +93,22 @@ class Rules(SphinxDirective):
         for name, function in rules(lrp, deep_taylor).items():
             told = describe(function)
             where = DERIVED_IN.get(name) or DERIVED_IN[name.partition(".")[0]]
-            rows.append([[link(function, name), "", escape(told["name"]), "", code(function)],
+            rows.append([[link(function, name), "", escape(told["name"]), "", code(function), "", walk(function)],
                          formula(told["formula"]) + unfolded(function), [escape(told["domain"])],
                          [escape(told["conserves"])], [escape(told["source"])],
                          [", ".join(agreed.get(name, ["none"]))], [lesson(where, every)]])
         header = ["Rule", "Formula", "Domain", "Conserves", "Source", "Agrees with", "Derived in"]
         return self.parse_text_to_nodes("\n".join(table(header, rows, "rules")))
+
+
+class DefaultRules(SphinxDirective):
+    """One row a rule that stands beside its layer."""
+
+    def run(self):
+        rows = [[[link(function, function.__name__), "", code(function), "", walk(function)],
+                 [", ".join(f"``{name}``" for name in names) or "given in place of the layer's own"],
+                 to_rst(inspect.getdoc(function).splitlines())] for function, names in default_rules().items()]
+        return self.parse_text_to_nodes("\n".join(table(["Rule", "Layers", "What it does"], rows, "methods")))
 
 
 class Methods(SphinxDirective):
@@ -110,5 +136,6 @@ class Methods(SphinxDirective):
 
 def setup(app):
     app.add_directive("rules", Rules)
+    app.add_directive("default-rules", DefaultRules)
     app.add_directive("methods", Methods)
     return {"parallel_read_safe": True}

@@ -1,10 +1,15 @@
 """Class activation maps: weighted sums of feature maps. All are importable from `minixnn.attribution`.
 
 Every function is f(net, x, target=None, *, layer=None, resize=True, batch_size=None). layer: the number l of the
-feature maps A[l], which in a chain enter layer l; None is the last with more than one pixel, the input of the head.
+feature maps A[l], which in a chain enter layer l; None is the last with more than one pixel, the input of the head. In
+a transformer that is the last grid of tokens that the output depends on and that all goes through; tokens in front of
+the grid, such as the class token, are left out.
 resize: stretch the map to the height and width of x, bilinearly with aligned corners, and repeat it over the
 channels, so that the result is like x (N, H, W, C). Without it the map is returned as it is, (N, h, w).
 """
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from minixnn import passes
@@ -13,6 +18,7 @@ from minixnn.batching import map_batches
 from minixnn.logits import at_logits
 from minixnn.layers import AdaptiveAvgPool2d, Dense, Dropout, Flatten, GlobalAvgPool, Identity, MatMul
 from minixnn.layers.base import Affine, Join, Layer
+from minixnn.layers.softmax import softmax
 from minixnn.network import Network
 from minixnn.passes import Target
 
@@ -37,9 +43,10 @@ def cam(net: Network, x: Array, target: Target = None, *, layer: int | None = No
 
     def of_batch(x, target, start):
         A = net.trace(x)
+        maps = as_images(net, A, l, A[l])
         dy = passes.one_hot(A[-1], target) if start is None else passes.check_start(A[-1], start)
         weights = dy @ above[1].W.T                                   # (N, K)
-        return mix(A[l], weights)
+        return mix(maps, weights)
     return shown(map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers), x, resize)
 
 
@@ -95,11 +102,77 @@ def guided_grad_cam(net: Network, x: Array, target: Target = None, *, layer: int
     return where * map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
 
 
+def score_cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
+              rectify: bool = True, reference: Array | None = None, batch_size: int | None = None) -> Array:
+    """Score-CAM: no gradient; how much the output grows when a feature map uncovers its part of the image.
+
+    Wang et al. 2020.
+
+        R_ij = (sum_k a_k A_ijk)+        a = softmax over k of  f(r + (x - r) s(A_k)) - f(r)
+
+    f is the output of the target, s stretches a map to the image and to [0, 1], r is `reference`, zeros by default, as
+    in the paper. A forward pass for each of the K feature maps, so images are explained one at a time. A softmax over
+    hundreds of small differences is nearly the same for all, so the map may be little more than the mean of all feature
+    maps, whatever the class: compare with the map of another class, and with that of `metrics.randomized(net)`.
+    """
+    net = at_logits(net, None)
+    l, r = head(net, x, layer), x[:1] * 0 if reference is None else reference
+
+    def of_image(x, target):
+        A = net.trace(x)
+        k = int(target_of(A[-1], target))
+        maps = as_images(net, A, l, A[l])                                           # (1, h, w, K)
+        masks = bilinear(maps[0].transpose(2, 0, 1), x.shape[1:3])[..., None]           # (K, H, W, 1)
+        low, high = masks.min(axis=(1, 2, 3), keepdims=True), masks.max(axis=(1, 2, 3), keepdims=True)
+        flat = high == low                                  # a map without a shape masks nothing, and says nothing
+        masks = (masks - low) / (high - low + flat)
+        gain = net.predict(r + (x - r) * masks, batch_size)[:, k] - net.forward(r)[0, k]
+        weights = softmax(gain[None])[0] * ~flat[:, 0, 0, 0]
+        R = mix(maps, (weights / weights.sum())[None])
+        return positive(R) if rectify else R
+    return shown(each_image(of_image, x, target), x, resize)
+
+
+def ablation_cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
+                 rectify: bool = True, batch_size: int | None = None) -> Array:
+    """Ablation-CAM: no gradient; by which share the output falls without each feature map. Desai & Ramaswamy 2020.
+
+        R_ij = (sum_k a_k A_ijk)+        a_k = (y - y without A_k) / y
+
+    y is the output of the target, and without A_k it is computed with zeros in the place of that map, from there up. A
+    pass through the upper layers for each of the K maps, so images are explained one at a time.
+    """
+    net = at_logits(net, None)
+    l = head(net, x, layer)
+    upper = net.part(l, len(net.layers))
+
+    def of_image(x, target):
+        A = net.trace(x)
+        k = int(target_of(A[-1], target))
+        maps, K = as_images(net, A, l, A[l]), A[l].shape[-1]
+        present = 1 - array_module(x).eye(K, dtype=A[l].dtype).reshape(K, *[1] * (A[l].ndim - 2), K)
+        y = A[-1][0, k]
+        weights = (y - upper.predict(A[l] * present, batch_size)[:, k]) / y
+        R = mix(maps, weights[None])
+        return positive(R) if rectify else R
+    return shown(each_image(of_image, x, target), x, resize)
+
+
+def each_image(f: Callable, x: Array, target: Target) -> Array:
+    """f(image, its target) of each of the images, put together."""
+    targets = [target] * len(x) if target is None or np.ndim(target) == 0 else list(target)
+    return array_module(x).concatenate([f(x[n:n + 1], targets[n]) for n in range(len(x))])
+
+
+def target_of(y: Array, target: Target) -> Any:
+    """The number of the output that is explained, of one image with outputs y (1, outputs)."""
+    return passes.one_hot(y, None if target is None else int(target)).argmax(axis=1)[0]
+
+
 def head(net: Network, x: Array, layer: int | None = None) -> int:
     """The index l of the feature maps A[l] to look at: `layer` if it fits, else the last with more than one pixel."""
     shapes = [a.shape for a in net.trace(x[:1])]
-    heads = of_attention(net)
-    images = [i for i, shape in enumerate(shapes[:-1]) if len(shape) == 4 and not heads[i]]
+    images, tokens = images_of(net, shapes), grids_of(net, shapes)
     extended = [l for l in images if shapes[l][1] * shapes[l][2] > 1]
     if x.ndim != 4:
         raise ValueError(f"got inputs of shape {x.shape}, expected images (images, height, width, channels), "
@@ -108,10 +181,45 @@ def head(net: Network, x: Array, layer: int | None = None) -> int:
         raise ValueError("the network has no feature maps: none of its layers hands an image of more than one pixel "
                          "(images, height, width, channels) to the next; use a method that needs none, such as "
                          "gradient_times_input or lrp")
-    if layer is not None and layer not in images:
+    if layer is not None and layer not in images and layer not in tokens:
         raise ValueError(f"got layer={layer!r}, expected the number l of an activation A[l] that is an image: one of "
-                         f"{images}; net.describe(x=x) lists the layers and what leaves them")
-    return max(extended) if layer is None else layer
+                         f"{images}" + f", or a grid of tokens: one of {list(tokens)}" * bool(tokens)
+                         + "; net.describe(x=x) lists the layers and what leaves them")
+    if layer is not None:
+        return layer
+    through = [l for l in tokens if l > max(extended) and min(min(sources) for sources in net.inputs[l:]) >= l]
+    dA = passes.gradient(net, x[:1]) if through else []
+    # behind the last block that is read at the class token only, the patches have no gradient any more
+    used = [l for l in through if abs(dA[l][:, -tokens[l][0] * tokens[l][1]:]).max() > 0]
+    return max(used, default=max(extended))
+
+
+def images_of(net: Network, shapes: list[tuple[int, ...]]) -> list[int]:
+    """The numbers of the activations that are images."""
+    heads = of_attention(net)
+    return [i for i, shape in enumerate(shapes[:-1]) if len(shape) == 4 and not heads[i]]
+
+
+def grids_of(net: Network, shapes: list[tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
+    """{i: (h, w)} of the activations A[i] (N, T, K) that are tokens, one for each pixel of the last image below.
+
+    Up to two more may stand in front: the class token, and that of a distillation. Only where there is attention.
+    """
+    heads, images, found = of_attention(net), images_of(net, shapes), {}
+    for i, shape in enumerate(shapes[:-1]):
+        sizes = [shapes[j][1:3] for j in images if j < i and shapes[j][1] * shapes[j][2] > 1]
+        tokens = any(heads) and len(shape) == 3 and not heads[i] and len(sizes) > 0
+        if tokens and 0 <= shape[1] - sizes[-1][0] * sizes[-1][1] <= 2:
+            found[i] = sizes[-1]
+    return found
+
+
+def as_images(net: Network, A: list[Array], l: int, values: Array) -> Array:
+    """What lies beside A[l], (N, h, w, K) or (N, T, K), as images (N, h, w, K)."""
+    if values.ndim == 4:
+        return values
+    h, w = grids_of(net, [a.shape for a in A])[l]
+    return values[:, -h * w:].reshape(len(values), h, w, -1)
 
 
 def averages_all(layer: Layer) -> bool:
@@ -138,7 +246,7 @@ def with_gradient(net: Network, x: Array, l: int, target: Target, start: Array |
     for k in reversed(range(l, len(net.layers))):           # no layer below reads A[l]
         x_k = net.entering(A, k)
         net.add_to_inputs(dA, k, net.layers[k].gradient(x_k, A[k + 1], dA[k + 1]))
-    return A[l], dA[l]
+    return as_images(net, A, l, A[l]), as_images(net, A, l, dA[l])
 
 
 def mix(A: Array, weights: Array) -> Array:

@@ -23,7 +23,7 @@ from minixnn.rules.composites import check_rule, name_of
 
 REFUSALS = (AttributeError, NotImplementedError, TypeError, ValueError)
 COMPOSITES = ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
-              "epsilon_gamma_box", "attn_lrp", "cp_lrp", "deep_taylor")
+              "epsilon_gamma_box", "by_depth", "attn_lrp", "cp_lrp", "deep_taylor")
 
 
 def fits(net: Network, x: Array) -> str:

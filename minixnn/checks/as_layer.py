@@ -166,7 +166,8 @@ class Written(Layer):
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         """Those of all layers; of one that stands in several places they add up."""
-        A, dA, found = self.net.trace(x), passes.gradient(self.net, x, start=dy), {}
+        A, dA = self.net.trace(x), passes.gradient(self.net, x, start=dy)
+        found: dict[str, Array] = {}
         first: dict[int, int] = {}
         for l, layer in enumerate(self.net.layers):
             if not hasattr(layer, "parameter_gradients"):

@@ -50,7 +50,7 @@ def paired(drawn: Any) -> Any:
 
 def found_shape(layer: Any) -> Any:
     """A small shape of one input that the layer takes, tried out; ValueError where none of the usual ones fits."""
-    arrays = layer.arrays().values() if isinstance(layer, Written) else [getattr(layer, "W", None)]
+    arrays: Any = layer.arrays().values() if isinstance(layer, Written) else [getattr(layer, "W", None)]
     sizes = list(dict.fromkeys(n for n in (*(n for a in arrays for n in np.shape(a)), 3, 4) if n))
     for shape in [*((n,) for n in sizes), *((4, n) for n in sizes), *((5, 5, n) for n in (*reversed(sizes), 1, 2)),
                   (12,), (2, 12), *((m, n) for m in sizes for n in sizes)]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from minixnn.card import largest_pixel
+from minixnn.card import largest_pixel, written
 from minixnn.cli import images
 from minixnn.cli.errors import say
 from minixnn.cli.expected import expected, open_model
@@ -48,6 +48,10 @@ def inputs(net: Any, asked: Any) -> Any:
     if shape is not None and None not in shape and len(shape) == 2 and not asked.images:        # a sequence
         return rng.random((IMAGES, *shape), dtype=np.float32)
     known = expected(net, asked.size)
+    if known.sequence is not None:
+        raise ValueError(f"the network takes sequences, (steps, channels) = {written(known.sequence)}; check looks at "
+                         "such noise where the number of steps is known, and at no files: "
+                         "give the network a card with it, net.with_card(input_shape=(steps, channels))")
     height, width, channels = known.picture
     if asked.images:
         paths, found = images.find(asked.images), []

@@ -25,17 +25,27 @@ def colours(R: Array, limit: float) -> Array:
 def heatmap(R: Array, title: str, caption: str) -> Any:
     """A heatmap R (H, W, C) as a picture of Pillow."""
     R, limit = flat(R)
-    return framed(enlarged(colours(R, limit)), R, limit, title, caption)
+    return framed([(title, enlarged(colours(R, limit)))], bool(R.min() < 0), [caption])
 
 
 def overlay(picture: Array, R: Array, title: str, caption: str) -> Any:
     """The heatmap over a pale grey copy of a photograph, or over the outline of the ink."""
-    R, limit = flat(R)
+    return overlays(picture, [(title, R)], [caption])
+
+
+def overlays(picture: Array, maps: list[tuple[str, Array]], captions: list[str]) -> Any:
+    """Heatmaps [(title, R), ...] of one picture side by side, each over a copy of it; lines of text below."""
+    panels = [(title, over(picture, *flat(R))) for title, R in maps]
+    return framed(panels, any(bool(R.min() < 0) for _, R in maps), captions)
+
+
+def over(picture: Array, R: Array, limit: float) -> Array:
+    """The panel of one map (H, W), whose colours end at limit, over its picture."""
     heat = colours(R, limit)
     if picture.shape[-1] == 3:
         pale = 0.6 + 0.4 * picture.clip(0, 1).mean(axis=-1, keepdims=True)
         strength = 0.85 * (np.abs(R[..., None]) / limit).clip(0, 1) ** 0.5      # the root, or faint parts are lost
-        return framed(enlarged(heat * strength + pale * (1 - strength)), R, limit, title, caption)
+        return enlarged(heat * strength + pale * (1 - strength))
     panel = enlarged(heat)
     times = panel.shape[0] // len(R)
     ink = (picture[..., 0] > (picture.min() + picture.max()) / 2).repeat(times, 0).repeat(times, 1) if times else None
@@ -44,7 +54,7 @@ def overlay(picture: Array, R: Array, title: str, caption: str) -> Any:
         edge[1:] |= ink[1:] != ink[:-1]
         edge[:, 1:] |= ink[:, 1:] != ink[:, :-1]
         panel[edge] = np.array(LINE, np.uint8)
-    return framed(panel, R, limit, title, caption)
+    return panel
 
 
 def flat(R: Array) -> tuple[Array, float]:
@@ -68,8 +78,8 @@ def large(R: Array) -> bool:
 
 
 def ends_at(R: Array) -> str:
-    """At which number the colours of a map end, in words. One bright pixel must not bleach all of a photograph."""
-    return f"the {100 * QUANTILE:g} % quantile of |R|, summed over 2 x 2 pixels" if large(R) else "the largest |R|"
+    """What 1 is on the bar of a map, in words. One bright pixel must not bleach all of a photograph."""
+    return f"1 is the {100 * QUANTILE:g} % quantile of |R| over 2 x 2 pixels" if large(R) else "1 is the largest |R|"
 
 
 def enlarged(panel: Array) -> Array:
@@ -84,30 +94,35 @@ def enlarged(panel: Array) -> Array:
     return panel.repeat(times, 0).repeat(times, 1)
 
 
-def framed(panel: Array, R: Array, limit: float, title: str, caption: str) -> Any:
-    """The panel with a frame, its colour bar and two lines of text."""
+def framed(panels: list[tuple[str, Array]], signed: bool, captions: list[str]) -> Any:
+    """Panels [(title, bytes (h, w, 3)), ...] side by side, with frames, one bar of colours and lines of text below.
+
+    The bar counts in parts of where the colours of each panel end, since sums over pixels are no numbers to remember.
+    """
     from PIL import Image, ImageDraw
-    font = fonts()
-    height, width = panel.shape[:2]
-    signed = bool(R.min() < 0)
-    ends = [(limit, 0.0), (0.0, 0.5 if signed else 1.0)] + [(-limit, 1.0)] * signed
-    labels = [f"{value:.3g}" for value, _ in ends]
-    beside = BAR + 10 + max(int(font.getlength(label)) for label in labels)
-    across = max(MARGIN + width + MARGIN + beside, max(int(font.getlength(line)) for line in (title, caption))
-                 + MARGIN) + MARGIN
+    font, line = fonts(), 20
+    height = panels[0][1].shape[0]
+    widths = [max(panel.shape[1], int(font.getlength(title)) + 2) for title, panel in panels]
+    ends = [("1", 0.0), ("0", 0.5 if signed else 1.0)] + [("-1", 1.0)] * signed
+    beside = BAR + 10 + max(int(font.getlength(label)) for label, _ in ends)
+    across = max(sum(widths) + MARGIN * (len(widths) + 1) + beside,
+                 max(int(font.getlength(caption)) for caption in captions) + MARGIN) + MARGIN
     top = 2 * MARGIN + 14
-    image = Image.new("RGB", (across, top + height + 2 * MARGIN + 14), PAPER)
-    image.paste(Image.fromarray(panel), (MARGIN, top))
-    draw = ImageDraw.Draw(image)
-    draw.rectangle((MARGIN - 1, top - 1, MARGIN + width, top + height), outline=(204, 204, 204))
-    left, tall = MARGIN + width + MARGIN, max(height, 60)
-    ramp = np.linspace(limit, -limit if signed else 0, tall)[:, None].repeat(BAR, 1)
-    image.paste(Image.fromarray(np.uint8(255 * colours(ramp, limit) + 0.5)), (left, top))
-    for label, (_, place) in zip(labels, ends):
+    image = Image.new("RGB", (across, top + height + MARGIN + line * len(captions) + MARGIN // 2), PAPER)
+    draw, left = ImageDraw.Draw(image), MARGIN
+    for (title, panel), width in zip(panels, widths):
+        image.paste(Image.fromarray(panel), (left, top))
+        draw.rectangle((left - 1, top - 1, left + panel.shape[1], top + height), outline=(204, 204, 204))
+        draw.text((left, MARGIN), title, TEXT, font, anchor="lt")
+        left += width + MARGIN
+    tall = max(height, 60)
+    ramp = np.linspace(1, -1 if signed else 0, tall)[:, None].repeat(BAR, 1)
+    image.paste(Image.fromarray(np.uint8(255 * colours(ramp, 1.0) + 0.5)), (left, top))
+    for label, place in ends:
         draw.text((left + BAR + 6, top + place * (tall - 1)), label, TEXT, font,
                   anchor={0.0: "lt", 0.5: "lm", 1.0: "ls"}[place])
-    draw.text((MARGIN, MARGIN), title, TEXT, font, anchor="lt")
-    draw.text((MARGIN, top + height + MARGIN), caption, TEXT, font, anchor="lt")
+    for n, caption in enumerate(captions):
+        draw.text((MARGIN, top + height + MARGIN + line * n), caption, TEXT, font, anchor="lt")
     return image
 
 

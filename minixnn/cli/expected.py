@@ -9,13 +9,15 @@ import numpy as np
 
 from minixnn.arrays import Array
 from minixnn import models
-from minixnn.card import largest_pixel, outputs_of, written
+from minixnn.card import largest_pixel, outputs_of
 from minixnn.cli import images
 from minixnn.cli.errors import sentence
 from minixnn.cli.images import MOST_PIXELS
 from minixnn.layers import ChannelScale, Conv1d, Conv2d, Dense, Flatten, Prepare
 from minixnn.network import Network
+from minixnn.spelling import meant
 
+PHOTOGRAPH = 64                 # pixels: a grey picture with as many on each side may be a photograph
 MOST_LABELS = 10_000_000        # characters of a file of labels
 
 
@@ -30,8 +32,9 @@ def open_model(name: str, mean: str | None = None, std: str | None = None, label
         net = Network.load(name)
     else:
         more = "; interop.from_torch reads a torch module, net.save writes it as .npz" * name.endswith((".pt", ".pth"))
+        more = "; export it as ONNX" if name.endswith((".h5", ".keras", ".pb", ".tflite")) else more
         raise ValueError(f"got --model {name}, expected a .npz or .onnx file, or one of {', '.join(models.names())}"
-                         + more)
+                         + (more or meant(name, models.names())))
     if mean is not None or std is not None:
         mean, std = numbers(mean, "mean"), numbers(std, "std")
         one, channels = expected(net).row, expected(net).picture[2]
@@ -78,17 +81,21 @@ def of_unit_pixels(net: Network) -> Network:
 
 
 def usual_model(paths: list[str]) -> str:
-    """The network for files of which nothing else is said: a colour picture is a photograph. ValueError for others."""
-    first = images.find(paths, None)[0]
+    """The network for files of which nothing else is said: a picture that is large or has colours is a photograph."""
+    files = images.find(paths, None)
+    first = next((path for path in files if path.suffix.lower() in images.PICTURES), files[0])
+    images.expect_file(first)
     try:
         array, _ = images.decode(first)
         colour = array.ndim == 3 and array.shape[-1] == 3 and bool((np.ptp(array, axis=-1) > 0).any())
     except ImportError:
         raise
+    except images.NoPixels as error:
+        raise ValueError(f"{first} {error}") from error
     except Exception as error:                                  # damaged files make their readers raise anything at all
         raise ValueError(f"{first} {sentence(error)}; if it is no picture, give --model magika, which tells the type "
                          "of a file") from error
-    if not colour:
+    if not colour and (array.ndim not in (2, 3) or min(array.shape[:2]) < PHOTOGRAPH):
         raise ValueError(f"got no --model, and {first} is no colour picture; give --model: dense or cnn for a digit, "
                          "magika for the type of a file, or a .npz or .onnx file")
     return "efficientnet_lite0"
@@ -129,9 +136,13 @@ def lines(path: str, count: int | None = None) -> list[str]:
 
 
 class Expected(NamedTuple):
-    """What one input is: a picture (height, width, channels) with None where anything goes, or a row of numbers."""
+    """What one input is: a picture (height, width, channels), a row of numbers, or a sequence (steps, channels).
+
+    None stands where anything goes.
+    """
     picture: tuple
     row: int | None = None
+    sequence: tuple | None = None
 
 
 def expected(net: Network, size: str | None = None) -> Expected:
@@ -143,9 +154,10 @@ def expected(net: Network, size: str | None = None) -> Expected:
     if getattr(net.layers[0], "takes_integers", False):
         raise ValueError("the network takes whole numbers, tokens of a text, say, which are explained from Python: "
                          "attribution.lrp(net, tokens)")
-    if shape is not None and len(shape) == 2 or isinstance(net.layers[0], Conv1d):
-        raise ValueError("the network takes sequences, (steps, channels)" + f" = {written(shape)}" * (shape is not None)
-                         + ", which are explained from Python: attribution.lrp(net, numpy.load(file)[None])")
+    if shape is not None and len(shape) == 2:
+        return Expected((None, None, None), sequence=shape)
+    if isinstance(net.layers[0], Conv1d):
+        return Expected((None, None, None), sequence=(None, net.layers[0].W.shape[1]))
     if shape is not None and len(shape) == 3:
         return Expected((*(given or shape[:2]), shape[2]))
     if shape is not None and len(shape) == 1 and shape[0] is not None:

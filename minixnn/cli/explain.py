@@ -5,14 +5,14 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minixnn.arrays import Array
 from minixnn.attribution import NAMES
 from minixnn.card import squash
-from minixnn.cli import results, tables, text
+from minixnn.cli import control, results, tables, text
 from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, say, sentence, visible
 from minixnn.cli.expected import hint, open_model, usual_model
 from minixnn.cli.methods import METHODS, Explanation, chosen, explanation, outputs, rules_of, scores
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from minixnn.card import Card
     from minixnn.network import Network
 
-USUAL = {"photograph": "lrp_epsilon_plus_flat", "bytes": "lrp_epsilon"}     # the method, by the card's source
+USUAL = {"photograph": "lrp_by_depth", "bytes": "lrp_epsilon"}     # the method, by the card's source
 FIGURES = ("heatmap.png", "overlay.png")
 
 
@@ -47,8 +47,10 @@ def explain(asked: Namespace) -> int:
         if len(left) < len(files):
             print(f"{len(files) - len(left)} have results already")
         files = left
+    else:
+        results.say_what_is_replaced(files, run.names, run.made_by)
     try:
-        for group in run.groups(progress(files, "explaining")):
+        for group in run.groups(progress(files, "explaining", finished=lambda: run.done + run.failed)):
             run.explain(group)
     except (CannotGoOn, KeyboardInterrupt, BrokenPipeError) as error:
         if run.done or isinstance(error, KeyboardInterrupt):
@@ -64,8 +66,10 @@ class Run(Reader):
         super().__init__(asked, net)
         self.method = method
         self.explanation: Explanation | None = None
+        self.forgotten: Network | None = None                   # with shuffled weights, once it is needed
         self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
                         "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
+                        "box": asked.box and list(asked.box),
                         "size": asked.size or "as the network asks", "invert": asked.invert,
                         "fit": asked.fit or "as the card says", "header": asked.header}
         self.figures = () if not asked.figures else (text.PAGE,) if self.bytes else FIGURES if can_draw() else ()
@@ -113,6 +117,7 @@ class Run(Reader):
         try:
             y = self.outputs(net, x)
             R = self.explanation(net, x, y)
+            beside = self.beside(net, x, y, R)
             withheld = self.withheld(net, x, y)
         except OF_ONE_PICTURE as error:
             if len(pictures) == 1:
@@ -123,13 +128,38 @@ class Run(Reader):
             return
         for n, picture in enumerate(pictures):
             said = self.found(y, n)
+            said["relevance sums to"] = float(R[n].sum())
+            shown = "relevance.npy"
+            if beside is not None:
+                said["control"] = control.as_record(beside.controls[n], self.net.card.label)
             if picture.data is not None:
                 text.write(self, picture, R[n], said)
+                shown = text.PAGE if self.figures else shown
             elif self.figures:
-                draw(self, picture, R[n], said)
+                draw(self, picture, R[n], said, beside and beside.of_picture(n))
+                shown = FIGURES[1]
             self.save(picture.path, R[n], said)
-            say(f"{picture.path}: {said['saw']}, {said['explained']}, relevance sums to {float(R[n].sum()):.3f}"
-                + withheld(n) + (f" ({picture.note})" if picture.note else ""))
+            say(f"{picture.path}: {self.line(said, withheld(n))}; see {self.names(picture.path, shown)}"
+                + (f" ({picture.note})" if picture.note else ""))
+
+    def line(self, said: dict[str, Any], withheld: str) -> str:
+        """What is told of one input: what the network saw, what is explained where that is another thing."""
+        if self.asked.details:
+            return f"{said['saw']}, {said['explained']}, relevance sums to {said['relevance sums to']:.3f}{withheld}"
+        if not self.net.card.labels or self.net.card.head not in PROBABLE:
+            return f"{said['saw']}, {said['explained']}"
+        usual = said["target"] == said["largest output"] and self.explanation.plain and not self.explanation.binary
+        return said["saw"] if usual else f"{said['saw']}, explained {said['what']}"
+
+    def beside(self, net: Network, x: Array, y: Array, R: Array) -> Beside | None:
+        """What is shown beside the maps R of photographs: why rather than the runner-up, and the controls; or None."""
+        one, few = self.explanation, y.shape[-1] <= control.OTHERS + 1
+        if self.asked.quick or self.net.card.source != "photograph" or one is None or not one.plain or few:
+            return None
+        if self.forgotten is None:
+            self.forgotten = control.shuffled(net)
+        rivals = one.runners_up(y)
+        return Beside(rivals, one.rather(net, x, y, rivals), control.controls(one, net, self.forgotten, x, y, R))
 
     def rows(self, rows: Rows) -> None:
         """Explain a table, row by row in one array."""
@@ -140,13 +170,15 @@ class Run(Reader):
             self.refuse(rows.path, self.net, rows.x.shape[1:], error)
             return
         if tables.is_table(rows.path):
-            results.save_table(self.names(rows.path, "relevance.csv"), R, rows.names)
-        self.save(rows.path, R, {"rows": len(R)})
+            results.save_table(self.names(rows.path, "relevance.csv"), R[0] if R.ndim == 3 else R, rows.names)
+        what, steps = ("sequence", [f"step {t}" for t in range(R.shape[1])]) if R.ndim == 3 else ("row", None)
+        self.save(rows.path, R, {f"{what}s": len(R)})
         for n in range(min(len(R), LINES)):
             said = self.found(y, n)
-            say(f"{rows.path}, row {n}: {said['saw']}, {said['explained']}, relevance sums to "
-                f"{float(R[n].sum()):.3f}, most of it: {tables.strongest(R[n], rows.names)}")
-        say(f"{len(R)} rows explained: {self.names(rows.path, 'relevance.npy')}"
+            said["relevance sums to"] = float(R[n].sum())
+            most = tables.strongest(R[n].sum(axis=-1) if R.ndim == 3 else R[n], steps or rows.names)
+            say(f"{rows.path}, {what} {n}: {self.line(said, '')}, most of it: {most}")
+        say(f"{len(R)} {what}s explained: {self.names(rows.path, 'relevance.npy')}"
             + (f" ({rows.note})" if rows.note else ""))
 
     def array(self, item: Array) -> None:
@@ -178,9 +210,9 @@ class Run(Reader):
     def withheld(self, net: Network, x: Array, y: Array) -> Callable:
         """A function: the words on what biases and stabilisers keep of picture n, for methods that have a ledger."""
         rules = rules_of(self.method)
-        if rules is None or y.ndim != 2:
+        if not self.asked.details or rules is None or y.ndim != 2:
             return nothing
-        start = None if self.explanation.plain else self.explanation.start(y)
+        start = None if self.explanation.plain else self.explanation.start(y, x.shape[1:3])
         book = ledger(net, x, self.explanation.targets(y), rules, start, quiet=True)
 
         def words(n):
@@ -199,6 +231,7 @@ class Run(Reader):
         self.done += 1
 
 
+PROBABLE = ("Softmax", "LogSoftmax", "Sigmoid")     # heads that make probabilities
 LINES = 20                      # rows of a table that are told one by one
 
 
@@ -208,14 +241,20 @@ def nothing(n: int) -> str:
 
 def probable(card: Card, score: Array) -> str:
     """The five most probable labels, in per cent; or that of the largest output, where the network has no head."""
-    if card.head not in ("Softmax", "LogSoftmax", "Sigmoid"):
+    if card.head not in PROBABLE:
         k = int(score.argmax())
         return f"{card.label(k)} (output {k}: {float(score[k]):.3f})"
     p = squash(card.head, score[None])[0]
     if len(p) == 1:
         p = np.array([1 - p[0], p[0]])
     order = [int(k) for k in np.argsort(-p)[:5]]
-    return ", ".join(f"{card.label(k)} {p[k]:.1%}" for k in order if k == order[0] or p[k] >= 0.0005)
+    then = ", ".join(f"{card.label(k)} {per_cent(p[k])}" for k in order[1:] if p[k] >= 0.005)
+    return f"{card.label(order[0])}, {per_cent(p[order[0]])}" + (f" (then: {then})" if then else "")
+
+
+def per_cent(p: float) -> str:
+    """A probability as people say it."""
+    return "over 99 %" if 0.995 <= p else f"{100 * p:.0f} %"
 
 
 def can_draw() -> bool:
@@ -229,12 +268,28 @@ def can_draw() -> bool:
     return True
 
 
-def draw(run: Run, picture: Picture, R: Array, said: dict[str, Any]) -> None:
-    """PNG files of the heatmap alone and of the heatmap over the picture."""
+class Beside(NamedTuple):
+    """What is shown beside the maps of several photographs."""
+    rivals: Array               # (N,) the runner-up of each
+    rather: Array               # (N, H, W, C) maps of the target rather than the runner-up
+    controls: list              # a Control for each
+
+    def of_picture(self, n: int) -> tuple[int, Array, control.Control]:
+        return int(self.rivals[n]), self.rather[n], self.controls[n]
+
+
+def draw(run: Run, picture: Picture, R: Array, said: dict[str, Any], beside: Any = None) -> None:
+    """PNG files of the heatmap alone and of the heatmap over the picture; of a photograph with what stands beside."""
     from minixnn.cli import drawing
-    title = f"{NAMES[run.asked.method]}: {said['what'] if run.net.card.labels else 'output ' + said['what']}"
+    label, method = run.net.card.label, NAMES[run.asked.method]
+    what = said["what"] if run.net.card.labels else "output " + said["what"]
+    title = f"{method}: {what}"
     words = ("red speaks for it", "blue against it") if run.explanation.relevance else ("red is above 0", "blue below")
-    caption = ", ".join(words if R.min() < 0 else words[:1]) + f"; colours end at {drawing.ends_at(R)}"
-    for name, image in zip(FIGURES, (drawing.heatmap(R, title, caption),
-                                     drawing.overlay(picture.x, R, title, caption))):
-        results.save_image(run.names(picture.path, name), image)
+    caption = ", ".join(words if R.min() < 0 else words[:1]) + f"; {drawing.ends_at(R)}"
+    results.save_image(run.names(picture.path, FIGURES[0]), drawing.heatmap(R, title, caption))
+    maps, captions = [(title, R)], [caption]
+    if beside is not None:
+        rival, rather, compared = beside
+        maps = [(f"What speaks for {what}", R), (f"What speaks for it rather than for {visible(label(rival))}", rather)]
+        captions = [f"{method}: {caption}", *control.in_words(compared, label)]
+    results.save_image(run.names(picture.path, FIGURES[1]), drawing.overlays(picture.x, maps, captions))

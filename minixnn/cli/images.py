@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from minixnn.arrays import Array, to_numpy
+from minixnn.spelling import meant
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".npy")
 MOST_PIXELS = 4096 * 4096       # of a picture that is explained: its activations would not fit into memory
 MOST_READ = 8192 * 8192         # of a file that is made smaller
+LARGE = 2048 * 2048             # a picture with more pixels is made smaller before its bytes become floats
 GREY = np.array([0.299, 0.587, 0.114], np.float32)              # ITU-R BT.601, as Pillow has it
 
 
@@ -26,13 +28,15 @@ def find(paths: list[str], endings: tuple | None = PICTURES) -> list[pathlib.Pat
     endings: of the files that count as pictures; None: all do.
     """
     files = []
-    for path in map(pathlib.Path, paths):
+    for path in [found for text in paths for found in named(text)]:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir()
-                            if not p.is_dir() and (endings is None or p.suffix.lower() in endings))
+            inside = sorted(p for p in path.iterdir() if not (p.is_dir() or p.name.startswith("."))
+                            and (endings is None or p.suffix.lower() in endings))
             if not inside:
+                there = sorted(p.name for p in path.iterdir() if not p.name.startswith("."))
                 raise ValueError(f"the folder {path} has no files in it" if endings is None else
-                                 f"the folder {path} has no pictures in it ({', '.join(endings)})")
+                                 f"the folder {path} has no pictures in it ({', '.join(endings)})"
+                                 + (f", but {', '.join(there[:3])}{', ...' * (len(there) > 3)}" if there else ""))
             files += inside
             others = sorted(p.name for p in path.iterdir() if p not in inside and not p.name.startswith("."))
             if others:
@@ -41,6 +45,18 @@ def find(paths: list[str], endings: tuple | None = PICTURES) -> list[pathlib.Pat
         else:
             files.append(path)
     return files
+
+
+def named(text: str) -> list[pathlib.Path]:
+    """The files that a word of the command line names; a pattern such as *.jpg, if the shell left it as it is."""
+    path = pathlib.Path(text)
+    if path.exists():
+        return [path]
+    if "://" in text:
+        raise ValueError(f"{text} is an address; download the picture, and give the file")
+    path = path.expanduser()
+    found = sorted(path.parent.glob(path.name)) if any(sign in path.name for sign in "*?[") else []
+    return found or [path]
 
 
 def read(path: Any, shape: Any = (None, None, None), invert: bool = False, fit: str | None = None,
@@ -61,6 +77,7 @@ def read(path: Any, shape: Any = (None, None, None), invert: bool = False, fit: 
 
 def finish(array: Any, shape: tuple, invert: bool, notes: list, fit: str | None = None, pixels: int = 1) -> Array:
     """An array (H, W, C) of any numbers as a picture of `shape` in float32; what is done is added to `notes`."""
+    array = reduced(array, shape, notes, fit)
     picture = scale(array, notes, pixels)
     if invert:
         if picture.min() < 0 or picture.max() > 1:
@@ -74,6 +91,28 @@ def finish(array: Any, shape: tuple, invert: bool, notes: list, fit: str | None 
         notes.append("dark ink on light paper" + (", after --invert; leave that out" if invert else "; give --invert")
                      + " if the network was trained on light ink, as those for digits were")
     return picture
+
+
+def reduced(array: Any, shape: tuple, notes: list, fit: str | None = None) -> Any:
+    """A large array of bytes (H, W, 1 or 3) made smaller by means over whole squares, before it becomes floats.
+
+    It stays four times as high and wide as what is wanted, so that resizing has something to choose from.
+    """
+    height, width, channels = array.shape
+    if array.dtype != np.uint8 or height * width <= LARGE or channels not in (1, 3):
+        return array
+    if None in shape[:2]:
+        if height * width > MOST_PIXELS:
+            raise ValueError(f"has {height} x {width} pixels, expected at most {MOST_PIXELS}; give a smaller --size")
+        return array
+    array = cut(array, shape[:2], notes) if fit == "crop" else array
+    times = min(n // (4 * m) for n, m in zip(array.shape, shape[:2]))
+    if times < 2:
+        return array
+    from PIL import Image
+    notes.append(f"reduced from {array.shape[0]} x {array.shape[1]} by means over {times} x {times} pixels")
+    small = np.asarray(Image.fromarray(np.ascontiguousarray(array[..., 0] if channels == 1 else array)).reduce(times))
+    return small.reshape(*small.shape[:2], channels)
 
 
 def dark_on_light(picture: Array) -> bool:
@@ -107,14 +146,45 @@ def decode(path: pathlib.Path, channels: int | None = None) -> tuple:
 def expect_file(path: pathlib.Path) -> None:
     """Refuse what is not there, and what may never end, as a device or a pipe."""
     if not path.exists():
-        raise FileNotFoundError("there is no such file")
+        there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise FileNotFoundError(f"there is no such file as {path}{meant(path.name, there)}")
     if not path.is_file():
         raise ValueError("is no file that could be read")
 
 
+class NoPixels(ValueError):
+    """A file of a kind that is known, from which no pixels can be had. The sentence says what to do."""
+
+
+def expect_pixels(path: pathlib.Path) -> None:
+    """Refuse by name what people take for a picture and Pillow does not read."""
+    with open(path, "rb") as file:
+        head = file.read(256)
+    brand, begin = head[8:12], head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head:
+        raise NoPixels("is an empty file; copy or download it again")
+    if head[4:8] == b"ftyp" and brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis"):
+        raise NoPixels("is a HEIC picture, as telephones take them, which Pillow does not read; save it as JPEG or PNG")
+    if head[4:8] == b"ftyp" and brand not in (b"avif", b"avis"):
+        raise NoPixels("is a film or another container; save one picture of it as JPEG or PNG")
+    if begin.startswith(b"<svg") or begin.startswith(b"<?xml") and path.suffix.lower() == ".svg":
+        raise NoPixels("is a drawing of lines (SVG), which has no pixels; save it as PNG")
+    if begin.startswith(b"%pdf"):
+        raise NoPixels("is a PDF, which has no pixels of its own; save its page as PNG")
+    if head.startswith(b"PK\3\4"):
+        raise NoPixels("is an archive (.zip, .npz, .docx), not a picture; give the pictures in it, arrays as .npy")
+    if begin.startswith((b"<!doctype html", b"<html")):
+        raise NoPixels("is a web page, not the picture on it; download the picture itself")
+
+
 def load(path: pathlib.Path) -> Any:
     """The array of a .npy file, left on the disk until it is used."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "object" in str(error):
+            raise ValueError("holds Python objects, expected an array of numbers") from error
+        raise
     if not isinstance(array, np.ndarray):
         raise ValueError("is a .npz archive by another name, expected a single array")
     if array.size == 0:
@@ -124,11 +194,16 @@ def load(path: pathlib.Path) -> Any:
 
 def decode_picture(path: pathlib.Path, channels: int | None = None) -> tuple:
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise ImportError("reading pictures needs Pillow, which is not installed; give .npy files, or install it with: "
                           "pip install pillow") from error
-    with Image.open(path) as file:
+    expect_pixels(path)
+    try:
+        opened = Image.open(path)
+    except UnidentifiedImageError as error:
+        raise ValueError("is no picture of a kind that Pillow reads, or is damaged") from error
+    with opened as file:
         notes, frames = [], getattr(file, "n_frames", 1)
         if file.width * file.height > MOST_READ:
             raise ValueError(f"has {file.width} x {file.height} pixels, expected at most {MOST_READ}; make it smaller")

@@ -7,6 +7,7 @@
     minixnn explain photos/ --model net.onnx --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --target 281 -o out
     minixnn explain table.csv --model net.npz --target yes --versus no -o out
     minixnn ledger five.png --model dense --rule epsilon --set epsilon=0.1
+    minixnn step five.png --model cnn --target 5 --method lrp_epsilon --method lrp_gamma -o walk.html
     minixnn microscope -o microscope.html
     minixnn check net.onnx photos/
     minixnn methods
@@ -20,19 +21,26 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+import re
+import signal
 import sys
+import threading
 import warnings
 from argparse import Namespace
 from typing import Any, NoReturn
 
+import numpy as np
+
 import minixnn
 from minixnn import datasets, models, plot
-from minixnn.cli import check
+from minixnn.cli import check, results
 from minixnn.cli.errors import CannotGoOn, say, sentence, visible
 from minixnn.cli.explain import explain
 from minixnn.cli.expected import of_unit_pixels, open_model
 from minixnn.cli.ledger import show_ledger
 from minixnn.cli.methods import METHODS, RULES, described, options
+from minixnn.cli.step import step
+from minixnn.spelling import meant
 
 MODEL = "a shipped network, or a .npz or .onnx file"
 
@@ -41,12 +49,27 @@ class Parser(argparse.ArgumentParser):
     """A wrong call is an error like all others: a sentence, and status 2."""
 
     def error(self, message: str) -> NoReturn:
+        unknown = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)|unrecognized arguments: (-\S+)", message)
+        if unknown and unknown[1]:
+            message += meant(unknown[1], re.findall(r"[a-z_]+", unknown[2]))
+            if os.path.exists(unknown[1]):
+                message += f"; to explain {unknown[1]}: {self.prog} explain {unknown[1]} -o out"
+        elif unknown:
+            options = {name for parser in parsers() for action in parser._actions for name in action.option_strings}
+            message += meant(unknown[3].partition("=")[0], sorted(options))
         raise ValueError(f"{message}; see: {self.prog} --help")
+
+
+def parsers() -> list[Any]:
+    """The parsers of all commands."""
+    return [one for action in parser()._actions if isinstance(action, argparse._SubParsersAction)
+            for one in action.choices.values()]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
+        stop_when_told()
         asked = parser().parse_args(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = note
@@ -57,10 +80,23 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return failed("", error, 141)
     except KeyboardInterrupt as error:
-        return failed("stopped", error, 130)
+        return failed("stopped", error, 143 if isinstance(error, Terminated) else 130)
     except (CannotGoOn, ImportError, OSError, ValueError, TypeError, ArithmeticError, MemoryError,
             NotImplementedError) as error:
         return failed(sentence(error), error, 2)
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end: it does as after Ctrl-C, so that no half-written file stays."""
+
+
+def stop_when_told() -> None:
+    """Make SIGTERM an exception, where signals can be had: in the first thread."""
+    def stop(number: int, frame: Any) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
 
 
 def failed(words: str, error: Any, status: int) -> int:
@@ -85,6 +121,11 @@ def parser() -> Parser:
         command.set_defaults(run=run)
         add_inputs(command)
         (add_explaining if run is explain else add_rule)(command)
+    what = "a web page to step through the lines of a method, forwards and backwards"
+    command = commands.add_parser("step", help=what, description=what)
+    command.set_defaults(run=step)
+    add_inputs(command, many=False)
+    add_walk(command)
     command = commands.add_parser("microscope", help="a web page to watch relevance in")
     command.set_defaults(run=show_microscope)
     command.add_argument("--model", action="append", help=f"{MODEL}, for pictures of 28 x 28 pixels; may be given "
@@ -98,14 +139,16 @@ def parser() -> Parser:
     return found
 
 
-def add_inputs(command: Parser) -> None:
-    command.add_argument("images", nargs="+", type=named, metavar="IMAGE", help="picture, .npy, or a folder of them; "
-                         "a .npy (images, height, width, channels) is explained as a whole; .csv for networks that "
-                         "take rows of numbers; any file for magika")
+def add_inputs(command: Parser, many: bool = True) -> None:
+    command.add_argument("images", nargs="+" if many else 1, type=named, metavar="IMAGE",
+                         help="picture, .npy, or a folder of them; a .npy (images, height, width, channels) is "
+                         "explained as a whole; .csv for networks that take rows of numbers; any file for magika")
     command.add_argument("--model", type=named, help=f"{MODEL}; default: efficientnet_lite0, for photographs")
     command.add_argument("--target", metavar="NAME", help="label or number of the class (or channel) to explain; "
                          "default: the largest output")
     command.add_argument("--versus", metavar="NAME", help="what speaks for the target rather than for this output")
+    command.add_argument("--box", metavar="T,L,B,R", type=box, help="of a network whose outputs are images explain "
+                         "those in this box: top, left, bottom, right, in pixels of its input")
     command.add_argument("--size", metavar="HxW", help="resize pictures to this; default: as the network asks")
     command.add_argument("--fit", choices=("crop", "squash"), help="pictures of other proportions are cut in their "
                          "middle, or squashed; default: as the network's card says, else squashed")
@@ -118,20 +161,35 @@ def add_inputs(command: Parser) -> None:
     command.add_argument("--labels", metavar="FILE", help="a text file with the name of each output, one per line")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="options",
                          help="an option of the method or rule, such as steps=100 or epsilon=0.1; see: minixnn methods")
-    command.add_argument("--batch-size", type=positive, metavar="N", help="images at a time; default: what suits the "
-                         "network")
+    if many:
+        command.add_argument("--batch-size", type=positive, metavar="N", help="images at a time; default: what suits "
+                             "the network")
 
 
 def add_explaining(command: Parser) -> None:
     command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus, of photographs "
-                         "lrp_epsilon_plus_flat, of bytes lrp_epsilon")
-    command.add_argument("-o", "--out", type=path, required=True, help="folder for the results")
+                         "lrp_by_depth, of bytes lrp_epsilon")
+    command.add_argument("-o", "--out", type=path, default=pathlib.Path("out"), help="folder for the results; "
+                         "default: out")
     command.add_argument("--resume", action="store_true", help="leave out what has a result of the same call already")
     command.add_argument("--no-figures", action="store_false", dest="figures", help="numbers only, no pictures")
+    command.add_argument("--quick", action="store_true", help="of a photograph one map, without the one for the class "
+                         "rather than the runner-up and without the controls beside them: for big folders")
+    command.add_argument("--details", action="store_true", help="tell the logit, too, the sum of the relevance, and "
+                         "what biases and stabilisers withhold")
     command.add_argument("--color", choices=("auto", "always", "never"), default="auto",
                          help="whether the text of files is shown in the terminal, in colours")
     command.add_argument("--workers", type=workers, default=-1, metavar="N",
                          help="batches at a time; default: all cores")
+
+
+def add_walk(command: Parser) -> None:
+    command.add_argument("--method", action="append", help="see: minixnn methods; of methods of relevance several may "
+                         "be given, among which the page switches; default: lrp_epsilon")
+    command.add_argument("--layer", type=whole, metavar="N", help="step into the rule of this layer only, by the "
+                         "number that net.describe() gives it; default: of all layers")
+    command.add_argument("-o", "--out", type=path, required=True, metavar="PAGE", help="the file to write, a .html")
+    command.set_defaults(batch_size=None, workers=1)
 
 
 def add_rule(command: Parser) -> None:
@@ -149,9 +207,22 @@ def path(text: str) -> pathlib.Path:
     return pathlib.Path(named(text))
 
 
+def box(text: str) -> tuple[int, ...]:
+    edges = text.split(",")
+    if len(edges) != 4 or not all(edge.strip().isdecimal() for edge in edges):
+        raise argparse.ArgumentTypeError(f"got {text}, expected top, left, bottom and right such as 10,20,60,80")
+    return tuple(map(int, edges))
+
+
 def positive(text: str) -> Any:
     if not (text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError(f"got {text}, expected a positive whole number")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text}, expected the number of a layer, from 0")
     return int(text)
 
 
@@ -164,7 +235,15 @@ def show_microscope(asked: Any) -> Any:
     images, labels = datasets.mnist("test")
     ten = [int((labels == digit).argmax()) for digit in range(10)]
     nets = {pathlib.Path(name).stem: of_unit_pixels(open_model(name)) for name in asked.model or ("cnn", "dense")}
-    asked.out.write_text(plot.microscope(nets, images[ten]), encoding="utf-8")
+    for name, net in nets.items():
+        shape = net.card.input_shape or (28, 28, 1)
+        if len(shape) == 3 and shape[2] != 1 or None not in shape and np.prod(shape) != 28 * 28:
+            raise CannotGoOn(f"{name} takes {' x '.join(map(str, shape))} numbers, but the page is for networks of "
+                             "grey drawings of 28 x 28 pixels, such as cnn and dense; for others see: minixnn explain")
+    if asked.out.is_dir():
+        raise CannotGoOn(f"-o names the folder {asked.out}, expected the file to write, such as "
+                         f"{asked.out / 'microscope.html'}")
+    results.save_text(asked.out, plot.microscope(nets, images[ten]))
     say(f"{asked.out}: open it in a browser")
     return 0
 

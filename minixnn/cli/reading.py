@@ -30,7 +30,7 @@ class Picture(NamedTuple):
 
 class Rows(NamedTuple):
     path: Any
-    x: Any                   # (N, columns)
+    x: Any                   # (N, columns), or sequences (N, steps, channels)
     names: list | None
     note: str = ""
 
@@ -44,7 +44,7 @@ class Reader:
     """Files as inputs of a network. `status` becomes 1 when one is left out, which is said."""
 
     def __init__(self, asked: Namespace, net: Network) -> None:
-        self.asked, self.net, self.status, self.done = asked, net, 0, 0
+        self.asked, self.net, self.status, self.done, self.failed = asked, net, 0, 0, 0
         self.expected = expected(net, asked.size)
         self.explanation: Any = None
         self.bytes = net.card.source == "bytes"
@@ -59,11 +59,12 @@ class Reader:
     def find(self) -> list[Path]:
         if self.bytes:
             return images.find(self.asked.images, None)
-        return images.find(self.asked.images, images.PICTURES + tables.TABLES * (self.expected.row is not None))
+        rows = self.expected.row is not None or self.expected.sequence is not None
+        return images.find(self.asked.images, images.PICTURES + tables.TABLES * rows)
 
     def left_out(self, path: Path, error: Any) -> None:
         print(visible(f"minixnn: {path} left out: {sentence(error)}"), file=sys.stderr)
-        self.status = 1
+        self.status, self.failed = 1, self.failed + 1
 
     def read(self, path: Path) -> Picture | Array | Rows | None:
         """A Picture, Rows or an Array; None if the file cannot be read, which is said."""
@@ -81,6 +82,9 @@ class Reader:
             images.expect_file(path)
             data = path.read_bytes()
             return Picture(path, magika.tokens(data), "", data)
+        if self.expected.sequence is not None:
+            images.expect_file(path)
+            return Rows(path, *tables.sequences(path, self.expected.sequence, self.asked.header))
         if tables.is_table(path):
             if row is None:
                 raise ValueError("is a table, but the network takes pictures")

@@ -11,6 +11,7 @@ import collections
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 
 from minixnn.arrays import Array
 from minixnn.cli import tables
-from minixnn.cli.errors import CannotGoOn, sentence
+from minixnn.cli.errors import CannotGoOn, say, sentence
 from minixnn.cli.images import PICTURES
 from minixnn.files import draft_of
 
@@ -54,6 +55,22 @@ def prepare_folder(folder: pathlib.Path) -> None:
         if folder.exists() and not folder.is_dir():
             raise CannotGoOn(f"-o names the file {folder}, expected a folder for the results")
         folder.mkdir(parents=True, exist_ok=True)
+        for draft in folder.glob("*.draft"):                # of a process that was killed while it wrote
+            if not running(draft.suffixes[-2:][0].removeprefix(".")):
+                draft.unlink(missing_ok=True)
+
+
+def running(number: str) -> bool:
+    """Whether a process of this number runs, as far as can be told."""
+    if not number.isdecimal() or os.name != "posix":
+        return True
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 @contextlib.contextmanager
@@ -62,7 +79,8 @@ def cannot_write(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CannotGoOn(f"cannot write {path}: {sentence(error)}") from error
+        why = sentence(error) if path.parent.is_dir() else f"there is no folder {path.parent}"
+        raise CannotGoOn(f"cannot write {path}: {why}") from error
 
 
 def save(path: pathlib.Path, array: Array) -> None:
@@ -122,6 +140,23 @@ def not_done(files: list[pathlib.Path], names: Names, made_by: dict[str, Any], f
         if drawn and not all(names(path, what).exists() for what in figures):
             left.append(path)
     return left
+
+
+def say_what_is_replaced(files: list[pathlib.Path], names: Names, made_by: dict[str, Any]) -> None:
+    """Tell, before anything is written, that the folder has results of another method or network, how to keep both."""
+    found = []
+    for path in files:
+        try:
+            before = json.loads(names(path, "relevance.json").read_text())["made_by"]
+            if before["network"] != made_by["network"]:
+                found.append("by another network")
+            elif before["method"] != made_by["method"]:
+                found.append(f"method was {before['method']}, is {made_by['method']}")
+        except (OSError, ValueError, KeyError, TypeError):          # none is there, or it is damaged
+            continue
+    if found:
+        say(f"this call writes over results in {names.folder} ({len(found)}; {found[0]}); to keep both, stop it and "
+            "give -o another folder")
 
 
 def differences(record: pathlib.Path, made_by: dict[str, Any], path: pathlib.Path) -> str:

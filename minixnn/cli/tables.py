@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minixnn.arrays import Array
+from minixnn.card import written
 
 TABLES = (".csv", ".tsv", ".txt")
 
@@ -81,6 +82,31 @@ def from_array(array: Any, row: int) -> tuple:
         bad = int(np.argmin(np.isfinite(rows).all(axis=1)))
         raise ValueError(f"holds NaN or infinite numbers in row {bad}")
     return rows, None, ""
+
+
+def sequences(path: pathlib.Path, shape: tuple, header: bool = False) -> tuple:
+    """(sequences (N, steps, channels), names of the channels or None, ""): of a .npy file, or one of a table.
+
+    shape: (steps, channels), None where anything goes. A table has a line for each step.
+    """
+    names, expected = None, f"the network takes sequences, (steps, channels) = {written(shape)}"
+    if is_table(path):
+        x, names = read_text(path, header)
+    elif path.suffix.lower() == ".npy":
+        x = np.load(path, allow_pickle=False)
+    else:
+        raise ValueError(f"is no file of numbers, and {expected}; give a .npy file, or a table with a line for each "
+                         "step")
+    found = x.shape
+    x = x[:, None] if x.ndim == 1 else x
+    x = x[None] if x.ndim == 2 else x
+    if x.ndim != 3 or x.size == 0 or any(n not in (None, m) for n, m in zip(shape, x.shape[1:])):
+        turned = x.ndim == 3 and all(n in (None, m) for n, m in zip(shape[::-1], x.shape[1:]))
+        raise ValueError(f"holds numbers of shape {found}, and {expected}, or several, (sequences, steps, channels)"
+                         + "; its axes are the other way round" * turned)
+    if x.dtype.kind not in "fiu" or not np.isfinite(x).all():
+        raise ValueError(f"holds NaN, infinite numbers or none at all (type {x.dtype}), and {expected}")
+    return x.astype(np.float32), names, ""
 
 
 def strongest(r: Array, names: list[str] | None, count: int = 3) -> str:

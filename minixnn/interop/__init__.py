@@ -1,4 +1,4 @@
-"""Networks to and from other frameworks. Nothing is imported from a framework before its user asks for it.
+"""Networks from and to other frameworks. Nothing is imported from a framework before its user asks for it.
 
     net = from_torch(module, input_shape=(1, 28, 28))       # a torch module -> Network
     net = from_onnx("net.onnx")                             # an ONNX graph -> Network

@@ -1,15 +1,17 @@
-"""An ONNX file becomes a Network: `onnx_graph.py` reads the file, `build.py` writes the Network.
+"""An ONNX file becomes a Network.
 
     ValueError: node 'conv3' (Conv): auto_pad='SOME' is not supported
 """
+from __future__ import annotations
+
 import warnings
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
-from minixnn.interop.build import build
-from minixnn.interop.onnx_graph import read_graph
-from minixnn.interop.pixels import with_pixels
+from minixnn.interop import onnx_file
+from minixnn.interop.building import any_size, network
+from minixnn.interop.onnx_program import program_of
 from minixnn.network import Network
 
 
@@ -23,17 +25,24 @@ def from_onnx(path: str | PathLike, input_shape: tuple[int, ...] | None = None, 
     layout        "channels first" or "channels last": where the input has its channels, if the graph does not tell
     mean, std, labels      for the network's card, as in `Network.with_card`
 
-    A file that takes whole numbers, or begins by dividing by 255, has pixels from 0 to 255, and the card says so.
-
-    It reads graphs of convolutions, dense layers, pools, norms, activations, joins and reshapes, from opset 11 on. A
-    Softmax, Sigmoid or Tanh at the end is left out: the outputs are the logits that enter it.
+    It reads graphs of opset 11 and later; docs/networks.md lists the operators. A Softmax, Sigmoid or Tanh at the end
+    is left out: the outputs are the logits that enter it. Of several inputs the Network takes a tuple.
 
     Images enter the Network channel-last: net.forward(x.transpose(0, 2, 3, 1)). Raises ValueError, naming the
-    node, for what a Network cannot represent. Needs the onnx package: pip install onnx.
+    node, for what a Network cannot represent. Needs the onnx package: pip install minixnn[onnx].
     """
-    graph = read_graph(path, input_shape, output)
-    net = with_pixels(build(graph, layout), graph.declared)
+    onnx = onnx_file.library()
+    model = onnx_file.read(onnx, path)
+    program = program_of(onnx, path, model, input_shape, output)
+    free = len(program.inputs) == 1 and input_shape is None and None in (declared_sizes(model, program) or ())
+    net = any_size(lambda n: network(program_of(onnx, path, model, input_shape, output, n), layout)) if free else \
+        network(program, layout)
     if net.card.head is not None:
         warnings.warn(f"the {net.card.head} at the end of {path} is left out: the outputs are the logits that "
                       "enter it", stacklevel=2)
     return net.with_card(mean, std, labels=labels)
+
+
+def declared_sizes(model: Any, program: Any) -> tuple | None:
+    entry = next(e for e in model.graph.input if e.name == program.inputs[0].name)
+    return onnx_file.declared(entry, None)[1]

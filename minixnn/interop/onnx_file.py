@@ -3,9 +3,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from minixnn.interop.graph import needed
-from minixnn.interop.shapes import BATCH
-
 OLDEST = 11
 LABELS = ("ArgMax", "TopK", "ArrayFeatureExtractor", "LabelEncoder")          # what makes labels of numbers
 
@@ -78,10 +75,10 @@ def open_sizes(path: Any) -> tuple[int | None, ...] | None:
 
 
 def declared(entry: Any, given: tuple[int, ...] | None) -> Any:
-    """(batch, shape of one input) from what the file says of its input and what the caller gives."""
+    """(batch, shape of one input) from what the file says of its input and what the caller gives; None: open."""
     kind = entry.type.tensor_type
     sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
-    batch, shape = (sizes[0] or BATCH, tuple(sizes[1:])) if sizes else (BATCH, None)
+    batch, shape = (sizes[0], tuple(sizes[1:])) if sizes else (None, None)
     if given is None:
         return batch, shape
     given = tuple(given)
@@ -100,6 +97,18 @@ def read_by(entry: Any) -> list[str]:
         for attribute in each.attribute:
             left += attribute.g.node
             found += [out.name for out in attribute.g.output]
+    return found
+
+
+def needed(outputs: Any, reads: Any) -> set:
+    """The outputs and all that they depend on. reads(each): what one of them reads directly."""
+    found = set(outputs)
+    left = list(found)
+    while left:
+        for each in reads(left.pop()):
+            if each not in found:
+                found.add(each)
+                left.append(each)
     return found
 
 

@@ -20,6 +20,7 @@ from minixnn.arrays import Array, to_numpy
 from minixnn.files import draft_of
 from minixnn.interop.onnx_file import library, needed_nodes
 from minixnn.interop.recording import Recorded, Recording, Unrecordable, numbers, same_graph
+from minixnn.layers.upsample import Mixed
 from minixnn.layers.windows import span
 from minixnn.logits import logits
 from minixnn.rules import composites, lrp
@@ -290,90 +291,111 @@ def with_more(pads: Any, missing: Any) -> tuple[list, list]:
 
 
 def geometry(layer: Any, x: Any) -> tuple:
-    """What `convolve` asks for behind the weights: pads, stride, dilation, groups, as long as the image has axes."""
-    image, n = layer.image_layer() if hasattr(layer, "image_layer") else layer, layer.W.ndim - 2
-    pads, _ = image.place(numbers(x)[:, :, None] if n == 1 else numbers(x))
-    return pads[:n], image.stride[:n], image.dilation[:n], layer.groups
+    """What `convolve` asks for behind the weights: pads, stride, dilation, groups."""
+    return layer.place(numbers(x))[0], layer.stride, layer.dilation, layer.groups
 
 
-def conv(layer, value, x):
+def _conv(layer, value, x):
     return last(convolve(x, layer.W, layer.b, *geometry(layer, x)), value, x.graph)
 
 
-def conv_back(layer, value, x, y, dy):
-    return last(scatter(dy, layer.W, None, x.shape[1:], *geometry(layer, x)), value, dy.graph)
+def _conv_back(layer, value, x, y, dy):
+    return last(scatter(dy, layer.W, None, x.shape[1:-1], *geometry(layer, x)), value, dy.graph)
 
 
-def transposed(layer, value, x):
-    name = scatter(x, layer.kernel(), layer.b, value.shape[1:], layer.padding, layer.stride, layer.dilation,
+def _transposed(layer, value, x):
+    name = scatter(x, layer.kernel(), layer.b, value.shape[1:-1], layer.padding, layer.stride, layer.dilation,
                    layer.groups)
     return last(name, value, x.graph)
 
 
-def transposed_back(layer, value, x, y, dy):
-    pads, (down, across) = with_more(layer.padding, layer.output_padding)
-    if down or across:                          # no pixel of x has been there
-        dy = dy[:, :dy.shape[1] - down, :dy.shape[2] - across]
+def _transposed_back(layer, value, x, y, dy):
+    pads, rest = with_more(layer.padding, layer.output_padding)
+    dy = dy[(slice(None), *(slice(0, n - m) for n, m in zip(dy.shape[1:], rest)))]          # no pixel of x was there
     name = convolve(dy, layer.kernel(), None, pads, layer.stride, layer.dilation, layer.groups)
     return last(name, value, dy.graph)
 
 
-def mean_pool(layer, value, x):
+def _mean_pool(layer, value, x):
     """An average over a window's real pixels, or over all; a sum is an average of all, times their number."""
-    pads, _ = layer.place(x)
-    size, counted = float(np.prod(layer.size)), getattr(layer, "count_padding", True)
-    factor = float(layer.W) * (1 if isinstance(layer, ours.AvgPool2d) else size)
+    pads, size = layer.place(x)
+    mean = isinstance(layer, ours.AvgPool2d)
+    counted = not mean or layer.count_padding
+    if set(layer.dilation) != {1} or mean and counted and pads != layer.place(x, ceil=False)[0]:
+        name = convolve(x, _ones(layer, x), None, pads, layer.stride, layer.dilation, x.shape[-1])
+        weights = layer.weights(numbers(x), pads, size)
+        return last(name, value / np.where(weights == 0, 1, weights), x.graph) * weights
+    factor = float(layer.W) * (1 if mean else float(np.prod(layer.size)))
     name = x.graph.node("AveragePool", first(x), kernel_shape=list(layer.size), strides=list(layer.stride),
                         pads=ends(pads), count_include_pad=int(counted))
     return last(name, value / factor if factor else value, x.graph) * factor
 
 
-def mean_pool_back(layer, value, x, y, dy):
-    """A depthwise scatter of ones, of what each window has times the weight of its pixels."""
+def _ones(layer, x):
+    """The kernel of a depthwise convolution that sums up windows."""
+    return np.ones((*layer.size, 1, x.shape[-1]), x.dtype)
+
+
+def _mean_pool_back(layer, value, x, y, dy):
+    """What each window has times the weight of its pixels, scattered."""
     pads, size = layer.place(x)
-    weighted, ones = dy * layer.weights(numbers(x), pads, size), np.ones((*layer.size, 1, x.shape[3]), x.dtype)
-    return last(scatter(weighted, ones, None, x.shape[1:3], pads, layer.stride, (1, 1), x.shape[3]), value, dy.graph)
+    weighted = dy * layer.weights(numbers(x), pads, size)
+    return last(scatter(weighted, _ones(layer, x), None, x.shape[1:-1], pads, layer.stride, layer.dilation,
+                        x.shape[-1]), value, dy.graph)
 
 
-def pooled(layer, x):
+def _pooled(layer, x):
     """The maxima of windows, and the places of the winners in the whole array: the first of equals."""
     pads, _ = layer.place(x)
     return x.graph.node("MaxPool", first(x), outputs=2, kernel_shape=list(layer.size), strides=list(layer.stride),
-                        pads=ends(pads))
+                        pads=ends(pads), dilations=list(layer.dilation))
 
 
-def max_pool(layer, value, x):
-    return last(pooled(layer, x)[0], value, x.graph)
+def _max_pool(layer, value, x):
+    return last(_pooled(layer, x)[0], value, x.graph)
 
 
-def max_pool_back(layer, value, x, y, dy):
+def _max_pool_back(layer, value, x, y, dy):
     """What arrives is added at the winners' places, in one long row."""
     graph, flat = dy.graph, np.asarray([-1], np.int64)
     shape = graph.node("Shape", first(x))
     zero = graph.helper.make_tensor("value", graph.helper.np_dtype_to_tensor_dtype(dy.dtype), [1], [0])
     nothing = graph.node("ConstantOfShape", graph.node("ReduceProd", shape, axes=[0], keepdims=1), value=zero)
-    places, what = (graph.node("Reshape", each, flat) for each in (pooled(layer, x)[1], first(dy)))
+    places, what = (graph.node("Reshape", each, flat) for each in (_pooled(layer, x)[1], first(dy)))
     summed = graph.node("ScatterElements", nothing, places, what, axis=0, reduction="add")
     return last(graph.node("Reshape", summed, shape), value, graph)
 
 
-def upsample(layer, value, x):
+def _mixed(layer, value, x):
+    """A product with a matrix along each axis of pixels."""
+    for axis, matrix in enumerate(layer.mixtures(numbers(x)), start=1):
+        x = (x.swapaxes(axis, -1) @ matrix.T).swapaxes(axis, -1)
+    return x * float(layer.W)
+
+
+def _mixed_back(layer, value, x, y, dy):
+    for axis, matrix in enumerate(layer.mixtures(numbers(x)), start=1):
+        dy = (dy.swapaxes(axis, -1) @ matrix).swapaxes(axis, -1)
+    return dy * float(layer.W)
+
+
+def _upsample(layer, value, x):
+    if layer.mode == "bicubic" or float(layer.W) != 1:
+        return _mixed(layer, value, x)
     places, nearest = {"nearest": ("asymmetric", "floor"), "nearest-exact": ("half_pixel", "round_prefer_ceil"),
                        "bilinear": ("align_corners" if layer.align_corners else "half_pixel", "floor")}[layer.mode]
     graph, mode = x.graph, "linear" if layer.mode == "bilinear" else "nearest"
-    settings = {"nearest_mode": nearest, "coordinate_transformation_mode": places, "mode": mode}
-    if float(layer.W) != 1:
-        return NotImplemented
     if layer.size is None:
         sizes = [graph.constant(np.array([1, 1, *layer.scale], np.float32))]
     else:
         zero = np.asarray([0], np.int64)
         batch = graph.node("Slice", graph.node("Shape", x.tensor), zero, zero + 1)
-        sizes = [None, graph.node("Concat", batch, np.asarray([x.shape[3], *layer.size], np.int64), axis=0)]
-    return last(graph.node("Resize", first(x), None, *sizes, **settings), value, graph)
+        sizes = [None, graph.node("Concat", batch, np.asarray([x.shape[-1], *layer.size], np.int64), axis=0)]
+    return last(graph.node("Resize", first(x), None, *sizes, nearest_mode=nearest, mode=mode,
+                           coordinate_transformation_mode=places), value, graph)
 
 
-def layer_norm(layer, value, x):
+def _layer_norm(layer, value, x):
     """LayerNormalization has its axes at the end, and subtracts the mean."""
     axes = sorted(axis % x.ndim for axis in layer.axes)
     if not layer.centered or axes != list(range(x.ndim - len(axes), x.ndim)):
@@ -385,7 +407,7 @@ def layer_norm(layer, value, x):
                     x.graph)
 
 
-def group_norm(layer, value, x):
+def _group_norm(layer, value, x):
     """As torch exports it: groups as channels of an instance normalisation, then gamma and beta."""
     graph, one, channels = x.graph, np.ones(layer.groups, x.dtype), first(x)
     y = graph.node("Reshape", channels, np.asarray([0, layer.groups, -1], np.int64))
@@ -396,28 +418,28 @@ def group_norm(layer, value, x):
     return last(y, value, graph)
 
 
-def local_response(layer, value, x):
+def _local_response(layer, value, x):
     """LRN takes windows of an odd number of channels."""
     return NotImplemented if layer.size % 2 == 0 else last(x.graph.node(
         "LRN", first(x), size=layer.size, alpha=layer.alpha, beta=layer.beta, bias=float(layer.k)), value, x.graph)
 
 
-def embedding(layer, value, x):
+def _embedding(layer, value, x):
     return Recorded(value, x.graph.node("Gather", np.asarray(layer.W), x, axis=0), x.graph)
 
 
-def pad(layer, value, x):
+def _pad(layer, value, x):
     if layer.mode != "constant":
         return NotImplemented
     pads = np.asarray(ends(((0, 0), *layer.pads)), np.int64)
     return Recorded(value, x.graph.node("Pad", x, pads, np.asarray(layer.value, x.dtype)), x.graph)
 
 
-def contract(layer, value, x):
+def _contract(layer, value, x):
     return Recorded(value, x.graph.node("Einsum", x, layer.W, equation=layer.equation), x.graph)
 
 
-def contract_back(layer, value, x, y, dy):
+def _contract_back(layer, value, x, y, dy):
     """What was summed over alone is spread again."""
     axes_x, axes_W, axes_y = layer.axes
     left = "".join(letter for letter in axes_x if letter in axes_W + axes_y)
@@ -428,11 +450,11 @@ def contract_back(layer, value, x, y, dy):
                                            x.shape)
 
 
-def softmax(layer, value, x):
+def _softmax(layer, value, x):
     return Recorded(value, x.graph.node(type(layer).__name__, x, axis=layer.axis), x.graph)
 
 
-def prelu(layer, value, x):
+def _prelu(layer, value, x):
     return x.graph.entrywise("PRelu", value, x, layer.a)
 
 
@@ -452,7 +474,7 @@ def formula(write: Callable) -> Callable:
     return written
 
 
-def gelu(layer, node, x):
+def _gelu(layer, node, x):
     """x (1 + f) / 2, with f = erf(x / sqrt 2) or tanh(sqrt(2 / pi) (x + 0.044715 x^3))."""
     if layer.approximate == "none":
         f = node("Erf", node("Mul", x, 0.5 ** 0.5))
@@ -462,23 +484,22 @@ def gelu(layer, node, x):
     return node("Mul", node("Mul", x, node("Add", f, 1.0)), 0.5)
 
 
-def softplus(layer, node, x):
+def _softplus(layer, node, x):
     beta = float(layer.beta)
     return node("Softplus", x) if beta == 1 else node("Div", node("Softplus", node("Mul", x, beta)), beta)
 
 
 # A class stands for those derived from it that have no `forward` or `gradient` of their own.
 FORWARD: dict[type, Callable] = {
-    ours.Conv2d: conv, ours.Conv1d: conv, ours.ConvTranspose2d: transposed, ours.SumPool2d: mean_pool,
-    ours.MaxPool2d: max_pool, ours.Upsample: upsample, ours.LayerNorm: layer_norm, ours.GroupNorm: group_norm,
-    ours.LocalResponseNorm: local_response, ours.Embedding: embedding, ours.Pad: pad, ours.Contract: contract,
-    ours.Softmax: softmax,
-    ours.LogSoftmax: softmax, ours.PReLU: prelu, ours.ReLU: entrywise("Relu"), ours.Sigmoid: entrywise("Sigmoid"),
-    ours.LeakyReLU: entrywise("LeakyRelu", alpha="slope"), ours.ELU: entrywise("Elu", alpha="alpha"),
-    ours.SELU: entrywise("Selu"), ours.Hardswish: entrywise("HardSwish"),
-    ours.Hardsigmoid: entrywise("HardSigmoid", alpha="slope", beta="offset"), ours.GELU: formula(gelu),
-    ours.Softplus: formula(softplus), ours.SiLU: formula(lambda layer, node, x: node("Mul", x, node("Sigmoid", x))),
+    ours.Conv2d: _conv, ours.ConvTranspose2d: _transposed, ours.SumPool2d: _mean_pool, ours.MaxPool2d: _max_pool,
+    Mixed: _mixed, ours.Upsample: _upsample, ours.LayerNorm: _layer_norm, ours.GroupNorm: _group_norm,
+    ours.LocalResponseNorm: _local_response, ours.Embedding: _embedding, ours.Pad: _pad, ours.Contract: _contract,
+    ours.Softmax: _softmax, ours.LogSoftmax: _softmax, ours.PReLU: _prelu, ours.ReLU: entrywise("Relu"),
+    ours.Sigmoid: entrywise("Sigmoid"), ours.LeakyReLU: entrywise("LeakyRelu", alpha="slope"),
+    ours.ELU: entrywise("Elu", alpha="alpha"), ours.SELU: entrywise("Selu"), ours.Hardswish: entrywise("HardSwish"),
+    ours.Hardsigmoid: entrywise("HardSigmoid", alpha="slope", beta="offset"), ours.GELU: formula(_gelu),
+    ours.Softplus: formula(_softplus), ours.SiLU: formula(lambda layer, node, x: node("Mul", x, node("Sigmoid", x))),
     ours.Mish: formula(lambda layer, node, x: node("Mul", x, node("Tanh", node("Softplus", x))))}
 GRADIENT: dict[type, Callable] = {
-    ours.Conv2d: conv_back, ours.Conv1d: conv_back, ours.ConvTranspose2d: transposed_back,
-    ours.SumPool2d: mean_pool_back, ours.MaxPool2d: max_pool_back, ours.Contract: contract_back}
+    ours.Conv2d: _conv_back, ours.ConvTranspose2d: _transposed_back, ours.SumPool2d: _mean_pool_back,
+    ours.MaxPool2d: _max_pool_back, Mixed: _mixed_back, ours.Contract: _contract_back}

@@ -182,9 +182,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         raise Unrecordable("a rule asked for the numbers of an array, which a graph does not have; use operators, "
                            "array methods and the functions of array_module(x)")
 
-    def item(self):
+    def item(self) -> bool:
         """Whether a condition holds, for the example: what `arrays.require` asks. Numbers have no answer."""
-        return self.recorded if self.dtype.kind == "b" and self.ndim == 0 else self.__array__()
+        return bool(self.recorded if self.dtype.kind == "b" and self.ndim == 0 else self.__array__())
 
     def __len__(self):
         return len(self.recorded)

@@ -1,140 +1,267 @@
-"""Small changes to the graph that leave fewer layers: pads, biases and scales go where they belong, heads go away."""
+"""What a program says in several layers and we in one: biases merged, norms and activations found by value."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop.graph import without_dropout
-from minixnn.interop.operations import Constant, Node
-from minixnn.interop.shapes import shape_of
+from minixnn.layers.base import Elementwise, Layer
 
-if TYPE_CHECKING:
-    from minixnn.interop.graph import Graph
-
-WINDOWS = {"conv": 0, "avg_pool": 0, "max_pool": -np.inf}       # the value that each pads with
-HEADS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
+HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")
+MOST_PARTS = 12             # layers of an activation or a norm that is written out
+PARTS = ("Add", "Multiply", "Divide", "Maximum", "Minimum", "Choose", "CompareTo", "ToFloat", "Scale", "Shift",
+         "MeanOver")
+POINTS = np.concatenate([np.linspace(-12, 12, 97), [-1e-3, 1e-3, -25, 25, -40, 40]])[:, None]
 
 
-def simplify(graph: Graph) -> None:
-    """Merge pads, write arithmetic with constants as scale and shift, and put shifts into biases."""
-    for node in graph.nodes:
-        if node.op in WINDOWS:
-            _merge_pad(node)
-    for node in graph.nodes:
-        _without_expand(node)
-        _as_scale(node)
-    users = graph.users()
-    for node in graph.nodes:
-        if node.op == "scale" and isinstance(node.inputs[0], Node):
-            _merge_scale(node, users)
-    graph.prune()
+class Plan:
+    """Layers and their inputs on the way into a Network; only what leads to the output stays."""
+
+    def __init__(self, layers: list[Layer], inputs: list[tuple[int, ...]], names: list[str], output: int) -> None:
+        self.layers, self.inputs, self.names = list(layers), list(inputs), list(names)
+        self.keep(output)
+
+    def keep(self, output: int) -> None:
+        """Cut off what is behind the output, and what does not lead to it."""
+        wanted, left = {0, output}, [output]
+        while left:
+            at = left.pop()
+            for source in self.inputs[at - 1] if at else ():
+                if source not in wanted:
+                    wanted.add(source)
+                    left.append(source)
+        kept = sorted(wanted - {0})
+        numbers = {0: 0, **{old: new for new, old in enumerate(kept, start=1)}}
+        self.layers = [self.layers[at - 1] for at in kept]
+        self.inputs = [tuple(numbers[source] for source in self.inputs[at - 1]) for at in kept]
+        self.names = [self.names[at - 1] for at in kept]
+
+    def users(self) -> list[list[int]]:
+        """users[i]: the layers that activation i enters."""
+        found: list[list[int]] = [[] for _ in range(len(self.layers) + 1)]
+        for l, sources in enumerate(self.inputs):
+            for source in dict.fromkeys(sources):
+                found[source].append(l)
+        return found
+
+    def without(self, l: int) -> None:
+        """Take a layer of one input away: those behind it read what it read."""
+        source = self.inputs[l][0]
+        self.inputs = [tuple(source if i == l + 1 else i for i in entry) for entry in self.inputs]
+        self.keep(len(self.layers) if l + 1 < len(self.layers) else source)
 
 
-def _merge_pad(node):
-    """A pad right before a window of the same value is padding of that window."""
-    pad = node.inputs[0]
-    if pad.op != "pad" or pad.value != WINDOWS[node.op] or node.pads == "same":
-        return
-    outer, inner = pad.pads, node.pads
-    if any(p != (0, 0) for p in outer[:2]) or min(min(p) for p in outer) < 0:
-        return
-    pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(outer[2:], inner))
-    if node.op == "max_pool" and any(max(p) >= k for p, k in zip(pads, node.size)):
-        return
-    if node.op == "avg_pool":
-        if node.ceil or not node.count_padding and any(p != (0, 0) for p in inner):
-            return
-        node.settings["count_padding"] = True
-    node.settings["pads"], node.inputs = pads, pad.inputs
+def simplify(plan: Plan, dtype: Any, channels: int) -> None:
+    """Find what is written out, then merge neighbours until nothing changes. channels: of the input's last axis"""
+    l = 0
+    while l < len(plan.layers):
+        before = len(plan.layers)
+        l = l + 1 if not found_by_value(plan, l, dtype) else max(0, l - (before - len(plan.layers)))
+    prepare(plan, dtype, channels)
+    l = 0
+    while l < len(plan.layers):
+        l = max(l - 1, 0) if merged(plan, l) else l + 1
 
 
-def _without_expand(node):
-    """An addition or a product repeats what is too small by itself, so that no expand is needed before it."""
-    if node.op not in ("add", "sub", "mul"):
-        return
-    for place, each in enumerate(node.inputs):
-        if isinstance(each, Node) and each.op == "expand":
-            node.inputs[place] = each.inputs[0]
-            if shape_of(node) != node.shape:                # nothing else makes it so large
-                node.inputs[place] = each
-
-
-def _as_scale(node):
-    """Arithmetic with one constant becomes x * scale + shift, either of which may be None."""
-    if node.op == "negative":
-        node.become("scale", node.inputs, scale=np.float32(-1), shift=None)
-        return
-    if node.op not in ("add", "sub", "mul", "div") or node.constant is None or node.shape != node.reads[0].shape:
-        return
-    first = isinstance(node.inputs[0], Constant)
-    if node.op == "div" and first:
-        return
-    c = node.constant
-    c = np.asarray(c, np.float64 if c.dtype == np.float64 else np.float32)
-    scale, shift = {"add": (None, c), "sub": (np.float32(-1) if first else None, c if first else -c), "mul": (c, None),
-                    "div": (None if node.op != "div" else 1 / c, None)}[node.op]
-    node.become("scale", node.reads, scale=scale, shift=shift)
-
-
-def _merge_scale(node, users):
-    """Into the scale, the norm or the bias before, if nobody else reads what is between."""
-    before = node.inputs[0]
-    if len(users.get(before, ())) != 1 or before.shape is None:
-        return
-    scale, shift, rank = node.scale, node.shift, len(before.shape)
-    if before.op == "scale":
-        merged = _combined((before.scale, before.shift), (scale, shift))
-        node.become("scale", before.inputs, scale=merged[0], shift=merged[1])
-    elif before.op in ("layer_norm", "rms_norm"):
-        sizes = [before.shape[axis] for axis in sorted(axis % rank for axis in before.axes)]
-        fits = list(sorted(axis % rank for axis in before.axes)) == list(range(rank - len(sizes), rank)) and \
-            all(a is None or a.ndim <= len(sizes) and None not in sizes for a in (scale, shift))
-        if fits and (shift is None or before.op == "layer_norm"):
-            found = {name: value for name, value in before.settings.items()}
-            gamma, beta = _combined((found["gamma"], found.get("beta")), (scale, shift))
-            found["gamma"] = None if gamma is None else np.broadcast_to(gamma, sizes).copy()
-            if before.op == "layer_norm":
-                found["beta"] = None if beta is None else np.broadcast_to(beta, sizes).copy()
-            node.become(before.op, before.inputs, **found)
-    elif before.op in ("conv", "conv_transpose", "dense") and scale is None:
-        axis = 1 if before.op != "dense" else rank - 1
-        outputs = before.shape[axis]
-        wide = (1,) * (rank - shift.ndim) + shift.shape
-        if all(n == 1 or a == axis and n == outputs for a, n in enumerate(wide)):
-            b = np.broadcast_to(shift.reshape(-1), (outputs,))
-            settings = {**before.settings, "b": b.copy() if before.b is None else before.b + b}
-            node.become(before.op, before.inputs, **settings)
-
-
-def _combined(first, second):
-    """(scale, shift) of one after the other."""
-    (a, b), (c, d) = first, second
-    scale = a if c is None else c if a is None else a * c
-    shift = b if c is None or b is None else b * c
-    return scale, shift if d is None else d if shift is None else shift + d
-
-
-def drop_head(graph: Graph) -> str | None:
-    """The name of the layer at the end that only squashes, which goes; None if there is none, or nothing else."""
-    last, head = without_dropout(graph.output), None
-    if last.shape is not None and len(last.shape) == 2:
-        if last.op in HEADS and last.axis % 2 == 1:
-            head = HEADS[last.op]
-        elif last.op == "elementwise" and isinstance(last.layer, (ours.Sigmoid, ours.Tanh)):
-            head = type(last.layer).__name__
-        elif last.op == "concat" and len(last.inputs) == 2 and _is_pair(*last.inputs):
-            head, last = "Sigmoid", last.inputs[1]
-    if head is None or last.inputs[0].op == "input":
+def drop_head(plan: Plan, rank: int) -> str | None:
+    """Take a layer at the end away that only squashes rows of scores; its name, or None."""
+    end = len(plan.layers)
+    while end and type(plan.layers[end - 1]).__name__ == "Dropout":
+        end = plan.inputs[end - 1][0]
+    if not end or rank != 2:
         return None
-    graph.output = last.inputs[0]
-    graph.prune()
-    return head
+    last = plan.layers[end - 1]
+    kind = type(last).__name__
+    if kind == "Concat" and (z := two_classes(plan)) is not None:
+        plan.keep(z)
+        return "Sigmoid"
+    if kind not in HEADS or kind.endswith("Softmax") and last.axis not in (-1, 1) or plan.inputs[end - 1] == (0,):
+        return None
+    plan.keep(plan.inputs[end - 1][0])
+    return kind
 
 
-def _is_pair(rest, p):
-    """Whether two nodes are 1 - p and p of a sigmoid, as scikit-learn's exports have it."""
-    return isinstance(rest, Node) and isinstance(p, Node) and rest.op == "scale" and rest.inputs == [p] \
-        and p.op == "elementwise" and isinstance(p.layer, ours.Sigmoid) and np.all(rest.scale == -1) \
-        and rest.shift is not None and np.all(rest.shift == 1)
+def two_classes(plan: Plan) -> int | None:
+    """The logit z where the output is (1 - p, p) with p the sigmoid of z, as scikit-learn's models have it."""
+    if len(plan.inputs[-1]) != 2:
+        return None
+    q, p = plan.inputs[-1]
+    chain, at = [], q
+    while at and at != p and len(plan.inputs[at - 1]) == 1 and len(chain) < 3:
+        chain.append(plan.layers[at - 1])
+        at = plan.inputs[at - 1][0]
+    if at != p or p == 0 or type(plan.layers[p - 1]).__name__ != "Sigmoid" or not all(
+            type(layer).__name__ in ("Scale", "Shift") for layer in chain):
+        return None
+    y = x = np.array([[0.0], [0.3], [1.0]])
+    for layer in reversed(chain):
+        y = layer.forward(y)
+    return plan.inputs[p - 1][0] if np.allclose(y, 1 - x) else None
+
+
+# Known by their values
+
+def found_by_value(plan: Plan, l: int, dtype: Any) -> bool:
+    """Whether the layers that lead to layer l were an activation or a norm written out; now it is one layer."""
+    layer = plan.layers[l]
+    if not isinstance(layer, Elementwise) and type(layer).__name__ not in PARTS:
+        return False
+    for x, region in reversed(regions(plan, l)):
+        known = norm(plan, region, x) if any(type(plan.layers[i]).__name__ == "MeanOver" for i in region) else \
+            activation(plan, region, x)
+        if known is not None:
+            plan.layers[l], plan.inputs[l] = known.map_arrays(lambda a: a.astype(dtype)), (x,)
+            plan.keep(len(plan.layers))
+            return True
+    return False
+
+
+def regions(plan: Plan, l: int) -> list[tuple[int, list[int]]]:
+    """[(the one activation that enters, the layers from there to layer l)], the smallest first."""
+    region, users, found = {l}, plan.users(), []
+    while len(region) <= MOST_PARTS:
+        border = {source for i in region for source in plan.inputs[i]} - {i + 1 for i in region}
+        if len(border) == 1 and len(region) > 1:
+            found.append((next(iter(border)), sorted(region)))
+        last = max(border)
+        if last == 0:
+            break
+        inner = plan.layers[last - 1]
+        if not isinstance(inner, Elementwise) and type(inner).__name__ not in PARTS or \
+                not set(users[last]) <= region or any(a is not None and a.size != 1 for a in inner.arrays().values()):
+            break
+        region.add(last - 1)
+    if any(a is not None and a.size != 1 for a in plan.layers[l].arrays().values()):
+        return []
+    return found
+
+
+def run(plan: Plan, region: list[int], x: int, values: np.ndarray) -> np.ndarray:
+    A = {x: values}
+    with np.errstate(all="ignore"):
+        for l in region:
+            entering = [A[i] for i in plan.inputs[l]]
+            layer = plan.layers[l].map_arrays(lambda a: a.astype(np.float64))
+            A[l + 1] = layer.forward(entering[0] if layer.most_inputs == 1 else tuple(entering))
+    return A[region[-1] + 1]
+
+
+def activation(plan: Plan, region: list[int], x: int) -> Layer | None:
+    """The activation that these layers compute, if it is one that we know."""
+    kinds = [type(plan.layers[l]).__name__ for l in region]
+    if all(kind in ("Scale", "Shift") for kind in kinds):
+        return None
+    y = run(plan, region, x, POINTS)
+    if not np.isfinite(y[:97]).all() or y.shape != POINTS.shape:
+        return None
+    low, high, minus, plus = y[-2, 0], y[-1, 0], y[44, 0], y[52, 0]     # at -40, 40, -1, 1
+    candidates: list[Layer] = [ours.ReLU(), ours.ReLU6(), ours.Sigmoid(), ours.Tanh(), ours.SiLU(), ours.Mish(),
+                               ours.GELU(), ours.GELU("tanh"), ours.Hardswish(), ours.Hardsigmoid(), ours.SELU(),
+                               ours.Softplus(),
+                               ours.Function("abs"), ours.Function("softsign"), ours.Function("logsigmoid")]
+    if abs(plus - 1) < 1e-6:
+        candidates += [ours.LeakyReLU(float(-minus)), ours.ELU(float(-low))]
+    if low < high and abs(y[48, 0] - np.clip(0, low, high)) < 1e-6:
+        candidates.append(ours.Clip(None if low <= -40 else float(low), None if high >= 40 else float(high)))
+    if 0 <= low < high <= 1 and abs(y[49, 0] - y[48, 0]) > 1e-9:
+        candidates.append(ours.Hardsigmoid(float((y[49, 0] - y[48, 0]) * 4), float(y[48, 0])))
+    if y[48, 0] > 0:
+        candidates.append(ours.Softplus(float(np.log(2) / y[48, 0])))
+    finite = np.isfinite(y)
+    with np.errstate(all="ignore"):
+        return next((layer for layer in candidates if np.allclose(
+            layer.forward(POINTS)[finite], y[finite], rtol=2e-6, atol=2e-6)), None)
+
+
+def norm(plan: Plan, region: list[int], x: int) -> Layer | None:
+    """The LayerNorm or RMSNorm that these layers compute, if it is one."""
+    parts = [plan.layers[l] for l in region]
+    axes = {layer.axes for layer in parts if type(layer).__name__ == "MeanOver"}
+    kinds = {type(layer).__name__ for layer in parts}
+    if len(axes) != 1 or not kinds & {"Power"} or any(not layer.keepdims for layer in parts if isinstance(
+            layer, ours.MeanOver)) or any(axis >= 0 for axis in next(iter(axes))):
+        return None
+    axes, rng = axes.pop(), np.random.default_rng(0)
+    shape = (2, 3, 5, 4)[-max(2, 1 - min(axes)):]
+    values = [scale * rng.normal(size=shape) + shift for scale, shift in ((1, 0.5), (1e-2, 0))]
+    try:
+        expected = [run(plan, region, x, v) for v in values]
+    except ValueError:
+        return None
+    shifts = [float(layer.b.reshape(-1)[0]) for layer in parts if type(layer).__name__ == "Shift"]
+    for epsilon in dict.fromkeys([*(e for e in shifts if 0 < e < 1e-2), 0.0]):
+        for kind in (ours.LayerNorm, ours.RMSNorm):
+            with np.errstate(all="ignore"):
+                if all(y.shape == v.shape and np.allclose(kind(axes=axes, epsilon=epsilon).forward(v), y, rtol=1e-6)
+                       for v, y in zip(values, expected)):
+                    return kind(axes=axes, epsilon=epsilon)
+    return None
+
+
+# Neighbours
+
+def merged(plan: Plan, l: int) -> bool:
+    """Whether layer l was merged into the one before it, which nobody else reads."""
+    layer, source = plan.layers[l], plan.inputs[l][0]
+    if len(plan.inputs[l]) > 1 or source == 0 or sum(entry.count(source) for entry in plan.inputs) > 1:
+        return False
+    together = pair(plan.layers[source - 1], layer)
+    if together is None:
+        return False
+    plan.layers[source - 1] = together
+    plan.without(l)
+    return True
+
+
+def pair(a: Layer, b: Layer) -> Layer | None:
+    """One layer for a and then b, if there is one."""
+    first, second = type(a).__name__, type(b).__name__
+    if (first, second) == ("Permute", "Permute"):
+        return ours.Permute(tuple(a.axes[axis] for axis in b.axes))
+    if (first, second) == ("Scale", "Scale") and isinstance(a.c, float) and isinstance(b.c, float):
+        return ours.Scale(a.c * b.c)
+    if first in ("LayerNorm", "RMSNorm") and a.beta is None:
+        c = {"ChannelScale": lambda: b.W if b.b is None else None, "Scale": lambda: b.c if b.arrays() else None,
+             "Shift": lambda: b.b}.get(second, lambda: None)()
+        if c is None or c.ndim > len(a.axes) and max(c.shape[:-len(a.axes)]) > 1:
+            return None
+        c = c.reshape(c.shape[max(0, c.ndim - len(a.axes)):])
+        if second == "Shift":
+            return type(a)(a.gamma, c, a.axes, a.epsilon)
+        return type(a)(c, None, a.axes, a.epsilon) if a.gamma is None else None
+    shift = b.b if second == "Shift" else b.b if second == "ChannelScale" and (b.W == 1).all() else None
+    if shift is None or shift.shape[-1:] != (shift.size,):
+        return None
+    if first in ("Dense", "Conv2d", "Conv1d", "Conv3d", "ConvTranspose2d"):
+        outputs = a.W.shape[-1] * (a.groups if first == "ConvTranspose2d" else 1)
+    elif first == "ChannelScale":
+        outputs = a.W.size
+    else:
+        return None
+    if shift.size not in (1, outputs):
+        return None
+    shift = np.broadcast_to(shift.reshape(-1), (outputs,)).astype(a.W.dtype)
+    return a.with_weights(a.W, shift.copy() if a.b is None else a.b + shift)
+
+
+def prepare(plan: Plan, dtype: Any, channels: int) -> None:
+    """What is subtracted from the input first, and what it is divided by then, is its preparation."""
+    scale, shift, users, at = np.ones(1, dtype), np.zeros(1, dtype), plan.users(), 0
+    while len(users[at]) == 1 and plan.inputs[users[at][0]] == (at,):
+        layer = plan.layers[users[at][0]]
+        kind = type(layer).__name__
+        s = layer.W if kind in ("ChannelScale", "BatchNorm2d") else \
+            np.asarray(layer.c if kind == "Scale" else [1], dtype)
+        t = layer.b if kind in ("Shift", "ChannelScale", "BatchNorm2d") else np.zeros(1, dtype)
+        t = np.zeros(1, dtype) if t is None else t
+        if kind not in ("Shift", "ChannelScale", "Scale", "BatchNorm2d") or any(
+                a.size not in (1, channels) or a.shape[-1:] != (a.size,) for a in (s, t)):
+            break
+        s, t = s.reshape(-1), t.reshape(-1)
+        scale, shift, at = scale * s, shift * s + t, users[at][0] + 1
+    if at == 0 or not (scale > 0).all():
+        return
+    for _ in range(at - 1):
+        plan.without(0)
+    plan.layers[0] = ours.Prepare((-shift / scale).astype(dtype), (1 / scale).astype(dtype))

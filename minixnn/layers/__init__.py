@@ -4,6 +4,7 @@ from minixnn.layers.attention import Attention, Hide, JoinHeads, SplitHeads
 from minixnn.layers.axes import ChannelSelect, Pad, Permute, Reshape, Roll, Slice, Unflatten
 from minixnn.layers.base import Affine, Elementwise, Join, Layer
 from minixnn.layers.blocks import Block, Branches, Graph, Residual
+from minixnn.layers.choices import Categories, Choose, Compare, CompareTo, Constant, ToFloat
 from minixnn.layers.combine import Divide, Maximum, Minimum, Stack, Where
 from minixnn.layers.conv import Conv1d, Conv2d, Conv3d
 from minixnn.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -30,14 +31,14 @@ from minixnn.layers.tokens import ClassToken, PositionEmbedding, TakeToken, Toke
 from minixnn.layers.upsample import Upsample
 
 __all__ = ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "Add", "Affine", "Attention", "AvgPool1d",
-           "AvgPool2d", "AvgPool3d", "BatchNorm2d", "Block", "Branches", "ChannelScale", "ChannelSelect",
-           "ChannelShuffle", "ClassToken", "Clip", "Concat", "Contract", "Conv1d", "Conv2d", "Conv3d",
-           "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Dense", "Divide", "Dropout", "ELU", "Einsum",
-           "Elementwise", "Embedding", "Flatten", "Function", "GELU", "Gather", "GlobalAvgPool", "GlobalMaxPool",
-           "Graph", "GroupNorm", "Hardsigmoid", "Hardswish", "Hide", "Identity", "Input", "Join", "JoinHeads", "Layer",
-           "LayerNorm", "LeakyReLU", "LocalResponseNorm", "LogSoftmax", "MatMul", "MaxOver", "MaxPool1d", "MaxPool2d",
-           "MaxPool3d", "Maximum", "MeanOver", "MinOver", "Minimum", "Mish", "Multiply", "Norm", "OneHot", "PReLU",
-           "Pad", "Permute", "PositionEmbedding", "Power", "Prepare", "RMSNorm", "ReLU", "ReLU6", "Reshape", "Residual",
-           "Roll", "SELU", "Scale", "Scatter", "Shift", "SiLU", "Sigmoid", "Slice", "Softmax", "Softplus", "SplitHeads",
-           "Stack", "SumOver", "SumPool1d", "SumPool2d", "SumPool3d", "TakeToken", "Tanh", "Tokens", "Unflatten",
-           "Upsample", "Where"]
+           "AvgPool2d", "AvgPool3d", "BatchNorm2d", "Block", "Branches", "Categories", "ChannelScale", "ChannelSelect",
+           "ChannelShuffle", "Choose", "ClassToken", "Clip", "Compare", "CompareTo", "Concat", "Constant", "Contract",
+           "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Dense", "Divide",
+           "Dropout", "ELU", "Einsum", "Elementwise", "Embedding", "Flatten", "Function", "GELU", "Gather",
+           "GlobalAvgPool", "GlobalMaxPool", "Graph", "GroupNorm", "Hardsigmoid", "Hardswish", "Hide", "Identity",
+           "Input", "Join", "JoinHeads", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm", "LogSoftmax", "MatMul",
+           "MaxOver", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "MeanOver", "MinOver", "Minimum", "Mish",
+           "Multiply", "Norm", "OneHot", "PReLU", "Pad", "Permute", "PositionEmbedding", "Power", "Prepare", "RMSNorm",
+           "ReLU", "ReLU6", "Reshape", "Residual", "Roll", "SELU", "Scale", "Scatter", "Shift", "SiLU", "Sigmoid",
+           "Slice", "Softmax", "Softplus", "SplitHeads", "Stack", "SumOver", "SumPool1d", "SumPool2d", "SumPool3d",
+           "TakeToken", "Tanh", "ToFloat", "Tokens", "Unflatten", "Upsample", "Where"]

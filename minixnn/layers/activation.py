@@ -13,7 +13,7 @@ class ReLU(Elementwise):
     nonnegative = is_rectifier = True
 
     def forward(self, x: Array) -> Array:
-        return positive(x)
+        return x.clip(0, np.inf)                # as `positive` does, a frame less to step through
 
     def derivative(self, x: Array, y: Array) -> Array:
         return (x > 0).astype(x.dtype)

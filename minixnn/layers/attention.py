@@ -137,13 +137,15 @@ class Hide(Layer):
 
     def __init__(self, mask: Array | None = None, causal: bool = False) -> None:
         self.mask, self.causal = mask, causal
+        if mask is None and not causal:
+            raise ValueError("Hide got neither a mask nor causal=True, expected one of them: it would hide nothing")
         if mask is None:
             return
         expect_arrays(mask)
         if mask.ndim != 2:
             raise ValueError(f"got a mask of shape {mask.shape}, expected (tokens, tokens); a mask for each sequence "
                              "is an input of the network: add it to the scores, as Attention's third input")
-        if not bool(self.visible(*mask.shape).any(axis=-1).all()):
+        if not bool(self.visible(mask).any(axis=-1).all()):
             raise ValueError(f"{self!r} hides all tokens from one of them; let it see itself at least")
 
     def arrays(self) -> dict[str, Array]:
@@ -152,24 +154,24 @@ class Hide(Layer):
     def settings(self) -> dict[str, Any]:
         return {"causal": self.causal}
 
-    def visible(self, T: int, U: int, xp: Any = None) -> Array:
-        """Where token t sees token u, (T, U)."""
+    def visible(self, x: Array) -> Array:
+        """Where token t sees token u, (T, U), for scores x (..., T, U)."""
+        T, U = x.shape[-2:]
         if self.mask is not None and self.mask.shape != (T, U):
             raise ValueError(f"{self!r} got scores of {T} tokens for {U}, which its mask of shape {self.mask.shape} "
                              "does not fit")
-        if not self.causal:
+        if self.mask is not None and not self.causal:
             return self.mask > 0
-        xp = array_module(self.mask) if xp is None else xp
+        xp = array_module(x)
         past = xp.arange(U)[None, :] <= xp.arange(T)[:, None]
         return past if self.mask is None else past & (self.mask > 0)
 
     def forward(self, x: Array) -> Array:
         expect_rank(self, x, 4, "(sequences, heads, tokens, tokens)")
-        xp = array_module(x)
-        return xp.where(self.visible(*x.shape[-2:], xp), x, x.dtype.type(np.finfo(x.dtype).min / 2))
+        return array_module(x).where(self.visible(x), x, x.dtype.type(np.finfo(x.dtype).min / 2))
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        return dy * self.visible(*x.shape[-2:], array_module(x))
+        return dy * self.visible(x)
 
     def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         return self.gradient(x, y, m)

@@ -50,7 +50,8 @@ class Layer:
     rule: Rule | None = None    # the default rule, where none is given; None: the user has to choose one
     takes_rules = True          # whether a list of rules may give another than the layer's own
     affine_rules: tuple[str, ...] | None = None     # which of the rules for affine layers it takes; None: any
-    fewest_inputs, most_inputs = 1, 1               # how many inputs it has
+    fewest_inputs: int = 1      # how many inputs it has
+    most_inputs: float = 1
     takes_integers = False      # whether its input is whole numbers, such as tokens
     nonnegative = False         # whether y >= 0 whatever x is
     preserves_sign = False      # whether y >= 0 where x >= 0
@@ -152,6 +153,13 @@ class Join(Layer):
 
     def parameter_gradients(self, x: tuple[Array, ...], dy: Array) -> dict[str, Array]:
         return {}
+
+
+def expect_axes(layer: Layer, x: tuple[Array, ...]) -> None:
+    """Refuse inputs of a join whose axes do not lie beside each other: an image's could meet those of another."""
+    if any(a.ndim != x[0].ndim for a in x):
+        raise ValueError(f"{layer!r} got arrays of shapes {' and '.join(str(a.shape) for a in x)}, expected as many "
+                         "axes of each, images first; Reshape or Unflatten gives them axes of length 1")
 
 
 def sum_to(dy: Array, shape: tuple[int, ...]) -> Array:

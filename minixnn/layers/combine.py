@@ -5,7 +5,7 @@ To a join x is a tuple; what it returns on the way back is a tuple, too, one arr
 from typing import Any, TypeAlias
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Join, carry_back, expect_arrays, sum_to
+from minixnn.layers.base import Join, carry_back, expect_arrays, expect_axes, sum_to
 from minixnn.layers.reduce import MaxOver, MinOver, winner_takes_all
 
 Arrays: TypeAlias = tuple[Array, ...]           # one beside each input of a join
@@ -28,6 +28,7 @@ class Maximum(Join):
 
     def beside(self, x: Arrays) -> Array:
         """(N, inputs, ...)"""
+        expect_axes(self, x)
         xp = array_module(x[0])
         return xp.stack(xp.broadcast_arrays(*x), axis=1)
 
@@ -55,6 +56,7 @@ class Divide(Join):
     most_inputs = 2
 
     def forward(self, x: Arrays) -> Array:
+        expect_axes(self, x)
         a, b = x
         return a / b
 

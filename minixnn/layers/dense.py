@@ -37,8 +37,7 @@ class Dense(Affine):
         if x.ndim < 2 or x.shape[-1] != self.W.shape[0]:
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {self.W.shape[0]} inputs on the last "
                              "axis; for images put a Flatten layer before it")
-        y = x @ self.W                          # (N, ..., I) @ (I, O) -> (N, ..., O)
-        return y if self.b is None else y + self.b
+        return x @ self.W if self.b is None else x @ self.W + self.b        # (N, ..., I) @ (I, O) -> (N, ..., O)
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy @ self.W.T                    # (N, ..., O) @ (O, I) -> (N, ..., I)

@@ -74,7 +74,9 @@ def changed(net: Any, changes: Changes) -> Any:
         if layer is None:
             numbers.append(sources[0])
             continue
-        layers.append(layer), inputs.append(sources), names.append(net.names[l])
+        layers.append(layer)
+        inputs.append(sources)
+        names.append(net.names[l])
         numbers.append(len(layers))
     return type(net)(layers, inputs, names=names, card=net.card)
 

@@ -13,7 +13,7 @@ how much of y is a's. The rules of products are decisions, and stand here beside
 from typing import Any, TypeAlias
 
 from minixnn.arrays import Array, array_module, stabilize
-from minixnn.layers.base import Join, sum_to
+from minixnn.layers.base import Join, expect_axes, sum_to
 
 Arrays: TypeAlias = tuple[Array, ...]           # one beside each input of a join
 
@@ -79,6 +79,7 @@ class Add(Join):
         return {} if self.epsilon is None else {"epsilon": self.epsilon}
 
     def forward(self, x: Arrays) -> Array:
+        expect_axes(self, x)
         try:
             return sum(x[1:], x[0])
         except ValueError:
@@ -129,6 +130,7 @@ class Multiply(Join):
     rule = staticmethod(signal_takes_all)
 
     def forward(self, x: Arrays) -> Array:
+        expect_axes(self, x)
         y = x[0]
         for a in x[1:]:
             y = y * a

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from minixnn.arrays import Array, array_module, negative, positive
+from minixnn.arrays import Array, array_module, negative, positive, stabilize
 from minixnn.layers.attention import lose_hidden
 from minixnn.layers.axes import crop
 from minixnn.layers.base import Layer, carry_back, pass_on
+from minixnn.layers.choices import leave_constant, stop_at_step
 from minixnn.layers.combine import numerator_takes_all
 from minixnn.layers.embedding import sum_over_channels
 from minixnn.layers.joins import Arrays, Multiply, by_contribution, cut, half_each, signal_takes_all
@@ -34,6 +35,15 @@ from minixnn.rules import deep_taylor, lrp
 def epsilon(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
     """z_k = sum_j x_j w_jk + b_k"""
     return division(R, y, getattr(layer, "b", None), epsilon)           # max pooling has no b
+
+
+def epsilon_rms(layer: Layer, x: Array, y: Array, R: Array, share: float = 0.25) -> Withheld:
+    """z_k = sum_j x_j w_jk + b_k, and a stabiliser e sgn z_k of the size that the outputs have"""
+    e = share * (y * y).mean(axis=tuple(range(1, y.ndim)), keepdims=True) ** 0.5
+    signed = array_module(y).where(y < 0, -e, e)
+    kept, b = division(R, y + signed), getattr(layer, "b", None)
+    s = R / stabilize(y + signed)
+    return Withheld(bias=0 if b is None else b * s, stabilizer=signed * s, lost=kept.lost)
 
 
 def gamma(layer: Layer, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Withheld:
@@ -139,7 +149,7 @@ def cropped(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
 
 def hidden(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """Relevance of scores that are hidden is lost: none of x is in them."""
-    return Withheld(lost=R * ~layer.visible(*x.shape[-2:], array_module(x)))
+    return Withheld(lost=R * ~layer.visible(x))
 
 
 def scaled(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
@@ -157,11 +167,22 @@ def class_token(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     return Withheld(bias=R[:, 0])
 
 
-ACCOUNTS = {lrp.epsilon: epsilon, lrp.gamma: gamma, lrp.gamma_signed: gamma_signed, lrp.alpha_beta: alpha_beta,
-            lrp.flat: flat, lrp.proportional: proportional,
+def constant(layer: Layer, x: Any, y: Array, R: Array) -> Withheld:
+    """What came to a constant, which is no input"""
+    return Withheld(bias=R)
+
+
+def step(layer: Layer, x: Any, y: Array, R: Array) -> Withheld:
+    """What came to a comparison, which is flat"""
+    return Withheld(lost=R)
+
+
+ACCOUNTS = {lrp.epsilon: epsilon, lrp.epsilon_rms: epsilon_rms, lrp.gamma: gamma,
+            lrp.gamma_signed: gamma_signed, lrp.alpha_beta: alpha_beta, lrp.flat: flat, lrp.proportional: proportional,
             deep_taylor.w_square: w_square, deep_taylor.z_plus: z_plus, deep_taylor.z_box: z_box,
             scale_held_fixed: normalization, softmax_taylor: softmax, log_taylor: log_softmax, crop: cropped,
-            leave_token: class_token, pass_scaled: scaled, share_with_constant: epsilon, share_of_square: length,
+            leave_token: class_token, leave_constant: constant, stop_at_step: step, pass_scaled: scaled,
+            share_with_constant: epsilon, share_of_square: length,
             lose_hidden: hidden, by_contribution: contributions, half_each: halves,
             signal_takes_all: signal}
 PASSING_ON = (pass_on, carry_back, cut, winner_takes_all, identity, sum_over_channels,         # they hand on all

@@ -248,5 +248,6 @@ def per_image(R: Any, images: int) -> Array:
 
 def join(rows: Sequence[Row]) -> Row:
     """The same row of several batches as one, the arrays put together."""
-    return replace(rows[0], **{name: np.concatenate([getattr(row, name) for row in rows]) for name in COLUMNS},
+    columns: dict[str, Any] = {name: np.concatenate([getattr(row, name) for row in rows]) for name in COLUMNS}
+    return replace(rows[0], **columns,
                    sent={i: np.concatenate([row.sent[i] for row in rows]) for i in rows[0].sent})

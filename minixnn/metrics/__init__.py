@@ -13,13 +13,18 @@ NumPy arrays in double precision, wherever the images live.
     result = selectivity("lrp_epsilon", net, images)
     mean, error = mean_and_error(result.area)
     plot.curves(range(50), {"LRP": mean_and_error(result.curves)})
+
+A number needs its controls: `baselines` are heatmaps that ask no network, `permuted` puts the numbers of a heatmap into
+the wrong places, `fillings` are what a removed patch may be painted with, and `paired` compares two methods image by
+image.
 """
 from minixnn.metrics.continuity import Continuity, continuity, translate
+from minixnn.metrics.controls import baselines, edges, fillings, permuted
 from minixnn.metrics.localization import Localization, inside_box, localization, pointing_game
-from minixnn.metrics.measuring import mean_and_error
+from minixnn.metrics.measuring import Paired, mean_and_error, paired
 from minixnn.metrics.randomization import SanityCheck, randomized, rank_correlation, reinitialized, sanity_check
 from minixnn.metrics.selectivity import Selectivity, selectivity
 
-__all__ = ["Continuity", "Localization", "SanityCheck", "Selectivity", "continuity", "inside_box", "localization",
-           "mean_and_error", "pointing_game", "randomized", "rank_correlation", "reinitialized", "sanity_check",
-           "selectivity", "translate"]
+__all__ = ["Continuity", "Localization", "Paired", "SanityCheck", "Selectivity", "baselines", "continuity", "edges",
+           "fillings", "inside_box", "localization", "mean_and_error", "paired", "permuted", "pointing_game",
+           "randomized", "rank_correlation", "reinitialized", "sanity_check", "selectivity", "translate"]

@@ -1,5 +1,6 @@
 """What the metrics share: which method, which images at a time, and numbers per image."""
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from minixnn.layers.smooth import sigmoid
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
 from minixnn.progress import progress
+from minixnn.spelling import meant
 from minixnn.layers.softmax import softmax
 
 
@@ -22,7 +24,7 @@ def method_of(method: str | Callable) -> Callable:
     from minixnn.attribution import METHODS
     if method not in METHODS:
         raise ValueError(f"got method {method!r}, expected a function (net, x, target) -> array like x, or one of "
-                         f"{', '.join(METHODS)}")
+                         f"{', '.join(METHODS)}{meant(str(method), METHODS)}")
     return METHODS[method]
 
 
@@ -79,3 +81,26 @@ def mean_and_error(values: Array) -> tuple[Array, Array]:
     N = len(values)
     deviation = np.std(values, axis=0, ddof=1) if N > 1 else np.full(np.shape(values)[1:], np.nan)
     return np.mean(values, axis=0), deviation / N ** 0.5
+
+
+class Paired(NamedTuple):
+    difference: Array           # mean of a - b over the images
+    error: Array                # its standard error
+    share: Array                # of the images, where a is the larger; an equal pair counts half
+
+
+def paired(a: Array, b: Array) -> Paired:
+    """Two numbers for each image, compared image by image: (N, ...) and (N, ...) -> three arrays (...).
+
+    What makes an image hard makes it hard for both, and cancels in a - b. So the error of the mean difference is
+    often much smaller than those of the two means, and it is the one that a verdict needs. A difference of less than
+    two errors is a tie.
+
+    >>> float(paired(np.array([10.0, 20.0, 31.0]), np.array([9.0, 19.0, 29.0])).difference.round(2))
+    1.33
+    """
+    a, b = (np.asarray(to_numpy(values), dtype=float) for values in (a, b))
+    if a.shape != b.shape:
+        raise ValueError(f"got {a.shape} and {b.shape} numbers, expected two for each image, as many in a as in b")
+    difference, error = mean_and_error(a - b)
+    return Paired(difference, error, (a > b).mean(axis=0) + (a == b).mean(axis=0) / 2)

@@ -13,6 +13,7 @@ from typing import Any
 from minixnn.models import efficientnet, magika
 from minixnn.models.recipes import CARDS, DATA, RECIPES, RECORD, train
 from minixnn.network import Network
+from minixnn.spelling import meant
 
 __all__ = ["RECIPES", "load", "names", "record", "train"]
 
@@ -34,7 +35,7 @@ def load(name: str) -> Network:
     (array([7, 2, 1, 0, 4]), array([7, 2, 1, 0, 4]))
     """
     if name not in names():
-        raise ValueError(f"got model {name!r}, expected one of {', '.join(names())}")
+        raise ValueError(f"got model {name!r}, expected one of {', '.join(names())}{meant(name, names())}")
     if name in PUBLISHED:
         return PUBLISHED[name]()
     return Network.load(DATA / f"{name}.npz").with_card(**CARDS[name])

@@ -38,8 +38,8 @@ def load(folded: bool = True) -> Network:
     for stage, (t, k, s, c, n) in enumerate(STAGES, 1):
         for number, stride in enumerate([s] + [1] * (n - 1)):
             inside = inverted_bottleneck(arrays, f"_blocks.{block}", t, stride, channels)
-            inside = [Residual(inside)] if stride == 1 and channels == c else inside
-            y = graph.add(y, *inside, name=f"stage{stage}.block{number}")
+            layers: list = [Residual(inside)] if stride == 1 and channels == c else inside
+            y = graph.add(y, *layers, name=f"stage{stage}.block{number}")
             channels, block = c, block + 1
     graph.add(y, *unit(arrays, "_conv_head", "_bn1"), ReLU6(), GlobalAvgPool(),
               Dense(arrays["_fc.weight"].T.copy(), arrays["_fc.bias"]), name="head")

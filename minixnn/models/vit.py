@@ -5,7 +5,6 @@ from minixnn import datasets
 from minixnn.arrays import Array
 from minixnn.layers import (GELU, Attention, Conv2d, Dense, GlobalAvgPool, LayerNorm, PositionEmbedding, Residual,
                             Tokens)
-from minixnn.layers.base import Layer
 from minixnn.network import Network
 
 
@@ -23,7 +22,7 @@ def vit(rng: np.random.Generator, patch: int = 7, width: int = 64, heads: int = 
                     norm(width), GlobalAvgPool(), Dense.random(width, 10, rng, init="glorot")])
 
 
-def transformer_block(width: int, heads: int, hidden: int, rng: np.random.Generator) -> list[Layer]:
+def transformer_block(width: int, heads: int, hidden: int, rng: np.random.Generator) -> list[Residual]:
     """Two sums, each of x and what a normalised x is made into: by attention, then token by token."""
     return [Residual([norm(width), Attention.random(width, heads, rng)]),
             Residual([norm(width), Dense.random(width, hidden, rng), GELU("tanh"),

@@ -1,14 +1,16 @@
-"""Curves and bars, with their errors."""
-from collections.abc import Mapping
+"""Curves and bars, with their errors; and words in the colours of their relevance."""
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minixnn.arrays import Array, to_numpy
-from minixnn.plot.style import LINES, STYLE, pyplot, wrapped
+from minixnn.plot.style import LINES, STYLE, pyplot, signed_colours, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+BARS = ("#2b6ca3", "0.72", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "0.4")       # the subject dark
 
 
 def curves(x: Array, lines: Mapping[str, Any], xlabel: str = "", ylabel: str = "", title: str | None = None,
@@ -44,14 +46,15 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
          references: Mapping[str, float] | None = None) -> "Figure":
     """Horizontal bars, the first on top: {name: value} or {name: (mean, standard error)}, the latter with its error.
 
-    {series: {name: ...}} draws a bar for each series beside each name, and a legend. references: {label: value},
+    {series: {name: ...}} draws a bar for each series beside each name, and a legend: the first, the subject, is dark,
+    and if there are two the second, its control, is grey. Each bar says its value. references: {label: value},
     vertical lines across all bars: chance, say, or the input taken as its own explanation.
     """
     plt = pyplot()
     series = values if all(isinstance(each, dict) for each in values.values()) else {None: values}
     names = list(dict.fromkeys(name for each in series.values() for name in each))
     height = 1.5 + len(names) * (0.2 + 0.25 * max(len(series), 1.2)) + (0.4 if len(series) > 1 or references else 0)
-    thick = 0.8 / len(series)
+    thick, written = 0.8 / len(series), _digits(series)
     with plt.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(10, height), layout="constrained")
         figure.suptitle(wrapped(title, 10))
@@ -59,19 +62,32 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
         for k, (label, each) in enumerate(series.items()):
             means, errors = zip(*(y if isinstance(y, tuple) else (y, np.nan) for y in each.values()))
             places = np.array([names.index(name) for name in each]) + thick * (k - (len(series) - 1) / 2)
-            colour = LINES[k % len(LINES)][0] if k else "0.6"                  # light, so that errors are seen
+            colour = BARS[k % len(BARS)] if len(series) == 2 or not k else BARS[1 + k % (len(BARS) - 1)]
             ax.barh(places, means, 0.9 * thick, color=colour, label=label, zorder=2)
-            ax.errorbar(means, places, xerr=errors, fmt="none", ecolor="0.3", elinewidth=1.6, capsize=3, zorder=4)
+            ax.errorbar(means, places, xerr=errors, fmt="none", ecolor="black", elinewidth=1.6, capsize=3, zorder=4)
+            for place, mean, error in zip(places, means, np.nan_to_num(errors)):
+                side, text = (1 if mean >= 0 else -1), f"{round(float(mean), written) + 0.0:.{written}f}"
+                ax.annotate(text.replace("-", "\N{MINUS SIGN}"), (mean + side * error, place), (5 * side, 0),
+                            textcoords="offset points", va="center", ha="left" if side > 0 else "right",
+                            fontsize=11 if thick > 0.2 else 9, zorder=5)
         for k, (label, value) in enumerate((references or {}).items()):
             ax.axvline(value, color=("black", "#009e73", "#cc79a7")[k % 3], linestyle=("--", ":", "-.")[k % 3],
                        linewidth=2, label=label, zorder=3)
         ax.axvline(0, color="0.3", linewidth=0.8)
         ax.set(yticks=range(len(names)), yticklabels=names, xlabel=xlabel, ylim=(len(names) - 0.4, -0.6))
-        ax.margins(x=0.04)
+        ax.margins(x=0.17)                                                      # room for the values
         ax.grid(axis="x", alpha=0.3)
         if len(series) > 1 or references:
             _legend(figure, [ax])
     return figure
+
+
+def _digits(series):
+    """How many decimals the values of bars need: three digits of the largest, two where it is below 1."""
+    sizes = [abs(float(y[0] if isinstance(y, tuple) else y)) for each in series.values() for y in each.values()]
+    largest = max([size for size in sizes if np.isfinite(size)], default=1)
+    power = int(np.floor(np.log10(largest or 1)))
+    return min(1 - power, 4) if power < 0 else max(2 - power, 0)
 
 
 def _curve(ax, x, y, name, colour, dash, marker):
@@ -93,3 +109,58 @@ def _legend(figure, axes):
     else:
         columns = max(1, min(len(shown), int(figure.get_figwidth() / (0.11 * longest + 0.9))))
         figure.legend(shown.values(), shown, handlelength=4, loc="outside lower center", ncols=columns)
+
+
+def tokens(words: Sequence, R: Array, vocabulary: Sequence[str] | Mapping[int, str] | None = None,
+           title: str | None = None, quantile: float = 1.0, width: float = 10.0) -> "Figure":
+    """A text in the colours of the relevance of its tokens, line after line; a token may end in a new line.
+
+    words: T strings; or T whole numbers, whose names `vocabulary` has, a list or a dictionary. R (T,) or (T, C), whose
+    channels are summed. quantile: colours end at this quantile of |R|, 1 at the largest. width: of the figure, in
+    inches. ValueError where there are not as many words as relevances, or a number has no name.
+    """
+    R = np.asarray(to_numpy(R), float)
+    R = R.sum(axis=-1) if R.ndim == 2 else R
+    names = [_word(each, vocabulary) for each in (words if isinstance(words, (list, tuple)) else to_numpy(words))]
+    if R.ndim != 1 or len(R) != len(names) or not len(R):
+        raise ValueError(f"got {len(names)} tokens and relevances of shape {R.shape}, expected one for each token: "
+                         "(tokens,) or (tokens, channels), of one text at a time")
+    limit = float(np.quantile(abs(R), quantile)) or float(abs(R).max()) or 1.0
+    plt, letter, high = pyplot(), 0.6 * STYLE["font.size"] / 72, 1.8 * STYLE["font.size"] / 72     # inches
+    across, line, column, places = int((width - 0.4) / letter), 0, 0, []
+    for name in names:
+        shown = name.rstrip("\n") or " " * (not name)
+        if column and column + len(shown) > across:
+            line, column = line + 1, 0
+        places.append((line, column, shown))
+        column += len(shown)
+        if name.endswith("\n"):
+            line, column = line + name.count("\n"), 0
+    with plt.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(width, (line + 1) * high + 0.6 + 0.5 * (title is not None)),
+                                  layout="constrained")
+        colours = signed_colours()
+        for (row, begin, shown), r in zip(places, R):
+            shade = colours((np.clip(r / limit, -1, 1) + 1) / 2)
+            ax.add_patch(plt.Rectangle((begin, row), len(shown), 0.86, color=shade, linewidth=0))
+            ax.text(begin, row + 0.43, shown.replace("\t", " "), family="monospace", va="center", parse_math=False,
+                    color="white" if sum(shade[:3]) < 1.5 else "black")
+        ax.set(xlim=(0, across), ylim=(line + 1, 0))
+        ax.axis("off")
+        figure.suptitle(wrapped(title, width))
+        figure.supxlabel(f"red speaks for it, blue against it; colours end at {limit:.3g}", fontsize=10)
+    return figure
+
+
+def _word(each: Any, vocabulary: Any) -> str:
+    """A token as text."""
+    if isinstance(each, str):
+        return each
+    if vocabulary is None:
+        raise ValueError(f"got the token {each!r}, expected text; of whole numbers give the vocabulary, too, in which "
+                         "their names are: plot.tokens(numbers, R, vocabulary)")
+    try:
+        return str(vocabulary[int(each)])
+    except (KeyError, IndexError) as error:
+        raise ValueError(f"got the token {int(each)}, which the vocabulary of {len(vocabulary)} names has no name for"
+                         ) from error

@@ -100,12 +100,12 @@ def network(net: Network, x: Array | None = None, depth: int | None = None, titl
 
 
 def plane(f: Callable, panels: Any, span: Any, title: str | None = None, labels: tuple[str, str] = ("$x_1$", "$x_2$"),
-          levels: int = 10, zero: Any = None, points: Sequence = ()) -> "Figure":
+          levels: int = 10, zero: Any = None, points: Sequence = (), value: str = "f") -> "Figure":
     """Functions of two inputs: contours of `f` over a square, and arrows on it, one panel for each explanation.
 
     f: a function (n, 2) -> (n,). panels: {name: (where (n, 2), arrow (n, 2))}, the arrows in the units of the axes.
     span: (lowest, highest) value of both axes. zero: how to call the line f = 0, drawn strong; None leaves it out.
-    points: [(x, text)] marked in every panel.
+    points: [(x, text)] marked in every panel. value: what to call f beside the colours.
     """
     plt = pyplot()
     axis = np.linspace(span[0], span[1], 101)
@@ -129,7 +129,7 @@ def plane(f: Callable, panels: Any, span: Any, title: str | None = None, labels:
             ax.annotate(text, point, (6, 6), textcoords="offset points", zorder=4)
         ax.set(xlim=span, ylim=span, aspect=1, title=name, xlabel=labels[0])
     axes[0, 0].set_ylabel(labels[1])
-    figure.colorbar(filled, ax=list(axes[0]), shrink=0.8, pad=0.02, label="f")
+    figure.colorbar(filled, ax=list(axes[0]), shrink=0.8, pad=0.02, label=value)
     return figure
 
 

@@ -53,6 +53,10 @@ def heatmaps(maps: Mapping[str, Array], images: Array | Sequence[Array] | None =
     bright pixel does not bleach the rest. outlines: draw each map over its input. boxes: see `overlay`.
     transpose: methods side by side and images below each other.
     """
+    if not isinstance(maps, Mapping):
+        raise ValueError(f"got maps of type {type(maps).__name__}, expected a dictionary with a name for each row, "
+                         'such as plot.heatmaps({"epsilon": R}, images); for one map over each image: '
+                         "plot.overlay(images, R)")
     maps = {method: [_summed(R) for R in _pictures(R)] for method, R in maps.items()}
     images = None if images is None else _drawable(_pictures(images))
     rows = ([] if images is None else [("input", images)]) + list(maps.items())

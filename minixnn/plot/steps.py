@@ -15,6 +15,7 @@ import sys
 import textwrap
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from os import PathLike
 from types import CodeType, FrameType
 from typing import Any
@@ -22,24 +23,25 @@ from typing import Any
 import numpy as np
 
 from minixnn import passes
-from minixnn.arrays import Array, to_numpy
+from minixnn.arrays import Array, like, to_numpy
 from minixnn.batching import some
 from minixnn.files import draft_of
 from minixnn.layers import Affine
 from minixnn.logits import logits
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
-from minixnn.rules import lrp
+from minixnn.rules import composites, lrp, reveal_cancel
 from minixnn.rules.arguments import Rules, name_of
-from minixnn.rules.composites import AFFINE_RULES, rules_for
+from minixnn.rules.composites import rules_for
 
 FOLDER = pathlib.Path(__file__).parents[1] / "data" / "steps"
 NUMBERS = 64                    # arrays of at most so many entries are shown number by number
 GRID = 28                       # larger ones as a grid of colours of at most so many rows and columns
 WEIGHTS = 1024                  # layers of at most so many weights, written out as a matrix, say what a sum is made of
+SAMPLE = 4096                   # so many entries of a large array tell whether it is still what it was
 MOST_BYTES = 2 ** 20            # of a page
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"   # 63 shades: the middle one is zero
-METHODS = ("lrp", "deep_taylor", "gradient", "deconvnet", "guided_backprop", "deeplift")
+METHODS = ("lrp", "deep_taylor", "gradient", "deconvnet", "guided_backprop", "deeplift", "deeplift_reveal_cancel")
 
 
 def steps(net: Network, x: Array, target: Target = None, rules: Rules | Mapping[str, Rules] = lrp.epsilon,
@@ -48,9 +50,9 @@ def steps(net: Network, x: Array, target: Target = None, rules: Rules | Mapping[
     """Run a pass on the first image of x, record every line of it, and return the page, which `path` keeps as a file.
 
     rules: as for `passes.lrp`; or a dictionary {name: rules} of variants to switch among on the page. method: the pass,
-    "lrp", or "deep_taylor", "gradient", "deconvnet", "guided_backprop", "deeplift"; options: what that pass takes, such
-    as x_ref. layer: the number of the one layer whose rule is stepped into, the others being stepped over; None is all
-    of them. ValueError for a page of more than a megabyte: give a layer then.
+    "lrp", or another of `METHODS`; options: what that pass takes, such as x_ref. layer: the number of the one layer
+    whose rule is stepped into, the others being stepped over; None is all of them. ValueError for a page of more than a
+    megabyte: give a layer then. What a rule raises is raised here, after the page has been written, which ends there.
     """
     expect_network(net)
     if method not in METHODS:
@@ -58,18 +60,20 @@ def steps(net: Network, x: Array, target: Target = None, rules: Rules | Mapping[
     if layer is not None and not 0 <= layer < len(net.layers):
         raise ValueError(f"got layer={layer!r}, expected the number of a layer, from 0 to {len(net.layers) - 1}")
     several = isinstance(x, tuple)
-    x = some(x, slice(1), len(x[0] if several else x), several)
+    N = len(x[0] if several else x)
+    options = {name: some(value, slice(1), N, several) for name, value in options.items()}
+    x, target = some(x, slice(1), N, several), some(target, slice(1), N, False)
     net = logits(net) if options.get("start") is None else net              # what the pass explains
     variants = rules if isinstance(rules, Mapping) else {shown(rules) if method == "lrp" else method: rules}
     book = Book()
-    recordings = {}
+    recordings, error = {}, None
     for name, each in variants.items():
-        chosen = rules_for(net, each) if method == "lrp" else None
-        given = {**options, **({"rules": chosen} if method == "lrp" else {})}
-        functions = entered(net, method, chosen)
-        recordings[name] = record(getattr(passes, method), (net, x), {"target": target, **given}, functions, book,
-                                  layer)
-    page = page_of(net, x, recordings, book, title or f"{method}, step by step")
+        given = {**options, **({"rules": rules_for(net, each)} if method == "lrp" else {})}
+        functions = entered(net, method, given)
+        recordings[name], failed = record(getattr(passes, method), (net, x), {"target": target, **given}, functions,
+                                          book, layer)
+        error = error or failed
+    page = page_of(net, recordings, book, title or f"{method}, step by step")
     if len(page.encode()) > MOST_BYTES:
         raise ValueError(f"got a walk of {sum(map(len, recordings.values()))} steps, a page of "
                          f"{len(page.encode()) / 2 ** 20:.1f} megabytes, expected at most one; give layer=, the layer "
@@ -77,6 +81,8 @@ def steps(net: Network, x: Array, target: Target = None, rules: Rules | Mapping[
     if path is not None:
         with draft_of(path) as draft:
             draft.write_text(page, encoding="utf-8")
+    if error is not None:
+        raise error
     return page
 
 
@@ -85,45 +91,70 @@ def shown(rules: Any) -> str:
     return name_of(rules) if callable(rules) else "a list of rules"
 
 
-def entered(net: Network, method: str, rules: Any) -> set[CodeType]:
-    """The code that a step from the loop of the pass leads into: rules, or the layers' own methods."""
-    if method == "deep_taylor":
-        rules = [*AFFINE_RULES, lrp.proportional, *(getattr(layer, "rule", None) for layer in net.layers)]
-    functions = rules or [getattr(type(layer), method, None) for layer in net.layers]
-    functions = [getattr(function, "func", function) for function in functions]             # without a knob
-    return {function.__code__ for function in functions if hasattr(function, "__code__")}
+def entered(net: Network, method: str, given: dict[str, Any]) -> set[CodeType]:
+    """The code that steps from the loop of the pass lead into: rules, or the layers' own methods."""
+    if method == "lrp":
+        functions = given["rules"]
+    elif method == "deep_taylor":
+        functions = rules_for(net, partial(composites.deep_taylor, low=given.get("low"), high=given.get("high")))
+    elif method == "deeplift_reveal_cancel":
+        functions = [function for function in vars(reveal_cancel).values() if inspect.isfunction(function)
+                     and function.__module__ == reveal_cancel.__name__]
+    else:
+        functions = [getattr(layer, method) for layer in net.layers]
+    return set(filter(None, map(code_of, functions)))
+
+
+def code_of(function: Any) -> CodeType | None:
+    """The code of a function without its knobs, of a method, or of an object that can be called."""
+    while hasattr(function, "func"):
+        function = function.func
+    function = function if hasattr(function, "__code__") else getattr(type(function), "__call__", None)
+    return getattr(function, "__code__", None)
 
 
 def record(run: Callable, arguments: tuple, named: dict, functions: set[CodeType], book: "Book",
-           layer: int | None = None) -> list[dict]:
+           layer: int | None = None) -> tuple[list[dict], Exception | None]:
     """Call `run`, and note down each line of it, and of the `functions` that it calls, before the line is run.
 
-    The tracing function of a debugger, or of what measures coverage, is given back in the end.
+    Returns the events and what was raised, if anything was: the last event is where. The tracing function of a
+    debugger, or of what measures coverage, is given back in the end.
     """
     events: list[dict] = []
-    loop: list[FrameType] = []                  # the frame of the pass, while it runs
+    raised: list[dict] = []                     # where an exception was raised that nothing has caught yet
+    frames: list[FrameType] = []                # the pass, and what has been stepped into and has not returned
 
     def trace(frame: FrameType, event: str, value: Any) -> Any:
-        if frame.f_code is run.__code__ and not loop:
-            loop.append(frame)
-        elif not (loop and frame.f_back is loop[0] and frame.f_code in functions
-                  and layer in (None, loop[0].f_locals.get("l"))):
+        if frames:
+            if frame.f_code not in functions or frame.f_back is not frames[-1] \
+                    or layer not in (None, frames[0].f_locals.get("l")):
+                return None
+        elif frame.f_code is not run.__code__ or events:
             return None
-        events.append(book.event(frame, "call", None, len(loop) and frame is not loop[0], loop[0]))
-        return local
+        frames.append(frame)
+        return local(frame, event, value)
 
     def local(frame: FrameType, event: str, value: Any) -> Any:
-        if event in ("line", "return"):
-            events.append(book.event(frame, event, value, frame is not loop[0], loop[0]))
+        if event == "line":
+            raised.clear()
+        if event == "exception" or not raised:
+            (raised if event == "exception" else events).append(
+                book.event(frame, event, value, frames.index(frame), frames[0]))
+        if event == "return":
+            frames.remove(frame)
         return local
 
     before = sys.gettrace()
     sys.settrace(trace)
     try:
         run(*arguments, **named)
+    except Exception as error:
+        if not events:
+            raise
+        return events + raised[:1], error
     finally:
         sys.settrace(before)
-    return events
+    return events, None
 
 
 class Book:
@@ -132,18 +163,23 @@ class Book:
     def __init__(self) -> None:
         self.sources: dict[CodeType, int] = {}
         self.texts: list[dict] = []
+        self.layers: dict[int, tuple] = {}      # identity of a layer -> it, kept alive, and the number of its value
         self.numbers: dict[Any, int] = {}       # key of a value -> its number
         self.values: list[Any] = []
-        self.kept: list[Any] = []               # arrays stay alive, so that no other gets their identity
+        self.seen: dict[Any, tuple] = {}        # identity and a sample of an array -> it, kept alive, and its number
 
-    def event(self, frame: FrameType, kind: str, value: Any, inside: bool, loop: FrameType) -> dict:
-        """One step: where it is, and the names that exist there."""
-        names = {name: self.number_of(each) for name, each in frame.f_locals.items()
-                 if not name.startswith("_") and not inspect.ismodule(each)}
-        found = {"k": kind[0], "s": self.source_of(frame.f_code), "n": frame.f_lineno, "d": int(bool(inside)),
-                 "l": loop.f_locals.get("l", -1), "v": names}
+    def event(self, frame: FrameType, kind: str, value: Any, depth: int, loop: FrameType) -> dict:
+        """One step: where it is, how deep, and the names that exist there."""
+        exist = frame.f_locals
+        names = {name: self.number_of_layer(each, exist["x"], exist["y"])
+                 if isinstance(each, Affine) and {"x", "y"} <= exist.keys() else self.number_of(each)
+                 for name, each in exist.items() if not name.startswith("_") and not inspect.ismodule(each)}
+        found = {"k": {"exception": "x"}.get(kind, kind[0]), "s": self.source_of(frame.f_code), "n": frame.f_lineno,
+                 "d": depth, "l": loop.f_locals.get("l", -1), "v": names}
         if kind == "return":
             found["r"] = self.number_of(value)
+        if kind == "exception":
+            found["r"] = self.number_of(f"{value[0].__name__}: {value[1]}")
         return found
 
     def source_of(self, code: CodeType) -> int:
@@ -159,16 +195,32 @@ class Book:
             file = pathlib.Path(code.co_filename)
             place = "/".join(file.parts[file.parts.index("minixnn"):]) if "minixnn" in file.parts else file.name
             self.texts.append({"name": code.co_name, "file": place, "first": first, "lines": text,
-                               "doc": [begin, end]})
+                               "doc": [begin, end], "spans": spans(text)})
         return self.sources[code]
+
+    def number_of_layer(self, layer: Affine, x: Any, y: Any) -> int:
+        """The number of an affine layer that a rule holds, with its weights as a matrix where they are few."""
+        if id(layer) not in self.layers:
+            described = {"text": repr(layer), **matrix(layer, x, y)}
+            self.layers[id(layer)] = layer, len(self.values)
+            self.values.append(described)
+        return self.layers[id(layer)][1]
 
     def number_of(self, value: Any) -> int:
         """The number of a value; the same for equal ones."""
+        large = hasattr(value, "dtype") and getattr(value, "size", 0) > SAMPLE
+        if large:                               # is found again by a sample, which a change in place changes too
+            some = to_numpy(value.reshape(-1)[::value.size // SAMPLE])
+            known = (id(value), zlib.crc32(np.ascontiguousarray(some).tobytes()))
+            if known in self.seen:
+                return self.seen[known][1]
         described = self.described(value)
         key = json.dumps(described, sort_keys=True) if not isinstance(described, tuple) else described[0]
         if key not in self.numbers:
             self.numbers[key] = len(self.values)
             self.values.append(described[1] if isinstance(described, tuple) else described)
+        if large:
+            self.seen[known] = value, self.numbers[key]
         return self.numbers[key]
 
     def described(self, value: Any) -> Any:
@@ -179,6 +231,8 @@ class Book:
             return key, None if key in self.numbers else described_array(host)
         if isinstance(value, (list, tuple)) and any(hasattr(each, "dtype") for each in value):
             return {"list": [self.number_of(each) for each in value], "tuple": isinstance(value, tuple)}
+        if isinstance(value, str):
+            return {"text": value}
         if isinstance(value, (bool, int, float, np.number)) or getattr(value, "ndim", None) == 0:
             return {"number": short(float(value)) if not isinstance(value, (bool, int)) else value}
         if callable(value) and not hasattr(value, "forward"):
@@ -198,14 +252,25 @@ def docstring(lines: list[str]) -> tuple[int, int]:
     return 0, 0
 
 
+def spans(lines: list[str]) -> list[tuple[int, int]]:
+    """The statements of several lines without others inside, [begin, end) each."""
+    try:
+        nodes = ast.walk(ast.parse("\n".join(lines)))
+    except SyntaxError:
+        return []
+    return [(node.lineno - 1, node.end_lineno) for node in nodes if isinstance(node, ast.stmt)
+            and not hasattr(node, "body") and node.end_lineno and node.end_lineno > node.lineno]
+
+
 def described_array(a: np.ndarray) -> dict:
-    """Shape, sum, range, and either the numbers themselves or a grid of colours, of the first image."""
+    """Shape, sum, range, and either the numbers themselves or a grid of colours."""
     flat = a.astype(np.float64)
     found = {"shape": list(a.shape), "type": str(a.dtype), "sum": short(flat.sum()), "min": short(flat.min()),
              "max": short(flat.max())}
     if a.size <= NUMBERS:
         return {**found, "numbers": [short(v) for v in flat.ravel()]}
-    grid = flat[0]
+    grid = np.where(np.isfinite(flat), flat, 0)
+    grid = grid[0] if len(grid) == 1 and grid.ndim > 1 else grid            # activations are of one image
     if grid.ndim == 1:
         side = int(np.ceil(grid.size ** 0.5))
         grid = np.pad(grid, (0, side * side - grid.size)).reshape(side, side)
@@ -226,11 +291,10 @@ def short(number: float) -> Any:
     return float(f"{number:.10g}") if np.isfinite(number) else str(number)
 
 
-def page_of(net: Network, x: Any, recordings: dict[str, list[dict]], book: Book, title: str) -> str:
+def page_of(net: Network, recordings: dict[str, list[dict]], book: Book, title: str) -> str:
     """The page, as text."""
-    A = net.trace(x)
-    layers = [{"text": repr(layer), "name": net.names[l], "inputs": list(net.inputs[l]),
-               **matrix(layer, net.entering(A, l), A[l + 1])} for l, layer in enumerate(net.layers)]
+    layers = [{"text": repr(layer), "name": net.names[l], "inputs": list(net.inputs[l])}
+              for l, layer in enumerate(net.layers)]
     data = {"title": title, "layers": layers, "sources": book.texts, "values": book.values, "letters": LETTERS,
             "walks": recordings}
     parts = {"style": (FOLDER / "page.css").read_text(encoding="utf-8"),
@@ -240,14 +304,11 @@ def page_of(net: Network, x: Any, recordings: dict[str, list[dict]], book: Book,
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
 
 
-def matrix(layer: Any, x: Any, y: Array) -> dict:
-    """Of a small affine layer its weights, written out as w_jk: {"w": [[...], ...], "b": [...]}; else {}."""
-    if not isinstance(layer, Affine) or isinstance(x, tuple) or x[0].size * y[0].size > WEIGHTS:
+def matrix(layer: Affine, x: Any, y: Any) -> dict:
+    """Of a small layer its weights, written out as w_jk: {"w": [[...], ...], "b": [...]}; else {}."""
+    if not hasattr(x, "shape") or not hasattr(y, "shape") or x[0].size * y[0].size > WEIGHTS:
         return {}
-    columns = []
-    for k in range(y[0].size):
-        alone = y[:1] * 0
-        alone.reshape(-1)[k] = 1
-        columns.append(to_numpy(layer.gradient(x[:1], y[:1], alone)).reshape(-1))
-    b = to_numpy(layer.forward(x[:1] * 0)).reshape(-1)
+    ones = np.eye(y[0].size).reshape(-1, *y.shape)
+    columns = [to_numpy(layer.gradient(x, y, like(y, one).astype(y.dtype))).reshape(-1) for one in ones]
+    b = to_numpy(layer.forward(x * 0)).reshape(-1)
     return {"w": [[short(v) for v in row] for row in np.stack(columns, axis=1)], "b": [short(v) for v in b]}

@@ -5,6 +5,7 @@ behind those of deep Taylor. The rules that layers bring along stand with the la
 """
 from minixnn.layers.base import carry_back, pass_on
 from minixnn.layers.combine import numerator_takes_all
+from minixnn.layers.choices import leave_constant, stop_at_step
 from minixnn.layers.embedding import sum_over_channels
 from minixnn.layers.joins import by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.layer_norm import identity, scale_held_fixed
@@ -14,7 +15,7 @@ from minixnn.layers.softmax import log_taylor, softmax_taylor
 from minixnn.layers.tokens import leave_token
 from minixnn.rules import composites, deep_taylor, lrp, reveal_cancel, root_points
 
-__all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "identity", "leave_token",
-           "log_taylor", "lrp", "numerator_takes_all", "pass_on", "pass_scaled", "reveal_cancel", "root_points",
-           "scale_held_fixed", "share_of_square", "share_with_constant", "signal_takes_all", "softmax_taylor",
-           "sum_over_channels", "winner_takes_all"]
+__all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "identity",
+           "leave_constant", "leave_token", "log_taylor", "lrp", "numerator_takes_all", "pass_on", "pass_scaled",
+           "reveal_cancel", "root_points", "scale_held_fixed", "share_of_square", "share_with_constant",
+           "signal_takes_all", "softmax_taylor", "stop_at_step", "sum_over_channels", "winner_takes_all"]

@@ -14,7 +14,9 @@ class HasLayers(Protocol):
     """What a composite asks of a network: its list of layers, where each takes its input, and who reads A[i]."""
     layers: list[Layer]
     inputs: list[tuple[int, ...]]
-    readers: Callable[[int], list[int]]
+
+    def readers(self, i: int) -> list[int]:
+        """The numbers of the layers that A[i] enters."""
 
 
 Rules: TypeAlias = Rule | Sequence | Callable[[HasLayers], Sequence]    # one rule, an entry for each layer, a composite
@@ -22,7 +24,7 @@ Rules: TypeAlias = Rule | Sequence | Callable[[HasLayers], Sequence]    # one ru
 
 def is_composite(rules: Rules) -> bool:
     """Whether `rules` is to be called with the network: a function that asks for one argument only."""
-    return len(asked := _asked(rules) or ()) == 1 and asked[0] != "*"
+    return callable(rules) and len(asked := _asked(rules) or ()) == 1 and asked[0] != "*"
 
 
 def check_arguments(rule: Rule) -> Rule:
@@ -37,8 +39,11 @@ def check_arguments(rule: Rule) -> Rule:
 
 def _asked(rule):
     """The names of the arguments that have to be given to `rule`; "*" for any number, None where Python cannot tell."""
-    if not isinstance(rule, partial):
-        return _parameters(rule)
+    return _left(rule) if isinstance(rule, partial) else _parameters(rule)
+
+
+def _left(rule):
+    """Those that a functools.partial leaves to give."""
     names = _parameters(rule.func)
     return names and tuple(name for name in names[len(rule.args):] if name not in rule.keywords)
 

@@ -27,7 +27,8 @@ from minixnn.rules.arguments import HasLayers, check_arguments, is_composite, na
 
 alpha1_beta0 = partial(lrp.alpha_beta, alpha=1.0, beta=0.0)
 alpha2_beta1 = partial(lrp.alpha_beta, alpha=2.0, beta=1.0)
-AFFINE_RULES = (lrp.epsilon, lrp.gamma, lrp.gamma_signed, lrp.alpha_beta, lrp.flat, dt.z_plus, dt.w_square, dt.z_box)
+AFFINE_RULES = (lrp.epsilon, lrp.epsilon_rms, lrp.gamma, lrp.gamma_signed, lrp.alpha_beta, lrp.flat, dt.z_plus,
+                dt.w_square, dt.z_box)
 CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose2d)
 WEIGHTED = (Dense, *CONVOLUTIONS)               # the layers that composites have a rule of their own for
 
@@ -40,13 +41,13 @@ class Surroundings(NamedTuple):
     high: list[Any]
 
 
-def surroundings(net: Any, nonnegative: bool = False, low: Any = None, high: Any = None) -> Surroundings:
+def surroundings(network: Any, nonnegative: bool = False, low: Any = None, high: Any = None) -> Surroundings:
     """Follow the connections of a network from its input, of which sign and bounds may be known.
 
     Pixels have bounds as long as they are pixels; where several inputs meet in a join they have none.
     """
     here = Surroundings([True], [nonnegative], [low], [high])
-    for layer, sources in zip(net.layers, net.inputs):
+    for layer, sources in zip(network.layers, network.inputs):
         i = sources[0]
         mixed = isinstance(layer, (*WEIGHTED, Embedding)) or not all(here.pixels[i] for i in sources)
         positive = all(here.nonnegative[i] for i in sources) and getattr(layer, "preserves_sign", False)
@@ -102,7 +103,8 @@ def in_place_of(rule: Rule | None, layer: Layer, epsilon: float = 1e-6) -> Any:
     """The rule of one layer where `rule` is meant for all affine layers: others take its stabiliser only."""
     if isinstance(layer, Affine):
         return rule
-    return partial(layer.rule, epsilon=epsilon) if epsilon != 1e-6 and getattr(layer, "stabilized", False) else None
+    own: Any = getattr(layer, "rule", None)
+    return partial(own, epsilon=epsilon) if epsilon != 1e-6 and getattr(layer, "stabilized", False) else None
 
 
 def epsilon_plus(net: HasLayers, epsilon: float = 1e-6) -> list:
@@ -133,6 +135,19 @@ def epsilon_gamma_box(net: HasLayers, low: float | Array = 0.0, high: float | Ar
     """
     return by_kind(net, partial(lrp.gamma, gamma=gamma), stabilized(epsilon), z_boxes(net, low, high),
                    signed=partial(lrp.gamma_signed, gamma=gamma))
+
+
+def by_depth(net: HasLayers, low: float | Array = 0.0, high: float | Array = 1.0, gamma: float = 0.25,
+             share: float = 0.25) -> list:
+    """As `epsilon_gamma_box` in the lower half of the convolutions and dense layers, epsilon_rms in the upper half.
+
+    Montavon et al. 2019, section 10.3: a rule for each depth. Near the output a stabiliser in proportion to the outputs
+    leaves the few neurons that matter; below, gamma favours what is positive; at the pixels z^B knows their bounds.
+    """
+    lower, upper = epsilon_gamma_box(net, low, high, gamma), partial(lrp.epsilon_rms, share=share)
+    weighted = [l for l, layer in enumerate(net.layers) if isinstance(layer, WEIGHTED)]
+    half = weighted[len(weighted) // 2] if weighted else 0
+    return [*lower[:half], *(in_place_of(upper, layer) for layer in net.layers[half:])]
 
 
 def attn_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
@@ -203,6 +218,11 @@ def rules_for(net: Any, rules: Any) -> list[Rule]:
     if callable(rules) and not is_composite(rules):
         return for_all(net, check_arguments(rules), epsilon_of(rules))
     rules = rules(net) if callable(rules) else rules
+    if isinstance(rules, str):
+        place = next((name for name, module in (("lrp", lrp), ("deep_taylor", dt)) if hasattr(module, rules)), None)
+        place = "composites" if place is None and rules in globals() and callable(globals()[rules]) else place
+        raise ValueError(f"got rules={rules!r}, a name, expected the function itself"
+                         + (f": minixnn.rules.{place}.{rules}" if place else ", such as minixnn.rules.lrp.epsilon"))
     if not isinstance(rules, (list, tuple)):
         raise ValueError(f"got rules={rules!r}, expected a rule such as lrp.epsilon, a list of rules with one "
                          "entry a layer, or a composite such as composites.epsilon_plus")

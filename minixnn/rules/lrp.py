@@ -37,6 +37,29 @@ def epsilon(layer: Affine, x: Array, y: Array, R: Array, epsilon: float = 1e-6) 
     return x * c
 
 
+def epsilon_rms(layer: Affine, x: Array, y: Array, R: Array, share: float = 0.25) -> Array:
+    """LRP-epsilon, the stabiliser in proportion to the layer's outputs. Bach et al. 2015, eq. 58; Montavon et al. 2019.
+
+        R_j = sum_k z_jk / (z_k + e sgn z_k) R_k          z_k = sum_j z_jk + b_k          e = share sqrt(mean_k z_k^2)
+
+    Any x. The mean is over all outputs of one image, as in the code beside Montavon et al. 2019: a fixed epsilon is
+    large in one layer and nothing in another. What is small against e is mostly absorbed, and with it the noise.
+    share = 0 is LRP-0.
+
+    >>> import numpy as np
+    >>> from minixnn import Dense
+    >>> layer, x, R = Dense(np.array([[3.0, 0], [0, 4.0]])), np.array([[1.0, 1.0]]), np.array([[1.0, 1.0]])
+    >>> epsilon_rms(layer, x, layer.forward(x), R, share=0.08 ** 0.5).round(3)          # of 3 and 4: e = 1
+    array([[0.75, 0.8 ]])
+    """
+    if not share >= 0:
+        raise ValueError(f"got share={share}, expected 0 or more: a share of the outputs' size")
+    e = share * (y * y).mean(axis=tuple(range(1, y.ndim)), keepdims=True) ** 0.5            # (N, 1, ...)
+    s = R / stabilize(y + array_module(y).where(y < 0, -e, e))
+    c = layer.gradient(x, y, s)
+    return x * c
+
+
 def gamma(layer: Affine, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Array:
     """LRP-gamma. Montavon et al. 2019, section 10.2.1.
 

@@ -41,7 +41,7 @@ def forward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array]) -> tuple[A
                               "rule, works on every layer that has the method deeplift")
 
 
-def backward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array], m: Any) -> tuple[Array, Array]:
+def backward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array], m: Any) -> tuple[Any, ...]:
     """The multipliers (m+, m-) of a layer's inputs from those of its outputs."""
     if isinstance(layer, Affine):
         return affine_backward(layer, x, x - r, *m)

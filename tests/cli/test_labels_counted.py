@@ -65,7 +65,7 @@ def test_labels_are_counted_from_python_too():
                 Network(layers).with_card(labels=["a", "b"])
 
 
-def test_labels_of_a_network_whose_layers_do_not_tell_are_counted_when_it_runs():
+def test_labels_are_counted_when_it_runs_where_layers_do_not_tell():
     of_maps = Network([Flatten()], card=Card(labels=("a", "b", "c")))
     assert of_maps.forward(np.ones((1, 1, 1, 3))).shape == (1, 3)
     with pytest.raises(ValueError, match="got 3 labels .* has 12 outputs"):

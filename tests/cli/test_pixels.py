@@ -118,9 +118,17 @@ def test_whole_numbers_are_tokens_only_for_layers_that_look_them_up(call):
         assert getattr(attribution, call)(of_tokens, np.array([[0, 4]])).shape == (1, 2)
 
 
+def test_a_sequence_of_another_shape_is_refused(outputs):
+    np.save("x.npy", np.zeros((2, 2), int))
+    said = outputs(Network([Dense(np.eye(3))]).with_card(input_shape=(20, 3)), "x.npy", status=1)[1]
+    assert "sequences, (steps, channels) = (20, 3)" in said
+    np.save("x.npy", np.zeros((3, 20), int))
+    said = outputs(Network([Dense(np.eye(3))]).with_card(input_shape=(20, 3)), "x.npy", status=1)[1]
+    assert "its axes are the other way round" in said
+
+
 @pytest.mark.parametrize("net, words", [
-    (Network([Embedding(np.eye(5, 3)), Flatten(), Dense(np.eye(6, 2))]).with_card(input_shape=(2,)), "whole numbers"),
-    (Network([Dense(np.eye(3))]).with_card(input_shape=(20, 3)), "sequences, (steps, channels) = (20, 3)")])
+    (Network([Embedding(np.eye(5, 3)), Flatten(), Dense(np.eye(6, 2))]).with_card(input_shape=(2,)), "whole numbers")])
 def test_what_only_python_explains_is_said_so(outputs, net, words):
     np.save("x.npy", np.zeros((2, 2), int))
     said = outputs(net, "x.npy", status=2)[1]

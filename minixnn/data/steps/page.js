@@ -1,6 +1,6 @@
 // A recorded walk, replayed. `walks[name]` is a list of events; an event says where the program is and which names
-// exist there, just before the line is run: { k: "c"all, "l"ine or "r"eturn, s: source, n: line, d: depth,
-// l: layer, v: { name: value }, r: value returned }. Values are numbers into `values`.
+// exist there, just before the line is run: { k: "c"all, "l"ine, "r"eturn or e"x"ception, s: source, n: line, d: depth,
+// l: layer, v: { name: value }, r: value returned or what was raised }. Values are numbers into `values`.
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = id => document.getElementById(id), make = (tag, more = {}, ...children) => {
@@ -22,33 +22,40 @@ function summary(v) {
     if ("text" in v) return v.text;
     if ("number" in v) return shortly(v.number);
     if ("list" in v) return `${v.tuple ? "tuple" : "list"} of ${v.list.length}`;
-    return `shape (${v.shape.join(", ")}${v.shape.length === 1 ? "," : ""})   sum ${shortly(v.sum)}`
-        + `   from ${shortly(v.min)} to ${shortly(v.max)}`;
+    return `shape (${v.shape.join(", ")}${v.shape.length === 1 ? "," : ""}), sum ${shortly(v.sum)}, `
+        + `from ${shortly(v.min)} to ${shortly(v.max)}`;
 }
 
-// The place of entry number i of an array, without the batch: "2", or "4, 7, 0".
+// The shape without the axis of the images, of which there is one; weights have no such axis.
+const inner = v => v.shape.length > 1 && v.shape[0] === 1 ? v.shape.slice(1) : v.shape;
+
+// The place of entry number i of an array: "2", or "4, 7, 0".
 function indexOf(v, i) {
     const index = [];
-    for (const size of [...v.shape].reverse()) { index.unshift(i % size); i = Math.floor(i / size); }
-    return index.slice(1).join(", ");
+    for (const size of [...inner(v)].reverse()) { index.unshift(i % size); i = Math.floor(i / size); }
+    return index.join(", ");
 }
+
+// How many numbers stand beside each other in a table: those of the last axis that is longer than 1.
+const widthOf = v => inner(v).findLast(size => size > 1) ?? 1;
+const largestOf = v => Math.max(0, ...v.numbers.filter(Number.isFinite).map(Math.abs)) || 1;
 
 // ---- colours
 
-function shade(share) {
-    const side = share >= 0 ? "--plus" : "--minus";
-    const colour = getComputedStyle(document.documentElement).getPropertyValue(side);
-    return `rgba(${colour}, ${Math.min(1, Math.abs(share)).toFixed(3)})`;
+const colours = {};
+function readColours() {
+    const style = getComputedStyle(document.documentElement);
+    for (const side of ["plus", "minus"]) colours[side] = style.getPropertyValue(`--${side}`);
 }
+const shade = share => Number.isFinite(share)
+    ? `rgba(${share >= 0 ? colours.plus : colours.minus}, ${Math.min(1, Math.abs(share)).toFixed(3)})` : "transparent";
 
 function picture(v, side) {
     const canvas = make("canvas");
     if (v == null || !("shape" in v)) return make("span");
     let rows = v.grid && v.grid.map(row => [...row].map(letter => (data.letters.indexOf(letter) - 31) / 31));
     if (!rows) {
-        const largest = Math.max(...v.numbers.map(Math.abs)) || 1, shape = v.shape.slice(1);
-        const width = shape.length > 1 ? shape.at(-1) === 1 && shape.length > 2 ? shape.at(-2) : shape.at(-1)
-            : v.numbers.length;
+        const largest = largestOf(v), width = widthOf(v);
         rows = [];
         for (let i = 0; i < v.numbers.length; i += width)
             rows.push(v.numbers.slice(i, i + width).map(n => n / largest));
@@ -125,7 +132,11 @@ function showCode() {
 
 // ---- the network
 
-function outer() { return event().d ? caller() : event(); }
+// The event in which the loop of the pass waits, or is.
+function outer() {
+    for (let i = now; i >= 0; i--) if (events()[i].d === 0) return events()[i];
+    return null;
+}
 
 function entry(name, i) {
     const frame = outer(), list = frame && frame.v[name] !== undefined && value(frame.v[name]);
@@ -153,7 +164,7 @@ function showNetwork() {
         if (hidden) { box.append(make("p", { className: "head", textContent: `⋯ ${hidden} layers ⋯` })); hidden = 0; }
         const chain = inputs.length === 1 && inputs[0] === k;
         const row = line(`${k}  ${text}`, [name, chain ? "" : `takes ${inputs.map(i => `A[${i}]`).join(", ")}`]
-            .filter(Boolean).join("   "), k + 1);
+            .filter(Boolean).join(" · "), k + 1);
         if (k === l) { row.className += " now"; row.setAttribute("aria-current", "true"); }
     });
     const marked = box.querySelector(".now");
@@ -168,43 +179,154 @@ const previous = () => {
 };
 
 // Where the number under the pointer came from: the line that made the name, with the numbers of this place put in.
-function origin(name, v, i) {
-    const here = event(), { lines, first } = data.sources[here.s];
-    let made = null;
-    for (let k = now - 1; k >= 0 && made === null; k--) {
-        const each = events()[k];
-        if (each.d !== here.d || each.s !== here.s) { if (each.d < here.d) break; continue; }
-        if (each.v[name] !== here.v[name]) made = each;
-    }
-    const parts = [make("code", { textContent: `${name}[${indexOf(v, i)}] = ${shortly(v.numbers[i])}` })];
-    if (!made) return parts;
-    const line = lines[made.n - first].replace(/#.*$/, "").trim();
+// part: which array of a tuple it is.
+function origin(name, v, i, part) {
+    const shown = part === undefined ? name : `${name}[${part}]`;
+    const parts = [make("code", { textContent: `${shown}[${indexOf(v, i)}] = ${shortly(v.numbers[i])}` })];
+    const made = name === "returned" ? event() : maker(name, part);
+    if (!made) return [...parts, ...handed(name)];
+    const line = statement(made), right = rightSide(line, name);
+    const put = right && withNumbers(right, made, v, i, part);
     parts.push(make("br"), `made by: ${line}`);
-    const put = line.replace(/^[^=]*=\s*/, "").replace(NAME, (text, comment, quoted, word, where, whole) => {
-        if (!word || whole[where - 1] === "." || !(word in made.v)) return text;
-        const other = value(made.v[word]);
-        if ("number" in other) return shortly(other.number);
-        return other.numbers && other.shape.join() === v.shape.join() ? shortly(other.numbers[i]) : text;
-    });
-    if (put !== line.replace(/^[^=]*=\s*/, "")) parts.push(make("br"), make("code", { textContent: `= ${put}` }));
-    const sum = terms(line, made, v, i);
-    if (sum) parts.push(make("br"), make("code", { textContent: sum }));
+    if (put && put !== right) parts.push(make("br"), make("code", { textContent: `= ${put}` }));
     return parts;
 }
 
-// The sum behind one number of `layer.gradient(x, y, s)`: c_j = w_jk s_k + ..., where the layer's weights are known.
-function terms(line, made, v, i) {
-    const layer = data.layers[event().l], asked = line.match(/layer\.gradient\([^,]+,[^,]+,\s*(\w+)\)/);
-    if (!asked || !layer || !layer.w || !(asked[1] in made.v) || layer.w.length !== v.numbers.length) return "";
-    const s = value(made.v[asked[1]]).numbers;
-    if (!s || s.length !== layer.w[0].length) return "";
-    const parts = layer.w[i].map((w, k) => `${shortly(w)} · ${shortly(s[k])}`);
-    return `= ${parts.slice(0, 8).join(" + ")}${parts.length > 8 ? ` + ${parts.length - 8} more` : ""}`;
+// The event just before `name`, or that entry of it, became what it is now in this frame; null for what was handed over.
+function maker(name, part) {
+    const of = ({ v }) => {
+        const list = part === undefined || v[name] === undefined ? null : value(v[name]).list;
+        return list ? list[part] : v[name];
+    };
+    const here = event();
+    for (let k = now - 1; k >= 0; k--) {
+        const each = events()[k];
+        if (each.d < here.d) return null;
+        if (each.d === here.d && of(each) !== of(here)) return each;
+        if (each.d === here.d && each.k === "c") return null;
+    }
+    return null;
 }
 
-function cells(name, v) {
-    const shape = v.shape.slice(1), width = shape.length > 1 && shape.at(-1) === 1 ? shape.at(-2) : shape.at(-1)
-        || v.numbers.length, largest = Math.max(...v.numbers.map(Math.abs)) || 1, table = make("table", { className: "cells" });
+// The whole statement that an event is about to run, on one line, without its comments.
+function statement(of) {
+    const { lines, first, spans } = data.sources[of.s], n = of.n - first;
+    const [begin, end] = spans.find(([b, e]) => b <= n && n < e) || [n, n + 1];
+    return lines.slice(begin, end).map(line => line.replace(/#.*$/, "").trim()).join(" ");
+}
+
+// What a statement says the name is: behind its =, of "a, b = c, d" the part that is the name's; "" where there is none.
+function rightSide(line, name) {
+    const [, left, right] = line.match(/^([\w\s,]+?)(?::[^=]+)?\s*=(?!=)\s*(.*)$/) || [null, "", line.match(/^return\s+(.*)$/)?.[1]];
+    const names = split(left), sides = split(right ?? "");
+    return names.length > 1 && names.length === sides.length ? sides[names.indexOf(name)] : right ?? "";
+}
+
+// An argument of a rule: what the loop hands over in its place.
+function handed(name) {
+    const above = caller(), { lines } = data.sources[event().s];
+    if (!above) return [];
+    const head = lines.join(" ").match(/def \w+\((.*?)\)\s*(->.*?)?:\s/), call = statement(above).match(/\((.*)\)$/);
+    if (!head || !call) return [];
+    const taken = split(head[1]).map(each => each.match(/^\W*\w+/)[0]).filter(each => each !== "self");
+    const place = taken.indexOf(name);
+    const given = split(call[1].slice(opening(call[1])))[place];
+    return given === undefined ? [] : [make("br"), `handed over by ${data.sources[above.s].name}: ${given}`];
+}
+
+// Where the last call begins whose arguments the text ends in: behind the bracket that was never closed.
+function opening(text) {
+    let depth = 0;
+    for (let i = text.length - 1; i >= 0; i--) {
+        depth += ")]}".includes(text[i]) - "([{".includes(text[i]);
+        if (depth < 0) return i + 1;
+    }
+    return 0;
+}
+
+// "a, f(b, c)" -> ["a", "f(b, c)"]
+function split(text) {
+    const found = [""];
+    let depth = 0;
+    for (const letter of text) {
+        depth += "([{".includes(letter) - ")]}".includes(letter);
+        if (letter === "," && !depth) found.push(""); else found[found.length - 1] += letter;
+    }
+    return found.map(each => each.trim()).filter(Boolean);
+}
+
+// What calls entry by entry, so that the numbers of one place may stand in the brackets.
+const ENTRYWISE = /^(stabilize|positive|negative|abs|sum_to|len)$/;
+
+// An expression with the numbers of place i in it: names of arrays of this shape, sums behind products of matrices.
+function withNumbers(text, made, v, i, part) {
+    const called = name => name in made.v ? value(made.v[name]) : undefined, renamed = {};
+    const loop = part === undefined ? null : text.match(/^tuple\((.*) for ([\w, ]+) in (.*)\)$/);
+    if (loop) {                                             // one entry of a tuple: its expression, of this input
+        const from = loop[3].startsWith("zip(") ? split(loop[3].slice(4, -1)) : [loop[3]];
+        split(loop[2]).forEach((name, k) => { renamed[name] = from[k]; });
+        text = loop[1].replace(/^sum_to\((.*), \w+\.shape\)$/, "$1");
+    }
+    const array = name => {
+        const found = called(renamed[name] ?? name);
+        return found && found.list && part !== undefined ? value(found.list[part]) : found;
+    };
+    const number = name => {
+        const found = renamed[name] === undefined || called(renamed[name]) ? array(name) : undefined;
+        if (!found) return renamed[name] ? sumOf(renamed[name], made, v, i, part) : undefined;
+        if ("number" in found) return shortly(found.number);
+        if (!found.numbers) return undefined;
+        if (inner(found).join() === inner(v).join()) return bracketed(shortly(found.numbers[i]));
+        return found.numbers.length === 1 ? bracketed(shortly(found.numbers[0])) : undefined;
+    };
+    text = text.replace(/\w+\.(gradient|forward)\([\w\s,]*\)|\w+ @ self\.W(\.T)?/g,
+        call => sumOf(call, made, v, i, part) ?? call);
+    text = text.replace(/len\((\w+)\)/g, (call, name) => called(name)?.list?.length ?? call);
+    if ([...text.matchAll(/([\w.\])]+)\(/g)].some(([, name]) => !ENTRYWISE.test(name))) return "";
+    return text.replace(NAME, (whole, comment, quoted, word, where, all) => {
+        const after = all.slice(where + whole.length);
+        if (!word || /[.\d]$/.test(all.slice(0, where)) || /^\s*([.([]|is\b|=(?!=))/.test(after)) return whole;
+        return number(word) ?? whole;
+    });
+}
+const bracketed = text => text.startsWith("-") ? `(${text})` : text;
+
+// "layer.gradient(x, y, s)" as w · s + w · s + ..., "layer.forward(x)" as x · w + x · w + b, for layers with few weights.
+function sumOf(call, made, v, i, part) {
+    const at_ = name => name in made.v ? value(made.v[name]) : undefined;
+    const matrixed = call.match(/^(\w+) @ self\.W(\.T)?$/);
+    const [, object, kind, inside] = matrixed ? [null, "self", matrixed[2] ? "gradient" : "forward", matrixed[1]]
+        : call.match(/^(\w+)\.(gradient|forward)\((.*)\)$/) || [];
+    const layer = object && at_(object), last = inside && at_(split(inside).at(-1));
+    if (!layer || !last || !last.numbers) return undefined;
+    if (layer.text === "MatMul()") return productOf(split(inside), at_, i, part);
+    if (!layer.w) return undefined;
+    const w = layer.w, s = last.numbers, back = kind === "gradient";
+    if (s.length !== (back ? w[0].length : w.length) || v.numbers.length !== (back ? w.length : w[0].length))
+        return undefined;
+    const pairs = s.map((n, k) => [n, back ? w[i][k] : w[k][i]]).filter(([, weight]) => weight !== 0);
+    return joined(pairs, back || !layer.b[i] ? [] : [bracketed(shortly(layer.b[i]))]);
+}
+
+// One number of the gradient of y = a @ b: for a, the sum over columns of s b; for b, over rows of a s.
+function productOf(names, called, i, part) {
+    const [x, , s] = names.map(called), [a, b] = x && x.list ? x.list.map(value) : [];
+    if (!a || !a.numbers || !b.numbers || !s || !s.numbers || part === undefined) return undefined;
+    const [T, d] = a.shape.slice(-2), U = b.shape.at(-1), width = part ? U : d, size = part ? d * U : T * d;
+    const n = Math.floor(i / size), row = Math.floor(i % size / width), column = i % width;
+    return joined(part === 0
+        ? Array.from({ length: U }, (_, u) => [s.numbers[(n * T + row) * U + u], b.numbers[(n * d + column) * U + u]])
+        : Array.from({ length: T }, (_, t) => [s.numbers[(n * T + t) * U + column], a.numbers[(n * T + t) * d + row]]));
+}
+
+function joined(pairs, more = []) {
+    const terms = [...pairs.slice(0, 8).map(pair => pair.map(n => bracketed(shortly(n))).join(" · ")),
+        ...(pairs.length > 8 ? [`${pairs.length - 8} more`] : []), ...more];
+    return terms.length > 1 ? `(${terms.join(" + ")})` : terms[0] ?? "0";
+}
+
+function cells(name, v, part) {
+    const width = widthOf(v), largest = largestOf(v), table = make("table", { className: "cells" });
     for (let i = 0; i < v.numbers.length; i += width) {
         const row = table.insertRow();
         v.numbers.slice(i, i + width).forEach((n, j) => {
@@ -212,7 +334,7 @@ function cells(name, v) {
             cell.textContent = shortly(typeof n === "number" ? +n.toPrecision(5) : n);
             cell.style.background = shade(.75 * n / largest);
             cell.dataset.key = `${v.shape.join()}:${place}`;
-            cell.onpointerenter = () => { same(cell.dataset.key); tell(cell, ...origin(name, v, place)); };
+            cell.onpointerenter = () => { same(cell.dataset.key); tell(cell, ...origin(name, v, place, part)); };
             cell.onpointerleave = () => { same(null); hush(); };
         });
     }
@@ -223,12 +345,31 @@ function same(key) {
     for (const cell of document.querySelectorAll(".cells td")) cell.classList.toggle("same", cell.dataset.key === key);
 }
 
-function card(name, n, changed) {
+function card(name, n, changed, part) {
     const v = value(n), box = make("div", { className: changed ? "card new" : "card" },
-        make("h3", { textContent: name }), make("p", { textContent: summary(v) }));
-    if (v && v.numbers) box.append(cells(name, v));
-    else if (v && v.grid) box.append(picture(v, 150), make("p", { textContent: `the darkest is ±${shortly(v.largest)}` }));
-    else if (v && v.list && v.list.length < 3) v.list.forEach((each, i) => box.append(card(`${name}[${i}]`, each, false)));
+        make("h3", { textContent: part === undefined ? name : `${name}[${part}]` }), make("p", { textContent: summary(v) }));
+    box.dataset.name = name;
+    if (v && v.numbers) box.append(cells(name, v, part));
+    else if (v && v.grid) box.append(picture(v, 150), make("p", { textContent: `the strongest colour is ±${shortly(v.largest)}` }));
+    else if (v && v.list && part === undefined && v.list.length <= LONGEST)
+        v.list.forEach((each, i) => box.append(card(name, each, false, i)));
+    else if (v && v.w) box.append(weights(v));
+    return box;
+}
+
+// The weights of a layer that a rule holds, one row an input, and its bias.
+function weights({ w, b }) {
+    const box = make("table", { className: "cells" }), largest = Math.max(...w.flat().concat(b).map(Math.abs)) || 1;
+    if (w.length * b.length > 64) return make("span");
+    for (const numbers of b.some(Boolean) ? [...w, b] : w) {
+        const row = box.insertRow();
+        for (const n of numbers) {
+            const cell = row.insertCell();
+            cell.textContent = shortly(+n.toPrecision(5));
+            cell.style.background = shade(.75 * n / largest);
+        }
+        if (numbers === b) row.className = "bias";
+    }
     return box;
 }
 
@@ -238,7 +379,7 @@ function showNames() {
     const changed = ([name, n]) => !before || before.s !== event().s ? false : before.v[name] !== n;
     const plain = ([, n]) => "text" in value(n) || "number" in value(n);    // behind the arrays
     order.sort((a, b) => changed(b) - changed(a) || plain(a) - plain(b));
-    box.replaceChildren(...(k === "r" ? [card("returned", r, true)] : []),
+    box.replaceChildren(...(k === "r" ? [card("returned", r, true)] : k === "x" ? [card("raised", r, true)] : []),
         ...order.map(each => card(each[0], each[1], changed(each))));
 }
 
@@ -256,7 +397,8 @@ function hush() { at("tip").hidden = true; }
 
 // ---- walking
 
-const KINDS = { c: "enters", l: "is about to run line", r: "returns from line" };
+const KINDS = { c: "enters at line", l: "is about to run line", r: "returns from line", x: "raises an error in line" };
+const LONGEST = 12;             // lists of at most so many arrays are shown entry by entry
 
 function show() {
     const { s, n, k, l, d } = event();
@@ -270,7 +412,7 @@ function show() {
     showCode();
     showNetwork();
     showNames();
-    location.hash = `${encodeURIComponent(walk)}:${now + 1}`;
+    history.replaceState(null, "", `#${encodeURIComponent(walk)}:${now + 1}`);        // a link to this step
 }
 
 function go(to) {
@@ -281,16 +423,23 @@ function go(to) {
     show();
 }
 
+// The sum of an array, or of all arrays of a tuple; undefined for anything else.
+function total(n) {
+    const v = value(n);
+    if (v && v.list && v.tuple) return v.list.map(total).reduce((a, b) => a + b, 0);
+    return v && "sum" in v && Number.isFinite(v.sum) ? v.sum : undefined;
+}
+
 // "What will s.sum() be?", where the line that is about to run makes an array.
 function question(to) {
     const here = event(), next = events()[to];
-    if (here.d !== next.d || here.s !== next.s) return false;
+    if (here.d !== next.d || here.s !== next.s || next.k === "x") return false;
     const name = next.k !== "r" && Object.keys(next.v).find(each => next.v[each] !== here.v[each]
-        && value(next.v[each]) && "sum" in value(next.v[each]));
-    const answer = next.k === "r" ? value(next.r) : name && value(next.v[name]);
-    if (!answer || !("sum" in answer)) return false;
-    asking = { to, sum: answer.sum };
-    at("asked").textContent = next.k === "r" ? "What will the returned array sum to?" : `What will ${name}.sum() be?`;
+        && total(next.v[each]) !== undefined);
+    const sum = next.k === "r" ? total(next.r) : name ? total(next.v[name]) : undefined;
+    if (sum === undefined) return false;
+    asking = { to, sum };
+    at("asked").textContent = next.k === "r" ? "What will sum() of what is returned be?" : `What will ${name}.sum() be?`;
     at("guess").value = "";
     at("verdict").textContent = "";
     at("question").hidden = false;
@@ -308,6 +457,7 @@ at("question").onsubmit = asked => {
     asking = null;
     show();
     at("question").hidden = false;
+    (at("step").disabled ? at("start") : at("step")).focus();               // and the arrow keys walk on
     at("verdict").textContent = Number.isNaN(guess) ? `It is ${shortly(sum)}.`
         : right ? `Right: ${shortly(sum)}.` : `It is ${shortly(sum)}, not ${shortly(guess)}.`;
 };
@@ -342,7 +492,13 @@ at("title").textContent = data.title;
 document.title = data.title;
 for (const name of Object.keys(data.walks)) at("walk").append(make("option", { value: name, textContent: name }));
 at("choice").hidden = Object.keys(data.walks).length < 2;
-const [asked, number] = location.hash.slice(1).split(":");
-if (decodeURIComponent(asked) in data.walks) { walk = decodeURIComponent(asked); now = Math.min((+number || 1) - 1, events().length - 1); }
+const [, linked, number] = location.hash.match(/^#(.*):(\d+)$/) || [];
+const known = Object.keys(data.walks).find(name => encodeURIComponent(name) === linked);
+if (known !== undefined) {
+    walk = known;
+    now = Math.max(0, Math.min(number - 1, events().length - 1));
+}
 at("walk").value = walk;
+matchMedia("(prefers-color-scheme: dark)").onchange = () => { readColours(); show(); };
+readColours();
 show();

@@ -1,0 +1,75 @@
+"""Beyond."""
+from functools import partial
+
+import numpy as np
+
+from lessons.try_this import answers
+from minixnn import Dense, datasets, models
+from minixnn.ledger import ledger
+from minixnn.rules import composites, lrp
+
+
+@answers("6.1", 1, "half of the score is lost in the stabiliser")
+def about_four_fifths():
+    """About 0.8 in the network with biases: of ten digits' score the stabiliser keeps 36 % at epsilon = 0.5, 56 % at
+    1. Each layer keeps a part of what is left."""
+    net, (images, labels) = models.load("dense").astype(np.float64), datasets.mnist("test")
+    ten = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
+
+    def kept(epsilon):
+        total = ledger(net, images[ten].astype(np.float64), labels[ten], partial(lrp.epsilon, epsilon=epsilon),
+                       quiet=True).total
+        return total.absorbed_by_stabilizer / total.relevance_out
+    assert kept(0.7) < 0.5 < kept(0.9) and abs(kept(0.5) - 0.36) < 0.02 and abs(kept(1.0) - 0.56) < 0.02
+
+
+@answers("6.1", 2, "creates most relevance under alpha2-beta1")
+def a_three():
+    """Of the first 200 digits number 68, a 3: of an output of 22.5 it makes 29.2 more, so that the heatmap sums to
+    more than twice what it explains. The median digit creates 0.8, five per cent."""
+    net, (images, labels) = models.load("cnn").astype(np.float64), datasets.mnist("test")
+    book = ledger(net, images[:200].astype(np.float64), labels[:200], composites.alpha2_beta1, quiet=True)
+    created = -sum(row.created_or_lost for row in book.per_image)
+    assert created.argmax() == 68 and labels[68] == 3 and abs(created.max() - 29.2) < 0.1
+    assert abs(book.per_image[-1].relevance_out[68] - 22.5) < 0.1 and abs(np.median(created) - 0.8) < 0.05
+
+
+@answers("6.2", 1, "Would you want it")
+def relevance_for_an_input_of_nothing():
+    """No. An input of 0 then receives b_k / n of every neuron, though it changes nothing; two networks that compute
+    the same function, one with an idle input more, are explained differently. It conserves by hiding in the inputs
+    what is no input's."""
+    x, w, b = np.array([2.0, 0.0, 1.0]), np.array([1.0, 5.0, -1.0]), 3.0
+    z = x @ w + b
+    spread = (x * w + b / 3) / z
+    assert np.isclose(spread.sum(), 1) and x[1] == 0 and spread[1] == 0.25
+
+
+@answers("6.2", 2, "Which lines of the table become equal")
+def the_question_of_signs_is_gone():
+    """Those that differ in what is split by its sign: for x >= 0 products and weights have the same sign, so
+    alpha1-beta0 by weights equals alpha1-beta0 by products, with and without the bias, and gamma_signed equals gamma
+    where the output is positive. What is done with the bias still tells all others apart."""
+    layer = Dense(np.array([[1.0, -1.0], [2.0, -0.5], [3.0, 2.0]]), np.array([0.5, -0.5]))
+    x, R = np.array([[1.0, 1.0, 2.0]]), np.ones((1, 2))
+    y = layer.forward(x)
+    by_weights = layer.with_weights(layer.W.clip(0), layer.b.clip(0))
+    z = by_weights.forward(x)
+    assert np.allclose(x * by_weights.gradient(x, z, R / z), lrp.alpha_beta(layer, x, y, R, alpha=1, beta=0))
+    assert (y > 0).all() and np.allclose(lrp.gamma_signed(layer, x, y, R), lrp.gamma(layer, x, y, R))
+    full = layer.with_weights(layer.W.clip(0), layer.b)
+    assert not np.allclose(x * full.gradient(x, y, R / full.forward(x)), lrp.alpha_beta(layer, x, y, R, alpha=1,
+                                                                                        beta=0))
+
+
+@answers("6.3", 1, "What does it become for")
+def from_flat_to_the_winner():
+    """For p to 0 each contribution that is not 0 counts alike: a flat rule over the inputs that contribute. For large
+    p the largest takes all: winner takes all. By hand, contributions 3, -4 and 0: at p = 1 the shares are 3/7, 4/7 and
+    0, at p = 0.01 nearly a half each, at p = 50 nearly (0, 1, 0)."""
+    def shares(z, p):
+        size = np.where(z == 0, 0, abs(z) ** p)
+        return size / size.sum()
+    z = np.array([3.0, -4.0, 0.0])
+    assert np.allclose(shares(z, 1), [3 / 7, 4 / 7, 0])
+    assert np.allclose(shares(z, 0.01), [0.5, 0.5, 0], atol=0.01) and np.allclose(shares(z, 50), [0, 1, 0], atol=1e-5)

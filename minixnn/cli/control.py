@@ -1,0 +1,81 @@
+"""The controls beside a map: does it change with the class, and with what the network has learnt?
+
+A map that is much the same for any class says where something is, and not why it is this class. A map that stays as it
+is when the weights are shuffled says nothing about what the network has learnt.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minixnn.arrays import Array
+from minixnn.cli.errors import visible
+from minixnn.metrics import randomized
+
+if TYPE_CHECKING:
+    from minixnn.card import Card
+    from minixnn.cli.methods import Explanation
+    from minixnn.network import Network
+
+OTHERS = 6                      # classes whose maps are compared: these of ImageNet, else evenly spaced ones
+THINGS = ("toaster", "sports car", "volcano", "violin", "goldfish", "umbrella")
+TOO_MUCH = 0.5                  # alike: more than half of such a map would be there for any class
+
+
+class Control(NamedTuple):
+    classes: list[int]          # the other classes
+    alike: list[float]          # the |cosine| of their maps with the map of the target
+    shuffled: float             # the |cosine| of the map of the target once the weights are shuffled
+
+
+def controls(explain: Explanation, net: Network, forgotten: Network, x: Array, y: Array, R: Array) -> list[Control]:
+    """A Control for each of the images x with outputs y (N, classes) and maps R; `forgotten`: `shuffled(net)`."""
+    targets, found = explain.targets(y), []
+    others = np.array([other_classes(net.card, y.shape[1], int(k)) for k in targets])            # (N, OTHERS)
+    maps = [explain.method(net, x, others[:, j], **explain.settings) for j in range(others.shape[1])]
+    same = explain.method(forgotten, x, targets, **explain.settings)
+    for n in range(len(x)):
+        found.append(Control(others[n].tolist(), [alike(R[n], each[n]) for each in maps], alike(R[n], same[n])))
+    return found
+
+
+def shuffled(net: Network) -> Network:
+    """The network with the weights of each layer in random order, the same at each call."""
+    return randomized(net, np.random.default_rng(0))
+
+
+def other_classes(card: Card, count: int, target: int) -> list[int]:
+    """Six classes other than the target of `count`: things that look different, if the labels have them."""
+    known = [card.labels.index(name) for name in THINGS if name in card.labels]
+    spaced = [int(k) for k in np.linspace(0, count - 1, OTHERS + 1)]
+    return [k for k in (*known, *spaced) if k != target][:OTHERS]
+
+
+def alike(one: Array, other: Array) -> float:
+    """|cosine| of two maps (H, W, C) summed over their channels; 0 where one is 0 everywhere."""
+    one, other = (np.asarray(R, np.float64).sum(axis=-1).ravel() for R in (one, other))
+    sizes = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return abs(float(one @ other)) / sizes if sizes else 0.0
+
+
+def in_words(control: Control, label: Any) -> list[str]:
+    """What a Control says, in lines that a person understands. label: a function from a number to a name."""
+    most = int(np.argmax(control.alike))
+    mean = float(np.mean(control.alike))
+    most_like = visible(label(control.classes[most]))
+    lines = ["Control (0: nothing in common, 1: the same map). The maps of six other classes have "
+             f"{mean:.2f} in common with the map of this one,",
+             f"at most {control.alike[most]:.2f}, that of {most_like}; the map of a network with shuffled weights "
+             f"{control.shuffled:.2f}."]
+    if mean > TOO_MUCH:
+        lines.append("So most of the map would be shown for any class: it says where something is, not why this class.")
+    if control.shuffled > TOO_MUCH:
+        lines.append("So most of this map is there without anything learnt.")
+    return lines
+
+
+def as_record(control: Control, label: Any) -> dict[str, Any]:
+    """A Control as plain values, for the record beside a result."""
+    return {"alike": {f"{k} {label(k)}": round(share, 4) for k, share in zip(control.classes, control.alike)},
+            "mean": round(float(np.mean(control.alike)), 4), "shuffled weights": round(control.shuffled, 4)}

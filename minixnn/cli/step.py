@@ -1,0 +1,98 @@
+"""`minixnn step`: one run of a method, recorded line by line, as a web page to step through."""
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from minixnn import plot
+from minixnn.attribution import NAMES
+from minixnn.cli.errors import CannotGoOn, say
+from minixnn.cli.expected import open_model, usual_model
+from minixnn.cli.explain import USUAL
+from minixnn.cli.methods import METHODS, chosen, explanation, options, outputs, rules_of, settings_of
+from minixnn.cli.reading import Array, Reader, Rows
+from minixnn.plot.steps import METHODS as PASSES
+
+# Methods that are one pass and a line more, and that pass
+MADE_OF = {"sensitivity": "gradient", "saliency": "gradient", "gradient_times_input": "gradient"}
+
+
+def step(asked: Namespace) -> int:
+    """Write the page; returns the exit status."""
+    asked.model = asked.model or usual_model(asked.images)
+    reader = Reader(asked, open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size))
+    x, net, path = one_input(reader)
+    names = list(dict.fromkeys(asked.method or [USUAL.get(net.card.source or "", "lrp_epsilon")]))
+    several = [chosen(METHODS, name, "method", settings_for(name, names, asked.options)) for name in names]
+    if len(names) > 1 and None in map(rules_of, several):
+        raise ValueError(f"got --method {' and '.join(names)}, expected methods of relevance alone, such as "
+                         "lrp_epsilon and lrp_gamma, among which the page can switch")
+    asked.method = names[0]
+    y = outputs(net.forward(x))
+    found = explanation(asked, several[0], net.card, y)
+    walk, given = pass_of(names[0], several[0])
+    if rules_of(several[0]) is not None:
+        given["rules"] = {shown(name, method): rules_of(method) for name, method in zip(names, several)}
+    if walk.startswith("deeplift"):
+        given["x_ref"] = x * 0                      # as attribution.deeplift has it where no reference is given
+    if not found.plain:
+        given["start"] = found.start(y)
+    label = net.card.label(int(not found.opposite) if found.binary else int(found.targets(y)[0]))
+    title = f"{NAMES[names[0]] if len(names) == 1 else 'LRP'} of {path.name}, step by step: {label}"
+    try:
+        plot.steps(net, x, found.targets(y), path=asked.out, method=walk, layer=asked.layer, title=title, **given)
+    except ValueError as error:
+        raise ValueError(str(error).replace("layer=", "--layer ")) from error
+    say(f"{asked.out}: open it in a browser")
+    return reader.status
+
+
+def one_input(reader: Reader) -> tuple[Any, Any, Any]:
+    """(x, network, path) of the one input that is asked for; x with an axis of images of length 1."""
+    files = reader.find()
+    if len(files) != 1:
+        raise CannotGoOn(f"got {len(files)} files, expected one: a walk is through the explanation of one input")
+    item = reader.read(files[0])
+    if item is None:
+        raise CannotGoOn("the file could not be read")
+    x = item.batch[:1] if isinstance(item, Array) else item.x[:1] if isinstance(item, Rows) else item.x[None]
+    count = len(item.batch) if isinstance(item, Array) else len(item.x) if isinstance(item, Rows) else 1
+    note = item.batch.note if isinstance(item, Array) else item.note
+    if note or count > 1:
+        say(f"{item.path}: " + ", ".join(filter(None, (note, f"the first of {count}" if count > 1 else ""))))
+    return x, reader.net if isinstance(item, Rows) else reader.of_pictures, item.path
+
+
+def pass_of(name: str, method: Callable) -> tuple[str, dict[str, Any]]:
+    """The pass that a method of `attribution` runs, and the options that were set for it."""
+    function = getattr(method, "func", method)
+    if rules_of(method) is not None:
+        return "lrp", {}
+    walk = MADE_OF.get(function.__name__, function.__name__)
+    if walk not in PASSES:
+        raise ValueError(f"got --method {name}, which is made of many runs or of other steps; a walk is through one "
+                         f"pass, so expected one of {', '.join(walkable())}")
+    if walk != function.__name__:
+        say(f"note: {name} is made of the pass {walk}, which is what the page walks through")
+    given = {**options(method), **getattr(method, "keywords", {})} if walk == "deep_taylor" else {}
+    return walk, given
+
+
+def walkable() -> list[str]:
+    """The methods with a pass to walk through."""
+    return [name for name, method in METHODS.items() if rules_of(method) is not None
+            or MADE_OF.get(method.__name__, method.__name__) in PASSES]
+
+
+def settings_for(name: str, names: list[str], settings: list[str]) -> list[str]:
+    """The settings meant for a method: of several, each takes what it has."""
+    known = options(METHODS[name]) if name in METHODS else {}
+    return settings if len(names) == 1 else [each for each in settings if each.partition("=")[0] in known]
+
+
+def shown(name: str, method: Callable | partial) -> str:
+    """What a walk is called on the page."""
+    told = settings_of(method) if isinstance(method, partial) and METHODS[name] is not method else ""
+    return f"{NAMES[name]} ({told})" if told else NAMES[name]

@@ -1,0 +1,16 @@
+"""What a misspelt name may have meant."""
+import difflib
+from collections.abc import Iterable
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """"; did you mean ...?" with at most three of the `known` names that look like `word`; "" where none does.
+
+    >>> meant("lrp_epsilom", ["lrp_epsilon", "gradient"])
+    '; did you mean lrp_epsilon?'
+    """
+    names = {name.casefold().replace("-", "_").replace(" ", "_"): name for name in known}
+    word = word.casefold().replace("-", "_").replace(" ", "_")
+    near = difflib.get_close_matches(word, names, 3, 0.7)
+    near = list(dict.fromkeys([*near, *(name for name in names if len(word) > 2 and word in name)]))[:3]
+    return f"; did you mean {' or '.join(names[name] for name in near)}?" if near else ""
