@@ -472,7 +472,8 @@ DEFINITIONS = {                     # rule: (definition, {name: another definiti
     }, {
         "outputs below 0 silent": lambda v, b, p, gamma: [
             share * (total(products(v)) + b >= 0) for share in gamma_signed(v, b, p, gamma)],
-        "b+ and b- both boosted and counted": lambda v, b, p, gamma: gamma_signed(v, b, p, gamma, b + gamma * b),
+        "b counted twice where the sum is above 0": lambda v, b, p, gamma: gamma_signed(
+            v, b, p, gamma, b + gamma * b if total(products(v)) + b >= 0 else None),
         "mirror image left out": lambda v, b, p, gamma: shared(
             [x * (w + gamma * (up if x > 0 else down)(w)) for x, w in v], b + gamma * up(b)),
         "negative inputs not boosted": lambda v, b, p, gamma: shared(
