@@ -44,7 +44,7 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "furo"
-html_title = "minixnn"
+html_title = f"minixnn {release}"
 html_static_path = ["_static", "images/lessons"]
 html_favicon = "_static/favicon.svg"
 html_css_files = ["minixnn.css"]
@@ -52,6 +52,7 @@ html_js_files = ["copy.js"]
 html_search_scorer = str(HERE / "_ext" / "scorer.js")   # a rule before the account of the rule
 html_copy_source = False
 html_show_sphinx = False
+html_show_search_summary = False                        # which quotes the source of a page, marks and all
 pygments_style, pygments_dark_style = "friendly", "github-dark"
 
 
