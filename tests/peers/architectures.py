@@ -18,7 +18,6 @@ import numpy as np
 
 from minixnn import Network, passes
 from minixnn.interop import from_onnx, from_torch
-from minixnn.layers.chains import every_layer
 from tests.peers.libraries import REASONS, pytorchcv, torch, version
 
 NAMED = ("vgg11", "bn_vgg11", "nin_cifar10", "alexnet", "resnet18", "resnet50", "resnet20_cifar10", "resnext50_32x4d",
@@ -114,13 +113,13 @@ def row(name):
     with tempfile.TemporaryDirectory() as folder:
         found["ONNX"] = by_onnx(module, folder)
         saved = same_after_saving(net.astype("float32"), picture(module, "float32")[0], folder)
-    return {"name": name, "parameters": parameters, "layers": sum(1 for _ in every_layer(net.layers)),
+    return {"name": name, "parameters": parameters, "layers": len(net.layers),
             "mark": mark(net), "seconds": seconds, "saved": saved, **found}
 
 
 def mark(net):
     """What a graph that is no series of blocks was made into: (r) for repeated parts, (s) for values side by side."""
-    kinds = [type(layer).__name__ for layer in every_layer(net.layers)]
+    kinds = [type(layer).__name__ for layer in net.layers]
     rows = any(type(layer).__name__ == "Concat" and all(type(chain.layers[-1]).__name__ in ("Flatten", "ChannelSelect")
                for chain in layer.chains if chain.layers) for layer in net.layers)
     return " (r)" if "Repeated" in kinds else " (s)" if rows and "Unflatten" in kinds else ""

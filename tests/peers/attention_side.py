@@ -5,16 +5,14 @@ Neither is a layer of ours, so the cases here are single layers with a relevance
 attention with a dense layer behind it.
 """
 import dataclasses
-import functools
 
 import numpy as np
 
 import minixnn
 from minixnn import layers, passes
 from minixnn.interop import from_torch
-from minixnn.layers.attention import join_heads, split_heads
 from minixnn.layers.softmax import softmax_taylor
-from minixnn.rules import attention, carry_back, composites, half_each, identity, lrp, scale_held_fixed
+from minixnn.rules import composites, half_each, identity, lrp, scale_held_fixed
 from tests.peers.agreement import Comparison
 from tests.peers.libraries import autolrp, lxt, torch
 
@@ -43,8 +41,20 @@ class Case:
         return minixnn.Network([self.layer])
 
     @property
+    def entering(self):
+        """What enters the layer: to a product of two arrays, the halves of x."""
+        return tuple(np.split(self.x, 2, axis=-1)) if isinstance(self.layer, layers.Join) else self.x
+
+    @property
     def y(self):
-        return self.layer.forward(self.x)
+        if isinstance(self.layer, layers.Attention):
+            return self.net.forward(self.x)
+        return self.layer.forward(self.entering)
+
+    @property
+    def steps(self):
+        """{name: what that step of attention makes}, such as "0.weights"."""
+        return dict(zip(self.net.names, self.net.trace(self.x)[1:]))
 
 
 def draw(kind, seed, nonnegative=False):
@@ -53,14 +63,21 @@ def draw(kind, seed, nonnegative=False):
     b = [None] * 4 if "no bias" in kind else rng.normal(size=(4, C))
     made = {"softmax": layers.Softmax(), "layer norm": layers.LayerNorm(*rng.normal(size=(2, C)), epsilon=1e-5),
             "RMS norm": layers.RMSNorm(rng.normal(size=C), epsilon=1e-6),
-            "product": layers.Product([[layers.ChannelSelect(stop=C // 2)], [layers.ChannelSelect(C // 2)]])
-            }.get(kind) or layers.Attention(*rng.normal(size=(4, C, C)) / C ** 0.5, *b, heads=HEADS)
+            "product": layers.Multiply()}.get(kind) or layers.Attention(*rng.normal(size=(4, C, C)) / C ** 0.5, *b, heads=HEADS)
     x = rng.normal(size=(2, T, C))
-    return Case(f"{kind} {seed}", made, x, rng.normal(size=made.forward(x).shape))
+    case = Case(f"{kind} {seed}", made, x, x)
+    return dataclasses.replace(case, R=rng.normal(size=case.y.shape))
 
 
 def ours(rule, **settings):
-    return lambda case: rule(case.layer, case.x, case.y, case.R, **settings)
+    return lambda case: rule(case.layer, case.entering, case.y, case.R, **settings)
+
+
+def of_network(composite, epsilon):
+    """The composite's relevance of the attention's layers, which the network writes out."""
+    def explained(case):
+        return passes.lrp(case.net, case.x, rules=composite(case.net, epsilon=epsilon), start=case.R)[0]
+    return explained
 
 
 def relevance(f, R, *inputs):
@@ -93,16 +110,31 @@ def without_sign(epsilon):
     """AttnLRP with y + epsilon under every fraction line, whatever the sign of y."""
     def explained(case):
         layer, x = case.layer, case.x
-        Q, K, V, S, A, O = layer.steps(x)                                                               # noqa: E741
+        Q, K, V, S, A, O = of_attention(case)                                                           # noqa: E741
 
         def back(name, x, y, R):
-            return x * (R / (y + epsilon) @ layer.projection(name).W.T)
-        s = split_heads(back("o", O, case.y, case.R) / (2 * O + epsilon), HEADS)
+            return x * (R / (y + epsilon) @ getattr(layer, f"W_{name}").T)
+        s = split_heads(back("o", O, case.y, case.R) / (2 * O + epsilon))
         R_S = softmax_taylor(layers.Softmax(), S, A, A * (s @ V.swapaxes(-1, -2)))
         R_V, s = V * (A.swapaxes(-1, -2) @ s), R_S / (2 * Q @ K.swapaxes(-1, -2) + epsilon)
         parts = (("q", Q, Q * (s @ K)), ("k", K, K * (s.swapaxes(-1, -2) @ Q)), ("v", V, R_V))
         return sum(back(name, x, join_heads(z), join_heads(R_z)) for name, z, R_z in parts)
     return explained
+
+
+def split_heads(x):
+    return layers.SplitHeads(HEADS).forward(x)
+
+
+def join_heads(x):
+    return layers.JoinHeads().forward(x)
+
+
+def of_attention(case):
+    """Queries, keys, values, scores, weights, and what the heads bring home, side by side."""
+    made = case.steps
+    S, A = made["0.scores"], made["0.weights"]
+    return (made["0.queries.2"] * WIDTH ** 0.5, made["0.keys.1"], made["0.values.1"], S, A, made["0.output.0"])
 
 
 def lxt_layer_norm(case):
@@ -126,7 +158,7 @@ def lxt_product(case):
 
 
 def product_by_half_each(case):
-    return half_each(case.layer, case.x, case.y, case.R, rules=[[carry_back], [carry_back]])
+    return np.concatenate(half_each(case.layer, case.entering, case.y, case.R), axis=-1)
 
 
 # autolrp -----------------------------------------------------------------------------------------------------------
@@ -171,36 +203,22 @@ def by_autolrp(preset):
     return theirs
 
 
-def nearly_zero(rule):
-    """The rule with autolrp's epsilon."""
-    return with_tiny(functools.partial(rule, epsilon=TINY))
+def nearly_zero(composite):
+    """The composite with autolrp's epsilon."""
+    return lambda net: composite(net, epsilon=TINY)
 
 
-def with_tiny(rule):
-    """The rule at attention, LRP-epsilon with autolrp's epsilon at the dense layer."""
-    epsilon = functools.partial(lrp.epsilon, epsilon=TINY)
-    return lambda net: composites.by_kind(net, epsilon, epsilon, others={layers.Attention: rule})
+def bias_by_size(composite):
+    """As the composite, but R of an output is cut to |W x| / (|W x| + |b|) of it, and W x alone shares the rest."""
+    def dense(layer, x, y, R):
+        linear = y if layer.b is None else y - layer.b
+        size = abs(linear) / (abs(linear) + (0 if layer.b is None else abs(layer.b)))
+        return lrp.epsilon(layers.Dense(layer.W), x, linear, R * size, epsilon=TINY)
 
-
-def bias_by_size(rule):
-    """R of an output is cut to |W x| / (|W x| + |b|) of it, and LRP-epsilon without a bias shares the rest."""
-    def back(layer, name, x, y, R):
-        dense = layer.projection(name)
-        linear = y if dense.b is None else y - dense.b
-        size = abs(linear) / (abs(linear) + (0 if dense.b is None else abs(dense.b)))
-        return lrp.epsilon(layers.Dense(dense.W), x, linear, R * size, epsilon=TINY)
-
-    def at_attention(layer, x, y, R):
-        Q, K, V, S, A, O = layer.steps(x)                                                               # noqa: E741
-        R_O, products = back(layer, "o", O, y, R), 1 if rule is attention.cp_lrp else 2
-        s = split_heads(R_O / (products * O), HEADS)
-        R_S = softmax_taylor(layers.Softmax(), S, A, A * (s @ V.swapaxes(-1, -2)))
-        R_V, s = V * (A.swapaxes(-1, -2) @ s), R_S / (2 * Q @ K.swapaxes(-1, -2))
-        parts = [("v", V, R_V)] if products == 1 else \
-            [("q", Q, Q * (s @ K)), ("k", K, K * (s.swapaxes(-1, -2) @ Q)), ("v", V, R_V)]
-        return sum(back(layer, name, x, join_heads(z), join_heads(R_z)) for name, z, R_z in parts)
-
-    return with_tiny(at_attention)
+    def rules(net):
+        return [dense if isinstance(layer, layers.Dense) else rule
+                for layer, rule in zip(net.layers, composite(net, epsilon=TINY))]
+    return rules
 
 
 def compare(method, library, peer, mine, theirs, kinds, **more):
@@ -209,30 +227,30 @@ def compare(method, library, peer, mine, theirs, kinds, **more):
 
 BOTH = ("attention", "attention, no bias")
 COMPARISONS = [
-    compare("rules.attention.attn_lrp", "lxt", "linear_epsilon, matmul, softmax", ours(attention.attn_lrp, epsilon=0),
+    compare("composites.attn_lrp", "lxt", "linear_epsilon, matmul, softmax", of_network(composites.attn_lrp, 0),
             lxt_attention(0), BOTH, note="epsilon = 0 in both"),
     compare("softmax_taylor", "lxt", "softmax", ours(softmax_taylor), lxt_softmax, ("softmax",)),
     compare("half_each", "lxt", "mul2", product_by_half_each, lxt_product, ("product",)),
     compare("rules.identity", "lxt", "rms_norm_identity", ours(identity), lxt_rms_norm, ("RMS norm",)),
     compare("scale_held_fixed", "lxt", "layer_norm", ours(scale_held_fixed, epsilon=0), lxt_layer_norm,
             ("layer norm",), note="epsilon = 0 in both"),
-    compare("rules.attention.attn_lrp", "autolrp", "ATTNLRP", one_output(nearly_zero(attention.attn_lrp)),
+    compare("composites.attn_lrp", "autolrp", "ATTNLRP", one_output(nearly_zero(composites.attn_lrp)),
             by_autolrp("ATTNLRP"), BOTH[1:], bound=1e-7, note=AUTOLRP + "multiplied by it here"),
-    compare("rules.attention.cp_lrp", "autolrp", "CPLRP", one_output(nearly_zero(attention.cp_lrp)),
+    compare("composites.cp_lrp", "autolrp", "CPLRP", one_output(nearly_zero(composites.cp_lrp)),
             by_autolrp("CPLRP"), BOTH[1:], bound=1e-7, note=AUTOLRP + "multiplied by it here"),
-    compare("rules.attention.attn_lrp, epsilon=0.1", "lxt", "epsilon=0.1", ours(attention.attn_lrp, epsilon=0.1),
+    compare("composites.attn_lrp, epsilon=0.1", "lxt", "epsilon=0.1", of_network(composites.attn_lrp, 0.1),
             lxt_attention(0.1), BOTH, explained=without_sign(0.1),
             note="its stabiliser has no sign: y + epsilon, which comes nearer to 0 where y < 0"),
     compare("rules.identity", "lxt", "layer_norm", ours(identity), lxt_layer_norm, ("layer norm",),
             explained=ours(scale_held_fixed, epsilon=0),
             note="proposition 3.4 hands R on unchanged; LXT holds the scale fixed and shares by the differences from "
                  "the mean, as `scale_held_fixed` does"),
-    compare("rules.attention.attn_lrp", "autolrp", "ATTNLRP, with biases",
-            one_output(nearly_zero(attention.attn_lrp)), by_autolrp("ATTNLRP"), BOTH[:1], bound=1e-7,
-            explained=one_output(bias_by_size(attention.attn_lrp)),
+    compare("composites.attn_lrp", "autolrp", "ATTNLRP, with biases",
+            one_output(nearly_zero(composites.attn_lrp)), by_autolrp("ATTNLRP"), BOTH[:1], bound=1e-7,
+            explained=one_output(bias_by_size(composites.attn_lrp)),
             note="a bias takes the share that its size has in the sizes of W x and b, where LRP-epsilon gives b / y"),
-    compare("rules.attention.cp_lrp", "autolrp", "CPLRP, with biases", one_output(nearly_zero(attention.cp_lrp)),
+    compare("composites.cp_lrp", "autolrp", "CPLRP, with biases", one_output(nearly_zero(composites.cp_lrp)),
             by_autolrp("CPLRP"), BOTH[:1], bound=1e-7,
-            explained=one_output(bias_by_size(attention.cp_lrp)),
+            explained=one_output(bias_by_size(composites.cp_lrp)),
             note="the same"),
 ]

@@ -10,7 +10,6 @@ from minixnn import datasets, models, passes
 from minixnn.interop import from_torch
 from minixnn.layers import BatchNorm2d
 from minixnn.layers.folding import fold_batch_norm
-from minixnn.layers.chains import every_layer
 from minixnn.rules import composites
 from tests.peers import twins
 from tests.peers.libraries import REASONS, torch, zennit
@@ -101,7 +100,7 @@ def test_resnet18_is_explained_by_epsilon_plus_flat_as_by_zennit(exact, monkeypa
         for layer in module.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 layer.eps = 0.0
-        for layer in every_layer(net.layers):
+        for layer in net.layers:
             if isinstance(layer, BatchNorm2d):
                 layer.epsilon = 0.0
         small = zennit.rules.Norm(stabilizer=1e-6)
