@@ -1,4 +1,4 @@
-"""How torch spells the operations of `operations.py`, after `run_decompositions({})`."""
+"""How torch spells the operations of `operations`, after `run_decompositions({})`."""
 from __future__ import annotations
 
 import math
@@ -11,7 +11,7 @@ from minixnn import layers as ours
 from minixnn.interop import operations as op
 from minixnn.interop.axes import Traced
 from minixnn.interop.builder import Builder
-from minixnn.interop.program import Places
+from minixnn.interop.program import Places, Size, Varying
 
 ACTIVATIONS: dict[str, Callable[..., Any]] = {             # name: the layer, from torch's further arguments
     "relu": ours.ReLU, "relu6": ours.ReLU6, "sigmoid": ours.Sigmoid, "tanh": ours.Tanh, "silu": ours.SiLU,
@@ -148,7 +148,7 @@ TABLE["aten.native_channel_shuffle"] = TABLE["aten.channel_shuffle"]
 
 
 def _sizes(x):
-    return [op.Size(n, m) if n != m else n for n, m in zip(x.shape, x.other_shape)]
+    return [Size(n, m) if n != m else n for n, m in zip(x.shape, x.other_shape)]
 
 
 def channel_shuffle(b: Builder, x: Traced, groups: int) -> Traced:
@@ -177,7 +177,7 @@ def index(b: Builder, x: Any, places: list) -> Traced:
         if len(given) == 1 and isinstance(given[0], Traced) and np.ndim(x) == 2 and places[0] is not None:
             return op.embedding(b, x, given[0])
         raise ValueError("looks places up in a constant that are computed from the input, expected one table of rows")
-    if any(isinstance(place, (Traced, op.Varying)) for place in places):
+    if any(isinstance(place, (Traced, Varying)) for place in places):
         return several(b, x, places)
     given = [axis for axis, place in enumerate(places) if place is not None]
     arrays = [np.asarray(places[axis]) for axis in given]
@@ -202,11 +202,11 @@ def points(b: Builder, x: Traced, axes: list[int], arrays: list) -> Traced:
 def several(b: Builder, x: Traced, places: list) -> Traced:
     """x[arange(batch), place]: the same place of each image."""
     first = places[0]
-    if isinstance(first, op.Varying) and first.ndim == 1 and all(
+    if isinstance(first, Varying) and first.ndim == 1 and all(
             np.array_equal(a, np.arange(len(a))) for a in (first.array, first.other)):
         rest = places[1:]
         if len(rest) == 1 and not isinstance(rest[0], Traced):
-            place = rest[0].array if isinstance(rest[0], op.Varying) else np.asarray(rest[0])
+            place = rest[0].array if isinstance(rest[0], Varying) else np.asarray(rest[0])
             if len(np.unique(place)) == 1:
                 return op.select(b, x, 1, int(np.ravel(place)[0]))
     raise ValueError("takes places that are computed from the input, or other ones for each image: what is chosen by a "
@@ -419,15 +419,15 @@ def smoothed(b, x, *more):
 @torch_name("gather")
 def gather(b: Builder, x: Any, axis: int, index: Any, sparse_grad: bool = False) -> Traced:
     if not isinstance(x, Traced):                           # of equal numbers it does not matter which
-        arrays = [x.array, x.other] if isinstance(x, op.Varying) else [np.asarray(x)] * 2
+        arrays = [x.array, x.other] if isinstance(x, Varying) else [np.asarray(x)] * 2
         if isinstance(index, Traced) and all((a == a.ravel()[0]).all() for a in arrays):
-            return op.Varying(*(np.full(shape, a.ravel()[0], a.dtype)
+            return Varying(*(np.full(shape, a.ravel()[0], a.dtype)
                                 for a, shape in zip(arrays, (index.shape, index.other_shape))))
     if isinstance(index, Traced) or not isinstance(x, Traced):
         raise ValueError("takes places that are computed from the input: what is chosen by a value has no gradient "
                          "that explains")
     axis = axis % x.rank
-    array = index.array if isinstance(index, op.Varying) else np.asarray(index)
+    array = index.array if isinstance(index, Varying) else np.asarray(index)
     for place, own in enumerate(x.axes):        # the same places for all: along one other axis at most
         if place != axis:
             first = array.take([0], axis=place)
@@ -489,7 +489,7 @@ def slice_scatter(b: Builder, x: Any, source: Any, axis: int = 0, start: Any = N
 
 def _part(x, axis, first, last):
     index = tuple(slice(first, last) if place == axis % x.ndim else slice(None) for place in range(x.ndim))
-    return op.Varying(x.array[index], x.other[index]) if isinstance(x, op.Varying) else x[index]
+    return Varying(x.array[index], x.other[index]) if isinstance(x, Varying) else x[index]
 
 
 @torch_name("select_scatter")
@@ -515,7 +515,7 @@ def repeat_interleave(b: Builder, x: Traced, n: Any, axis: int | None = None, ou
 @torch_name("sym_size", "sym_numel", "sym_stride")
 def sym_size(b: Builder, x: Traced, axis: int | None = None) -> Any:
     sizes = _sizes(x)
-    return op.Size(math.prod(x.shape), math.prod(x.other_shape)) if axis is None else sizes[axis]
+    return Size(math.prod(x.shape), math.prod(x.other_shape)) if axis is None else sizes[axis]
 
 
 @torch_name("argmax", "argmin", "sort", "topk", "argsort", "msort", "kthvalue", "median", "mode", "nonzero", "unique",
@@ -531,14 +531,14 @@ def _like(value):
         if value is None:
             fill = more[0]
         arrays = [np.full(each, fill, b.dtype) for each in shape]
-        return op.Varying(*arrays)
+        return Varying(*arrays)
     return make
 
 
 TABLE.update({"aten.ones_like": _like(1), "aten.zeros_like": _like(0), "aten.full_like": _like(None),
               "aten.empty_like": _like(0)})
 for _name in ("new_ones", "new_zeros", "new_full", "new_empty"):
-    TABLE[f"aten.{_name}"] = lambda b, x, shape, *more, _name=_name, **kwargs: op.Varying(*(
+    TABLE[f"aten.{_name}"] = lambda b, x, shape, *more, _name=_name, **kwargs: Varying(*(
         np.full([getattr(n, which, n) if which == "other" else int(n) for n in shape],
                 {"new_ones": 1, "new_full": more[0] if more else 0}.get(_name, 0), b.dtype)
         for which in ("size", "other")))
