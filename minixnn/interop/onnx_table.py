@@ -55,7 +55,7 @@ TABLE.update({
     "Mean": lambda b, *xs: op.divide(b, _fold(op.add, b, xs), float(len(xs))),
     "Pow": op.power, "Flatten": lambda b, x, axis=1: flat(b, x, axis),
     "Einsum": lambda b, *xs, equation: op.einsum(b, equation, xs),
-    "ReduceMean": None, "GlobalAveragePool": lambda b, x: op.reduce(b, "mean", images(x), range(2, x.rank), True),
+    "GlobalAveragePool": lambda b, x: op.reduce(b, "mean", images(x), range(2, x.rank), True),
     "GlobalMaxPool": lambda b, x: op.reduce(b, "max", images(x), range(2, x.rank), True),
     "Transpose": lambda b, x, perm=None: op.transpose(b, x, range(x.rank)[::-1] if perm is None else perm),
     "Concat": lambda b, *xs, axis: op.cat(b, xs, axis),
@@ -329,6 +329,8 @@ def group_norm(b: Builder, x: Traced, gamma: Any, beta: Any, epsilon: float = 1e
                stash_type: int = 1, _kind: str = "", _opset: int = 21) -> Traced:
     gamma, beta, C = op.weights(gamma), op.weights(beta), images(x).shape[1]
     groups = C if _kind == "InstanceNormalization" else num_groups
+    if groups is None:
+        raise ValueError("lacks num_groups, expected how many groups its channels make")
     if _opset < 21 and _kind == "GroupNormalization":       # one number a group
         gamma, beta = (np.repeat(a, C // groups) if len(a) == groups else a for a in (gamma, beta))
     return op.group_norm(b, x, groups, gamma, beta, epsilon)
@@ -359,7 +361,8 @@ def attention(b: Builder, Q: Traced, K: Traced, V: Traced, mask: Any = None, *pa
     def heads(x, n):
         N, T, C = (Size(m, k) if m != k else m for m, k in zip(x.shape, x.other_shape))
         return op.transpose(b, op.reshape(b, x, [N, T, n, C // n]), (0, 2, 1, 3))
-    y = op.attention(b, heads(Q, q_num_heads), *(heads(x, kv_num_heads) for x in (K, V)), mask, bool(is_causal), scale)
+    Q, K, V = heads(Q, q_num_heads), heads(K, kv_num_heads), heads(V, kv_num_heads)
+    y = op.attention(b, Q, K, V, mask, bool(is_causal), scale)
     return op.flatten(b, op.transpose(b, y, (0, 2, 1, 3)), 2, 3)
 
 
@@ -385,7 +388,7 @@ def slice_(b: Builder, x: Traced, starts: Any = None, ends: Any = None, axes: An
 
 @onnx_name("Split")
 def split(b: Builder, x: Traced, sizes: Any = None, axis: int = 0, split: Any = None, num_outputs: int | None = None,
-          _outputs: int = 1) -> list[Traced]:
+          _outputs: int = 1) -> list[Traced] | Traced:
     sizes, n = split if sizes is None else numbers(sizes), x.shape[axis]
     if sizes is None:
         each = -(-n // _outputs)
@@ -466,7 +469,7 @@ def resize(b: Builder, x: Traced, roi: Any = None, scales: Any = None, sizes: An
         target, scale = [int(wanted.get(place, x.shape[place])) for place in range(2, x.rank)], None
     mode = {"linear": "linear", "nearest": "nearest", "cubic": "cubic"}.get(mode, mode)
     half = places in ("half_pixel", "pytorch_half_pixel")
-    out = target or [int(math.floor(n * s)) for n, s in zip(x.shape[2:], scale)]
+    out = target or [int(math.floor(n * s)) for n, s in zip(x.shape[2:], scale or [])]
     whole = all(m % n == 0 for m, n in zip(out, x.shape[2:]))
     if places == "pytorch_half_pixel" and 1 in out and mode != "nearest":
         raise ValueError("resizes to one pixel by pytorch_half_pixel, which is not supported")

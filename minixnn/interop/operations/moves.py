@@ -221,9 +221,9 @@ def take(b: Builder, x: Traced, index: Any, axis: int) -> Traced:
     index = index % n
     if index.ndim == 0:
         return select(b, x, axis, int(index))
-    steps = np.unique(np.diff(index)) if index.ndim == 1 else []
+    steps = np.unique(np.diff(index)).tolist() if index.ndim == 1 else []
     if index.ndim == 1 and len(steps) <= 1 and (len(index) == 1 or steps[0] > 0):
-        step = int(steps[0]) if len(steps) else 1
+        step = steps[0] if steps else 1
         return slice_(b, x, axis, int(index[0]), int(index[-1]) + 1, step)
     if not x.axes[axis]:
         return x.seen_as([*x.axes[:axis], *map(new, index.shape), *x.axes[axis + 1:]])
@@ -369,7 +369,7 @@ def pad(b: Builder, x: Traced, pads: Sequence[tuple[int, int]], mode: str = "con
         return x
     if any(any(each) and has_batch(own) for each, own in zip(pads, x.axes)):
         raise ValueError(f"pads the batch of {x.written()}")
-    places: dict[int, tuple[int, int]] = {}
+    places: dict[int, tuple[int, tuple[int, int]]] = {}          # axis of our array: the program's, its pads
     if x.rank > 2 and is_batch(x.axes[0]) and not any(pads[1]):
         x = b.images(x, x.rank - 2)
     for axis, each in enumerate(pads):

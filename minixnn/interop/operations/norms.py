@@ -35,7 +35,7 @@ def reduce(b: Builder, kind: str, x: Traced, axes: Any, keepdims: Any) -> Traced
         kinds = {"mean": ours.MeanOver, "sum": ours.SumOver, "max": ours.MaxOver, "min": ours.MinOver,
                  "length": ours.Norm}
         if whole_image and len(have) > 1 and kind in ("mean", "max"):
-            layer = ours.GlobalAvgPool() if kind == "mean" else ours.GlobalMaxPool()
+            layer: ours.Layer = ours.GlobalAvgPool() if kind == "mean" else ours.GlobalMaxPool()
         else:
             stays = bool(keepdims) or len(have) == 1        # one number for each image keeps an axis
             layer = kinds[kind](tuple(place - len(x.have) for place in summed), keepdims=stays)

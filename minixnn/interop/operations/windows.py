@@ -127,19 +127,19 @@ def adaptive_pool(b: Builder, x: Traced, kind: str, sizes: Sequence[int | None])
     if traced(x).rank == n + 1:
         raise ValueError(f"got {x.written()} numbers, expected one axis more: batch, channels and {n} behind them")
     old = x.shape[2:]
-    sizes = [m if k is None else int(k) for k, m in zip(sizes, old)]
-    if set(sizes) == {1}:
+    out = [m if k is None else int(k) for k, m in zip(sizes, old)]
+    if set(out) == {1}:
         return reduce(b, kind, x, range(2, n + 2), True)
-    if list(old) == sizes:
+    if list(old) == out:
         return x
-    if all(m % k == 0 for m, k in zip(old, sizes)):
-        kernel = [m // k for m, k in zip(old, sizes)]
+    if all(m % k == 0 for m, k in zip(old, out)):
+        kernel = [m // k for m, k in zip(old, out)]
         if kind == "max":
             return pool(b, x, "max", kernel, kernel, [(0, 0)] * n, [1] * n)
     if kind == "mean":
         x = images(b, x, n)
-        return channel_last(b, x, of_rank("AdaptiveAvgPool", n)(tuple(sizes)), size(x.axes[1]), sizes)
-    raise ValueError(f"output_size={tuple(sizes)} of {x.written()} is not supported, expected a size that divides the "
+        return channel_last(b, x, of_rank("AdaptiveAvgPool", n)(tuple(out)), size(x.axes[1]), out)
+    raise ValueError(f"output_size={tuple(out)} of {x.written()} is not supported, expected a size that divides the "
                      "images'")
 
 
@@ -148,8 +148,13 @@ def upsample(b: Builder, x: Traced, sizes: Sequence[int] | None, scales: Sequenc
     """mode: as the layer Upsample has it. sizes of what comes out; scales where the file gives them."""
     n = x.rank - 2
     x = images(b, x, n)
-    out = [int(math.floor(m * s)) for m, s in zip(x.shape[2:], scales)] if sizes is None else list(map(int, sizes))
-    where = {"scale": tuple(scales)} if scales is not None and all(
+    if sizes is not None:
+        out = list(map(int, sizes))
+    elif scales is not None:
+        out = [int(math.floor(m * s)) for m, s in zip(x.shape[2:], scales)]
+    else:
+        raise ValueError("changes the size of images without saying to which, expected sizes or scales")
+    where: dict[str, Any] = {"scale": tuple(scales)} if scales is not None and all(
         int(m * s) == k for m, s, k in zip(x.shape[2:], scales, out)) else {"size": tuple(out)}
     if "scale" in where and n == 2 and len(set(where["scale"])) == 1:
         where["scale"] = where["scale"][0]
