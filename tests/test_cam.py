@@ -224,7 +224,7 @@ def vision_transformer(rng, read):
 
 
 @pytest.mark.parametrize("read", ["mean", "class token"])
-def test_grad_cam_of_a_transformer_is_the_definition_on_its_last_grid_of_tokens(read):
+def test_grad_cam_of_a_transformer_is_the_definition_on_its_last_grid(read):
     rng = np.random.default_rng(5)
     net, x = vision_transformer(rng, read), rng.random((2, 12, 8, 1))
     l = head(net, x)

@@ -33,7 +33,8 @@ def digit(tmp_path):
 
 def test_a_picture_from_a_file_is_explained_as_the_same_array_is(digit, tmp_path, capsys):
     x, path = digit
-    call = ["explain", str(path), "--model", "dense", "--method", "lrp_alpha1_beta0", "-o", str(tmp_path / "o"), "--details"]
+    call = ["explain", str(path), "--model", "dense", "--method", "lrp_alpha1_beta0", "-o", str(tmp_path / "o"),
+            "--details"]
     assert main(call) == 0
     written = np.load(tmp_path / "o" / "seven_relevance.npy")
     expected = attribution.METHODS["lrp_alpha1_beta0"](models.load("dense"), x, None)[0]

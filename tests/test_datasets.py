@@ -248,7 +248,7 @@ def test_an_unknown_photo_and_a_missing_folder_are_refused(monkeypatch, tmp_path
         datasets.record("selectivity")
 
 
-def test_an_installed_package_finds_photographs_and_records_in_the_checkout_that_it_is_started_in(tmp_path):
+def test_an_installed_package_finds_data_in_the_checkout_around_it(tmp_path):
     checkout = pathlib.Path(datasets.__file__).parents[1]
     shutil.copytree(checkout / "minixnn", tmp_path / "site" / "minixnn", ignore=shutil.ignore_patterns("*.npz", "*.gz"))
     code = ("from minixnn import datasets; assert 'site' in datasets.__file__; "
