@@ -1,4 +1,6 @@
-"""What several test files share: layers and rules called at an input x alone, where the output is only computed."""
+"""What several test files share: layers and rules called at an input x alone, lines counted, arrays compared."""
+import sys
+
 from minixnn import Network
 from minixnn.rules.composites import rules_for
 
@@ -46,3 +48,26 @@ def assert_same(came, expected, what=""):
     room = (1e-5 if came.dtype == "float32" else 1e-12) * max(1.0, abs(expected).max())
     off = abs(came - expected)
     assert off.max() <= room, f"{what}: came {came.flat[off.argmax()]}, expected {expected.flat[off.argmax()]}"
+
+
+def blind_steps(call, formula):
+    """How many lines run from the call to the first line of the formula: what F11 alone shows, again and again."""
+    count = [0]
+
+    class Arrived(Exception):
+        pass
+
+    def trace(frame, event, argument):
+        if frame.f_code is formula.__code__ and event == "line":
+            raise Arrived
+        count[0] += event == "line"
+        return trace
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    except Arrived:
+        return count[0]
+    finally:
+        sys.settrace(before)
+    raise AssertionError("the formula was never reached")

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from helpers import blind_steps
 from registry import WRITTEN
 
 from minixnn import Graph, Network, datasets, models, passes
@@ -287,29 +288,6 @@ def test_it_is_one_step_to_the_gradient_of_every_layer(name):
     assert found == [type(layer).gradient.__code__ for layer in reversed(net.layers)]
     found = steps_into(passes.deeplift, lambda: passes.deeplift(net, x, x[:1] * 0))
     assert found == [type(layer).deeplift.__code__ for layer in reversed(net.layers)]
-
-
-def blind_steps(call, formula):
-    """How many lines run from the call to the first line of the formula: what F11 alone shows, again and again."""
-    count = [0]
-
-    class Arrived(Exception):
-        pass
-
-    def trace(frame, event, argument):
-        if frame.f_code is formula.__code__ and event == "line":
-            raise Arrived
-        count[0] += event == "line"
-        return trace
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    except Arrived:
-        return count[0]
-    finally:
-        sys.settrace(before)
-    raise AssertionError("the formula was never reached")
 
 
 def test_blind_stepping_from_a_pass_to_the_formula_takes_few_lines():

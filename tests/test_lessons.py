@@ -79,7 +79,7 @@ def claims(lesson):
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_every_claim_of_a_lesson_has_a_row_with_its_control_and_every_row_a_claim(lesson):
+def test_every_claim_of_a_lesson_has_a_row_and_every_row_a_claim(lesson):
     page = ROOT / "docs" / "how_we_know.md"
     if not page.exists():
         pytest.skip("docs/ is not here: this is no checkout")

@@ -48,7 +48,7 @@ def test_an_activation_written_out_is_known_by_its_values(path, name):  # noqa: 
     assert compare(path, 4 * images(50, 5)) == [name.partition("(")[0], "Dense"]
 
 
-def test_an_activation_that_nobody_knows_is_the_layers_that_it_is_written_in(path):  # noqa: F811
+def test_an_unknown_activation_is_the_layers_that_it_is_written_in(path):  # noqa: F811
     saved(path, [node("Exp", "x", "a"), node("Mul", "a x", "y")], {}, ["N", 3])
     assert compare(path, images(4, 3)) == ["Function", "Multiply"]
 

@@ -205,7 +205,7 @@ def test_what_a_rule_calls_is_stepped_over_but_reveal_cancel_is_followed():
     assert max(event["d"] for event in events) == 3 and "stabilize" not in names
 
 
-def test_of_several_images_the_first_is_walked_through_with_what_belongs_to_it():
+def test_of_several_images_the_first_is_walked_through_with_its_own():
     x = np.array([[1.0, 2.0], [3.0, 1.0]])
     net = Network(NET.layers[:2])
     data = read(plot.steps(net, x, np.array([1, 0]), method="deeplift", x_ref=x * 0))

@@ -127,7 +127,7 @@ def test_all_planted_rules_are_either_tried_or_cannot_be_told_by_numbers():
     assert planted == set(ALIKE) | UNSEEN
 
 
-def test_every_other_definition_and_mistake_of_the_oracle_fails_some_vector():
+def test_every_other_definition_and_mistake_fails_some_vector():
     for rule, (_, others, mistakes) in oracle.DEFINITIONS.items():
         tests = [(group, test) for name, group, test in VECTORS if name == rule]
         for name, definition in {**others, **mistakes}.items():
@@ -182,7 +182,7 @@ def test_what_a_library_does_instead_is_named(name, verdict):
     assert "crashes" not in {result.verdict for result in results}
 
 
-def test_a_library_that_falls_over_crashes_where_it_should_answer_and_agrees_where_it_should_refuse():
+def test_a_library_that_falls_over_only_agrees_where_it_should_refuse():
     def fall(layer, x, R, knobs):
         raise ZeroDivisionError("no")
     results = [result for result in runner.run(Wrong(fall)) if result.rule == "alpha_beta"]

@@ -4,6 +4,7 @@ import re
 import sys
 
 import pytest
+from helpers import blind_steps
 
 from minixnn import datasets, models, passes
 from minixnn.rules import lrp
@@ -14,7 +15,6 @@ if not (ROOT / "docs" / "walk.py").exists():
 sys.path[:0] = [str(ROOT / "docs")]
 
 import walk  # noqa: E402  (it lies in the folder named above)
-from test_graph import blind_steps  # noqa: E402
 
 
 @pytest.mark.parametrize("name", walk.WALKS)

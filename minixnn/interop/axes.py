@@ -29,7 +29,8 @@ class Atom:
     """A part of an axis. `parts` are the atoms into which it was cut later; the batch has a size of each of BATCHES."""
 
     def __init__(self, size: int, other: int | None = None) -> None:
-        self.size, self.other, self.parts = size, size if other is None else other, None
+        self.size, self.other = size, size if other is None else other
+        self.parts: tuple[Atom, Atom] | None = None
 
     @property
     def is_batch(self) -> bool:

@@ -54,17 +54,17 @@ class Builder:
 
     def arranged(self, x: Traced, want: Sequence[Group]) -> Traced:
         """The same value in an array with exactly these axes: moved where need be, and repeated."""
-        want = tuple(map(leaves, want))
+        want = list(map(leaves, want))
         flat = [a for group in x.have for a in group]
         missing = [a for group in want for a in group if a not in flat]
         if missing:                                         # atoms behind the others, then repeated
-            x = self.arranged(x, [*([a] for a in flat), *([] for _ in missing)])
+            x = self.arranged(x, [*((a,) for a in flat), *[()] * len(missing)])
             for place, atom in enumerate(missing, start=len(flat)):
-                have = list(x.have)
-                have[place] = (atom,)
-                ones = np.ones((atom.size, *[1] * (len(have) - place - 1)), self.dtype)
-                x = Traced(self.put(x.at, ours.Scale(ones)), have, x.axes, x.kind)
-        if x.have == want:
+                repeated = list(x.have)
+                repeated[place] = (atom,)
+                ones = np.ones((atom.size, *[1] * (len(repeated) - place - 1)), self.dtype)
+                x = Traced(self.put(x.at, ours.Scale(ones)), repeated, x.axes, x.kind)
+        if x.have == tuple(want):
             return x
         at, have = x.at, x.have
         if len(have[0]) > 1:                                # windows of an image as rows: back behind the image
@@ -113,7 +113,8 @@ class Builder:
         rest = [tuple(a for a in own if a not in group) for own in x.have]
         start = next((flat.index(a) for a in group if a in flat), None)
         if start is not None and tuple(flat[start:start + len(group)]) == group:        # beside each other
-            want, place = [], None
+            want: list[Group] = []
+            at = -1
             for own in x.have:
                 if not any(a in group for a in own):
                     want.append(own)
@@ -121,14 +122,14 @@ class Builder:
                 before = tuple(a for a in own if flat.index(a) < start)
                 behind = tuple(a for a in own if flat.index(a) >= start + len(group))
                 want += [before] if before else []
-                if place is None:
-                    place = len(want)
+                if at < 0:
+                    at = len(want)
                     want.append(group)
                 want += [behind] if behind else []
         else:
             want = [own for own, before in zip(rest, x.have) if own or not before] + [group]
-            place = len(want) - 1
-        return self.arranged(x, want), place
+            at = len(want) - 1
+        return self.arranged(x, want), at
 
     def last(self, x: Traced, group: Group) -> tuple[Traced, np.ndarray | None]:
         """The value with `group` as the last axis of our array, and the order in which its atoms lie there.
@@ -143,9 +144,8 @@ class Builder:
         flat = [a for own in x.have for a in own]
         tail = tuple(flat[len(flat) - len(group):])
         if set(tail) == set(group) and not has_batch(tail):
-            rest = [own for own in (tuple(a for a in own if a not in group) if own else None for own in x.have)
-                    if own != ()]
-            x = self.arranged(x, [*(own or () for own in rest), tail])
+            rest = [tuple(a for a in own if a not in group) for own in x.have]
+            x = self.arranged(x, [*(own for own, before in zip(rest, x.have) if own or not before), tail])
             if tail == group:
                 return x, None
             numbers = np.arange(size(group)).reshape([a.size for a in group])
@@ -323,18 +323,18 @@ class Builder:
                     raise Mixes("sizes do not fit")
             runs.append([place for place, _ in run])
         axes = list(x.axes)
-        for run in runs:
-            group = tuple(a for place in run for a in axes[place])
+        for places in runs:
+            group = tuple(a for place in places for a in axes[place])
             inner = tuple(a for a in group if not a.is_batch)
             if len(inner) < 2 or has_batch(group) and not group[0].is_batch:
                 continue
             x, at = self.axis(x, inner)
-            atom, have = new(size(inner)), list(x.have)
-            have[at] = atom
-            for place in run:
+            atom, arrays = new(size(inner)), list(x.have)
+            arrays[at] = atom
+            for place in places:
                 axes[place] = tuple(a for a in axes[place] if a.is_batch)
-            axes[run[-1]] = axes[run[-1]] + atom
-            x = Traced(x.at, have, axes, x.kind)
+            axes[places[-1]] = axes[places[-1]] + atom
+            x = Traced(x.at, arrays, axes, x.kind)
         return x, tuple(a for own in axes for a in own)
 
 

@@ -72,7 +72,7 @@ def input_order(program: Program, entry: Any, layout: str | None) -> tuple[int, 
         return tuple(range(rank))
     channel = {FIRST: 1, LAST: rank - 1}.get(layout or "")
     if channel is None:
-        *_, height, width, behind = (None, *entry.shape)
+        height, width, behind = entry.shape[-3:]
         last = rank == 3 or behind in IMAGE_CHANNELS and min(height or 0, width or 0) > max(IMAGE_CHANNELS)
         channel = channel_axis(program, entry.name, rank) or (rank - 1 if last else 1)
     return 0, *(axis for axis in range(1, rank) if axis != channel), channel
@@ -147,6 +147,8 @@ def any_size(read: Callable[[int], Network]) -> Network:
     if len(net.layers) != len(other.layers):
         raise ValueError(f"what it computes depends on the size of the images, which is left open; {ask}")
     a, b = net.card.input_shape, other.card.input_shape
+    if a is None or b is None:                              # a row of numbers, or several inputs
+        return net
     return net.with_card(input_shape=tuple(n if n == m else None for n, m in zip(a, b)))
 
 

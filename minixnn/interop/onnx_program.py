@@ -71,7 +71,7 @@ class Reader:
     """From nodes of a file to operations."""
 
     def __init__(self, onnx: Any, opset: int, limit: int) -> None:
-        self.onnx, self.opset, self.limit, self.outputs = onnx, opset, limit, {}
+        self.onnx, self.opset, self.limit = onnx, opset, limit
 
     def array(self, tensor: Any, name: str) -> np.ndarray:
         """The numbers of a constant of the file."""

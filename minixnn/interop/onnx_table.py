@@ -1,4 +1,4 @@
-"""How ONNX spells the operations of `operations.py`, opset 11 and later: inputs by place, attributes by name."""
+"""How ONNX spells the operations of `operations`, opset 11 and later: inputs by place, attributes by name."""
 from __future__ import annotations
 
 import math
@@ -11,7 +11,7 @@ from minixnn import layers as ours
 from minixnn.interop import operations as op
 from minixnn.interop.axes import Traced, has_batch
 from minixnn.interop.builder import Builder
-from minixnn.interop.program import Places
+from minixnn.interop.program import Places, Size, Varying
 from minixnn.interop.torch_table import ACTIVATIONS, gather, no_gradient, points
 
 TABLE: dict[str, Callable[..., Any]] = {}
@@ -55,7 +55,7 @@ TABLE.update({
     "Mean": lambda b, *xs: op.divide(b, _fold(op.add, b, xs), float(len(xs))),
     "Pow": op.power, "Flatten": lambda b, x, axis=1: flat(b, x, axis),
     "Einsum": lambda b, *xs, equation: op.einsum(b, equation, xs),
-    "ReduceMean": None, "GlobalAveragePool": lambda b, x: op.reduce(b, "mean", images(x), range(2, x.rank), True),
+    "GlobalAveragePool": lambda b, x: op.reduce(b, "mean", images(x), range(2, x.rank), True),
     "GlobalMaxPool": lambda b, x: op.reduce(b, "max", images(x), range(2, x.rank), True),
     "Transpose": lambda b, x, perm=None: op.transpose(b, x, range(x.rank)[::-1] if perm is None else perm),
     "Concat": lambda b, *xs, axis: op.cat(b, xs, axis),
@@ -96,9 +96,9 @@ def numbers(array: Any) -> list[Any]:
     """Whole numbers in a constant input, those that depend on the number of images too."""
     if isinstance(array, Traced):
         raise ValueError("its sizes are computed from the values of the input, expected constants")
-    if isinstance(array, op.Varying):
-        return [op.Size(n, m) if n != m else int(n) for n, m in zip(np.ravel(array.array), np.ravel(array.other))]
-    return [n if isinstance(n, op.Size) else int(n) for n in np.ravel(array)]
+    if isinstance(array, Varying):
+        return [Size(n, m) if n != m else int(n) for n, m in zip(np.ravel(array.array), np.ravel(array.other))]
+    return [n if isinstance(n, Size) else int(n) for n in np.ravel(array)]
 
 
 def _fold(function, b, xs):
@@ -329,6 +329,8 @@ def group_norm(b: Builder, x: Traced, gamma: Any, beta: Any, epsilon: float = 1e
                stash_type: int = 1, _kind: str = "", _opset: int = 21) -> Traced:
     gamma, beta, C = op.weights(gamma), op.weights(beta), images(x).shape[1]
     groups = C if _kind == "InstanceNormalization" else num_groups
+    if groups is None:
+        raise ValueError("lacks num_groups, expected how many groups its channels make")
     if _opset < 21 and _kind == "GroupNormalization":       # one number a group
         gamma, beta = (np.repeat(a, C // groups) if len(a) == groups else a for a in (gamma, beta))
     return op.group_norm(b, x, groups, gamma, beta, epsilon)
@@ -357,9 +359,10 @@ def attention(b: Builder, Q: Traced, K: Traced, V: Traced, mask: Any = None, *pa
         return op.attention(b, Q, K, V, mask, bool(is_causal), scale)
 
     def heads(x, n):
-        N, T, C = (op.Size(m, k) if m != k else m for m, k in zip(x.shape, x.other_shape))
+        N, T, C = (Size(m, k) if m != k else m for m, k in zip(x.shape, x.other_shape))
         return op.transpose(b, op.reshape(b, x, [N, T, n, C // n]), (0, 2, 1, 3))
-    y = op.attention(b, heads(Q, q_num_heads), *(heads(x, kv_num_heads) for x in (K, V)), mask, bool(is_causal), scale)
+    Q, K, V = heads(Q, q_num_heads), heads(K, kv_num_heads), heads(V, kv_num_heads)
+    y = op.attention(b, Q, K, V, mask, bool(is_causal), scale)
     return op.flatten(b, op.transpose(b, y, (0, 2, 1, 3)), 2, 3)
 
 
@@ -369,7 +372,7 @@ def reshape(b: Builder, x: Traced, target: Any, allowzero: int = 0) -> Traced:
     if not allowzero:
         if any(n == 0 and place >= x.rank for place, n in enumerate(sizes)):
             raise ValueError(f"cannot turn {x.written()} into {tuple(map(int, sizes))}")
-        sizes = [op.Size(x.shape[place], x.other_shape[place]) if n == 0 else n for place, n in enumerate(sizes)]
+        sizes = [Size(x.shape[place], x.other_shape[place]) if n == 0 else n for place, n in enumerate(sizes)]
     return op.reshape(b, x, sizes)
 
 
@@ -385,7 +388,7 @@ def slice_(b: Builder, x: Traced, starts: Any = None, ends: Any = None, axes: An
 
 @onnx_name("Split")
 def split(b: Builder, x: Traced, sizes: Any = None, axis: int = 0, split: Any = None, num_outputs: int | None = None,
-          _outputs: int = 1) -> list[Traced]:
+          _outputs: int = 1) -> list[Traced] | Traced:
     sizes, n = split if sizes is None else numbers(sizes), x.shape[axis]
     if sizes is None:
         each = -(-n // _outputs)
@@ -406,7 +409,7 @@ def gather_rows(b: Builder, x: Any, index: Any, axis: int = 0) -> Traced:
 
 @onnx_name("GatherND")
 def gather_points(b: Builder, x: Traced, index: Any, batch_dims: int = 0) -> Traced:
-    if isinstance(index, op.Varying) and batch_dims == 0:
+    if isinstance(index, Varying) and batch_dims == 0:
         raise ValueError("takes other places for each image")
     index = np.asarray(op.plain(index))
     if batch_dims == 1 and (index == index[:1]).all():
@@ -466,7 +469,7 @@ def resize(b: Builder, x: Traced, roi: Any = None, scales: Any = None, sizes: An
         target, scale = [int(wanted.get(place, x.shape[place])) for place in range(2, x.rank)], None
     mode = {"linear": "linear", "nearest": "nearest", "cubic": "cubic"}.get(mode, mode)
     half = places in ("half_pixel", "pytorch_half_pixel")
-    out = target or [int(math.floor(n * s)) for n, s in zip(x.shape[2:], scale)]
+    out = target or [int(math.floor(n * s)) for n, s in zip(x.shape[2:], scale or [])]
     whole = all(m % n == 0 for m, n in zip(out, x.shape[2:]))
     if places == "pytorch_half_pixel" and 1 in out and mode != "nearest":
         raise ValueError("resizes to one pixel by pytorch_half_pixel, which is not supported")
@@ -492,13 +495,13 @@ def cumsum(b: Builder, x: Traced, axis: Any, exclusive: int = 0, reverse: int = 
 @onnx_name("Shape")
 def shape(b: Builder, x: Traced, start: int = 0, end: int | None = None) -> Any:
     first, second = np.array(x.shape[start:end], np.int64), np.array(x.other_shape[start:end], np.int64)
-    return op.Varying(first, second) if not np.array_equal(first, second) else first
+    return Varying(first, second) if not np.array_equal(first, second) else first
 
 
 @onnx_name("Size")
 def count(b: Builder, x: Traced) -> Any:
     first, second = np.int64(math.prod(x.shape)), np.int64(math.prod(x.other_shape))
-    return op.Varying(np.asarray(first), np.asarray(second)) if first != second else np.asarray(first)
+    return Varying(np.asarray(first), np.asarray(second)) if first != second else np.asarray(first)
 
 
 @onnx_name("Trilu")

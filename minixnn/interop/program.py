@@ -206,7 +206,7 @@ class Follower:
         if isinstance(value, Pair):
             first, second = (self.program.to_numpy(each) for each in value)
             if isinstance(first, (int, np.integer)) and not isinstance(first, bool):
-                return Size(first, second)
+                return Size(int(first), int(second))
             return Varying(first, second) if isinstance(first, np.ndarray) else _differs(first)
         return value if isinstance(value, Traced) else self.program.to_numpy(value)
 

@@ -87,7 +87,8 @@ def two_classes(plan: Plan) -> int | None:
     if len(plan.inputs[-1]) != 2:
         return None
     q, p = plan.inputs[-1]
-    chain, at = [], q
+    chain: list[Layer] = []
+    at = q
     while at and at != p and len(plan.inputs[at - 1]) == 1 and len(chain) < 3:
         chain.append(plan.layers[at - 1])
         at = plan.inputs[at - 1][0]
@@ -221,7 +222,7 @@ def pair(a: Layer, b: Layer) -> Layer | None:
         return ours.Permute(tuple(a.axes[axis] for axis in b.axes))
     if (first, second) == ("Scale", "Scale") and isinstance(a.c, float) and isinstance(b.c, float):
         return ours.Scale(a.c * b.c)
-    if first in ("LayerNorm", "RMSNorm") and a.beta is None:
+    if isinstance(a, ours.LayerNorm) and a.beta is None:              # RMSNorm is one, too
         c = {"ChannelScale": lambda: b.W if b.b is None else None, "Scale": lambda: b.c if b.arrays() else None,
              "Shift": lambda: b.b}.get(second, lambda: None)()
         if c is None or c.ndim > len(a.axes) and max(c.shape[:-len(a.axes)]) > 1:

@@ -234,8 +234,8 @@ def compare(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, ou
     if not difference <= ROUNDING * largest:
         try:
             exact = copy.deepcopy(module).double()
-            wide = [{k: v.double() if v.is_floating_point() else v for k, v in each.items()} for each in (kwargs, dict(
-                enumerate(args)), dict(fixed))]
+            wide: list[dict] = [{k: v.double() if v.is_floating_point() else v for k, v in each.items()}
+                                for each in (kwargs, dict(enumerate(args)), dict(fixed))]
             difference, largest = apart(torch, exact, net.astype(np.float64), tuple(wide[1].values()), wide[0], output,
                                         wide[2], names, orders)
         except RuntimeError:                                # it casts inside, and cannot be widened

@@ -1,9 +1,9 @@
-"""How torch spells the operations of `operations.py`, after `run_decompositions({})`."""
+"""How torch spells the operations of `operations`, after `run_decompositions({})`."""
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from minixnn import layers as ours
 from minixnn.interop import operations as op
 from minixnn.interop.axes import Traced
 from minixnn.interop.builder import Builder
-from minixnn.interop.program import Places
+from minixnn.interop.program import Places, Size, Varying
 
 ACTIVATIONS: dict[str, Callable[..., Any]] = {             # name: the layer, from torch's further arguments
     "relu": ours.ReLU, "relu6": ours.ReLU6, "sigmoid": ours.Sigmoid, "tanh": ours.Tanh, "silu": ours.SiLU,
@@ -129,7 +129,7 @@ TABLE.update({
     "aten.slice": lambda b, x, axis=0, start=None, stop=None, step=1: op.slice_(b, x, axis, start, stop, step),
     "aten.narrow": lambda b, x, axis, start, length: op.slice_(b, x, axis, start, start + length),
     "aten.unbind": lambda b, x, axis=0: [op.select(b, x, axis, n) for n in range(x.shape[axis])],
-    "aten.roll": lambda b, x, shifts, axes=(): op.roll(b, x, np.ravel(shifts), np.ravel(axes)),
+    "aten.roll": lambda b, x, shifts, axes=(): op.roll(b, x, np.ravel(shifts).tolist(), np.ravel(axes).tolist()),
     "aten.expand_as": lambda b, x, y: op.expand(b, x, y.shape),
     "aten.index_select": lambda b, x, axis, index: op.take(b, x, index, axis),
     "aten.embedding": lambda b, W, index, *more: op.embedding(b, W, index),
@@ -148,7 +148,7 @@ TABLE["aten.native_channel_shuffle"] = TABLE["aten.channel_shuffle"]
 
 
 def _sizes(x):
-    return [op.Size(n, m) if n != m else n for n, m in zip(x.shape, x.other_shape)]
+    return [Size(n, m) if n != m else n for n, m in zip(x.shape, x.other_shape)]
 
 
 def channel_shuffle(b: Builder, x: Traced, groups: int) -> Traced:
@@ -177,7 +177,7 @@ def index(b: Builder, x: Any, places: list) -> Traced:
         if len(given) == 1 and isinstance(given[0], Traced) and np.ndim(x) == 2 and places[0] is not None:
             return op.embedding(b, x, given[0])
         raise ValueError("looks places up in a constant that are computed from the input, expected one table of rows")
-    if any(isinstance(place, (Traced, op.Varying)) for place in places):
+    if any(isinstance(place, (Traced, Varying)) for place in places):
         return several(b, x, places)
     given = [axis for axis, place in enumerate(places) if place is not None]
     arrays = [np.asarray(places[axis]) for axis in given]
@@ -192,7 +192,7 @@ def points(b: Builder, x: Traced, axes: list[int], arrays: list) -> Traced:
     """x[..., i, j, ...] with arrays of places that are broadcast against each other."""
     if axes != list(range(axes[0], axes[-1] + 1)):
         raise ValueError("takes places by arrays along axes that are not beside each other")
-    arrays = np.broadcast_arrays(*arrays)
+    arrays = list(np.broadcast_arrays(*arrays))
     flat = np.zeros(arrays[0].shape, np.int64)
     for axis, a in zip(axes, arrays):
         flat = flat * x.shape[axis] + a % x.shape[axis]
@@ -202,11 +202,11 @@ def points(b: Builder, x: Traced, axes: list[int], arrays: list) -> Traced:
 def several(b: Builder, x: Traced, places: list) -> Traced:
     """x[arange(batch), place]: the same place of each image."""
     first = places[0]
-    if isinstance(first, op.Varying) and first.ndim == 1 and all(
+    if isinstance(first, Varying) and first.ndim == 1 and all(
             np.array_equal(a, np.arange(len(a))) for a in (first.array, first.other)):
         rest = places[1:]
         if len(rest) == 1 and not isinstance(rest[0], Traced):
-            place = rest[0].array if isinstance(rest[0], op.Varying) else np.asarray(rest[0])
+            place = rest[0].array if isinstance(rest[0], Varying) else np.asarray(rest[0])
             if len(np.unique(place)) == 1:
                 return op.select(b, x, 1, int(np.ravel(place)[0]))
     raise ValueError("takes places that are computed from the input, or other ones for each image: what is chosen by a "
@@ -284,24 +284,27 @@ for _n in (1, 2, 3):
 
 
 @torch_name("_native_batch_norm_legit_no_training")
-def batch_norm(b, x, gamma, beta, mean, variance, momentum, epsilon):
+def batch_norm(b: Builder, x: Traced, gamma: Any, beta: Any, mean: Any, variance: Any, momentum: float,
+               epsilon: float) -> list:
     return [op.batch_norm(b, x, gamma, beta, mean, variance, epsilon, momentum), None, None]
 
 
 @torch_name("batch_norm")
-def batch_norm_whole(b, x, gamma, beta, mean, variance, training, momentum, epsilon, cudnn=True):
+def batch_norm_whole(b: Builder, x: Traced, gamma: Any, beta: Any, mean: Any, variance: Any, training: bool,
+                     momentum: float, epsilon: float, cudnn: bool = True) -> Traced:
     if training:
         raise ValueError("training=True is not supported: it normalises by the statistics of the batch")
     return op.batch_norm(b, x, gamma, beta, mean, variance, epsilon, momentum)
 
 
 @torch_name("_native_batch_norm_legit", "native_batch_norm", "cudnn_batch_norm")
-def batch_statistics(b, x, *more):
+def batch_statistics(b: Builder, x: Traced, *more: Any) -> NoReturn:
     raise ValueError("normalises by the statistics of the batch, expected running ones (track_running_stats=True)")
 
 
 @torch_name("instance_norm")
-def instance_norm(b, x, gamma, beta, mean, variance, use_input_stats, momentum, epsilon, cudnn=True):
+def instance_norm(b: Builder, x: Traced, gamma: Any, beta: Any, mean: Any, variance: Any, use_input_stats: bool,
+                  momentum: float, epsilon: float, cudnn: bool = True) -> Traced:
     if not use_input_stats:
         return op.batch_norm(b, x, gamma, beta, mean, variance, epsilon, momentum)
     return op.group_norm(b, x, x.shape[1], gamma, beta, epsilon)
@@ -344,7 +347,8 @@ TABLE["aten.max"], TABLE["aten.min"] = _largest("max"), _largest("min")
 
 
 @torch_name("var", "std")
-def var(b, x, axes=None, unbiased=None, keepdim=False, correction=None):
+def var(b: Builder, x: Traced, axes: Any = None, unbiased: bool | None = None, keepdim: bool = False,
+        correction: float | None = None) -> Traced:
     if isinstance(axes, bool):
         axes, unbiased = None, axes
     n = float(correction) if correction is not None else 0.0 if unbiased is False else 1.0
@@ -357,7 +361,8 @@ TABLE["aten.var_mean"] = lambda b, x, axes=None, correction=1, keepdim=False: [
 
 
 @torch_name("linalg_vector_norm", "norm")
-def norm(b, x, ord=2, axes=None, keepdims=False, dtype=None):
+def norm(b: Builder, x: Traced, ord: float = 2, axes: Any = None, keepdims: bool = False,
+         dtype: Any = None) -> Traced:
     if ord == 2:
         return op.reduce(b, "length", x, axes, keepdims)
     if ord == 1:
@@ -412,22 +417,22 @@ TABLE["aten.col2im"] = op.from_patches
 
 
 @torch_name("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
-def smoothed(b, x, *more):
+def smoothed(b: Builder, x: Traced, *more: Any) -> NoReturn:
     raise ValueError("antialias=True is not supported, expected an upsampling without it")
 
 
 @torch_name("gather")
-def gather(b: Builder, x: Any, axis: int, index: Any, sparse_grad: bool = False) -> Traced:
+def gather(b: Builder, x: Any, axis: int, index: Any, sparse_grad: bool = False) -> Traced | Varying:
     if not isinstance(x, Traced):                           # of equal numbers it does not matter which
-        arrays = [x.array, x.other] if isinstance(x, op.Varying) else [np.asarray(x)] * 2
+        arrays = [x.array, x.other] if isinstance(x, Varying) else [np.asarray(x)] * 2
         if isinstance(index, Traced) and all((a == a.ravel()[0]).all() for a in arrays):
-            return op.Varying(*(np.full(shape, a.ravel()[0], a.dtype)
-                                for a, shape in zip(arrays, (index.shape, index.other_shape))))
+            return Varying(*(np.full(shape, a.ravel()[0], a.dtype)
+                             for a, shape in zip(arrays, (index.shape, index.other_shape))))
     if isinstance(index, Traced) or not isinstance(x, Traced):
         raise ValueError("takes places that are computed from the input: what is chosen by a value has no gradient "
                          "that explains")
     axis = axis % x.rank
-    array = index.array if isinstance(index, op.Varying) else np.asarray(index)
+    array = index.array if isinstance(index, Varying) else np.asarray(index)
     for place, own in enumerate(x.axes):        # the same places for all: along one other axis at most
         if place != axis:
             first = array.take([0], axis=place)
@@ -463,9 +468,9 @@ def to(b: Builder, x: Traced, *more: Any, **kwargs: Any) -> Traced:
                    "b" if "bool" in dtype else "i")
 
 
-for _torch, _function in (("eq", "equal"), ("ne", "not_equal"), ("gt", "greater"), ("lt", "less"),
+for _torch, _relation in (("eq", "equal"), ("ne", "not_equal"), ("gt", "greater"), ("lt", "less"),
                           ("ge", "greater_equal"), ("le", "less_equal")):
-    TABLE[f"aten.{_torch}"] = lambda b, x, y, _function=_function: op.compare(b, _function, x, y)
+    TABLE[f"aten.{_torch}"] = lambda b, x, y, _relation=_relation: op.compare(b, _relation, x, y)
 
 
 @torch_name("slice_scatter")
@@ -479,7 +484,7 @@ def slice_scatter(b: Builder, x: Any, source: Any, axis: int = 0, start: Any = N
         raise ValueError("writes into every other place, expected places beside each other")
     pieces = []
     for piece, first, last in ((x, 0, start), (source, None, None), (x, stop, n)):
-        if first is None:
+        if first is None or last is None:
             pieces.append(piece)
         elif last > first:
             pieces.append(op.slice_(b, piece, axis, first, last) if isinstance(piece, Traced) else
@@ -489,7 +494,7 @@ def slice_scatter(b: Builder, x: Any, source: Any, axis: int = 0, start: Any = N
 
 def _part(x, axis, first, last):
     index = tuple(slice(first, last) if place == axis % x.ndim else slice(None) for place in range(x.ndim))
-    return op.Varying(x.array[index], x.other[index]) if isinstance(x, op.Varying) else x[index]
+    return Varying(x.array[index], x.other[index]) if isinstance(x, Varying) else x[index]
 
 
 @torch_name("select_scatter")
@@ -515,7 +520,7 @@ def repeat_interleave(b: Builder, x: Traced, n: Any, axis: int | None = None, ou
 @torch_name("sym_size", "sym_numel", "sym_stride")
 def sym_size(b: Builder, x: Traced, axis: int | None = None) -> Any:
     sizes = _sizes(x)
-    return op.Size(math.prod(x.shape), math.prod(x.other_shape)) if axis is None else sizes[axis]
+    return Size(math.prod(x.shape), math.prod(x.other_shape)) if axis is None else sizes[axis]
 
 
 @torch_name("argmax", "argmin", "sort", "topk", "argsort", "msort", "kthvalue", "median", "mode", "nonzero", "unique",
@@ -531,14 +536,14 @@ def _like(value):
         if value is None:
             fill = more[0]
         arrays = [np.full(each, fill, b.dtype) for each in shape]
-        return op.Varying(*arrays)
+        return Varying(*arrays)
     return make
 
 
 TABLE.update({"aten.ones_like": _like(1), "aten.zeros_like": _like(0), "aten.full_like": _like(None),
               "aten.empty_like": _like(0)})
 for _name in ("new_ones", "new_zeros", "new_full", "new_empty"):
-    TABLE[f"aten.{_name}"] = lambda b, x, shape, *more, _name=_name, **kwargs: op.Varying(*(
+    TABLE[f"aten.{_name}"] = lambda b, x, shape, *more, _name=_name, **kwargs: Varying(*(
         np.full([getattr(n, which, n) if which == "other" else int(n) for n in shape],
                 {"new_ones": 1, "new_full": more[0] if more else 0}.get(_name, 0), b.dtype)
         for which in ("size", "other")))

@@ -7,40 +7,43 @@ from tests.peers import libraries
 torch = libraries.torch
 # the smallest variant of each module of timm that has one, with the pixels on a side that it takes
 TIMM: dict[str, tuple[str, int]] = {
-    "beit": ("beit_base_patch16_224", 224), "byoanet": ("halonet_h1", 64), "byobnet": ("test_byobnet", 64), "cait":
-    ("cait_xxs24_224", 224), "coat": ("coat_tiny", 224), "convit": ("convit_tiny", 224), "convmixer":
-    ("convmixer_768_32", 64), "convnext": ("test_convnext", 64), "cpubone": ("cpubone_nano", 64), "crossvit":
-    ("crossvit_tiny_240", 240), "csatv2": ("csatv2", 64), "cspnet": ("cs3darknet_focus_s", 64), "cspnext":
-    ("cspnext_tiny", 64), "davit": ("davit_tiny", 64), "deepseek_vit": ("deepseek_vit_412m", 64), "deit":
-    ("deit_tiny_patch16_224", 224), "densenet": ("densenet121", 64), "dla": ("dla46x_c", 64), "dpn": ("dpn48b", 64),
-    "edgenext": ("edgenext_xx_small", 64), "efficientformer": ("efficientformer_l1", 224), "efficientformer_v2":
-    ("efficientformerv2_s0", 224), "efficientnet": ("test_efficientnet", 64), "efficientvim": ("efficientvim_m1",
-    64), "efficientvit_mit": ("efficientvit_b0", 64), "efficientvit_msra": ("efficientvit_m0", 224), "eva":
-    ("vit_tiny_patch16_dinov3_qkvb", 256), "fasternet": ("fasternet_t0", 64), "fastvit": ("fastvit_s12", 64),
-    "focalnet": ("focalnet_tiny_srf", 64), "gcvit": ("gcvit_xxtiny", 224), "gemma4_vit": ("gemma4_vit_167m", 64),
-    "ghostnet": ("ghostnet_050", 64), "hardcorenas": ("hardcorenas_b", 64), "hgnet": ("hgnetv2_b0", 64), "hiera":
-    ("hiera_tiny_224", 224), "hieradet_sam2": ("sam2_hiera_tiny", 64), "hrnet": ("hrnet_w18_small", 64), "iformer":
-    ("iformer_t", 64), "inception_next": ("inception_next_atto", 64), "inception_resnet_v2": ("inception_resnet_v2",
-    64), "inception_v3": ("inception_v3", 64), "inception_v4": ("inception_v4", 64), "lcnetv2": ("lcnetv2_small",
-    64), "levit": ("levit_128s", 224), "lowformer": ("lowformer_b0", 64), "mambaout": ("test_mambaout", 64),
+    "beit": ("beit_base_patch16_224", 224), "byoanet": ("halonet_h1", 64), "byobnet": ("test_byobnet", 64),
+    "cait": ("cait_xxs24_224", 224), "coat": ("coat_tiny", 224), "convit": ("convit_tiny", 224),
+    "convmixer": ("convmixer_768_32", 64), "convnext": ("test_convnext", 64), "cpubone": ("cpubone_nano", 64),
+    "crossvit": ("crossvit_tiny_240", 240), "csatv2": ("csatv2", 64), "cspnet": ("cs3darknet_focus_s", 64),
+    "cspnext": ("cspnext_tiny", 64), "davit": ("davit_tiny", 64), "deepseek_vit": ("deepseek_vit_412m", 64),
+    "deit": ("deit_tiny_patch16_224", 224), "densenet": ("densenet121", 64), "dla": ("dla46x_c", 64),
+    "dpn": ("dpn48b", 64), "edgenext": ("edgenext_xx_small", 64), "efficientformer": ("efficientformer_l1", 224),
+    "efficientformer_v2": ("efficientformerv2_s0", 224), "efficientnet": ("test_efficientnet", 64),
+    "efficientvim": ("efficientvim_m1", 64), "efficientvit_mit": ("efficientvit_b0", 64),
+    "efficientvit_msra": ("efficientvit_m0", 224), "eva": ("vit_tiny_patch16_dinov3_qkvb", 256),
+    "fasternet": ("fasternet_t0", 64), "fastvit": ("fastvit_s12", 64), "focalnet": ("focalnet_tiny_srf", 64),
+    "gcvit": ("gcvit_xxtiny", 224), "gemma4_vit": ("gemma4_vit_167m", 64), "ghostnet": ("ghostnet_050", 64),
+    "hardcorenas": ("hardcorenas_b", 64), "hgnet": ("hgnetv2_b0", 64), "hiera": ("hiera_tiny_224", 224),
+    "hieradet_sam2": ("sam2_hiera_tiny", 64), "hrnet": ("hrnet_w18_small", 64), "iformer": ("iformer_t", 64),
+    "inception_next": ("inception_next_atto", 64), "inception_resnet_v2": ("inception_resnet_v2", 64),
+    "inception_v3": ("inception_v3", 64), "inception_v4": ("inception_v4", 64), "lcnetv2": ("lcnetv2_small", 64),
+    "levit": ("levit_128s", 224), "lowformer": ("lowformer_b0", 64), "mambaout": ("test_mambaout", 64),
     "maxxvit": ("test_coatnet", 160), "metaformer": ("poolformerv2_s12", 64), "mlp_mixer": ("gmlp_ti16_224", 224),
-    "mobilenetv3": ("mobilenetv3_small_050", 64), "mobilenetv5": ("mobilenetv5_base", 64), "mobilevit":
-    ("mobilevit_xxs", 64), "mvitv2": ("mvitv2_tiny", 224), "naflexvit": ("naflexvit_base_patch16_parfac_gap", 64),
-    "nasnet": ("nasnetalarge", 64), "nest": ("nest_tiny", 224), "nextvit": ("nextvit_small", 64), "nfnet":
-    ("test_nfnet", 64), "pit": ("pit_ti_224", 224), "pnasnet": ("pnasnet5large", 64), "pvt_v2": ("pvt_v2_b0", 64),
-    "qwen3_vit": ("qwen3_vit_88m", 64), "rdnet": ("rdnet_tiny", 64), "regnet": ("regnetx_002", 64), "repghost":
-    ("repghostnet_050", 64), "repvit": ("repvit_m1", 64), "res2net": ("res2next50", 64), "resnest": ("resnest14d",
-    64), "resnet": ("test_resnet", 64), "resnetv2": ("resnetv2_18", 64), "rexnet": ("rexnet_100", 64), "selecsls":
-    ("selecsls42", 64), "senet": ("legacy_seresnet18", 64), "sequencer": ("sequencer2d_s", 224), "shvit":
-    ("shvit_s1", 64), "sknet": ("skresnet18", 64), "starnet": ("starnet_s050", 64), "swiftformer":
-    ("swiftformer_xs", 224), "swin_transformer": ("swin_tiny_patch4_window7_224", 224), "swin_transformer_v2":
-    ("swinv2_tiny_window8_256", 256), "swin_transformer_v2_cr": ("swinv2_cr_tiny_224", 224), "tiny_vit":
-    ("tiny_vit_5m_224", 64), "tnt": ("tnt_s_legacy_patch16_224", 224), "tresnet": ("tresnet_m", 64), "twins":
-    ("twins_svt_small", 224), "vgg": ("vgg11", 64), "visformer": ("visformer_tiny", 224), "vision_transformer":
-    ("test_vit", 160), "vision_transformer_hybrid": ("vit_tiny_r_s16_p8_224", 224), "vision_transformer_relpos":
-    ("test_vit_relpos", 160), "vision_transformer_sam": ("samvit_base_patch16_224", 224), "vitamin":
-    ("vitamin_small_224", 224), "volo": ("volo_d1_224", 224), "vovnet": ("ese_vovnet19b_slim_dw", 64), "xception":
-    ("legacy_xception", 64), "xception_aligned": ("xception41p", 64), "xcit": ("xcit_nano_12_p8_224", 224)}
+    "mobilenetv3": ("mobilenetv3_small_050", 64), "mobilenetv5": ("mobilenetv5_base", 64),
+    "mobilevit": ("mobilevit_xxs", 64), "mvitv2": ("mvitv2_tiny", 224),
+    "naflexvit": ("naflexvit_base_patch16_parfac_gap", 64), "nasnet": ("nasnetalarge", 64), "nest": ("nest_tiny", 224),
+    "nextvit": ("nextvit_small", 64), "nfnet": ("test_nfnet", 64), "pit": ("pit_ti_224", 224),
+    "pnasnet": ("pnasnet5large", 64), "pvt_v2": ("pvt_v2_b0", 64), "qwen3_vit": ("qwen3_vit_88m", 64),
+    "rdnet": ("rdnet_tiny", 64), "regnet": ("regnetx_002", 64), "repghost": ("repghostnet_050", 64),
+    "repvit": ("repvit_m1", 64), "res2net": ("res2next50", 64), "resnest": ("resnest14d", 64),
+    "resnet": ("test_resnet", 64), "resnetv2": ("resnetv2_18", 64), "rexnet": ("rexnet_100", 64),
+    "selecsls": ("selecsls42", 64), "senet": ("legacy_seresnet18", 64), "sequencer": ("sequencer2d_s", 224),
+    "shvit": ("shvit_s1", 64), "sknet": ("skresnet18", 64), "starnet": ("starnet_s050", 64),
+    "swiftformer": ("swiftformer_xs", 224), "swin_transformer": ("swin_tiny_patch4_window7_224", 224),
+    "swin_transformer_v2": ("swinv2_tiny_window8_256", 256), "swin_transformer_v2_cr": ("swinv2_cr_tiny_224", 224),
+    "tiny_vit": ("tiny_vit_5m_224", 64), "tnt": ("tnt_s_legacy_patch16_224", 224), "tresnet": ("tresnet_m", 64),
+    "twins": ("twins_svt_small", 224), "vgg": ("vgg11", 64), "visformer": ("visformer_tiny", 224),
+    "vision_transformer": ("test_vit", 160), "vision_transformer_hybrid": ("vit_tiny_r_s16_p8_224", 224),
+    "vision_transformer_relpos": ("test_vit_relpos", 160), "vision_transformer_sam": ("samvit_base_patch16_224", 224),
+    "vitamin": ("vitamin_small_224", 224), "volo": ("volo_d1_224", 224), "vovnet": ("ese_vovnet19b_slim_dw", 64),
+    "xception": ("legacy_xception", 64), "xception_aligned": ("xception41p", 64), "xcit": ("xcit_nano_12_p8_224", 224)
+}
 
 
 def images(module, size, count=2, **more):
@@ -68,11 +71,11 @@ def torchvision():
     models = library.models
     classify = {"alexnet": 96, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "efficientnet_v2_s": 64,
                 "googlenet": 96, "inception_v3": 128, "maxvit_t": 224, "mnasnet0_5": 64, "mobilenet_v2": 64,
-                "mobilenet_v3_small": 64, "regnet_x_400mf": 64, "regnet_y_400mf": 64, "resnet18": 64, "resnext50_32x4d": 64,
-                "shufflenet_v2_x0_5": 64, "squeezenet1_1": 64, "swin_t": 64, "swin_v2_t": 64, "vgg11": 64, "vgg11_bn": 64,
-                "vit_b_32": 224, "wide_resnet50_2": 64}
-    more = {"googlenet": {"init_weights": False, "aux_logits": False}, "inception_v3": {"init_weights": False,
-                                                                                       "aux_logits": False}}
+                "mobilenet_v3_small": 64, "regnet_x_400mf": 64, "regnet_y_400mf": 64, "resnet18": 64,
+                "resnext50_32x4d": 64, "shufflenet_v2_x0_5": 64, "squeezenet1_1": 64, "swin_t": 64, "swin_v2_t": 64,
+                "vgg11": 64, "vgg11_bn": 64, "vit_b_32": 224, "wide_resnet50_2": 64}
+    more = {"googlenet": {"init_weights": False, "aux_logits": False},
+            "inception_v3": {"init_weights": False, "aux_logits": False}}
     made = {name: lambda name=name, size=size: images(getattr(models, name)(weights=None, **more.get(name, {})), size)
             for name, size in classify.items()}
     for name in ("fcn_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"):
@@ -91,8 +94,8 @@ def segmentation():
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "vocab_size": 50,
         "max_position_embeddings": 32}
 LLAMA = {**TINY, "num_key_value_heads": 1, "head_dim": 8, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-PICTURE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "image_size": 16,
-           "patch_size": 4, "num_channels": 3}
+PICTURE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
+           "image_size": 16, "patch_size": 4, "num_channels": 3}
 
 
 def transformers():
@@ -102,7 +105,8 @@ def transformers():
         def make():
             torch.manual_seed(0)
             given = {"input_ids": torch.randint(3, 50, (2, 11))}
-            return {"module": getattr(library, name)(getattr(library, config)(**more)), "kwargs": given, "output": output}
+            return {"module": getattr(library, name)(getattr(library, config)(**more)), "kwargs": given,
+                    "output": output}
         return make
 
     def pixels(name, config, output="last_hidden_state", size=16, **more):
@@ -115,13 +119,14 @@ def transformers():
     def sound(name, config, given, output="last_hidden_state", **more):
         def make():
             torch.manual_seed(0)
-            return {"module": getattr(library, name)(getattr(library, config)(**more)), "kwargs": given(), "output": output}
+            return {"module": getattr(library, name)(getattr(library, config)(**more)), "kwargs": given(),
+                    "output": output}
         return make
     bert = {**TINY, "type_vocab_size": 2, "pad_token_id": 0}
     t5 = {"vocab_size": 50, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2}
     swin = {"image_size": 16, "patch_size": 2, "embed_dim": 8, "depths": [2, 2], "num_heads": [1, 2], "window_size": 4}
-    speech = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "conv_dim": (8, 8),
-              "conv_stride": (5, 2), "conv_kernel": (10, 3), "num_feat_extract_layers": 2, "vocab_size": 20,
+    speech = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
+              "conv_dim": (8, 8), "conv_stride": (5, 2), "conv_kernel": (10, 3), "num_feat_extract_layers": 2, "vocab_size": 20,
               "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
     clip = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 
@@ -138,9 +143,8 @@ def transformers():
                           position_buckets=8, **bert),
         "xlm_roberta": ids("XLMRobertaModel", "XLMRobertaConfig", **{**bert, "pad_token_id": 1}),
         "big_bird": ids("BigBirdModel", "BigBirdConfig", attention_type="original_full", **bert),
-        "modernbert": ids("ModernBertModel", "ModernBertConfig", **{**TINY, "pad_token_id": 0, "cls_token_id": 1,
-                                                                     "sep_token_id": 2, "bos_token_id": 1,
-                                                                     "eos_token_id": 2}),
+        "modernbert": ids("ModernBertModel", "ModernBertConfig", **{
+            **TINY, "pad_token_id": 0, "cls_token_id": 1, "sep_token_id": 2, "bos_token_id": 1, "eos_token_id": 2}),
         "gpt2": ids("GPT2Model", "GPT2Config", vocab_size=50, n_embd=16, n_layer=2, n_head=2, n_positions=32),
         "gpt_neox": ids("GPTNeoXModel", "GPTNeoXConfig", **TINY),
         "opt": ids("OPTModel", "OPTConfig", vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
@@ -163,7 +167,8 @@ def transformers():
         "segformer": pixels("SegformerModel", "SegformerConfig", size=32, num_encoder_blocks=2, depths=[1, 1],
                             sr_ratios=[2, 1], hidden_sizes=[8, 16], patch_sizes=[7, 3], strides=[4, 2],
                             num_attention_heads=[1, 2], mlp_ratios=[2, 2]),
-        "convnext": pixels("ConvNextModel", "ConvNextConfig", size=32, depths=[1, 1], hidden_sizes=[8, 16], num_stages=2),
+        "convnext": pixels("ConvNextModel", "ConvNextConfig", size=32, depths=[1, 1], hidden_sizes=[8, 16],
+                           num_stages=2),
         "convnextv2": pixels("ConvNextV2Model", "ConvNextV2Config", size=32, depths=[1, 1], hidden_sizes=[8, 16],
                              num_stages=2),
         "mobilevit": pixels("MobileViTModel", "MobileViTConfig", size=64, image_size=64, hidden_sizes=[8, 12, 16],
@@ -206,8 +211,8 @@ def with_embeddings(made):
     return {name: changed(make) for name, make in made.items() if name not in WITHOUT_TOKENS}
 
 
-WITHOUT_TOKENS = {"vit", "dinov2", "clip_vision", "siglip", "beit", "swin", "swinv2", "segformer", "convnext", "convnextv2",
-                  "mobilevit", "whisper_encoder", "wav2vec2", "hubert", "ast", "patchtst", "clip_text"}
+WITHOUT_TOKENS = {"vit", "dinov2", "clip_vision", "siglip", "beit", "swin", "swinv2", "segformer", "convnext",
+                  "convnextv2", "mobilevit", "whisper_encoder", "wav2vec2", "hubert", "ast", "patchtst", "clip_text"}
 
 
 def with_mask(made):

@@ -1,0 +1,416 @@
+"""What takes numbers to other places: reshapes, repeats, cuts, joins and pads."""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minixnn import layers as ours
+from minixnn.interop.axes import Mixes, Traced, has_batch, is_batch, laid_out, new, size
+from minixnn.interop.builder import Builder
+from minixnn.interop.operations.arithmetic import constant
+from minixnn.interop.operations.values import finite, numbers, plain, traced, weights
+from minixnn.interop.program import Size, Varying
+
+
+def reshape(b: Builder, x: Traced, shape: Sequence[int], other: Sequence[int] | None = None) -> Traced:
+    """shape: the target, in which one size may be -1; a Size knows what it is for another number of images"""
+    shape = [n if isinstance(n, Size) else int(n) for n in shape]
+    second = [getattr(n, "other", n) for n in shape] if other is None else list(other)
+    targets = []
+    for sizes, total in ((shape, math.prod(x.shape)), (second, math.prod(x.other_shape))):
+        sizes = [int(n) for n in sizes]
+        if sizes.count(-1) == 1:
+            known = -math.prod(sizes)
+            if known == 0 or total % known:
+                raise _turns(x, shape)
+            sizes[sizes.index(-1)] = total // known
+        if math.prod(sizes) != total or min(sizes, default=1) < 1:
+            raise _turns(x, shape)
+        targets.append(sizes)
+    try:
+        return rows(b, b.regrouped(x, *targets))
+    except Mixes as error:
+        raise _turns(x, shape) from error
+
+
+def rows(b: Builder, x: Traced) -> Traced:
+    """An image that the program has as a row of features as one here, too: in our order, which costs nothing."""
+    if x.rank == 2 and is_batch(x.axes[0]) and len(x.have) > 2:
+        x = b.arranged(x, [x.have[0], tuple(a for own in x.have[1:] for a in own)])
+    return x
+
+
+def _turns(x, shape):
+    row = math.prod(size(a for a in own if not a.is_batch) for own in x.axes)
+    return ValueError(f"turns {x.written()} into {tuple(int(n) for n in shape)}, expected one row for each image, "
+                      f"(N, {row})")
+
+
+def transpose(b: Builder, x: Traced, perm: Sequence[int]) -> Traced:
+    x = traced(x)
+    perm = [int(axis) % x.rank for axis in perm]
+    if sorted(perm) != list(range(x.rank)):
+        raise ValueError(f"transposes {x.written()} by {perm}, expected each axis once")
+    return x.seen_as([x.axes[axis] for axis in perm])
+
+
+def swap(b: Builder, x: Traced, first: int, second: int) -> Traced:
+    perm = list(range(x.rank))
+    perm[first], perm[second] = perm[second], perm[first]
+    return transpose(b, x, perm)
+
+
+def unsqueeze(b: Builder, x: Traced, axes: Any) -> Traced:
+    groups = list(traced(x).axes)
+    rank = len(groups) + len(axes)
+    for axis in sorted(int(axis) % rank for axis in axes):
+        groups.insert(axis, ())
+    return x.seen_as(groups)
+
+
+def widened_rank(b: Builder, x: Traced, rank: int) -> Traced:
+    return x if x.rank >= rank else unsqueeze(b, x, range(rank - x.rank))
+
+
+def squeeze(b: Builder, x: Traced, axes: Any = None) -> Traced:
+    x = traced(x)
+    gone = [place for place, own in enumerate(x.axes) if not own] if axes is None else \
+        [int(axis) % x.rank for axis in axes if not x.axes[int(axis)]]
+    return x.seen_as([own for place, own in enumerate(x.axes) if place not in gone])
+
+
+def flatten(b: Builder, x: Traced, start: int = 1, end: int = -1) -> Traced:
+    start, end = start % x.rank, end % x.rank
+    if end <= start:
+        return x
+    middle = tuple(a for own in x.axes[start:end + 1] for a in own)
+    if has_batch(middle) and not middle[0].is_batch:
+        raise ValueError(f"flattens axes {start} to {end} of {x.written()}, expected one row for each image")
+    return rows(b, x.seen_as([*x.axes[:start], middle, *x.axes[end + 1:]]))
+
+
+def expand(b: Builder, x: Traced, sizes: Sequence[int]) -> Traced:
+    """Repeated along axes of size 1; -1: as it is."""
+    x = widened_rank(b, traced(x), len(sizes))
+    axes = list(x.axes)
+    for place, n in enumerate(sizes):
+        second = getattr(n, "other", n)
+        if n in (-1,) or (n, second) == (x.shape[place], x.other_shape[place]) or n == 1:
+            continue
+        if axes[place] or n < 1:
+            raise ValueError(f"repeats an array of shape {x.written()} to {tuple(map(int, sizes))}, expected as many "
+                             "axes, and those of size 1 repeated")
+        if n != second:
+            raise ValueError("repeats along the images")
+        axes[place] = new(int(n))
+    return x.seen_as(axes)
+
+
+def repeat(b: Builder, x: Traced, counts: Sequence[int]) -> Traced:
+    """The whole array so many times along each axis, one after the other."""
+    x = widened_rank(b, traced(x), len(counts))
+    axes = list(x.axes)
+    for place, n in enumerate(counts):
+        if n != 1 and has_batch(axes[place]):
+            raise ValueError(f"repeats the images of {x.written()}")
+        axes[place] = new(int(n)) + tuple(axes[place])
+    return x.seen_as(axes)
+
+
+def repeat_interleave(b: Builder, x: Traced, n: int, axis: int) -> Traced:
+    """Each entry along an axis n times, beside each other."""
+    axes = list(x.axes)
+    axes[axis] = tuple(axes[axis]) + new(int(n))
+    return x.seen_as(axes)
+
+
+def slice_(b: Builder, x: Traced, axis: int, start: Any = None, stop: Any = None, step: int = 1) -> Traced:
+    x = traced(x)
+    axis, n, step = int(axis) % x.rank, x.shape[int(axis)], int(step)
+    start, stop, step = slice(start, stop, step).indices(n)
+    count = len(range(start, stop, step))
+    if count == n and step == 1:
+        return x
+    if has_batch(x.axes[axis]):
+        raise ValueError(f"takes some of the images of a batch of {x.written()}")
+    if count < 1:
+        raise ValueError(f"takes nothing of axis {axis} of {x.written()}")
+    x, place = b.axis(x, x.axes[axis])
+    found = new(count)
+    last_of_all = place == len(x.have) - 1 and step == 1
+    layer = ours.ChannelSelect(start or None, None if stop == n else stop) if last_of_all and len(x.have) > 1 else \
+        ours.Slice(place, start, None if stop < 0 or stop >= n else stop, step)
+    have = [found if p == place else own for p, own in enumerate(x.have)]
+    axes = [found if p == axis else own for p, own in enumerate(x.axes)]
+    return Traced(b.put(x.at, layer), have, axes, x.kind)
+
+
+def select(b: Builder, x: Traced, axis: int, index: int) -> Traced:
+    """One place along an axis, which goes."""
+    x, index = traced(x), int(index)
+    axis = int(axis) % x.rank
+    if not -x.shape[axis] <= index < x.shape[axis]:
+        raise ValueError(f"takes place {index} of axis {axis} of {x.written()}")
+    rest = [own for place, own in enumerate(x.axes) if place != axis]
+    if has_batch(x.axes[axis]):
+        raise ValueError(f"takes one of the images of a batch of {x.written()}")
+    if not x.axes[axis]:
+        return x.seen_as(rest)
+    present = {a for own in x.have for a in own}
+    if not any(a in present for a in x.axes[axis]):         # all alike
+        return x.seen_as(rest)
+    x, place = b.axis(x, x.axes[axis])
+    if place == 1 and len(x.have) == 3:
+        have = [x.have[0], x.have[2]]
+        return Traced(b.put(x.at, ours.TakeToken(index)), have, rest, x.kind)
+    index %= size(x.have[place])
+    have = [() if p == place else own for p, own in enumerate(x.have)]
+    return Traced(b.put(x.at, ours.Slice(place, index, index + 1)), have, rest, x.kind)
+
+
+def split(b: Builder, x: Traced, sizes: Sequence[int], axis: int) -> list[Traced]:
+    """The parts of x along an axis, one after the other."""
+    edges = np.cumsum([0, *map(int, sizes)]).tolist()
+    if edges[-1] != x.shape[axis]:
+        raise ValueError(f"splits {x.shape[axis]} into {list(map(int, sizes))}")
+    return [slice_(b, x, axis, start, stop) for start, stop in zip(edges, edges[1:])]
+
+
+def flip(b: Builder, x: Traced, axes: Sequence[int]) -> Traced:
+    for axis in axes:
+        if x.axes[int(axis)]:
+            if has_batch(x.axes[int(axis)]):
+                raise ValueError("turns the order of the images in a batch")
+            x, place = b.axis(x, x.axes[int(axis)])
+            x = b.through(x, ours.Slice(place, None, None, -1))
+    return x
+
+
+def roll(b: Builder, x: Traced, shifts: Sequence[int], axes: Sequence[int]) -> Traced:
+    if not len(axes):
+        raise ValueError("rolls all axes as one, and so the images of a batch")
+    for shift, axis in zip(shifts, axes):
+        axis = int(axis) % x.rank
+        if has_batch(x.axes[axis]):
+            raise ValueError("rolls the images in a batch")
+        if not x.axes[axis] or int(shift) % x.shape[axis] == 0:
+            continue
+        x, place = b.axis(x, x.axes[axis])
+        x = b.through(x, ours.Roll((int(shift),), (place,)))
+    return x
+
+
+def take(b: Builder, x: Traced, index: Any, axis: int) -> Traced:
+    """x[..., index, ...] with an array of places, whose axes take that of `axis`."""
+    x = traced(x)
+    axis = int(axis) % x.rank
+    index = np.asarray(plain(index))
+    n, first = x.shape[axis], x.axes[axis][:1]
+    if has_batch(x.axes[axis]):
+        if not is_batch(first) or first[0].size > 1 or len(x.axes[axis]) == 1 or index.ndim == 0:
+            raise ValueError(f"takes some of the images of a batch of {x.written()}")
+        inner = take(b, x.seen_as([*x.axes[:axis], first, x.axes[axis][1:], *x.axes[axis + 1:]]), index, axis + 1)
+        return inner.seen_as([*inner.axes[:axis], first + inner.axes[axis + 1], *inner.axes[axis + 2:]])
+    if index.size and (index.min() < -n or index.max() >= n):
+        raise ValueError(f"takes places up to {index.max()} of axis {axis} of {x.written()}")
+    if not index.size:
+        raise ValueError(f"takes nothing of axis {axis} of {x.written()}")
+    index = index % n
+    if index.ndim == 0:
+        return select(b, x, axis, int(index))
+    steps = np.unique(np.diff(index)).tolist() if index.ndim == 1 else []
+    if index.ndim == 1 and len(steps) <= 1 and (len(index) == 1 or steps[0] > 0):
+        step = steps[0] if steps else 1
+        return slice_(b, x, axis, int(index[0]), int(index[-1]) + 1, step)
+    if not x.axes[axis]:
+        return x.seen_as([*x.axes[:axis], *map(new, index.shape), *x.axes[axis + 1:]])
+    x, place = b.axis(x, x.axes[axis])
+    groups = [new(m) for m in index.shape]
+    have = [*x.have[:place], *groups, *x.have[place + 1:]]
+    axes = [*x.axes[:axis], *groups, *x.axes[axis + 1:]]
+    return Traced(b.put(x.at, ours.Gather(index, place)), have, axes, x.kind)
+
+
+def unfold(b: Builder, x: Traced, axis: int, window: int, step: int) -> Traced:
+    """Windows along an axis, which takes their number; what is in one is a new axis at the end. Tensor.unfold"""
+    axis = axis % x.rank
+    count = (x.shape[axis] - window) // step + 1
+    y = take(b, x, np.arange(count)[:, None] * step + np.arange(window), axis)
+    return transpose(b, y, [n for n in range(y.rank) if n != axis + 1] + [axis + 1])
+
+
+def patches(b: Builder, x: Traced, kernel: Sequence[int], dilation: Sequence[int], pads: Sequence[int],
+            stride: Sequence[int]) -> Traced:
+    """(N, C, H, W) -> (N, C kh kw, windows): torch's Unfold"""
+    x = pad(b, x, [(0, 0), (0, 0), *((p, p) for p in pads)])
+    for axis, k, d, s in zip((4, 2), kernel[::-1], dilation[::-1], stride[::-1]):
+        axis -= 1 if axis == 4 else 0
+        count = (x.shape[axis] - d * (k - 1) - 1) // s + 1
+        x = take(b, x, np.arange(k)[:, None] * d + np.arange(count) * s, axis)
+    N, C, kh, H, kw, W = x.shape
+    x = transpose(b, x, (0, 1, 2, 4, 3, 5))
+    return reshape(b, x, [Size(N, x.other_shape[0]), C * kh * kw, H * W])
+
+
+def from_patches(b: Builder, x: Traced, sizes: Sequence[int], kernel: Sequence[int], dilation: Sequence[int],
+                 pads: Sequence[int], stride: Sequence[int]) -> Traced:
+    """(N, C kh kw, windows) -> (N, C, H, W), overlapping windows summed up: torch's Fold"""
+    (kh, kw), whole = kernel, [n + 2 * p for n, p in zip(sizes, pads)]
+    C = x.shape[1] // (kh * kw)
+    rows, columns = (np.arange(k)[:, None] * d + np.arange((n - d * (k - 1) - 1) // s + 1) * s
+                     for k, d, n, s in zip(kernel, dilation, whole, stride))
+    places = (rows[:, None, :, None] * whole[1] + columns[None, :, None]).reshape(kh * kw, -1)      # (kh kw, windows)
+    places = (places * C + np.arange(C)[:, None, None]).reshape(C * kh * kw, -1)
+    x = b.arranged(numbers(b, x), x.axes)
+    groups = [new(n) for n in (*whole, C)]
+    y = Traced(b.put(x.at, ours.Scatter(places, (*whole, C))), [x.have[0], *groups],
+               [x.axes[0], groups[2], *groups[:2]])
+    for axis, (n, p) in enumerate(zip(sizes, pads), start=2):
+        y = slice_(b, y, axis, p, p + n)
+    return y
+
+
+def cat(b: Builder, values: Sequence[Any], axis: int) -> Traced:
+    rank = next(x.rank for x in values if isinstance(x, Traced))
+    axis = int(axis) % rank
+    values = [x for x in values if isinstance(x, (Traced, Varying)) or np.size(x)]
+    like = next(x for x in values if isinstance(x, Traced))
+    if len(values) == 1:
+        return like
+    if has_batch(like.axes[axis]):
+        raise ValueError("joins batches of images, one behind the other")
+    token = class_token(b, values, axis)
+    if token is not None:
+        return token
+    made = []
+    for x in values:
+        if not isinstance(x, Traced):
+            x = constant(b, x, like.seen_as([new(_shape(x)[axis]) if place == axis else own
+                                             for place, own in enumerate(like.axes)]))
+        made.append(numbers(b, x) if any(isinstance(y, Traced) and y.kind == "f" for y in values) else x)
+    for x in made:
+        if x.rank != rank or any(m != n for place, (m, n) in enumerate(zip(x.shape, made[0].shape)) if place != axis):
+            raise ValueError(f"joins arrays of shapes {' and '.join(x.written() for x in made)} along axis {axis}, "
+                             "which do not fit")
+    return joined(b, made, axis)
+
+
+def _shape(x):
+    return x.shape if isinstance(x, (Varying, Traced)) else np.shape(x)
+
+
+def joined(b: Builder, made: list[Traced], axis: int) -> Traced:
+    rank, kind = made[0].rank, made[0].kind
+    made = b.same_atoms(made, skip=axis - rank)
+    base = max(made, key=lambda x: (size(x.axes[axis]), len(x.have)))
+    group = base.axes[axis]
+    flat = [a for own in base.have for a in own]
+    others = [a for own in base.have for a in own if a not in group]
+    for x in made:                                          # what only some have to be repeated for
+        for place, own in enumerate(x.axes):
+            others += [a for a in own if place != axis and a not in others]
+    order = [own for own in (tuple(a for a in own if a not in group) for own in base.have) if own]
+    order += [(a,) for a in others if a not in flat]
+    order = [piece for own in order for piece in ([own] if all(
+        tuple(a for a in own) == tuple(a for a in own) and _together(own, x) for x in made) else [(a,) for a in own])]
+    before = [a for a in flat if a in group]
+    if before:                                              # the axis stays where the largest has it
+        first = flat.index(before[0])
+        place = sum(1 for own in order if own[0] in flat and flat.index(own[0]) < first)
+    else:
+        place = len(order) if axis == rank - 1 or (axis == 1 and len(order) > 2) else min(axis, len(order))
+    arranged = [b.arranged(x, [*order[:place], x.axes[axis], *order[place:]]) for x in made]
+    total = new(sum(size(x.axes[axis]) for x in made))
+    last = place == len(order)
+    at = b.put(tuple(x.at for x in arranged), ours.Concat(-1 if last else place))
+    axes = [total if p == axis else max((x.axes[p] for x in made), key=len) for p in range(rank)]
+    return Traced(at, [*order[:place], total, *order[place:]], axes, kind)
+
+
+def _together(own, x):
+    flat = [a for group in x.have for a in group]
+    return all(a in flat for a in own) or not any(a in flat for a in own)
+
+
+def class_token(b: Builder, values: Sequence[Any], axis: int) -> Traced | None:
+    """A constant row in front of a sequence (N, T, C), as one layer."""
+    if len(values) != 2 or axis != 1 or isinstance(values[0], Traced) or not isinstance(values[1], Traced):
+        return None
+    token, x = values
+    if x.rank != 3 or len(_shape(token)) != 3 or _shape(token)[1] != 1 or not is_batch(x.axes[0]) or not x.axes[2]:
+        return None
+    row = laid_out(token.array if isinstance(token, Varying) else np.asarray(token), [x.axes[0], (), x.axes[2]],
+                   [x.axes[0], x.axes[2]])
+    x = b.arranged(x, x.axes)
+    tokens = new(x.shape[1] + 1)
+    return Traced(b.put(x.at, ours.ClassToken(weights(row))), [x.have[0], tokens, x.have[2]],
+                  [x.axes[0], tokens, x.axes[2]])
+
+
+def stack(b: Builder, values: Sequence[Any], axis: int) -> Traced:
+    rank = next(x.rank for x in values if isinstance(x, Traced)) + 1
+    axis = int(axis) % rank
+    return cat(b, [unsqueeze(b, x, [axis]) if isinstance(x, Traced) else
+                   Varying(np.expand_dims(x.array, axis), np.expand_dims(x.other, axis)) if isinstance(x, Varying) else
+                   np.expand_dims(x, axis) for x in values], axis)
+
+
+def pad(b: Builder, x: Traced, pads: Sequence[tuple[int, int]], mode: str = "constant", value: float = 0.0) -> Traced:
+    """pads: (before, after) for each axis of the program; below 0 they cut"""
+    x = numbers(b, traced(x))
+    for axis, (before, after) in enumerate(pads):
+        if before < 0 or after < 0:
+            x = slice_(b, x, axis, max(0, -before), x.shape[axis] - max(0, -after))
+    pads = [(max(0, int(before)), max(0, int(after))) for before, after in pads]
+    if not any(map(any, pads)):
+        return x
+    if any(any(each) and has_batch(own) for each, own in zip(pads, x.axes)):
+        raise ValueError(f"pads the batch of {x.written()}")
+    places: dict[int, tuple[int, tuple[int, int]]] = {}          # axis of our array: the program's, its pads
+    if x.rank > 2 and is_batch(x.axes[0]) and not any(pads[1]):
+        x = b.images(x, x.rank - 2)
+    for axis, each in enumerate(pads):
+        if any(each):
+            x, _ = b.axis(x, x.axes[axis]) if x.axes[axis] else (x, 0)
+    for axis, each in enumerate(pads):
+        if any(each):
+            if not x.axes[axis]:
+                x = b.arranged(x, [*x.have, ()])
+                places[len(x.have) - 1] = (axis, each)
+            else:
+                places[x.have.index(x.axes[axis])] = (axis, each)
+    have, axes = list(x.have), list(x.axes)
+    for place, (axis, each) in places.items():
+        have[place] = axes[axis] = new(x.shape[axis] + sum(each))
+    layer = ours.Pad([places[place][1] if place in places else (0, 0) for place in range(1, len(have))],
+                     *(() if (mode, value) == ("constant", 0) else (mode, finite(value))))
+    return Traced(b.put(x.at, layer), have, axes)
+
+
+def depth_to_space(b: Builder, x: Traced, n: int, crd: bool = True) -> Traced:
+    """(N, C n n, H, W) -> (N, C, H n, W n), as torch's PixelShuffle; crd=False: ONNX's DCR order."""
+    N, C, H, W = x.shape
+    batch, rest = x.axes[0], C // n ** 2
+    if C % n ** 2:
+        raise ValueError(f"cuts {C} channels into {n} x {n}")
+    x = reshape(b, x, [Size(N, size_other(batch)), *((rest, n, n) if crd else (n, n, rest)), H, W])
+    x = transpose(b, x, (0, 1, 4, 2, 5, 3) if crd else (0, 3, 4, 1, 5, 2))
+    return reshape(b, x, [Size(N, size_other(batch)), rest, H * n, W * n])
+
+
+def space_to_depth(b: Builder, x: Traced, n: int, crd: bool = True) -> Traced:
+    """The reverse: torch's PixelUnshuffle; crd=False: ONNX's order."""
+    N, C, H, W = x.shape
+    if H % n or W % n:
+        raise ValueError(f"cuts {H} x {W} pixels into {n} x {n}")
+    batch = Size(N, size_other(x.axes[0]))
+    x = reshape(b, x, [batch, C, H // n, n, W // n, n])
+    x = transpose(b, x, (0, 1, 3, 5, 2, 4) if crd else (0, 3, 5, 1, 2, 4))
+    return reshape(b, x, [batch, C * n * n, H // n, W // n])
+
+
+def size_other(group: Any) -> int:
+    return math.prod(a.other for a in group)
