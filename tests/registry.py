@@ -105,7 +105,8 @@ EXAMPLES = {
     "Dropout": (Dropout(0.5), IMAGES),
     "Pad": (layers.Pad(((1, 0), (0, 2), (1, 1))), IMAGES),
 }
-TOKENS = {"Embedding": layers.Embedding(draw(9, 4)), "OneHot": layers.OneHot(9), "Categories": layers.Categories(draw(9, 4))}    # whole numbers from 0 to 8 enter
+TOKENS = {"Embedding": layers.Embedding(draw(9, 4)), "OneHot": layers.OneHot(9),
+          "Categories": layers.Categories(draw(9, 4))}      # whole numbers from 0 to 8 enter
 MORE = {                                        # what importers make
     **{f"Function, {name}": (layers.Function(name), (2, 3, 4))
        for name in FUNCTIONS if name not in ("acos", "acosh", "asin", "atanh", "log", "log1p")},

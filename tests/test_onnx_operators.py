@@ -112,7 +112,7 @@ def test_weights_of_eight_bits_are_the_numbers_that_they_stand_for(tmp_path):
 
 
 @pytest.mark.parametrize("nodes, arrays, said", [
-    ([node("Tile", "A n", "W")], {**weights(A=(4, 3)), "n": np.array([1000000, 1])}, "makes a constant of 12,000,000 numb"),
+    ([node("Tile", "A n", "W")], {**weights(A=(4, 3)), "n": np.array([1000000, 1])}, "makes a constant of 12,000,000"),
     ([node("Div", "three none", "d"), node("Cast", "d", "W", to=1)], {"three": np.full((4, 3), 3), "none": np.array(0)},
      "divi"),
     ([node("Cast", "A", "W", to=99)], weights(A=(4, 3)), "not a valid ONNX model|cannot be computed|99"),
@@ -144,8 +144,8 @@ MOVES = {
     "single places, twice": ([node("Gather", "x at", "y", axis=1)], {"at": np.array([[0, 1]])}),
     "a hundred places": ([node("Gather", "x at", "y", axis=1)], {"at": np.arange(0, 200, 2) % 4}),
     "reflected edges": ([node("Pad", "x p", "y", mode="reflect")], {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}),
-    "backwards": ([node("Slice", "x a b axes steps", "y")], {"a": np.array([5]), "b": np.array([0]), "axes": np.array([2]),
-                                                             "steps": np.array([-1])}),
+    "backwards": ([node("Slice", "x a b axes steps", "y")], {
+        "a": np.array([5]), "b": np.array([0]), "axes": np.array([2]), "steps": np.array([-1])}),
     "a part of a flattened image": ([node("Flatten", "x", "f"), node("Slice", "f from to one", "g"),
                                      node("MatMul", "g B", "y")], {
         "from": np.array([0]), "to": np.array([9]), "one": np.array([1]), **weights(B=(9, 2))}),

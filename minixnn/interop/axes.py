@@ -1,8 +1,8 @@
 """The account of axes: where the numbers of a value of the program are in our array.
 
-Other frameworks have channels first, move windows into the batch, merge heads into channels and turn axes round; most of
-it computes nothing. So a value has two descriptions: `axes`, the program's axes, and `have`, those of our array. Both
-are made of the same atoms, axes that are not cut any further. (N, C, H, W) over there and (N, H, W, C) here:
+Other frameworks have channels first, move windows into the batch, merge heads into channels and turn axes round; most
+of it computes nothing. So a value has two descriptions: `axes`, the program's axes, and `have`, those of our array.
+Both are made of the same atoms, axes that are not cut any further. (N, C, H, W) over there and (N, H, W, C) here:
 
     axes = (N,), (C,), (H,), (W,)        have = (N,), (H,), (W,), (C,)
 
@@ -26,7 +26,7 @@ FREE = ((64, 48, 32), (77, 91, 39), (96, 160, 64))          # sizes of axes that
 
 
 class Atom:
-    """A part of an axis. `parts` are the atoms into which it was cut later; the batch has a size for each of BATCHES."""
+    """A part of an axis. `parts` are the atoms into which it was cut later; the batch has a size of each of BATCHES."""
 
     def __init__(self, size: int, other: int | None = None) -> None:
         self.size, self.other, self.parts = size, size if other is None else other, None

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop.axes import (BATCHES, Atom, Batch, Group, Mixes, Traced, has_batch, is_batch, laid_out, leaves,
+from minixnn.interop.axes import (BATCHES, Atom, Batch, Group, Mixes, Traced, has_batch, laid_out, leaves,
                                   new, regroup, size, translated, written, zipped)
 
 if TYPE_CHECKING:
     from minixnn.layers.base import Layer
 
-MOVES = ("Permute", "Reshape", "Flatten", "Unflatten", "Tokens", "SplitHeads", "JoinHeads", "Input")            # the same move of the same array is made once
+# the same move of the same array is made once
+MOVES = ("Permute", "Reshape", "Flatten", "Unflatten", "Tokens", "SplitHeads", "JoinHeads", "Input")
 
 
 class Builder:
-    """layers, inputs, names as a Network takes them; `name` is that of the place in the program, for what comes next."""
+    """layers, inputs, names as a Network takes them; `name` is that of the place in the program."""
 
     def __init__(self, batches: tuple[int, int] = BATCHES, dtype: Any = np.float32) -> None:
         self.layers: list[Layer] = []
@@ -195,7 +196,7 @@ class Builder:
         return arranged, tuple(axes)
 
     def same_atoms(self, values: Sequence[Traced], skip: int | None = None) -> list[Traced]:
-        """Values with the same atoms in axes that meet. skip: an axis, counted from the end, in which they may differ."""
+        """Values with the same atoms in axes that meet. skip: an axis, from the end, in which they may differ."""
         values = list(values)
         for n in range(1, len(values)):
             for m in range(n):
@@ -278,7 +279,7 @@ class Builder:
         return self.arranged(x, have)
 
     def widened(self, x: Traced, shape: Sequence[int]) -> Traced:
-        """x with the axes that broadcasting against an array of this shape gives it, repeated (not yet in our array)."""
+        """x with the axes that broadcasting against an array of this shape gives it, repeated, not yet in our array."""
         axes = list(x.axes)
         axes = [()] * (len(shape) - len(axes)) + axes
         for place in range(-len(shape), 0):

@@ -25,8 +25,8 @@ def from_onnx(path: str | PathLike, input_shape: tuple[int, ...] | None = None, 
     layout        "channels first" or "channels last": where the input has its channels, if the graph does not tell
     mean, std, labels      for the network's card, as in `Network.with_card`
 
-    It reads graphs of opset 11 and later; docs/networks.md lists the operators. A Softmax, Sigmoid or Tanh at the end is
-    left out: the outputs are the logits that enter it. Of several inputs the Network takes a tuple.
+    It reads graphs of opset 11 and later; docs/networks.md lists the operators. A Softmax, Sigmoid or Tanh at the end
+    is left out: the outputs are the logits that enter it. Of several inputs the Network takes a tuple.
 
     Images enter the Network channel-last: net.forward(x.transpose(0, 2, 3, 1)). Raises ValueError, naming the
     node, for what a Network cannot represent. Needs the onnx package: pip install minixnn[onnx].

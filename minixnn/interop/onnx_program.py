@@ -1,4 +1,4 @@
-"""An ONNX file becomes a program. Nodes that depend on no input are computed by `onnx.reference`, if they stay small."""
+"""An ONNX file becomes a program. Nodes that depend on no input are computed by `onnx.reference`, if small."""
 from __future__ import annotations
 
 import inspect
@@ -47,8 +47,8 @@ def program_of(onnx: Any, path: Any, model: Any, input_shape: Any, output: str |
     operations = [operation for node in nodes for operation in reader.operations(node, values)]
     double = any(e.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE for e in needed) or any(
         isinstance(v, np.ndarray) and v.dtype == np.float64 and v.ndim > 1 for v in values.values())
-    return Program(inputs, values, operations, chosen, lambda value: value, lambda value: value, reader.table(), batches,
-                   np.float64 if double else np.float32, declared_type(onnx, needed[0]))
+    return Program(inputs, values, operations, chosen, lambda value: value, lambda value: value, reader.table(),
+                   batches, np.float64 if double else np.float32, declared_type(onnx, needed[0]))
 
 
 def filled(shape: tuple, free: int) -> tuple[int, ...]:
@@ -90,7 +90,8 @@ class Reader:
             branch = settings["then_branch" if np.all(values[node.input[0]]) else "else_branch"]
             values.update({tensor.name: self.array(tensor, tensor.name) for tensor in branch.initializer})
             inner = [op for each in branch.node for op in self.operations(each, values)]
-            return [*inner, *(Operation("Identity", (Ref(entry.name),), {}, [out], place, lambda args, kwargs: [args[0]])
+            return [*inner, *(Operation("Identity", (Ref(entry.name),), {"_outputs": 1}, [out], place,
+                                        lambda args, kwargs: [args[0]])
                               for entry, out in zip(branch.output, node.output))]
         if node.op_type == "Constant":
             values[node.output[0]] = constant(settings, place)
@@ -185,8 +186,9 @@ def size_of_result(kind: str, arrays: list, settings: dict[str, Any]) -> int:
         a, b = shapes[:2]
         return math.prod(a[:-1]) * math.prod(b[-1:]) * math.prod(b[:-2])
     if kind in ("Pad", "CenterCropPad"):
-        return math.prod(n + int(p) for n, p in zip(shapes[0], np.abs(np.reshape(arrays[1], (2, -1))).sum(0))) if np.size(
-            arrays[1]) == 2 * len(shapes[0]) else 2 ** 62 if np.abs(arrays[1]).max() > 2 ** 20 else 0
+        if np.size(arrays[1]) != 2 * len(shapes[0]):
+            return 2 ** 62 if np.abs(arrays[1]).max() > 2 ** 20 else 0
+        return math.prod(n + int(p) for n, p in zip(shapes[0], np.abs(np.reshape(arrays[1], (2, -1))).sum(0)))
     if kind in ("OneHot", "EyeLike"):
         return arrays[0].size * int(np.max(np.abs(arrays[1]))) if len(arrays) > 1 else arrays[0].size
     if kind == "Gather":

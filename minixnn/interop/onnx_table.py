@@ -9,7 +9,7 @@ import numpy as np
 
 from minixnn import layers as ours
 from minixnn.interop import operations as op
-from minixnn.interop.axes import Traced, has_batch, size
+from minixnn.interop.axes import Traced, has_batch
 from minixnn.interop.builder import Builder
 from minixnn.interop.program import Places
 from minixnn.interop.torch_table import ACTIVATIONS, gather, no_gradient, points
@@ -44,7 +44,8 @@ TABLE.update({
     "Gelu": lambda b, x, approximate="none": op.elementwise(b, x, ours.GELU(approximate)),
     "Swish": lambda b, x, alpha=1.0: op.elementwise(b, x, ours.SiLU()) if alpha == 1 else op.multiply(
         b, x, op.elementwise(b, op.multiply(b, x, alpha), ours.Sigmoid())),
-    "ThresholdedRelu": lambda b, x, alpha=1.0: op.where(b, op.compare(b, "greater", x, np.asarray(alpha, b.dtype)), x, 0.0),
+    "ThresholdedRelu": lambda b, x, alpha=1.0: op.where(
+        b, op.compare(b, "greater", x, np.asarray(alpha, b.dtype)), x, 0.0),
     "Shrink": lambda b, x, bias=0.0, lambd=0.5: op.add(
         b, op.where(b, op.compare(b, "less", x, np.asarray(-lambd, b.dtype)), op.shifted(b, x, bias), 0.0),
         op.where(b, op.compare(b, "greater", x, np.asarray(lambd, b.dtype)), op.shifted(b, x, -bias), 0.0)),
@@ -76,12 +77,13 @@ TABLE.update({
     "And": lambda b, x, y: op.compare(b, "logical_and", x, y), "Or": lambda b, x, y: op.compare(b, "logical_or", x, y),
     "Xor": lambda b, x, y: op.compare(b, "logical_xor", x, y),
     "Not": lambda b, x: op.compare(b, "equal", x, np.asarray(False)),
-    **dict.fromkeys(("ArgMax", "ArgMin", "TopK", "NonZero", "Unique", "NonMaxSuppression", "Round", "Floor", "Ceil", "Sign",
-                     "Bernoulli", "Multinomial", "RandomNormalLike", "RandomUniformLike"), no_gradient)})
+    **dict.fromkeys(("ArgMax", "ArgMin", "TopK", "NonZero", "Unique", "NonMaxSuppression", "Round", "Floor", "Ceil",
+                     "Sign", "Bernoulli", "Multinomial", "RandomNormalLike", "RandomUniformLike"), no_gradient)})
 
 
 def hard_sigmoid(alpha: float, beta: float) -> Any:
-    return ours.Hardsigmoid() if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5 else ours.Hardsigmoid(float(alpha), float(beta))
+    known = abs(alpha - 1 / 6) < 1e-6 and beta == 0.5
+    return ours.Hardsigmoid() if known else ours.Hardsigmoid(float(alpha), float(beta))
 
 
 def images(x: Any) -> Traced:
@@ -267,8 +269,8 @@ def average_pool(b: Builder, x: Any, kernel_shape: Any, auto_pad: str = "NOTSET"
     if dilations and set(dilations) != {1}:
         raise ValueError(f"dilations={dilations} is not supported")
     if auto_pad.startswith("SAME") and any(s > k for s, k in zip(strides or [1], kernel_shape)):
-        raise ValueError(f"auto_pad={auto_pad!r} with strides={tuple(strides)} beyond windows of {tuple(kernel_shape)} is "
-                         "not supported: where these then lie is not the same everywhere")
+        raise ValueError(f"auto_pad={auto_pad!r} with strides={tuple(strides)} beyond windows of {tuple(kernel_shape)} "
+                         "is not supported: where these then lie is not the same everywhere")
     stride, pads, dilation = placed(x, list(kernel_shape), strides, pads, dilations, auto_pad)
     return op.pool(b, x, "average", kernel_shape, stride, pads, dilation, bool(ceil_mode), bool(count_include_pad),
                    same=auto_pad == "SAME_UPPER" and not count_include_pad)
@@ -357,7 +359,7 @@ def attention(b: Builder, Q: Traced, K: Traced, V: Traced, mask: Any = None, *pa
     def heads(x, n):
         N, T, C = (op.Size(m, k) if m != k else m for m, k in zip(x.shape, x.other_shape))
         return op.transpose(b, op.reshape(b, x, [N, T, n, C // n]), (0, 2, 1, 3))
-    y = op.attention(b, heads(Q, q_num_heads), heads(K, kv_num_heads), heads(V, kv_num_heads), mask, bool(is_causal), scale)
+    y = op.attention(b, heads(Q, q_num_heads), *(heads(x, kv_num_heads) for x in (K, V)), mask, bool(is_causal), scale)
     return op.flatten(b, op.transpose(b, y, (0, 2, 1, 3)), 2, 3)
 
 
@@ -397,8 +399,8 @@ def gather_rows(b: Builder, x: Any, index: Any, axis: int = 0) -> Traced:
     if not isinstance(index, Traced):
         return op.take(b, x, index, axis)
     if isinstance(x, Traced) or axis != 0 or np.ndim(x) != 2:
-        raise ValueError("takes places that are computed from the input, expected rows of a matrix: what is chosen by a "
-                         "value has no gradient that explains")
+        raise ValueError("takes places that are computed from the input, expected rows of a matrix: what is chosen by "
+                         "a value has no gradient that explains")
     return op.embedding(b, x, index)
 
 
@@ -443,9 +445,9 @@ def cast(b: Builder, x: Traced, to: int, saturate: int = 1, round_mode: str = "u
 
 @onnx_name("Resize", "Upsample")
 def resize(b: Builder, x: Traced, roi: Any = None, scales: Any = None, sizes: Any = None, mode: str = "nearest",
-           coordinate_transformation_mode: str = "half_pixel", nearest_mode: str = "round_prefer_floor", axes: Any = None,
-           antialias: int = 0, keep_aspect_ratio_policy: str = "stretch", cubic_coeff_a: float = -0.75,
-           exclude_outside: int = 0, extrapolation_value: float = 0.0) -> Traced:
+           coordinate_transformation_mode: str = "half_pixel", nearest_mode: str = "round_prefer_floor",
+           axes: Any = None, antialias: int = 0, keep_aspect_ratio_policy: str = "stretch",
+           cubic_coeff_a: float = -0.75, exclude_outside: int = 0, extrapolation_value: float = 0.0) -> Traced:
     places = coordinate_transformation_mode
     if antialias or keep_aspect_ratio_policy != "stretch":
         raise ValueError("antialias and keep_aspect_ratio_policy are not supported")
@@ -459,7 +461,8 @@ def resize(b: Builder, x: Traced, roi: Any = None, scales: Any = None, sizes: An
     else:
         wanted = dict(zip(axes, numbers(sizes)))
         if any(wanted.get(place, x.shape[place]) != x.shape[place] for place in (0, 1)):
-            raise ValueError(f"resizes {x.written()} to {tuple(wanted.values())}, expected batch and channels as they are")
+            raise ValueError(f"resizes {x.written()} to {tuple(wanted.values())}, expected batch and channels as they "
+                             "are")
         target, scale = [int(wanted.get(place, x.shape[place])) for place in range(2, x.rank)], None
     mode = {"linear": "linear", "nearest": "nearest", "cubic": "cubic"}.get(mode, mode)
     half = places in ("half_pixel", "pytorch_half_pixel")
@@ -474,8 +477,8 @@ def resize(b: Builder, x: Traced, roi: Any = None, scales: Any = None, sizes: An
                half and whole and nearest_mode == "round_prefer_floor" else
                "nearest-exact" if half and nearest_mode == "round_prefer_ceil" else None}.get(mode)
     if ours_is is None:
-        raise ValueError(f"mode={mode!r} with coordinate_transformation_mode={places!r} and nearest_mode={nearest_mode!r} "
-                         "is not supported")
+        raise ValueError(f"mode={mode!r} with coordinate_transformation_mode={places!r} and nearest_mode="
+                         f"{nearest_mode!r} is not supported")
     return op.upsample(b, x, target, scale, ours_is, places == "align_corners")
 
 
@@ -543,4 +546,3 @@ def normalizer(b: Builder, x: Traced, norm: str = "MAX") -> Traced:
 
 
 TABLE["ZipMap"] = lambda b, x, classlabels_int64s=(), classlabels_strings=(): x
-__all__ = ["TABLE", "size"]

@@ -1,7 +1,7 @@
 """What each operation becomes: one table for torch's programs and for ONNX's files, whose spellings lead here.
 
 Each function takes the Builder and what the operation is given: a Traced value, or arrays and numbers of NumPy where
-nothing depends on the input. It puts layers down and returns a Traced value. Shapes here are the program's: (N, C, H, W).
+nothing depends on the input. It puts layers down and returns a Traced value. Shapes are the program's: (N, C, H, W).
 """
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def numbers(b: Builder, x: Traced) -> Traced:
 
 def clip(b: Builder, x: Traced, low: Any = None, high: Any = None) -> Traced:
     """min(max(x, low), high), either of which may be None; ReLU where it is one."""
-    if any(bound is not None and (isinstance(bound, (Traced, Varying)) or np.size(bound) != 1) for bound in (low, high)):
+    if any(isinstance(bound, (Traced, Varying)) or bound is not None and np.size(bound) != 1 for bound in (low, high)):
         x = x if low is None else extreme(b, x, low)
         return x if high is None else extreme(b, x, high, smallest=True)
     low, high = (None if bound is None else float(np.reshape(bound, ())) for bound in (low, high))
@@ -349,7 +349,7 @@ def einsum(b: Builder, equation: str, operands: Sequence[Any]) -> Traced:
     left, arrow, out = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if "." in left or len(terms) != len(operands) or len(terms) > 2 or any(len(set(t)) < len(t) for t in terms):
-        raise ValueError(f"einsum({equation!r}) is not supported, expected one or two factors, each letter once in each")
+        raise ValueError(f"einsum({equation!r}) is not supported, expected one or two factors, a letter once in each")
     if not arrow:
         out = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
     values = []
@@ -403,7 +403,7 @@ def _merged(b, value, counts):
 
 def conv(b: Builder, x: Traced, W: Any, bias: Any, stride: Sequence[int], pads: Sequence[tuple[int, int]],
          dilation: Sequence[int], groups: int = 1, same: bool = False) -> Traced:
-    """W (O, C / groups, sizes...); pads: (before, after) for each axis of an image. same: they are "same" at any size"""
+    """W (O, C / groups, sizes...); pads: (before, after) for each axis of an image. same: "same" at any size"""
     W, bias = weights(W), optional(bias)
     n = W.ndim - 2
     if n < 1 or 0 in W.shape:
@@ -480,7 +480,8 @@ def conv_transpose(b: Builder, x: Traced, W: Any, bias: Any, stride: Sequence[in
         raise ValueError(f"makes images of {sizes} pixels, of which nothing is left")
     outputs = W.shape[1] * groups
     W = np.ascontiguousarray(W.transpose(*range(2, n + 2), 0, 1))
-    layer = of_rank("ConvTranspose", n)(W, bias, tidy(stride), tidy_pads(pads), tidy(output_padding), tidy(dilation), groups)
+    layer = of_rank("ConvTranspose", n)(W, bias, tidy(stride), tidy_pads(pads), tidy(output_padding), tidy(dilation),
+                                        groups)
     return channel_last(b, x, layer, outputs, sizes)
 
 
@@ -490,7 +491,8 @@ def pool(b: Builder, x: Traced, kind: str, kernel: Sequence[int], stride: Sequen
     """kind: "max", "average"; same: the pads are "same" at any size"""
     n = len(kernel)
     stride, x = list(stride or kernel), images(b, x, n)
-    pads, padding = [tuple(each) for each in pads], "same" if same else tidy_pads(pads) if any(map(any, pads)) else "valid"
+    pads = [tuple(each) for each in pads]
+    padding = "same" if same else tidy_pads(pads) if any(map(any, pads)) else "valid"
     longer = [(before, after + (overhang(m, (k - 1) * d + 1, s, before, after) if ceil_mode else 0)) for
               m, k, s, (before, after), d in zip(x.shape[2:], kernel, stride, pads, dilation)]
     sizes, channels = windows(x, kernel, stride, longer, dilation), size(x.axes[1])
@@ -500,7 +502,8 @@ def pool(b: Builder, x: Traced, kind: str, kernel: Sequence[int], stride: Sequen
     if kind == "max":
         layer = of_rank("MaxPool", n)(tidy(kernel), tidy(stride), padding, **more)
     else:
-        layer = of_rank("AvgPool", n)(tidy(kernel), tidy(stride), padding, bool(count_padding and any(map(any, pads))), **more)
+        counted = bool(count_padding and any(map(any, pads)))
+        layer = of_rank("AvgPool", n)(tidy(kernel), tidy(stride), padding, counted, **more)
     y = channel_last(b, x, layer, channels, sizes)
     return y if divisor is None else multiply(b, y, math.prod(kernel) / float(divisor))
 
@@ -559,7 +562,8 @@ def batch_norm(b: Builder, x: Traced, gamma: Any, beta: Any, mean: Any, variance
     return b.through(x, ours.BatchNorm2d(*arrays, epsilon=float(epsilon), momentum=float(momentum)))
 
 
-def layer_norm(b: Builder, x: Traced, count: int, gamma: Any, beta: Any, epsilon: float, centered: bool = True) -> Traced:
+def layer_norm(b: Builder, x: Traced, count: int, gamma: Any, beta: Any, epsilon: float,
+               centered: bool = True) -> Traced:
     """Over the last `count` axes; centered=False: RMSNorm"""
     x = numbers(b, traced(x))
     kind = ours.LayerNorm if centered else ours.RMSNorm
@@ -625,7 +629,8 @@ def reduce(b: Builder, kind: str, x: Traced, axes: Any, keepdims: Any) -> Traced
         summed = [place for place, own in enumerate(x.have) if own and set(own) <= set(group)]
         have = [own for place, own in enumerate(x.have) if place not in summed]
         whole_image = summed == list(range(1, len(x.have) - 1))
-        kinds = {"mean": ours.MeanOver, "sum": ours.SumOver, "max": ours.MaxOver, "min": ours.MinOver, "length": ours.Norm}
+        kinds = {"mean": ours.MeanOver, "sum": ours.SumOver, "max": ours.MaxOver, "min": ours.MinOver,
+                 "length": ours.Norm}
         if whole_image and len(have) > 1 and kind in ("mean", "max"):
             layer = ours.GlobalAvgPool() if kind == "mean" else ours.GlobalMaxPool()
         else:
@@ -900,7 +905,8 @@ def from_patches(b: Builder, x: Traced, sizes: Sequence[int], kernel: Sequence[i
     places = (places * C + np.arange(C)[:, None, None]).reshape(C * kh * kw, -1)
     x = b.arranged(numbers(b, x), x.axes)
     groups = [new(n) for n in (*whole, C)]
-    y = Traced(b.put(x.at, ours.Scatter(places, (*whole, C))), [x.have[0], *groups], [x.axes[0], groups[2], *groups[:2]])
+    y = Traced(b.put(x.at, ours.Scatter(places, (*whole, C))), [x.have[0], *groups],
+               [x.axes[0], groups[2], *groups[:2]])
     for axis, (n, p) in enumerate(zip(sizes, pads), start=2):
         y = slice_(b, y, axis, p, p + n)
     return y
@@ -926,8 +932,8 @@ def cat(b: Builder, values: Sequence[Any], axis: int) -> Traced:
         made.append(numbers(b, x) if any(isinstance(y, Traced) and y.kind == "f" for y in values) else x)
     for x in made:
         if x.rank != rank or any(m != n for place, (m, n) in enumerate(zip(x.shape, made[0].shape)) if place != axis):
-            raise ValueError(f"joins arrays of shapes {' and '.join(x.written() for x in made)} along axis {axis}, which "
-                             "do not fit")
+            raise ValueError(f"joins arrays of shapes {' and '.join(x.written() for x in made)} along axis {axis}, "
+                             "which do not fit")
     return joined(b, made, axis)
 
 
@@ -1033,7 +1039,7 @@ def upsample(b: Builder, x: Traced, sizes: Sequence[int] | None, scales: Sequenc
     """mode: as the layer Upsample has it. sizes of what comes out; scales where the file gives them."""
     n = x.rank - 2
     x = images(b, x, n)
-    out = [int(m) for m in sizes] if sizes is not None else [int(math.floor(m * s)) for m, s in zip(x.shape[2:], scales)]
+    out = [int(math.floor(m * s)) for m, s in zip(x.shape[2:], scales)] if sizes is None else list(map(int, sizes))
     where = {"scale": tuple(scales)} if scales is not None and all(
         int(m * s) == k for m, s, k in zip(x.shape[2:], scales, out)) else {"size": tuple(out)}
     if "scale" in where and n == 2 and len(set(where["scale"])) == 1:

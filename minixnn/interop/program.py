@@ -91,7 +91,7 @@ class Varying:
 
 
 class Places:
-    """Where the largest numbers are, or which class has the best score: nothing to explain, and refused where it is read."""
+    """Where the largest numbers are, or which class has the best score: refused where it is read."""
 
 
 class Pair(NamedTuple):
@@ -161,8 +161,8 @@ class Follower:
         found = self.values[each.name] if isinstance(each, Ref) else each
         if isinstance(found, Places):
             maker = next(operation for operation in self.program.operations if each.name in operation.outputs)
-            raise ValueError(f"{maker.place}: its output {each.name!r} is read, expected the first alone: a place, or a "
-                             "label, is no number to explain")
+            raise ValueError(f"{maker.place}: its output {each.name!r} is read, expected the first alone: a place, or "
+                             "a label, is no number to explain")
         return found
 
     def plain(self, operation: Operation, args: tuple, kwargs: dict) -> list:
@@ -189,7 +189,7 @@ class Follower:
         for name, value in zip(operation.outputs, found):
             expected = self.program.sizes.get(name)
             if isinstance(value, Traced) and expected is not None and value.other_shape != expected:
-                raise ValueError(f"gives {value.other_shape} where {expected} is expected; this is a fault of the reader, "
+                raise ValueError(f"gives {value.other_shape} where {expected} is expected, a fault of the reader: "
                                  "please report it")
         return [mapped(value, self.kept) for value in found]
 

@@ -106,8 +106,8 @@ def inputs_of(torch: Any, module: Any, input_shape: Any, example: Any) -> tuple[
         required = [name for name, p in inspect.signature(module.forward).parameters.items()
                     if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY, p.POSITIONAL_ONLY)]
         if len(required) > 1:
-            raise ValueError(f"its forward takes {required[1]!r} beside its first input, expected one input; give all of "
-                             "them as example=(x, ...)")
+            raise ValueError(f"its forward takes {required[1]!r} beside its first input, expected one input; give "
+                             "all of them as example=(x, ...)")
         return (torch.rand(EXAMPLE, *input_shape, dtype=first.dtype, device=first.device,
                            generator=torch.Generator(first.device).manual_seed(0)),), {}
 
@@ -220,8 +220,8 @@ def sizes_to_try(module: Any) -> list[tuple[int, ...]]:
     else:
         if not any(True for _ in module.parameters()):
             return [(3, *sizes[:2]) for sizes in FREE]
-    raise ValueError("the order of its features, or the kind of its input, is not known; needs input_shape=(channels, height, "
-                     "width), the shape of one input as torch sees it")
+    raise ValueError("the order of its features, or the kind of its input, is not known; needs input_shape=(channels, "
+                     "height, width), the shape of one input as torch sees it")
 
 
 def compare(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, output: Any, fixed: Mapping[str, Any],

@@ -26,7 +26,8 @@ def evaluating(torch: Any, module: Any) -> Iterator:
     Every part of it is in its own mode again afterwards.
     """
     modes = {part: part.training for part in module.modules()}
-    caching = {id(part.config): part.config for part in modes if getattr(getattr(part, "config", None), "use_cache", False)}
+    configs = [getattr(part, "config", None) for part in modes]
+    caching = {id(config): config for config in configs if getattr(config, "use_cache", False)}
     try:
         with contextlib.suppress(NotImplementedError):      # what torch.export made is as it was exported
             module.eval()
@@ -80,17 +81,19 @@ def exported(torch: Any, module: Any, args: tuple, kwargs: dict, shapes: Any) ->
     except Exception as error:          # torch raises anything at all for what it cannot export
         if type(module).__name__ == "GraphModule" and "_guards_fn" in getattr(module, "_modules", {}):
             raise ValueError("got the module of an exported program, which is bound to the sizes that it was exported "
-                             "for; give the program itself (torch.export.export(...)), or the original module") from error
+                             "for; give the program itself (torch.export.export(...)), or the original module"
+                             ) from error
         shape = [tuple(value.shape) for value in (*args, *kwargs.values()) if hasattr(value, "shape")]
         try:
             with evaluating(torch, module), quietly():
                 module(*args, **kwargs)
         except Exception as own:
-            raise ValueError(f"{name}: does not take inputs of shape {', '.join(map(str, shape))}: {shortened(own)}; give "
-                             "input_shape=(channels, height, width), the shape of one input as torch sees it, or example="
-                             ) from own
-        raise ValueError(f"{name}: torch.export cannot read it: {shortened(error)}. A forward that decides by the values "
-                         "of its input can be written to ONNX (torch.onnx.export) and read from there") from error
+            raise ValueError(f"{name}: does not take inputs of shape {', '.join(map(str, shape))}: {shortened(own)}; "
+                             "give input_shape=(channels, height, width), the shape of one input as torch sees it, or "
+                             "example=") from own
+        raise ValueError(f"{name}: torch.export cannot read it: {shortened(error)}. A forward that decides by the "
+                         "values of its input can be written to ONNX (torch.onnx.export) and read from there"
+                         ) from error
 
 
 def shortened(error: Exception) -> str:
@@ -118,8 +121,8 @@ def program_of(torch: Any, exported_program: Any, output: Any, fixed: dict[str, 
                     values[node.name] = spec.arg.value if hasattr(spec.arg, "value") else value
                 else:
                     if not value.ndim:
-                        raise ValueError(f"its input {node.name!r} is a single number, expected one row for each image; "
-                                         f"hold it with fixed={{{node.name!r}: ...}}")
+                        raise ValueError(f"its input {node.name!r} is a single number, expected one row for each "
+                                         f"image; hold it with fixed={{{node.name!r}: ...}}")
                     if isinstance(value.shape[0], int):     # the program was exported for one number of images
                         batches = (value.shape[0],) * 2
                     inputs.append(Input(node.name, sized(value.shape, batches[0]), kind_of(value)))
@@ -132,7 +135,8 @@ def program_of(torch: Any, exported_program: Any, output: Any, fixed: dict[str, 
             value = node.meta.get("val")
             if isinstance(value, torch.Tensor):
                 sizes[node.name] = sized(value.shape, batches[1])
-    return Program(inputs, values, operations, output, to_numpy, torch.from_numpy, TABLE, batches, dtype_of(stored.values()), sizes=sizes)
+    return Program(inputs, values, operations, output, to_numpy, torch.from_numpy, TABLE, batches,
+                   dtype_of(stored.values()), sizes=sizes)
 
 
 def held(name: str, value: Any, example: Any) -> Any:
@@ -141,7 +145,7 @@ def held(name: str, value: Any, example: Any) -> Any:
             example.shape[0], int):
         return value
     if len(value) > 1 and not bool((value == value[:1]).all()):
-        raise ValueError(f"got fixed={{{name!r}: ...}} with {len(value)} rows, expected one, which is the same for each image")
+        raise ValueError(f"got fixed={{{name!r}: ...}} with {len(value)} rows, expected one, the same for each image")
     return Pair(*(value[:1].expand(n, *value.shape[1:]) for n in BATCHES))
 
 

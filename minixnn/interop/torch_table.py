@@ -9,7 +9,7 @@ import numpy as np
 
 from minixnn import layers as ours
 from minixnn.interop import operations as op
-from minixnn.interop.axes import Traced, size
+from minixnn.interop.axes import Traced
 from minixnn.interop.builder import Builder
 from minixnn.interop.program import Places
 
@@ -44,8 +44,6 @@ for _name, _make in ACTIVATIONS.items():
     TABLE[f"aten.{_name}"] = _activation(_make)
 TABLE.update({f"aten.{_name}": (lambda b, x, *more, **kwargs: x) for _name in NOTHING})
 TABLE["getitem"] = lambda b, values, place: values[place]
-TABLE["wrap_with_autocast"] = None              # type: ignore[assignment]  # see `torch_program`; refused by its name
-del TABLE["wrap_with_autocast"]
 
 
 def pairs(sizes: Any, n: int) -> list[int]:
@@ -117,7 +115,8 @@ TABLE.update({
     "aten.addcmul": lambda b, x, y, z, value=1: op.add(b, x, op.multiply(b, y, z) if any(
         isinstance(v, Traced) for v in (y, z)) else np.asarray(y) * z, value),
     "aten.addmm": lambda b, c, x, y, beta=1, alpha=1: op.add(b, op.matmul(b, x, y), c) if (beta, alpha) == (1, 1) else
-    op.add(b, op.multiply(b, op.matmul(b, x, y), alpha), op.multiply(b, c, beta) if isinstance(c, Traced) else c * beta),
+    op.add(b, op.multiply(b, op.matmul(b, x, y), alpha),
+           op.multiply(b, c, beta) if isinstance(c, Traced) else c * beta),
     "aten.lerp": lambda b, x, y, w: op.add(b, x, op.multiply(b, op.subtract(b, y, x), w)),
     "aten.linear": lambda b, x, W, bias=None: op.linear(b, op.traced(x), op.weights(W).T, bias),
     "aten.einsum": lambda b, equation, operands, path=None: op.einsum(b, equation, operands),
@@ -140,14 +139,12 @@ TABLE.update({
     "aten.pixel_shuffle": lambda b, x, n: op.depth_to_space(b, x, n),
     "aten.pixel_unshuffle": lambda b, x, n: op.space_to_depth(b, x, n),
     "aten.channel_shuffle": lambda b, x, groups: channel_shuffle(b, x, groups),
-    "aten.movedim": lambda b, x, source, target: op.transpose(b, x, np.moveaxis(np.empty((1,) * x.rank), source, target)),
 })
 TABLE.update({f"aten.{name}": TABLE["aten.view"] for name in ("reshape", "_unsafe_view", "view_copy")})
 TABLE["aten.unflatten"] = lambda b, x, axis, sizes: op.reshape(
     b, x, [*_sizes(x)[:axis % x.rank], *sizes, *_sizes(x)[axis % x.rank + 1:]])
 TABLE.update({f"aten.{name}": TABLE[f"aten.{name.strip('_')}"] for name in ("_softmax", "_log_softmax")})
 TABLE["aten.native_channel_shuffle"] = TABLE["aten.channel_shuffle"]
-del TABLE["aten.movedim"]
 
 
 def _sizes(x):
@@ -424,8 +421,8 @@ def gather(b: Builder, x: Any, axis: int, index: Any, sparse_grad: bool = False)
     if not isinstance(x, Traced):                           # of equal numbers it does not matter which
         arrays = [x.array, x.other] if isinstance(x, op.Varying) else [np.asarray(x)] * 2
         if isinstance(index, Traced) and all((a == a.ravel()[0]).all() for a in arrays):
-            found = [np.full(shape, a.ravel()[0], a.dtype) for a, shape in zip(arrays, (index.shape, index.other_shape))]
-            return op.Varying(*found)
+            return op.Varying(*(np.full(shape, a.ravel()[0], a.dtype)
+                                for a, shape in zip(arrays, (index.shape, index.other_shape))))
     if isinstance(index, Traced) or not isinstance(x, Traced):
         raise ValueError("takes places that are computed from the input: what is chosen by a value has no gradient "
                          "that explains")
@@ -471,11 +468,6 @@ for _torch, _function in (("eq", "equal"), ("ne", "not_equal"), ("gt", "greater"
     TABLE[f"aten.{_torch}"] = lambda b, x, y, _function=_function: op.compare(b, _function, x, y)
 
 
-def _copy_into(x, source, place):
-    """numpy's view of where a slice of x lies"""
-    return place
-
-
 @torch_name("slice_scatter")
 def slice_scatter(b: Builder, x: Any, source: Any, axis: int = 0, start: Any = None, stop: Any = None,
                   step: int = 1) -> Traced:
@@ -509,7 +501,8 @@ def select_scatter(b: Builder, x: Any, source: Any, axis: int, index: int) -> Tr
 
 @torch_name("copy")
 def copy(b: Builder, x: Any, source: Any, non_blocking: bool = False) -> Any:
-    return op.expand(b, source, _sizes(x) if isinstance(x, Traced) else x.shape) if isinstance(source, Traced) else source
+    sizes = _sizes(x) if isinstance(x, Traced) else x.shape
+    return op.expand(b, source, sizes) if isinstance(source, Traced) else source
 
 
 @torch_name("repeat_interleave")
@@ -555,6 +548,3 @@ for _name in ("new_ones", "new_zeros", "new_full", "new_empty"):
 def cumsum(b: Builder, x: Traced, axis: int, dtype: Any = None) -> Traced:
     W = np.tri(x.shape[axis], dtype=b.dtype).T  # a matrix of ones
     return op.swap(b, op.linear(b, op.swap(b, x, axis, -1), W), axis, -1)
-
-
-__all__ = ["TABLE", "size"]

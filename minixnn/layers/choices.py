@@ -40,7 +40,7 @@ def expect_comparison(layer: Layer, function: str) -> None:
 
 
 class CompareTo(Elementwise):
-    """y = 1 where x is greater than a constant c (or less, equal, ...), else 0. x, y (N, ...), c broadcasts to an input"""
+    """y = 1 where x is greater than c (or less, equal, ...), else 0. x, y (N, ...), c broadcasts to one input"""
     rule, takes_integers, nonnegative = staticmethod(stop_at_step), True, True
 
     def __init__(self, function: str, c: Array) -> None:
@@ -103,7 +103,7 @@ class Choose(Join):
         return zeros(c, dy), sum_to(dy * (c != 0), a.shape), sum_to(dy * (c == 0), b.shape)
 
     def deeplift(self, x: Any, y: Array, x_ref: Any, y_ref: Array, m: Array) -> tuple[Array, ...]:
-        """y = b + s (a - b), s = 1 where c is not 0: each factor by the mean of the other, and s by the rescale rule."""
+        """y = b + s (a - b), s = 1 where c is not 0: each factor by the mean of the other, s by rescale."""
         (c, a, b), (c_ref, a_ref, b_ref) = x, x_ref
         s, s_ref = ((each != 0).astype(m.dtype) for each in (c, c_ref))
         mean, apart = (s + s_ref) / 2, (a - b + a_ref - b_ref) / 2
@@ -174,5 +174,3 @@ class Categories(Embedding):
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         return super().parameter_gradients(x.astype("int64"), dy)
-
-

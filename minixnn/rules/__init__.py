@@ -15,7 +15,7 @@ from minixnn.layers.softmax import log_taylor, softmax_taylor
 from minixnn.layers.tokens import leave_token
 from minixnn.rules import composites, deep_taylor, lrp, reveal_cancel, root_points
 
-__all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "identity", "leave_constant",
-           "leave_token", "log_taylor", "lrp", "numerator_takes_all", "pass_on", "pass_scaled", "reveal_cancel", "root_points",
-           "scale_held_fixed", "share_of_square", "share_with_constant", "signal_takes_all", "softmax_taylor",
-           "stop_at_step", "sum_over_channels", "winner_takes_all"]
+__all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "identity",
+           "leave_constant", "leave_token", "log_taylor", "lrp", "numerator_takes_all", "pass_on", "pass_scaled",
+           "reveal_cancel", "root_points", "scale_held_fixed", "share_of_square", "share_with_constant",
+           "signal_takes_all", "softmax_taylor", "stop_at_step", "sum_over_channels", "winner_takes_all"]
