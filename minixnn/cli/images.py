@@ -209,7 +209,7 @@ def decode_picture(path: pathlib.Path, channels: int | None = None) -> tuple:
             raise ValueError(f"has {file.width} x {file.height} pixels, expected at most {MOST_READ}; make it smaller")
         if frames > 1:
             notes.append(f"the first of {frames} frames")
-        image = ImageOps.exif_transpose(file)
+        image = ImageOps.exif_transpose(file) if file.getexif().get(0x0112, 1) != 1 else file       # without a copy
         if image.mode == "F" or image.mode.startswith("I"):
             return grey_numbers(image, file.format, notes), notes
         if len(image.getbands()) == channels and channels not in (1, 3):
@@ -220,7 +220,8 @@ def decode_picture(path: pathlib.Path, channels: int | None = None) -> tuple:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             notes.append("laid on white")
             return np.asarray(image.convert("RGB")), notes
-        return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB")), notes
+        kind = "L" if image.mode in ("L", "1") else "RGB"
+        return np.asarray(image if image.mode == kind else image.convert(kind)), notes
 
 
 def grey_numbers(image: Any, format: Any, notes: list) -> Array:
