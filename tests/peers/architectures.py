@@ -114,15 +114,7 @@ def row(name):
         found["ONNX"] = by_onnx(module, folder)
         saved = same_after_saving(net.astype("float32"), picture(module, "float32")[0], folder)
     return {"name": name, "parameters": parameters, "layers": len(net.layers),
-            "mark": mark(net), "seconds": seconds, "saved": saved, **found}
-
-
-def mark(net):
-    """What a graph that is no series of blocks was made into: (r) for repeated parts, (s) for values side by side."""
-    kinds = [type(layer).__name__ for layer in net.layers]
-    rows = any(type(layer).__name__ == "Concat" and all(type(chain.layers[-1]).__name__ in ("Flatten", "ChannelSelect")
-               for chain in layer.chains if chain.layers) for layer in net.layers)
-    return " (r)" if "Repeated" in kinds else " (s)" if rows and "Unflatten" in kinds else ""
+            "seconds": seconds, "saved": saved, **found}
 
 
 def wrong(found):
@@ -145,15 +137,12 @@ gradients of the largest output; in float32 the gradient's is a norm, since roun
 
 
 TAIL = """
-`layers` counts those inside blocks. Where a graph is no series of blocks, (r) what several branches share is written
-into each of them, or (s) what several branches need goes on side by side ([networks from elsewhere](networks.md)).
-
 Bounds: {bounds}. {verdict}
 """
 
 
 def line(found):
-    cells = [f"`{found['name']}`{found['mark']}", f"{found['parameters'] / 1e6:.1f} M",
+    cells = [f"`{found['name']}`", f"{found['parameters'] / 1e6:.1f} M",
              str(found["layers"]), f"{found['seconds']:.1f} s"]
     cells += [f"{found[what]:.0e}" for what in COLUMNS]
     return f"| {' | '.join(cells)} | {'equal' if found['saved'] else 'DIFFERENT'} |"

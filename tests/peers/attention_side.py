@@ -63,7 +63,8 @@ def draw(kind, seed, nonnegative=False):
     b = [None] * 4 if "no bias" in kind else rng.normal(size=(4, C))
     made = {"softmax": layers.Softmax(), "layer norm": layers.LayerNorm(*rng.normal(size=(2, C)), epsilon=1e-5),
             "RMS norm": layers.RMSNorm(rng.normal(size=C), epsilon=1e-6),
-            "product": layers.Multiply()}.get(kind) or layers.Attention(*rng.normal(size=(4, C, C)) / C ** 0.5, *b, heads=HEADS)
+            "product": layers.Multiply()}.get(kind)
+    made = made or layers.Attention(*rng.normal(size=(4, C, C)) / C ** 0.5, *b, heads=HEADS)
     x = rng.normal(size=(2, T, C))
     case = Case(f"{kind} {seed}", made, x, x)
     return dataclasses.replace(case, R=rng.normal(size=case.y.shape))

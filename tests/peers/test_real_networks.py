@@ -129,7 +129,7 @@ def test_the_classifier_of_photographs_is_explained_as_by_zennit(exact):
         net, x = net.astype("float64"), x.astype("float64")
         small = zennit.rules.Norm(stabilizer=1e-6)
         knobs = {"stabilizer": ours_to_zero, "layer_map": [(zennit.types.AvgPool, small), (zennit.layer.Sum, small)]}
-    module = twins.chain(net.layers[1:], net.layers[0].forward(x[:1])).eval()
+    module = twins.twin(net.part(1, len(net.layers)), net.layers[0].forward(x[:1]).shape[1:])
     R = passes.lrp(net, x, rules=composites.epsilon_plus_flat)
     prepared = tensor_of(net.layers[0].forward(x)).requires_grad_()
     with zennit.composites.EpsilonPlusFlat(**knobs).context(module) as modified:

@@ -63,4 +63,3 @@ def test_an_encoder_of_several_layers():
     layer = torch.nn.TransformerEncoderLayer(C, HEADS, 20, batch_first=True, norm_first=True)
     module = scrambled(torch.nn.TransformerEncoder(layer, 3, torch.nn.LayerNorm(C), enable_nested_tensor=False))
     agree(from_torch(module, (T, C)), module, SEQUENCES)
-

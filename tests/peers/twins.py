@@ -10,25 +10,22 @@ from tests.peers.libraries import torch, zennit
 
 
 def twin(net, shape):
-    """The nn.Sequential, in `eval()`, that computes what `net` does, in the precision of its arrays.
+    """The module, in `eval()`, that computes what `net` does, in the precision of its arrays.
 
     shape: (H, W, C) of one input. Images enter the module channels first.
     """
     dtype = next(a.dtype for layer in net.layers for a in layer.arrays().values() if a is not None)
-    return chain(net.layers, np.zeros((1, *shape), dtype)).eval()
-
-
-def chain(layers, x):
-    """The layers one after the other. x: what enters them, of which only shape and type matter."""
-    modules, image = [], None                               # image: shape of the images whose flattening flows
-    for layer in layers:
-        y = layer.forward(x)
-        if isinstance(layer, ours.Flatten) and x.ndim == 4:
-            image = x.shape[1:]
-        modules.append(translate(layer, x, image))
-        image = None if isinstance(layer, ours.Dense) else image
-        x = y
-    return torch.nn.Sequential(*modules)
+    x, images = [np.zeros((1, *shape), dtype)], [None]      # images[l]: shape of the images whose flattening x[l] is
+    modules = []
+    for layer, sources in zip(net.layers, net.inputs):
+        a = tuple(x[l] for l in sources)
+        a, image = (a, None) if len(a) > 1 else (a[0], images[sources[0]])
+        if isinstance(layer, ours.Flatten) and a.ndim == 4:
+            image = a.shape[1:]
+        modules.append(translate(layer, a, image))
+        images.append(None if isinstance(layer, ours.Dense) else image)
+        x.append(layer.forward(a))
+    return Graph(modules, net.inputs).eval()
 
 
 def translate(layer, x, image=None):
@@ -52,8 +49,8 @@ def translate(layer, x, image=None):
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     if kind == "Unflatten" and layer.shape[:2] == (1, 1):   # one pixel: the order of its numbers is that of channels
         return nn.Unflatten(1, (layer.shape[2], 1, 1))
-    if isinstance(layer, (ours.Residual, ours.Sum, ours.Concat)):
-        return Joined([chain(each.layers, x) for each in layer.chains], isinstance(layer, ours.Concat))
+    if kind in ("Add", "Concat"):
+        return Joined(concat=kind == "Concat")
     if kind not in ("Flatten", "Dropout", "Identity", "ReLU", "ReLU6", "Sigmoid", "Softplus", "Tanh"):
         raise ValueError(f"{layer!r} has no twin here")
     return getattr(nn, kind)()
@@ -96,13 +93,24 @@ def filled(module, **arrays):
 
 if torch is not None:
     class Joined(torch.nn.Module):
-        """Chains of modules whose outputs are added, or joined along the channels."""
+        """Several values added, or joined along the channels."""
 
-        def __init__(self, chains, concat):
+        def __init__(self, concat):
             super().__init__()
-            self.chains, self.concat = torch.nn.ModuleList(chains), concat
-            self.sum = zennit.layer.Sum(dim=-1) if zennit else lambda parts: parts.sum(dim=-1)
+            self.concat, self.sum = concat, zennit.layer.Sum(dim=-1) if zennit else lambda parts: parts.sum(dim=-1)
+
+        def forward(self, *parts):
+            return torch.cat(parts, 1) if self.concat else self.sum(torch.stack(parts, dim=-1))
+
+    class Graph(torch.nn.Module):
+        """Modules in the order in which they run. inputs[l]: the numbers of what enters modules[l]; 0 is the input."""
+
+        def __init__(self, modules, inputs):
+            super().__init__()
+            self.steps, self.inputs = torch.nn.ModuleList(modules), inputs
 
         def forward(self, x):
-            parts = [each(x) for each in self.chains]
-            return torch.cat(parts, 1) if self.concat else self.sum(torch.stack(parts, dim=-1))
+            values = [x]
+            for module, sources in zip(self.steps, self.inputs):
+                values.append(module(*(values[l] for l in sources)))
+            return values[-1]
