@@ -48,14 +48,25 @@ def code_of(function):
     return textwrap.dedent("\n".join(text.splitlines()[body[0].end_lineno:]))
 
 
+def imports_of(module):
+    """What the answers of a chapter take for given: its imports, without those of this course's own tools."""
+    text = inspect.getsource(sys.modules[module])
+    lines = [ast.get_source_segment(text, node) for node in ast.parse(text).body
+             if isinstance(node, (ast.Import, ast.ImportFrom))]
+    return "\n".join(line for line in lines if "try_this" not in line and "__future__" not in line)
+
+
 def page():
     """The page, as Markdown."""
-    every, done, before = docstrings.lessons(ROOT / "lessons"), [HEAD], None
+    every, done, before, chapter = docstrings.lessons(ROOT / "lessons"), [HEAD], None, None
     for answer in every_answer():
         stem = next(stem for stem in every if stem.startswith(answer.lesson.replace(".", "_") + "_"))
         title, _, text = every[stem]
         if stem != before:
             done.append(f"## {title}\n")
+        if answer.check.__module__ != chapter:
+            chapter = answer.check.__module__
+            done.append(f"The answers of this chapter begin with\n\n```python\n{imports_of(chapter)}\n```\n")
         before = stem
         words = "\n".join(textwrap.wrap(inspect.getdoc(answer.check).replace("\n", " "), 118))
         done += [f"**{answer.number}.** {plainly(questions(text)[answer.number])}\n",

@@ -38,7 +38,7 @@ def step(asked: Namespace) -> int:
     if walk.startswith("deeplift"):
         given["x_ref"] = x * 0                      # as attribution.deeplift has it where no reference is given
     if not found.plain:
-        given["start"] = found.start(y)
+        given["start"] = found.start(y, x.shape[1:3])
     label = net.card.label(int(not found.opposite) if found.binary else int(found.targets(y)[0]))
     title = f"{NAMES[names[0]] if len(names) == 1 else 'LRP'} of {path.name}, step by step: {label}"
     try:

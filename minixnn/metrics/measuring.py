@@ -96,8 +96,8 @@ def paired(a: Array, b: Array) -> Paired:
     often much smaller than those of the two means, and it is the one that a verdict needs. A difference of less than
     two errors is a tie.
 
-    >>> paired(np.array([10.0, 20.0, 31.0]), np.array([9.0, 19.0, 29.0])).difference.round(2)
-    np.float64(1.33)
+    >>> float(paired(np.array([10.0, 20.0, 31.0]), np.array([9.0, 19.0, 29.0])).difference.round(2))
+    1.33
     """
     a, b = (np.asarray(to_numpy(values), dtype=float) for values in (a, b))
     if a.shape != b.shape:
