@@ -11,6 +11,7 @@ batch normalisation s depends on the input, so the layer is not affine, and rule
 Nearly the same happens in both where the mean is small. Under gradient x input nothing would arrive: n does not
 change when x is multiplied by a number, so its derivative along x is zero.
 """
+from collections.abc import Iterable
 from typing import Any
 
 from minixnn.arrays import Array, stabilize
@@ -94,10 +95,10 @@ class LayerNorm(Normalization):
     to an input, usually of the shape of these axes, or None.
     """
 
-    def __init__(self, gamma: Array | None = None, beta: Array | None = None, axes: tuple[int, ...] = (-1,),
+    def __init__(self, gamma: Array | None = None, beta: Array | None = None, axes: int | tuple[int, ...] = (-1,),
                  epsilon: float = 1e-5) -> None:
         expect_arrays(gamma, beta)
-        self.axes = tuple(sorted((axes,) if hasattr(axes, "__index__") else axes))
+        self.axes: tuple[int, ...] = tuple(sorted(axes if isinstance(axes, Iterable) else [axes]))
         if not self.axes or 0 in self.axes or len(set(self.axes)) < len(self.axes):
             raise ValueError(f"{type(self).__name__} got axes={axes!r}, expected one or more, each once, without the "
                              "axis 0 of the images: (-1,) or (-2, -1), for instance")
