@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ CHANNELS_FIRST = ("conv", "Conv", "pool", "Pool", "batch_norm", "BatchNorm", "_n
 ALIKE = ("relu", "Relu", "sigmoid", "Sigmoid", "tanh", "Tanh", "add", "Add", "sub", "Sub", "mul", "Mul", "div", "Div",
          "clone", "to", "_to_copy", "Cast", "Identity", "pad", "Pad", "clamp", "Clip", "alias", "contiguous",
          "gelu", "silu", "slice", "Slice", "cat", "Concat", "expand", "flip", "index", "Gather", "repeat", "Tile")
+FLOATS = (1, 10, 11, 16)                                    # in ONNX: float32, float16, double, bfloat16
 DENSE = ("linear", "layer_norm", "LayerNormalization", "Gemm", "MatMul", "matmul", "rms_norm", "embedding")
 
 
@@ -31,6 +33,7 @@ def network(program: Program, layout: str | None = None) -> Network:
     builder, inputs, orders = Builder(program.batches, program.dtype), {}, []
     several = len(program.inputs) > 1
     for number, entry in enumerate(program.inputs):
+        entry = replace(entry, kind="f") if made_float(program, entry) else entry
         order = input_order(program, entry, layout)
         orders.append(order)
         inputs[entry.name] = builder.input(entry.shape, order, entry.kind, number if several else None)
@@ -76,6 +79,25 @@ def input_order(program: Program, entry: Any, layout: str | None) -> tuple[int, 
         last = rank == 3 or behind in IMAGE_CHANNELS and min(height or 0, width or 0) > max(IMAGE_CHANNELS)
         channel = channel_axis(program, entry.name, rank) or (rank - 1 if last else 1)
     return 0, *(axis for axis in range(1, rank) if axis != channel), channel
+
+
+def made_float(program: Program, entry: Any) -> bool:
+    """Whether an image of whole numbers is made one of floats before anything else is done with it."""
+    if entry.kind != "i" or len(entry.shape) != 4:
+        return False
+    left = [entry.name]
+    while left:
+        name = left.pop()
+        for operation in program.needed():
+            if Ref(name) not in references((operation.args, operation.kwargs)):
+                continue
+            short = operation.name.removeprefix("aten.").lstrip("_")
+            kind = operation.kwargs.get("to", operation.kwargs.get("dtype"))
+            if permutation(operation, short, len(entry.shape)) is not None:
+                left.append(operation.outputs[0])
+            elif not (short in ("Cast", "to_copy") and (kind in FLOATS or str(kind).startswith("torch.float"))):
+                return False
+    return True
 
 
 def channel_axis(program: Program, name: str, rank: int) -> int | None:

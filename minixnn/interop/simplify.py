@@ -257,7 +257,7 @@ def prepare(plan: Plan, dtype: Any, channels: int) -> None:
         t = layer.b if kind in ("Shift", "ChannelScale", "BatchNorm2d") else np.zeros(1, dtype)
         t = np.zeros(1, dtype) if t is None else t
         if kind not in ("Shift", "ChannelScale", "Scale", "BatchNorm2d") or any(
-                a.size not in (1, channels) or a.shape[-1:] != (a.size,) for a in (s, t)):
+                a.size not in (1, channels) or a.ndim and a.shape[-1] != a.size for a in (s, t)):
             break
         s, t = s.reshape(-1), t.reshape(-1)
         scale, shift, at = scale * s, shift * s + t, users[at][0] + 1
@@ -265,4 +265,4 @@ def prepare(plan: Plan, dtype: Any, channels: int) -> None:
         return
     for _ in range(at - 1):
         plan.without(0)
-    plan.layers[0] = ours.Prepare((-shift / scale).astype(dtype), (1 / scale).astype(dtype))
+    plan.layers[0] = ours.Prepare((-shift / scale + 0).astype(dtype), (1 / scale).astype(dtype))
