@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
             message += meant(unknown[1], re.findall(r"[a-z_]+", unknown[2]))
             if os.path.exists(unknown[1]):
                 message += f"; to explain {unknown[1]}: {self.prog} explain {unknown[1]} -o out"
-        elif unknown:
+        elif unknown and unknown[3]:
             options = {name for parser in parsers() for action in parser._actions for name in action.option_strings}
             message += meant(unknown[3].partition("=")[0], sorted(options))
         raise ValueError(f"{message}; see: {self.prog} --help")

@@ -124,8 +124,8 @@ class Constant(Layer):
         return {"c": self.c}
 
     def forward(self, x: Any) -> Array:
-        count = len(x[0] if isinstance(x, tuple) else x)
-        return array_module(self.c).broadcast_to(self.c, (count, *self.c.shape)) + self.c.dtype.type(0)
+        rows = x[0] if isinstance(x, tuple) else x          # only how many there are counts
+        return array_module(rows).broadcast_to(self.c, (len(rows), *self.c.shape)) + self.c.dtype.type(0)
 
     def gradient(self, x: Any, y: Array, dy: Array) -> Any:
         return tuple(zeros(part, dy) for part in x) if isinstance(x, tuple) else zeros(x, dy)
