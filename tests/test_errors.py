@@ -112,7 +112,8 @@ def test_a_start_of_another_shape_is_refused(use, start, error, sentence):
 
 @pytest.mark.parametrize("rules, sentence", [
     ([lrp.epsilon] * 4, "a list of 4 rules for 5 layers; give one entry per layer"), ([], "a list of 0 rules for 5"),
-    ((lrp.epsilon,) * 6, "a list of 6 rules"), ("epsilon", "got rules='epsilon', a name, expected the function itself: minixnn.rules.lrp.epsilon"),
+    ((lrp.epsilon,) * 6, "a list of 6 rules"),
+    ("epsilon", "got rules='epsilon', a name, expected the function itself: minixnn.rules.lrp.epsilon"),
     (None, "got rules=None, expected a rule"), ({0: lrp.epsilon}, "expected a rule"),
     ([None] * 5, "layer 0 is Conv2d.*needs a rule to pass relevance on, got None"),
     ([lrp.epsilon, None, None, None, "flat"], "got 'flat' as the rule of layer 4, expected a function"),
