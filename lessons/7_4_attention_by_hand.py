@@ -177,7 +177,7 @@ print("\nmarker, at sharpness 12: " + ", ".join(f"{name} {value:.3f}" for name, 
 
 # %%
 # It does. A softmax whose weights are near 0 and 1 is flat, and what starts from its derivative sees a flat place:
-# gradient times input and AttnLRP fall below 0.001, while leave-one-out stays at 0.833. This is the saturation of
+# gradient x input and AttnLRP fall below 0.001, while leave-one-out stays at 0.833. This is the saturation of
 # lesson 2.5. A difference from a reference sees through it here, too: DeepLIFT gives the marker 0.417.
 # **Verdict.** CP-LRP answers "which values were brought home", and never "why these". AttnLRP asks for both, but has no
 # answer where the softmax is sure.

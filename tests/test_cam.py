@@ -258,3 +258,46 @@ def test_a_layer_that_is_no_grid_of_tokens_is_refused():
     net = vision_transformer(np.random.default_rng(5), "mean")
     with pytest.raises(ValueError, match="or a grid of tokens: one of"):
         attribution.grad_cam(net, np.zeros((1, 12, 8, 1)), 0, layer=len(net.layers) - 1)
+
+
+# --- without a gradient -----------------------------------------------------------------------------------------------
+
+def test_score_cam_is_the_papers_sum():
+    net, x = small_network(), np.random.default_rng(3).random((2, 9, 9, 1))
+    A, l = net.trace(x), head(net, x)
+    R = attribution.score_cam(net, x, 1, rectify=False, resize=False)
+    for n in range(2):
+        gains = []
+        for k in range(A[l].shape[-1]):
+            mask = bilinear(A[l][n:n + 1, ..., k], (9, 9))[0, ..., None]
+            span = mask.max() - mask.min()
+            mask = (mask - mask.min()) / span if span else mask * 0
+            gains.append(net.forward((x[n] * mask)[None])[0, 1] - net.forward(x[:1] * 0)[0, 1] if span else -np.inf)
+        a = np.exp(np.array(gains) - max(gains))
+        close(R[n], A[l][n] @ (a / a.sum()))
+    shown = attribution.score_cam(net, x)
+    assert shown.shape == x.shape and (shown >= 0).all()
+
+
+def test_ablation_cam_is_the_papers_sum():
+    net, x = small_network(), np.random.default_rng(3).random((2, 9, 9, 1))
+    A, l = net.trace(x), head(net, x)
+    R = attribution.ablation_cam(net, x, 1, rectify=False, resize=False)
+    for n in range(2):
+        a = []
+        for k in range(A[l].shape[-1]):
+            without = A[l][n:n + 1].copy()
+            without[..., k] = 0
+            for layer in net.layers[l:]:
+                without = layer.forward(without)
+            a.append((A[-1][n, 1] - without[0, 1]) / A[-1][n, 1])
+        close(R[n], A[l][n] @ np.array(a))
+    assert attribution.ablation_cam(net, x, [0, 1]).shape == x.shape
+
+
+def test_ablation_cam_of_a_linear_head_is_cam_in_other_words():
+    net, x = models.load("cluttered_gap"), datasets.cluttered_mnist(2, 0)[0]
+    y, l = net.forward(x)[:, 3], head(net, x)
+    W, A = net.layers[-1].W[:, 3], net.trace(x)
+    expected = [(A[l][n] * (A[l][n].mean(axis=(0, 1)) * W / y[n])).sum(axis=-1) for n in range(2)]
+    assert np.allclose(attribution.ablation_cam(net, x, 3, rectify=False, resize=False), expected, rtol=1e-3, atol=1e-4)

@@ -33,7 +33,8 @@ def digit(tmp_path):
 
 def test_a_picture_from_a_file_is_explained_as_the_same_array_is(digit, tmp_path, capsys):
     x, path = digit
-    call = ["explain", str(path), "--model", "dense", "--method", "lrp_alpha1_beta0", "-o", str(tmp_path / "o"), "--details"]
+    call = ["explain", str(path), "--model", "dense", "--method", "lrp_alpha1_beta0", "-o", str(tmp_path / "o"),
+            "--details"]
     assert main(call) == 0
     written = np.load(tmp_path / "o" / "seven_relevance.npy")
     expected = attribution.METHODS["lrp_alpha1_beta0"](models.load("dense"), x, None)[0]
@@ -130,10 +131,10 @@ def test_the_ledger_is_printed(digit, capsys):
 
 def test_the_size_of_pictures_is_read_from_the_card_unless_it_is_given():
     net = models.load("cnn")
-    assert expected(net)[:2] == ((28, 28, 1), None) and expected(net, "30x20")[:2] == ((30, 20, 1), None)
-    assert expected(Network(net.layers))[:2] == ((None, None, 1), None), "nobody guesses a size"
-    assert expected(Network(models.load("dense").layers)) == ((None, None, None), None)
-    assert expected(Network([Dense(np.ones((7, 2)))])) == ((None, None, None), 7)
+    assert expected(net) == ((28, 28, 1), None, None) and expected(net, "30x20") == ((30, 20, 1), None, None)
+    assert expected(Network(net.layers)) == ((None, None, 1), None, None), "nobody guesses a size"
+    assert expected(Network(models.load("dense").layers)) == ((None, None, None), None, None)
+    assert expected(Network([Dense(np.ones((7, 2)))])) == ((None, None, None), 7, None)
 
 
 def test_an_array_of_images_explained_in_pieces_equals_all_at_once(tmp_path):

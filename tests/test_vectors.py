@@ -1,5 +1,6 @@
 """Our rules beside the conformance vectors, and the vectors beside what they claim: no mistake gets by."""
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -56,6 +57,13 @@ def test_the_table_of_conventions_stands_in_the_vectors(rule, knobs, definition,
     found, = (test for name, group, test in VECTORS if name == rule and group["layer"] == cases.TABLE and
               group["knobs"] == knobs and test["x"] == [cases.POINT] and test["R"] == [[1, 1]])
     assert runner.same(found["alternatives"][definition] if definition else found["expected"], [expected], 5e-7)
+
+
+def test_the_numbers_in_lesson_6_2_are_those_of_the_vectors():
+    lesson = (runner.HERE.parents[1] / "lessons" / "6_2_five_libraries_five_answers.py").read_text()
+    told = {tuple(map(float, found)) for found in re.findall(r"\[(-?\d*\.\d+), (-?\d*\.\d+), (-?\d*\.\d+)\]\)", lesson)}
+    table = {tuple(round(v, 6) for v in numbers) for *_, numbers in CONVENTIONS}
+    assert len(told) >= 10 and told <= table, told - table
 
 
 def test_rescale_is_what_captum_shap_and_deeplift_agree_on():

@@ -13,20 +13,20 @@ one for each core. To see the layers on the way call `minixnn.passes` instead.
 from collections.abc import Callable
 from functools import partial
 
-from minixnn.attribution.cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam
+from minixnn.attribution.cam import (ablation_cam, cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, score_cam)
 from minixnn.attribution.fits import fits
 from minixnn.attribution.gradients import (deconvnet, gradient, gradient_times_input, guided_backprop,
                                            integrated_gradients, saliency, sensitivity, smoothgrad)
 from minixnn.attribution.occlusion import occlusion
 from minixnn.attribution.relevance import deep_taylor, deeplift, deeplift_reveal_cancel, lrp
-from minixnn.attribution.starts import channel, contrast, unit
+from minixnn.attribution.starts import channel, contrast, region, unit
 from minixnn.rules import composites
 from minixnn.rules import lrp as _lrp
 
-__all__ = ["METHODS", "NAMES", "cam", "channel", "contrast", "deconvnet", "deep_taylor", "deeplift",
+__all__ = ["METHODS", "NAMES", "ablation_cam", "cam", "channel", "contrast", "deconvnet", "deep_taylor", "deeplift",
            "deeplift_reveal_cancel", "fits", "grad_cam", "grad_cam_plus_plus", "gradient", "gradient_times_input",
-           "guided_backprop", "guided_grad_cam", "integrated_gradients", "lrp", "occlusion", "saliency", "sensitivity",
-           "smoothgrad", "unit"]
+           "guided_backprop", "guided_grad_cam", "integrated_gradients", "lrp", "occlusion", "region", "saliency",
+           "score_cam", "sensitivity", "smoothgrad", "unit"]
 
 # name: function (net, x, target) -> array like x. Pixels are taken to lie in [0, 1] where a method wants bounds.
 METHODS: dict[str, Callable] = {

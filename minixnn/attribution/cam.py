@@ -7,6 +7,9 @@ the grid, such as the class token, are left out.
 resize: stretch the map to the height and width of x, bilinearly with aligned corners, and repeat it over the
 channels, so that the result is like x (N, H, W, C). Without it the map is returned as it is, (N, h, w).
 """
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from minixnn import passes
@@ -15,6 +18,7 @@ from minixnn.batching import map_batches
 from minixnn.logits import at_logits
 from minixnn.layers import AdaptiveAvgPool2d, Dense, Dropout, Flatten, GlobalAvgPool, Identity, MatMul
 from minixnn.layers.base import Affine, Join, Layer
+from minixnn.layers.softmax import softmax
 from minixnn.network import Network
 from minixnn.passes import Target
 
@@ -96,6 +100,73 @@ def guided_grad_cam(net: Network, x: Array, target: Target = None, *, layer: int
     def of_batch(x, target, start):
         return passes.guided_backprop(net, x, target, start, only_input=True)[0]
     return where * map_batches(of_batch, x, target, start, batch_size=batch_size, workers=workers)
+
+
+def score_cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
+              rectify: bool = True, reference: Array | None = None, batch_size: int | None = None) -> Array:
+    """Score-CAM: no gradient; how much the output grows when a feature map uncovers its part of the image.
+
+    Wang et al. 2020.
+
+        R_ij = (sum_k a_k A_ijk)+        a = softmax over k of  f(r + (x - r) s(A_k)) - f(r)
+
+    f is the output of the target, s stretches a map to the image and to [0, 1], r is `reference`, zeros by default, as
+    in the paper. A forward pass for each of the K feature maps, so images are explained one at a time. A softmax over
+    hundreds of small differences is nearly the same for all, so the map may be little more than the mean of all feature
+    maps, whatever the class: compare with the map of another class, and with that of `metrics.randomized(net)`.
+    """
+    net = at_logits(net, None)
+    l, r = head(net, x, layer), x[:1] * 0 if reference is None else reference
+
+    def of_image(x, target):
+        A = net.trace(x)
+        k = int(target_of(A[-1], target))
+        maps = as_images(net, A, l, A[l])                                           # (1, h, w, K)
+        masks = bilinear(maps[0].transpose(2, 0, 1), x.shape[1:3])[..., None]           # (K, H, W, 1)
+        low, high = masks.min(axis=(1, 2, 3), keepdims=True), masks.max(axis=(1, 2, 3), keepdims=True)
+        flat = high == low                                  # a map without a shape masks nothing, and says nothing
+        masks = (masks - low) / (high - low + flat)
+        gain = net.predict(r + (x - r) * masks, batch_size)[:, k] - net.forward(r)[0, k]
+        weights = softmax(gain[None])[0] * ~flat[:, 0, 0, 0]
+        R = mix(maps, (weights / weights.sum())[None])
+        return positive(R) if rectify else R
+    return shown(each_image(of_image, x, target), x, resize)
+
+
+def ablation_cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
+                 rectify: bool = True, batch_size: int | None = None) -> Array:
+    """Ablation-CAM: no gradient; by which share the output falls without each feature map. Desai & Ramaswamy 2020.
+
+        R_ij = (sum_k a_k A_ijk)+        a_k = (y - y without A_k) / y
+
+    y is the output of the target, and without A_k it is computed with zeros in the place of that map, from there up. A
+    pass through the upper layers for each of the K maps, so images are explained one at a time.
+    """
+    net = at_logits(net, None)
+    l = head(net, x, layer)
+    upper = net.part(l, len(net.layers))
+
+    def of_image(x, target):
+        A = net.trace(x)
+        k = int(target_of(A[-1], target))
+        maps, K = as_images(net, A, l, A[l]), A[l].shape[-1]
+        present = 1 - array_module(x).eye(K, dtype=A[l].dtype).reshape(K, *[1] * (A[l].ndim - 2), K)
+        y = A[-1][0, k]
+        weights = (y - upper.predict(A[l] * present, batch_size)[:, k]) / y
+        R = mix(maps, weights[None])
+        return positive(R) if rectify else R
+    return shown(each_image(of_image, x, target), x, resize)
+
+
+def each_image(f: Callable, x: Array, target: Target) -> Array:
+    """f(image, its target) of each of the images, put together."""
+    targets = [target] * len(x) if target is None or np.ndim(target) == 0 else list(target)
+    return array_module(x).concatenate([f(x[n:n + 1], targets[n]) for n in range(len(x))])
+
+
+def target_of(y: Array, target: Target) -> Any:
+    """The number of the output that is explained, of one image with outputs y (1, outputs)."""
+    return passes.one_hot(y, None if target is None else int(target)).argmax(axis=1)[0]
 
 
 def head(net: Network, x: Array, layer: int | None = None) -> int:

@@ -1,8 +1,10 @@
 """What a pass may start from in place of one target: arrays of the output's shape, for `start=`."""
 from typing import Any
 
+import numpy as np
+
 from minixnn import passes
-from minixnn.arrays import Array, array_module
+from minixnn.arrays import Array, array_module, like
 from minixnn.logits import head_of
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
@@ -65,3 +67,39 @@ def channel(net: Network, x: Array, index: int, *, relevance: bool = True, batch
     start = y * 0
     start[..., index] = y[..., index] if relevance else 1
     return start
+
+
+def region(net: Network, x: Array, box: Any, index: int, *, relevance: bool = True, batch_size: int | None = None,
+           workers: int = 1) -> Array:
+    """The start at channel `index` of outputs that are images, inside a box: why is this found here?
+
+    box: (top, left, bottom, right) in pixels of x (N, H, W, C), bottom and right excluded; one for all images, or one
+    for each, (N, 4). Of the output (N, h, w, channels) those entries count whose middle lies inside, at least the one
+    nearest to the middle of the box.
+    """
+    expect_network(net)
+    y = net.predict(x, batch_size, workers)
+    if y.ndim != 4 or x.ndim != 4:
+        raise ValueError(f"got outputs of shape {y.shape} for inputs of shape {x.shape}, expected images (N, height, "
+                         "width, channels) on both sides, in which a box can lie; give a target in its place")
+    start = y * 0
+    start[..., index] = y[..., index] if relevance else 1
+    return start * inside(box, y.shape, x.shape[1:3], y)
+
+
+def inside(box: Any, shape: tuple[int, ...], size: tuple[int, ...], y: Array) -> Array:
+    """1 where outputs of `shape` (N, h, w, C) lie in the box of images of `size` (H, W), else 0: (N, h, w, 1)"""
+    boxes = np.broadcast_to(np.asarray(box, float), (shape[0], 4))
+    mask = np.ones((shape[0], *shape[1:3], 1))
+    for n, edges in enumerate(boxes):
+        if not (0 <= edges[0] < edges[2] <= size[0] and 0 <= edges[1] < edges[3] <= size[1]):
+            raise ValueError(f"got the box {tuple(edges.tolist())}, expected (top, left, bottom, right) with 0 <= top "
+                             f"< bottom <= {size[0]} and 0 <= left < right <= {size[1]}, in pixels")
+        for axis in (0, 1):
+            middles = (np.arange(shape[1 + axis]) + 0.5) * size[axis] / shape[1 + axis]
+            begin, end = edges[axis], edges[axis + 2]
+            there = (middles >= begin) & (middles < end)
+            if not there.any():
+                there[abs(middles - (begin + end) / 2).argmin()] = True
+            mask[n] *= there[:, None, None] if axis == 0 else there[None, :, None]
+    return like(y, mask.astype(y.dtype))

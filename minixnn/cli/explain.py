@@ -69,6 +69,7 @@ class Run(Reader):
         self.forgotten: Network | None = None                   # with shuffled weights, once it is needed
         self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
                         "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
+                        "box": asked.box and list(asked.box),
                         "size": asked.size or "as the network asks", "invert": asked.invert,
                         "fit": asked.fit or "as the card says", "header": asked.header}
         self.figures = () if not asked.figures else (text.PAGE,) if self.bytes else FIGURES if can_draw() else ()
@@ -211,7 +212,7 @@ class Run(Reader):
         rules = rules_of(self.method)
         if not self.asked.details or rules is None or y.ndim != 2:
             return nothing
-        start = None if self.explanation.plain else self.explanation.start(y)
+        start = None if self.explanation.plain else self.explanation.start(y, x.shape[1:3])
         book = ledger(net, x, self.explanation.targets(y), rules, start, quiet=True)
 
         def words(n):

@@ -33,6 +33,6 @@ def show_ledger(asked: Namespace) -> int:
     method = partial(attribution.lrp, rules=rules)
     y = outputs(net.predict(images, asked.batch_size, asked.workers))
     found = explanation(asked, method, net.card, y)
-    start = None if found.plain else found.start(y)
+    start = None if found.plain else found.start(y, images.shape[1:3])
     print(ledger(net, images, found.targets(y), rules, start, batch_size=asked.batch_size))
     return reader.status

@@ -147,6 +147,8 @@ def add_inputs(command: Parser, many: bool = True) -> None:
     command.add_argument("--target", metavar="NAME", help="label or number of the class (or channel) to explain; "
                          "default: the largest output")
     command.add_argument("--versus", metavar="NAME", help="what speaks for the target rather than for this output")
+    command.add_argument("--box", metavar="T,L,B,R", type=box, help="of a network whose outputs are images explain "
+                         "those in this box: top, left, bottom, right, in pixels of its input")
     command.add_argument("--size", metavar="HxW", help="resize pictures to this; default: as the network asks")
     command.add_argument("--fit", choices=("crop", "squash"), help="pictures of other proportions are cut in their "
                          "middle, or squashed; default: as the network's card says, else squashed")
@@ -203,6 +205,13 @@ def named(text: str) -> str:
 
 def path(text: str) -> pathlib.Path:
     return pathlib.Path(named(text))
+
+
+def box(text: str) -> tuple[int, ...]:
+    edges = text.split(",")
+    if len(edges) != 4 or not all(edge.strip().isdecimal() for edge in edges):
+        raise argparse.ArgumentTypeError(f"got {text}, expected top, left, bottom and right such as 10,20,60,80")
+    return tuple(map(int, edges))
 
 
 def positive(text: str) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from minixnn.arrays import Array
 from minixnn import attribution
+from minixnn.attribution.starts import inside
 from minixnn.cli.errors import CannotGoOn
 from minixnn.rules import composites, deep_taylor, lrp
 from minixnn.spelling import meant
@@ -111,13 +112,15 @@ class Explanation:
 
     target, versus: indices of outputs; None is the largest output, or nothing to compare with. opposite: the evidence
     against the only output. binary: that output stands for two classes. maps: outputs are images or sequences.
+    box: (top, left, bottom, right) in pixels of the input, in which outputs that are images are explained.
     settings: batch_size and workers.
     """
 
     def __init__(self, name: str, method: Callable | partial, target: int | None = None, versus: int | None = None,
-                 opposite: bool = False, binary: bool = False, maps: bool = False, **settings: Any) -> None:
+                 opposite: bool = False, binary: bool = False, maps: bool = False,
+                 box: tuple[int, ...] | None = None, **settings: Any) -> None:
         self.name, self.method, self.target, self.versus, self.opposite = name, method, target, versus, opposite
-        self.binary, self.maps, self.settings = binary, maps, settings
+        self.binary, self.maps, self.box, self.settings = binary, maps, box, settings
 
     @property
     def plain(self) -> bool:
@@ -132,15 +135,16 @@ class Explanation:
         """Heatmaps like x of the images whose outputs are y."""
         if self.plain:
             return self.method(net, x, self.targets(y), **self.settings)
-        return self.method(net, x, start=self.start(y), **self.settings)
+        return self.method(net, x, start=self.start(y, x.shape[1:3]), **self.settings)
 
     def targets(self, y: Array) -> Array:
         """The target of each input, (N,), from the outputs y (N, outputs) or (N, ..., outputs)."""
         return scores(y).argmax(axis=1) if self.target is None else np.full(len(y), self.target)
 
-    def start(self, y: Array) -> Array:
+    def start(self, y: Array, size: tuple[int, ...]) -> Array:
         """Where the pass starts: the target's outputs, wherever they are; less those of the output to compare with.
 
+        size: height and width of the images, in which the box lies.
         Relevance starts from the outputs, gradients and DeepLIFT from their derivatives, 1.
         """
         start = np.zeros_like(y)
@@ -148,6 +152,8 @@ class Explanation:
             start[n, ..., k] = -1 if self.opposite else 1
             if self.versus is not None:
                 start[n, ..., self.versus] -= 1
+        if self.box is not None:
+            start = start * inside(self.box, y.shape, size, y)
         return start * y if self.relevance else start
 
     def runners_up(self, y: Array) -> Array:
@@ -167,11 +173,11 @@ class Explanation:
         """As explain_to calls a method, which has workers of its own."""
         if self.plain:
             return self.method(net, x, self.target)
-        return self.method(net, x, start=self.start(outputs(net.forward(x))))
+        return self.method(net, x, start=self.start(outputs(net.forward(x)), x.shape[1:3]))
 
     def __str__(self):
         """What tells one explanation from another."""
-        asked = {"target": self.target, "versus": self.versus, "opposite": self.opposite}
+        asked = {"target": self.target, "versus": self.versus, "opposite": self.opposite, "box": self.box}
         told = [settings_of(self.method), *(f"{name}={value}" for name, value in asked.items())]
         return f"{self.name} ({', '.join(filter(None, told))})"
 
@@ -206,7 +212,10 @@ def explanation(asked: Namespace, method: Callable | partial, card: Card, y: Arr
         raise CannotGoOn(f"got --versus {asked.versus}, expected an output other than the target; the "
                          f"network has {count}")
     opposite, target = binary and target == 0, 0 if binary else target
-    return Explanation(asked.method, method, target, versus, opposite, binary, y.ndim > 2,
+    if asked.box is not None and y.ndim != 4:
+        raise CannotGoOn("got --box, but the outputs of this network are no images in which a box could lie; leave it "
+                         "out, and give --target")
+    return Explanation(asked.method, method, target, versus, opposite, binary, y.ndim > 2, asked.box,
                        batch_size=asked.batch_size, workers=asked.workers)
 
 

@@ -239,3 +239,25 @@ def test_sequences_are_explained_as_from_python(there, capsys):
         status, said = told(capsys, "explain", name, "--model", "signals.npz")
         assert status == 1 and words in said, said
     assert told(capsys, "ledger", "one.npy", "--model", "signals.npz")[0] == 0
+
+
+def test_a_box_is_explained_where_outputs_are_images(there, capsys):
+    layers = [Conv2d(RNG.normal(size=(3, 3, 3, 4)).astype("f4"), padding=1), ReLU(),
+              Conv2d(RNG.normal(size=(1, 1, 4, 2)).astype("f4"), stride=2, padding=0)]
+    net, x = Network(layers).with_card(input_shape=(8, 8, 3), pixels=1), (COLOUR / np.float32(255))[None]
+    net.save("maps.npz")
+    start = np.zeros((1, 4, 4, 2), "f4")
+    start[:, 1:3, 2:, 1] = net.forward(x)[:, 1:3, 2:, 1]
+    assert np.allclose(attribution.region(net, x, (2, 4, 6, 8), 1), start)
+    assert attribution.region(net, x, (0, 0, 1, 1), 1, relevance=False).sum() == 1, "at least one entry"
+    call = ["explain", "a.png", "--model", "maps.npz", "--method", "lrp_epsilon", "--target", "1"]
+    assert told(capsys, *call, "--box", "2,4,6,8")[0] == 0
+    R = np.load("out/a_relevance.npy")
+    assert np.allclose(R, attribution.lrp(net, x, start=start)[0], atol=1e-6) and abs(R[:, :3]).max() == 0
+    for words, expected in (("2,4,6", "expected top, left, bottom and right"), ("2,4,1,8", "0 <= top < bottom <= 8"),
+                            ("0,0,9,9", "0 <= top < bottom <= 8")):
+        status, said = told(capsys, *call, "--box", words)
+        assert status in (1, 2) and expected in said, said
+    assert "no images in which a box" in told(capsys, *call[:3], "net.npz", "--box", "0,0,4,4")[1]
+    with pytest.raises(ValueError, match="in which a box can lie"):
+        attribution.region(models.load("dense"), np.zeros((1, 28, 28, 1)), (0, 0, 4, 4), 1)

@@ -37,6 +37,9 @@ so. What the DeepLIFT package of the paper's authors answers is recorded, with v
 
 Run with {versions}.
 
+This page compares whole methods on random networks. What each library makes of one layer, rule by rule, and whose
+definition it is, is on the page [conformance](conformance.md).
+
 Each method explained random networks, {seeds} of every kind asked for below, with inputs of both signs (unless the
 note says otherwise) in float64, and where the kinds include it the shipped `cnn` on real digits. Rules and
 gradients were compared at every layer where the library can tell, else at the input. *Absolute* is the largest

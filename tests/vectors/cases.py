@@ -38,7 +38,7 @@ def affine(nonnegative):
     # one neuron, by hand
     for b, flag in ((None, "one neuron"), (1, "positive bias"), (-1, "negative bias")):
         layer = ONE if b is None else {**ONE, "b": [b]}
-        yield layer, [point], [[1]], f"one neuron, b = {b or 0}", ["one neuron", flag], True
+        yield layer, [point], [[1]], f"one neuron, b = {b or 0}", [flag], True
     yield TABLE, [point], [[1, 1]], "two neurons, biases of both signs: the table of conventions", ["bias"], True
     yield TABLE, [point], [[1, -2]], "the same, relevances of both signs", ["bias", "negative relevance"], True
     for sign_of_b, x in ((-8, [1, 1, 2]), (8, [1, 3, 1])):

@@ -378,7 +378,8 @@ def write_onnx(name, model, shape):
         else:
             op, attributes = {"ReLU": ("Relu", {}), "GlobalAvgPool": ("GlobalAveragePool", {}),
                               "Flatten": ("Flatten", {}), "Add": ("Add", {}), "Multiply": ("Mul", {}),
-                              "Concat": ("Concat", {"axis": 1}), "MatMul": ("MatMul", {}), "Softmax": ("Softmax", {"axis": -1}),
+                              "Concat": ("Concat", {"axis": 1}), "MatMul": ("MatMul", {}),
+                              "Softmax": ("Softmax", {"axis": -1}),
                               "Transpose": ("Transpose", {"perm": [0, 2, 1]})}[kind]
             node(op, ins, out, **attributes)
     last = f"A{len(model['layers'])}"

@@ -472,6 +472,7 @@ DEFINITIONS = {                     # rule: (definition, {name: another definiti
     }, {
         "outputs below 0 silent": lambda v, b, p, gamma: [
             share * (total(products(v)) + b >= 0) for share in gamma_signed(v, b, p, gamma)],
+        "b+ and b- both boosted and counted": lambda v, b, p, gamma: gamma_signed(v, b, p, gamma, b + gamma * b),
         "mirror image left out": lambda v, b, p, gamma: shared(
             [x * (w + gamma * (up if x > 0 else down)(w)) for x, w in v], b + gamma * up(b)),
         "negative inputs not boosted": lambda v, b, p, gamma: shared(
@@ -536,6 +537,8 @@ DEFINITIONS = {                     # rule: (definition, {name: another definiti
             box_part, lambda b, p, low, high: b + total(-low * up(w) - high * down(w) for w in p)),
         "bias by size": lambda v, b, p, low, high: bias_by_size(z_box)(v, b, p, low=low, high=high),
     }, {
+        "upper bound in place of the lower": box(lambda x, w, low, high: box_part(x, w, high, high)),
+        "lower bound in place of the upper": box(lambda x, w, low, high: box_part(x, w, low, low)),
         "bounds exchanged": box(lambda x, w, low, high: box_part(x, w, high, low)),
         "upper bound left out": box(lambda x, w, low, high: x * w - low * up(w)),
         "lower bound left out": box(lambda x, w, low, high: x * w - high * down(w)),

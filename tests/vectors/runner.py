@@ -160,15 +160,27 @@ def judge(result, answer, tolerance=0):
         result.verdict, result.detail = "contradicts", mistake(result, tolerance)
 
 
+def mistakes_of(rule):
+    """The known mistakes of a rule; of gamma also those of gamma_signed, which some take for it."""
+    return {**(mistakes_of("gamma_signed") if rule == "gamma" else {}), **oracle.DEFINITIONS[rule][2]}
+
+
 def mistake(result, tolerance):
     """The name of the known mistake that gives this answer, or by how much it is off."""
-    layer, test = result.group["layer"], result.test
-    if result.rule in oracle.DEFINITIONS and test["expected"] is not None:
-        xs = test["x"] if layer["kind"] in oracle.JOINS else [test["x"]]
-        for name, rule in oracle.DEFINITIONS[result.rule][2].items():
-            wrong = generate.each_example(layer, xs, test["R"], rule, result.group["knobs"], result.group["exact"])
-            if same(result.answer, wrong, tolerance):
-                return name
+    layer, test, knobs = result.group["layer"], result.test, result.group["knobs"]
+    xs = test["x"] if layer["kind"] in oracle.JOINS else [test["x"]]
+    for name in mistakes_of(result.rule) if result.rule in oracle.DEFINITIONS else []:
+        wrong = generate.each_example(layer, xs, test["R"], mistakes_of(result.rule)[name], knobs, False)
+        if same(result.answer, wrong, max(tolerance, 1e-8)):
+            return name
+    rules = [dict(each) for each in knobs.get("rules", [])]
+    chosen = [(each.pop("rule"), each) for each in rules]
+    for name in sorted({name for rule, _ in chosen for name in mistakes_of(rule)}):
+        made = [(mistakes_of(rule).get(name, oracle.DEFINITIONS[rule][0]), given) for rule, given in chosen]
+        wrong = [oracle.explain(layer, [(oracle.shape_of(x), oracle.flat(x, float))], oracle.flat(R, float), made,
+                                float)[0] for x, R in zip(test["x"], test["R"])]
+        if same(result.answer, wrong, max(tolerance, 1e-8)):
+            return name
     found, expected = numbers(result.answer), numbers(test["expected"] or [])
     if found.shape != expected.shape:
         return f"{found.size} numbers, expected {expected.size}"

@@ -4,17 +4,23 @@ import pathlib
 from . import runner
 
 LIBRARIES = ("minixnn", "zennit", "captum", "lxt", "autolrp", "innvestigate", "deeplift", "lrp_toolbox")
-REPORTS = (                                                 # (library, report, since when / repaired where, vectors)
-    ("captum", "[#1234](https://github.com/meta-pytorch/captum/issues/1234)", "Alpha1_Beta0_Rule splits the "
-     "weights, not the products, and keeps all of the bias", "0.9.0 has it; open", lambda r: r.rule == "alpha_beta" and r.verdict ==
-     "another definition" and r.detail == "weights split, all of b"),
-    ("captum", "[#1104](https://github.com/meta-pytorch/captum/issues/1104), "
-     "[#1276](https://github.com/meta-pytorch/captum/issues/1276)", "DeepLift beside and through max pools does not sum to "
-     "the difference", "0.9.0 has it; repaired after it by [#1843](https://github.com/meta-pytorch/captum/pull/1843), "
-     "[#1847](https://github.com/meta-pytorch/captum/pull/1847), #1849 and #1859",
+CAPTUM, INNVESTIGATE = "https://github.com/meta-pytorch/captum/", "https://github.com/albermax/innvestigate/"
+
+
+def link(project, kind, *numbers):
+    return ", ".join(f"[#{n}]({project}{kind}/{n})" for n in numbers)
+
+
+REPORTS = (                                                 # (library, report, what, versions, which results show it)
+    ("captum", link(CAPTUM, "issues", 1234),
+     "Alpha1_Beta0_Rule splits the weights, not the products, and keeps all of the bias", "0.9.0 has it; open",
+     lambda r: r.rule == "alpha_beta" and r.detail == "weights split, all of b"),
+    ("captum", link(CAPTUM, "issues", 1104, 1276),
+     "DeepLIFT beside and through max pools does not sum to the difference of the outputs",
+     f"0.9.0 has it; repaired after it: {link(CAPTUM, 'pull', 1843, 1847, 1849, 1859)}",
      lambda r: r.rule == "deeplift" and r.verdict not in ("agrees", "not offered")),
-    ("innvestigate", "[#273](https://github.com/albermax/innvestigate/issues/273)", "alpha-beta puts all of a bias "
-     "into both halves", "2.1.2 has it; open", lambda r: r.rule == "alpha_beta" and r.detail == "all of b in both halves"),
+    ("innvestigate", link(INNVESTIGATE, "issues", 273), "alpha-beta puts all of a bias into both halves",
+     "2.1.2 has it; open", lambda r: r.rule == "alpha_beta" and r.detail == "all of b in both halves"),
 )
 PAGE = """# Conformance: who computes what
 
@@ -45,7 +51,7 @@ Another definition is no fault: it is another rule under the same name.
 |---|---|---|---|---|
 {reports}
 
-iNNvestigate#180 is not in the table: we could not read it, so we do not say that we have found it.
+iNNvestigate#180 is not in the table: its text is not at hand, so nothing here can claim to have found it.
 
 ## A vector as an issue
 
@@ -58,9 +64,9 @@ iNNvestigate#180 is not in the table: we could not read it, so we do not say tha
 ## In another project
 
 The vectors are JSON: `tests/vectors/*.json`, one file for each rule, of the form that `schema.json` describes. Arrays
-are nested lists, channels first. In any language: read `layer`, `knobs`, `x` and `R`, compute, compare with `expected` to
-`tolerance`, relative to the largest number where that is above 1; if it differs, look in `alternatives`. Whole networks
-are ONNX files beside the JSON, with relevance at every layer.
+are nested lists, channels first. In any language: read `layer`, `knobs`, `x` and `R`, compute, compare with `expected`
+to `tolerance`, relative to the largest number where that is above 1; if it differs, look in `alternatives`. Whole
+networks are ONNX files beside the JSON, with relevance at every layer.
 
 In Python the folder runs by itself, with NumPy and the library alone:
 
@@ -70,8 +76,8 @@ python -m tests.vectors --zip vectors.zip
 
 Unpack it, write `vectors/adapters/YOURS.py` (`vectors/adapters/__init__.py` says what it has to have; `lxt.py` is the
 shortest example, `torch_model.py` makes torch modules of the layers), and run `python -m vectors YOURS`. What is known
-to differ goes into `xfails/YOURS.txt` by `--expect`; from then on the command ends with status 1 when anything changes, in
-either direction.
+to differ goes into `xfails/YOURS.txt` by `--expect`; from then on the command ends with status 1 when anything changes,
+in either direction.
 """
 
 
