@@ -37,7 +37,7 @@ class Operation:
     place: str
     compute: Callable[[tuple, dict], list]
     module: str = ""
-    branches: tuple = ()                        # of an If: for both outcomes the operations, and the names of its outputs
+    branches: tuple = ()                        # of an If: for both outcomes (operations, names of the outputs)
 
 
 @dataclass
@@ -166,11 +166,13 @@ class Follower:
                     AssertionError) as error:
                 raise ValueError(f"{operation.place}: its inputs make no sense together: {error!r}") from error
             self.values.update(zip(operation.outputs, found))
+
     def chosen(self, operation: Operation) -> list:
         """What an If gives, of which the condition does not depend on the input: the branch that it takes, followed."""
         condition = self.value(operation.args[0])
         if isinstance(condition, (Traced, Pair)):
-            raise ValueError(f"{operation.place}: decides by the values of its input, which has no gradient that explains")
+            raise ValueError(f"{operation.place}: decides by the values of its input, and has no gradient "
+                             "that explains")
         inner, names = operation.branches[0 if np.all(condition) else 1]
         self.follow(inner)
         return [self.values[name] for name in names]
