@@ -5,7 +5,7 @@ r"""
 **You will see** how the output of a network is handed back to its inputs, layer by layer, in four lines of NumPy; why
 there is more than one rule for it; and, measured, which rule belongs in which layer.
 
-**Before this:** 0.1 (layers and traces), 2.2 (simple Taylor). **Walk through it**: `LRP-epsilon <../walks/lrp.epsilon.html>`_.
+**Before this:** 0.1 (layers), 2.2 (simple Taylor). **Walk through it**: `LRP-epsilon <../walks/lrp.epsilon.html>`_.
 
 **Papers:** Bach et al. 2015, *On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance
 propagation*, equations 56 to 60; Montavon et al. 2019, *Layer-wise relevance propagation: an overview*, sections 10.2

@@ -5,7 +5,7 @@ r"""
 **You will see** an explanation that compares with a reference instead of looking at slopes; why it is not fooled by a
 saturated neuron; where its first rule fails, what the second has to do with Shapley values, and how far both get.
 
-**Before this:** 2.2 (simple Taylor), 2.3 (LRP). **Walk through it**: `DeepLIFT, line by line <../walks/deeplift.html>`_.
+**Before this:** 2.2 (Taylor), 2.3 (LRP). **Walk through it**: `DeepLIFT, line by line <../walks/deeplift.html>`_.
 
 **Papers:** Shrikumar, Greenside & Kundaje 2017, *Learning important features through propagating activation
 differences*, sections 3.1 to 3.5; Ancona et al. 2018, *Towards better understanding of gradient-based attribution

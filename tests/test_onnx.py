@@ -186,7 +186,6 @@ REFUSALS = [
     (("Conv", "x W", {}), {"W": (4, 4, 0, 3)}, SQUARE, "(Conv): weights of shape (4, 4, 0, 3) are not supported"),
     (("Conv", "x W", {}), {"W": (4, 5, 3, 3)}, SQUARE, "(Conv): expects 5 channels, but the input's shape leads to 4"),
     (("Conv", "x W", {}), {"W": (4, 4, 3)}, SQUARE, "(Conv): got (N, 4, 6, 6) numbers, expected sequences, (channels"),
-    (("MaxPool", "x", {"kernel_shape": [2, 2], "dilations": [2, 2]}), {}, SQUARE, "(MaxPool): dilations=[2, 2] is not"),
     (("MaxPool", "x", {"kernel_shape": [7, 7]}), {}, SQUARE, "got images of 6 x 6 pixels, smaller than its window"),
     (("AveragePool", "x", {"kernel_shape": [1, 1], "strides": [2, 2], "auto_pad": "SAME_UPPER"}), {}, SQUARE,
      "(AveragePool): auto_pad='SAME_UPPER' with strides=(2, 2) beyond windows of (1, 1)"),

@@ -86,13 +86,14 @@ class Reader:
         place = f"node {node.name or node.output[0]!r} ({node.op_type})" if not node.name else \
             f"node {node.name!r} ({node.op_type})"
         settings = self.settings(node)
-        if node.op_type == "If" and node.input[0] in values:
-            branch = settings["then_branch" if np.all(values[node.input[0]]) else "else_branch"]
-            values.update({tensor.name: self.array(tensor, tensor.name) for tensor in branch.initializer})
-            inner = [op for each in branch.node for op in self.operations(each, values)]
-            return [*inner, *(Operation("Identity", (Ref(entry.name),), {"_outputs": 1}, [out], place,
-                                        lambda args, kwargs: [args[0]])
-                              for entry, out in zip(branch.output, node.output))]
+        if node.op_type == "If":
+            branches = []
+            for branch in (settings["then_branch"], settings["else_branch"]):
+                values.update({tensor.name: self.array(tensor, tensor.name) for tensor in branch.initializer})
+                branches.append(([op for each in branch.node for op in self.operations(each, values)],
+                                 [entry.name for entry in branch.output]))
+            return [Operation("If", (Ref(node.input[0]),), {}, list(node.output), place, lambda args, kwargs: [], "",
+                              tuple(branches))]
         if node.op_type == "Constant":
             values[node.output[0]] = constant(settings, place)
             return []

@@ -255,8 +255,6 @@ def conv_transpose(b: Builder, x: Any, W: Any, bias: Any = None, auto_pad: str =
 def max_pool(b: Builder, x: Any, kernel_shape: Any, auto_pad: str = "NOTSET", ceil_mode: int = 0, dilations: Any = None,
              pads: Any = None, storage_order: int = 0, strides: Any = None) -> Any:
     x = op.images(b, x, len(kernel_shape))
-    if dilations and set(dilations) != {1}:
-        raise ValueError(f"dilations={dilations} is not supported")
     stride, pads, dilation = placed(x, list(kernel_shape), strides, pads, dilations, auto_pad)
     return [op.pool(b, x, "max", kernel_shape, stride, pads, dilation, bool(ceil_mode),
                     same=auto_pad == "SAME_UPPER"), Places()]
@@ -266,8 +264,6 @@ def max_pool(b: Builder, x: Any, kernel_shape: Any, auto_pad: str = "NOTSET", ce
 def average_pool(b: Builder, x: Any, kernel_shape: Any, auto_pad: str = "NOTSET", ceil_mode: int = 0,
                  count_include_pad: int = 0, dilations: Any = None, pads: Any = None, strides: Any = None) -> Traced:
     x = op.images(b, x, len(kernel_shape))
-    if dilations and set(dilations) != {1}:
-        raise ValueError(f"dilations={dilations} is not supported")
     if auto_pad.startswith("SAME") and any(s > k for s, k in zip(strides or [1], kernel_shape)):
         raise ValueError(f"auto_pad={auto_pad!r} with strides={tuple(strides)} beyond windows of {tuple(kernel_shape)} "
                          "is not supported: where these then lie is not the same everywhere")

@@ -37,6 +37,7 @@ class Operation:
     place: str
     compute: Callable[[tuple, dict], list]
     module: str = ""
+    branches: tuple = ()                        # of an If: for both outcomes (operations, names of the outputs)
 
 
 @dataclass
@@ -69,6 +70,9 @@ class Program:
             if wanted & set(operation.outputs):
                 kept.append(operation)
                 wanted |= {ref.name for ref in references((operation.args, operation.kwargs))}
+                wanted |= {ref.name for inner, _ in operation.branches for each in inner
+                           for ref in references((each.args, each.kwargs))}
+                wanted |= {name for _, names in operation.branches for name in names}
         return kept[::-1]
 
 
@@ -139,7 +143,17 @@ class Follower:
 
     def run(self) -> Traced:
         """What the output becomes."""
-        for operation in self.program.needed():
+        self.follow(self.program.needed())
+        output = self.value(Ref(self.program.output))
+        if not isinstance(output, Traced):
+            raise ValueError("the output does not depend on the input")
+        return output
+
+    def follow(self, operations: list[Operation]) -> None:
+        for operation in operations:
+            if operation.branches:
+                self.values.update(zip(operation.outputs, self.chosen(operation)))
+                continue
             args = mapped(operation.args, self.value)
             kwargs = mapped(operation.kwargs, self.value)
             self.builder.name = operation.module
@@ -152,10 +166,16 @@ class Follower:
                     AssertionError) as error:
                 raise ValueError(f"{operation.place}: its inputs make no sense together: {error!r}") from error
             self.values.update(zip(operation.outputs, found))
-        output = self.value(Ref(self.program.output))
-        if not isinstance(output, Traced):
-            raise ValueError("the output does not depend on the input")
-        return output
+
+    def chosen(self, operation: Operation) -> list:
+        """What an If gives, of which the condition does not depend on the input: the branch that it takes, followed."""
+        condition = self.value(operation.args[0])
+        if isinstance(condition, (Traced, Pair)):
+            raise ValueError(f"{operation.place}: decides by the values of its input, and has no gradient "
+                             "that explains")
+        inner, names = operation.branches[0 if np.all(condition) else 1]
+        self.follow(inner)
+        return [self.values[name] for name in names]
 
     def value(self, each: Any) -> Any:
         found = self.values[each.name] if isinstance(each, Ref) else each

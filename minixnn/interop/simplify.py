@@ -151,7 +151,7 @@ def run(plan: Plan, region: list[int], x: int, values: np.ndarray) -> np.ndarray
 def activation(plan: Plan, region: list[int], x: int) -> Layer | None:
     """The activation that these layers compute, if it is one that we know."""
     kinds = [type(plan.layers[l]).__name__ for l in region]
-    if all(kind in ("Scale", "Shift") for kind in kinds):
+    if all(kind in ("Scale", "Shift") for kind in kinds) or not set(kinds) & set(PARTS):
         return None
     y = run(plan, region, x, POINTS)
     if not np.isfinite(y[:97]).all() or y.shape != POINTS.shape:
@@ -222,6 +222,9 @@ def pair(a: Layer, b: Layer) -> Layer | None:
         return ours.Permute(tuple(a.axes[axis] for axis in b.axes))
     if (first, second) == ("Scale", "Scale") and isinstance(a.c, float) and isinstance(b.c, float):
         return ours.Scale(a.c * b.c)
+    if first == second == "Clip" and {a.low, b.low} & {None} and {a.high, b.high} & {None}:
+        low, high = (q if p is None else p for p, q in ((a.low, b.low), (a.high, b.high)))
+        return ours.Clip(low, high) if low is None or high is None or low < high else None
     if isinstance(a, ours.LayerNorm) and a.beta is None:              # RMSNorm is one, too
         c = {"ChannelScale": lambda: b.W if b.b is None else None, "Scale": lambda: b.c if b.arrays() else None,
              "Shift": lambda: b.b}.get(second, lambda: None)()

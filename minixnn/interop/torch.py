@@ -102,7 +102,7 @@ def opened(torch: Any, module: Any) -> tuple[Any, Any]:
 def inputs_of(torch: Any, module: Any, input_shape: Any, example: Any) -> tuple[tuple, dict]:
     """The arguments of an example call, of at least two images."""
     if example is None:
-        first = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(1))
+        first = next((p for p in stored(module) if p.is_floating_point()), torch.zeros(1))
         required = [name for name, p in inspect.signature(module.forward).parameters.items()
                     if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY, p.POSITIONAL_ONLY)]
         if len(required) > 1:
@@ -200,7 +200,12 @@ def of_any_size(torch: Any, module: Any, output: Any, layout: str | None) -> Net
         args, kwargs = inputs_of(torch, module, shapes[n], None)
         return read(torch, module, None, args, kwargs, output, layout, {})
     net = any_size(at) if len(shapes) > 1 else at(0)
-    return net if any(True for _ in module.parameters()) else net.with_card(input_shape=None)
+    return net if stored(module) else net.with_card(input_shape=None)
+
+
+def stored(module: Any) -> list:
+    """Parameters and buffers."""
+    return [*module.parameters(), *module.buffers()]
 
 
 def sizes_to_try(module: Any) -> list[tuple[int, ...]]:
@@ -218,7 +223,7 @@ def sizes_to_try(module: Any) -> list[tuple[int, ...]]:
         if "BatchNorm1d" in names or "LayerNorm" in names:
             return [(getattr(part, "num_features", None) or part.normalized_shape[-1],)]
     else:
-        if not any(True for _ in module.parameters()):
+        if not stored(module):
             return [(3, *sizes[:2]) for sizes in FREE]
     raise ValueError("the order of its features, or the kind of its input, is not known; needs input_shape=(channels, "
                      "height, width), the shape of one input as torch sees it")
@@ -258,7 +263,7 @@ def apart(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, outp
                 count, *value.shape[1:]) if value.ndim else value
         if not isinstance(value, torch.Tensor) or not value.ndim:
             return value
-        if value.is_floating_point():
+        if value.is_floating_point() and len(names) - len(fixed) == 1:      # masks and the like are no random numbers
             return torch.randn(count, *value.shape[1:], generator=generator, dtype=torch.float64).to(value)
         return repeated(value)
 

@@ -23,8 +23,7 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {             # name: the layer, fr
         "sin", "sinh", "tan")},
     "sqrt": lambda: ours.Power(0.5), "rsqrt": lambda: ours.Power(-0.5), "reciprocal": lambda: ours.Power(-1),
     "square": lambda: ours.Power(2)}
-NOTHING = ("clone", "alias", "contiguous", "detach", "dropout", "native_dropout", "lift_fresh_copy", "lift_fresh",
-           "_assert_tensor_metadata", "feature_dropout", "alpha_dropout", "_to_cpu")
+NOTHING = ("clone", "alias", "contiguous", "detach", "lift_fresh_copy", "lift_fresh", "_assert_tensor_metadata")
 TABLE: dict[str, Callable[..., Any]] = {}
 
 
@@ -44,6 +43,13 @@ for _name, _make in ACTIVATIONS.items():
     TABLE[f"aten.{_name}"] = _activation(_make)
 TABLE.update({f"aten.{_name}": (lambda b, x, *more, **kwargs: x) for _name in NOTHING})
 TABLE["getitem"] = lambda b, values, place: values[place]
+
+
+@torch_name("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout")
+def dropout(b: Builder, x: Traced, rate: float = 0.5, training: bool = False) -> Traced:
+    if training and rate:
+        raise ValueError(f"drops units with training={training}: it draws at random whenever it runs")
+    return x
 
 
 def pairs(sizes: Any, n: int) -> list[int]:
@@ -117,6 +123,7 @@ TABLE.update({
     "aten.addmm": lambda b, c, x, y, beta=1, alpha=1: op.add(b, op.matmul(b, x, y), c) if (beta, alpha) == (1, 1) else
     op.add(b, op.multiply(b, op.matmul(b, x, y), alpha),
            op.multiply(b, c, beta) if isinstance(c, Traced) else c * beta),
+    "aten.baddbmm": lambda b, c, x, y, beta=1, alpha=1: TABLE["aten.addmm"](b, c, x, y, beta, alpha),
     "aten.lerp": lambda b, x, y, w: op.add(b, x, op.multiply(b, op.subtract(b, y, x), w)),
     "aten.linear": lambda b, x, W, bias=None: op.linear(b, op.traced(x), op.weights(W).T, bias),
     "aten.einsum": lambda b, equation, operands, path=None: op.einsum(b, equation, operands),

@@ -37,18 +37,21 @@ def assert_close(came, expected, what):
 SEQUENCES = np.random.default_rng(1).normal(size=(2, T, C))
 
 
+class Itself(torch.nn.Module if torch else object):
+    """nn.MultiheadAttention of a sequence with itself."""
+
+    def __init__(self, **settings):
+        super().__init__()
+        self.inner = torch.nn.MultiheadAttention(C, HEADS, batch_first=True, **settings)
+
+    def forward(self, x):
+        return self.inner(x, x, x)[0]
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_multihead_attention(bias):
-    module = scrambled(torch.nn.MultiheadAttention(C, HEADS, bias=bias, batch_first=True))
-
-    class Self(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = module
-
-        def forward(self, x):
-            return self.inner(x, x, x)[0]
-    agree(from_torch(Self().eval(), (T, C)), Self(), SEQUENCES)
+    module = scrambled(Itself(bias=bias))
+    agree(from_torch(module, (T, C)), module, SEQUENCES)
 
 
 @pytest.mark.parametrize("norm_first", [True, False])
@@ -63,3 +66,25 @@ def test_an_encoder_of_several_layers():
     layer = torch.nn.TransformerEncoderLayer(C, HEADS, 20, batch_first=True, norm_first=True)
     module = scrambled(torch.nn.TransformerEncoder(layer, 3, torch.nn.LayerNorm(C), enable_nested_tensor=False))
     agree(from_torch(module, (T, C)), module, SEQUENCES)
+
+
+def test_a_mask_for_each_sequence_is_an_input():
+    """Key padding, as encoders take it: True hides a token. Nothing goes back to it."""
+    class Padded(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            layer = torch.nn.TransformerEncoderLayer(C, HEADS, 20, batch_first=True)
+            self.encoder = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+        def forward(self, x, hidden):
+            return self.encoder(x, src_key_padding_mask=hidden.bool()).mean(1)
+    module, x = scrambled(Padded()), torch.tensor(SEQUENCES)
+    hidden = torch.zeros(len(x), T, dtype=torch.float64)
+    hidden[0, -2:] = 1
+    net = from_torch(module, example=(x, hidden))
+    assert_close(net.forward((SEQUENCES, hidden.numpy())), module(x, hidden).detach().numpy(), "output")
+
+
+def test_the_three_inputs_of_attention_are_named():
+    with pytest.raises(ValueError, match="its forward takes 'key' beside its first input"):
+        from_torch(torch.nn.MultiheadAttention(C, HEADS), (T, C))

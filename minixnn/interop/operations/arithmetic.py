@@ -174,4 +174,4 @@ def constant(b: Builder, c: Any, like: Traced) -> Traced:
     array = array.astype(b.dtype) if array.dtype.kind in "fiub" else array
     if not any(has_batch(group) for group in axes):
         axes = [()] * (like.rank - len(axes)) + axes
-    return Traced(b.put(0, ours.Constant(np.ascontiguousarray(array))), have, axes)
+    return Traced(b.put(like.at, ours.Constant(np.ascontiguousarray(array))), have, axes)
