@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minixnn import Network, passes
 from minixnn import layers as kinds
 from tests.peers import libraries
 
@@ -188,24 +189,6 @@ def channels(draw):
 
 
 @st.composite
-def attention(draw):
-    """Beside torch's own attention, whose four matrices lie the other way round and three of them in one."""
-    rng, heads, (d, T) = np.random.default_rng(draw(seeds)), draw(sizes), (draw(sizes), draw(st.integers(1, 5)))
-    C, shape, causal = heads * d, (draw(sizes), T), draw(st.booleans())
-    biases = rng.normal(size=(4, C)) if draw(st.booleans()) else [None] * 4
-    mask = (rng.random((T, T)) + np.eye(T) > 0.4).astype("float64") if draw(st.booleans()) else None
-    layer = kinds.Attention(*rng.normal(size=(4, C, C)), *biases, mask, heads, causal)
-    hidden = layer.hidden(T)
-
-    def theirs(x, W_q, W_k, W_v, W_o, b_q=None, b_k=None, b_v=None, b_o=None, mask=None):
-        b = None if b_q is None else torch.cat([b_q, b_k, b_v])
-        return functional().multi_head_attention_forward(
-            *[x.transpose(0, 1)] * 3, C, heads, torch.cat([W_q.T, W_k.T, W_v.T]), b, None, None, False, 0.0, W_o.T, b_o,
-            attn_mask=None if hidden is None else torch.tensor(hidden), need_weights=False)[0].transpose(0, 1)
-    return layer, theirs, rng.normal(size=(*shape, C))
-
-
-@st.composite
 def tokens(draw):
     rng, shape = np.random.default_rng(draw(seeds)), (draw(sizes), draw(st.integers(1, 5)), draw(sizes))
     layer, theirs = draw(st.sampled_from([
@@ -218,7 +201,7 @@ def tokens(draw):
 KINDS = {"Conv2d": conv, "depthwise": depthwise, "ConvTranspose2d": conv_transpose, "Conv1d": conv1d,
          "Upsample": upsample, "GlobalMaxPool": global_max_pool, "activation": activation, "LayerNorm": layer_norm,
          "GroupNorm": group_norm, "LocalResponseNorm": local_response_norm, "channels": channels,
-         "attention": attention, "tokens": tokens}
+         "tokens": tokens}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -247,3 +230,24 @@ def assert_equal(came, expected, what):
     off = abs(came - expected)
     assert off.max() <= 1e-9 * max(1, abs(expected).max()), \
         f"{what}: came {came.flat[off.argmax()]}, expected {expected.flat[off.argmax()]}"
+
+
+@settings(max_examples=40)
+@given(seed=seeds, heads=sizes, causal=st.booleans(), biased=st.booleans(), masked=st.booleans())
+def test_attention_and_its_gradient_are_those_of_torch(seed, heads, causal, biased, masked):
+    """Torch's four matrices lie the other way round, and three of them in one."""
+    rng = np.random.default_rng(seed)
+    d, T, n = rng.integers(1, 5, size=3)
+    C = int(heads * d)
+    W, b = rng.normal(size=(4, C, C)), rng.normal(size=(4, C)) if biased else [None] * 4
+    mask = (rng.random((T, T)) + np.eye(T) > 0.4).astype("float64") if masked else None
+    hidden = (np.zeros((T, T), bool) if mask is None else mask == 0) | (np.triu(np.ones((T, T), bool), 1) & causal)
+    net, x, dy = Network([kinds.Attention(*W, *b, mask, heads, causal)]), *rng.normal(size=(2, n, T, C))
+    theirs = torch.tensor(x, requires_grad=True)
+    y = functional().multi_head_attention_forward(
+        *[theirs.transpose(0, 1)] * 3, C, heads, torch.tensor(np.concatenate([w.T for w in W[:3]])),
+        torch.tensor(np.concatenate(b[:3])) if biased else None, None, None, False, 0.0, torch.tensor(W[3].T),
+        torch.tensor(b[3]) if biased else None, attn_mask=torch.tensor(hidden), need_weights=False)[0].transpose(0, 1)
+    assert_equal(net.forward(x), y, "output")
+    expected, = torch.autograd.grad(y, theirs, torch.tensor(dy))
+    assert_equal(passes.gradient(net, x, start=dy)[0], expected, "dx")
