@@ -428,6 +428,10 @@ def _embedding(layer, value, x):
     return Recorded(value, x.graph.node("Gather", np.asarray(layer.W), x, axis=0), x.graph)
 
 
+def _categories(layer, value, x):
+    return _embedding(layer, value, x.astype(np.int64))
+
+
 def _pad(layer, value, x):
     if layer.mode != "constant":
         return NotImplemented
@@ -493,7 +497,8 @@ def _softplus(layer, node, x):
 FORWARD: dict[type, Callable] = {
     ours.Conv2d: _conv, ours.ConvTranspose2d: _transposed, ours.SumPool2d: _mean_pool, ours.MaxPool2d: _max_pool,
     Mixed: _mixed, ours.Upsample: _upsample, ours.LayerNorm: _layer_norm, ours.GroupNorm: _group_norm,
-    ours.LocalResponseNorm: _local_response, ours.Embedding: _embedding, ours.Pad: _pad, ours.Contract: _contract,
+    ours.LocalResponseNorm: _local_response, ours.Embedding: _embedding, ours.Categories: _categories,
+    ours.Pad: _pad, ours.Contract: _contract,
     ours.Softmax: _softmax, ours.LogSoftmax: _softmax, ours.PReLU: _prelu, ours.ReLU: entrywise("Relu"),
     ours.Sigmoid: entrywise("Sigmoid"), ours.LeakyReLU: entrywise("LeakyRelu", alpha="slope"),
     ours.ELU: entrywise("Elu", alpha="alpha"), ours.SELU: entrywise("Selu"), ours.Hardswish: entrywise("HardSwish"),

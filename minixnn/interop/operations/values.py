@@ -55,6 +55,9 @@ def finite_array(b: Builder, value: Any) -> Any:
 
 def numbers(b: Builder, x: Traced) -> Traced:
     """x as floating point numbers."""
+    if x.kind == "c":
+        raise ValueError("cuts off what is behind the point, expected to choose rows of a matrix by it: no other use "
+                         "has a gradient that explains")
     return x if x.kind == "f" else b.through(x, ours.ToFloat(np.dtype(b.dtype).name), "f")
 
 

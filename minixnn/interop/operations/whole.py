@@ -18,24 +18,27 @@ def embedding(b: Builder, W: Any, index: Any) -> Traced:
     W, index = weights(W), traced(index)
     if W.ndim != 2:
         raise ValueError(f"looks up rows of an array of shape {W.shape}, expected (tokens, channels)")
-    layer = ours.Categories(W) if index.kind == "f" else ours.Embedding(W)
+    layer = ours.Categories(W) if index.kind in ("f", "c") else ours.Embedding(W)
     have = [*index.have, new(W.shape[1])] if W.shape[1] > 1 else [*index.have, ()]
     return Traced(b.put(index.at, layer), have, [*index.axes, have[-1]])
 
 
 def cast(b: Builder, x: Traced, kind: str) -> Traced:
-    """kind: "f" numbers, "i" whole numbers, "b" truth values"""
+    """kind: "f" numbers, "i" whole numbers, "b" truth values; "c" becomes what only an embedding may cut to whole"""
     if kind == x.kind:
         return x
     if kind == "f":
         return numbers(b, x)
     if kind == "b":
         return compare(b, "not_equal", x, 0)
-    return Traced(numbers(b, x).at, x.have, x.axes, "f" if x.kind != "i" else "i")
+    if x.kind == "b":
+        return numbers(b, x)                                # 0 and 1 need no cutting
+    return Traced(x.at, x.have, x.axes, "c")
 
 
 def compare(b: Builder, function: str, x: Any, y: Any) -> Traced:
     """x > y and the like, and what follows from two of them: truth values, which are 1 and 0."""
+    x, y = (numbers(b, v) if isinstance(v, Traced) and v.kind == "c" else v for v in (x, y))    # refuses them
     if function in ("logical_and", "logical_or", "logical_xor"):
         x, y = (truth(b, v) for v in ((x, y) if isinstance(x, Traced) else (y, x)))
         z = multiply(b, x, y) if function == "logical_and" else extreme(b, x, y) if function == "logical_or" else \
