@@ -114,8 +114,10 @@ WALKS = {
                               a([[0, 1], [0, np.log(3)]])[None], lrp.epsilon),
     "axes.crop": ("What came to padding is lost", only(layers.Pad(((1, 0),))), X, [None, None],
                   {"start": a([1, 2, 3])}),
-    "whole.nothing": ("A threshold is flat, and absorbs what comes", Network(
-        [layers.CompareTo("greater", 1.5), layers.ToFloat(), layers.Multiply()], [0, 1, (0, 2)]), X,
+    "choices.leave_constant": ("A constant takes what comes, and the input receives nothing", Network(
+        [layers.Constant(a([1, 2])[0]), layers.Add()], [0, (0, 1)]), a([3, 1]), lrp.epsilon),
+    "choices.stop_at_step": ("A threshold is flat, and absorbs what comes", Network(
+        [layers.CompareTo("greater", np.array(1.5)), layers.ToFloat(), layers.Multiply()], [0, 1, (0, 2)]), X,
         [None, None, half_each]),
     # for lessons
     "deeplift": ("DeepLIFT, rescale, of a saturated network (lesson 2.5)", SATURATED, a([1, 1]), None,

@@ -1,7 +1,6 @@
 """Random graphs, and a cell unrolled over a sequence, against torch's automatic differentiation."""
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 
 from minixnn import Graph, Network, passes
@@ -9,6 +8,10 @@ from minixnn.checks import strategies
 from minixnn.layers import (Add, Attention, Concat, Dense, Flatten, Input, MatMul, Multiply, ReLU, Sigmoid, Softplus,
                             Tanh, Unflatten)
 from minixnn.train import backpropagate
+from tests.peers.libraries import REASONS, torch
+
+if torch is None:
+    pytest.skip(REASONS["torch"], allow_module_level=True)
 
 JOINED = {Add: sum, Multiply: lambda x: torch.stack(torch.broadcast_tensors(*x)).prod(dim=0),
           Concat: lambda x: torch.cat(x, dim=-1), MatMul: lambda x: x[0] @ x[1]}
