@@ -16,6 +16,8 @@ from minixnn.layers.joins import half_each
 
 def parse(equation: str) -> tuple[str, str, str]:
     """ "nij,njk->nik" as ("nij", "njk", "nik"); ValueError for what is no product of two arrays."""
+    if not isinstance(equation, str):
+        raise ValueError(f"got the equation {equation!r}, expected text such as 'nij,njk->nik'")
     factors, arrow, y = equation.replace(" ", "").partition("->")
     a, comma, b = factors.partition(",")
     if not (arrow and comma and (a + b).isalpha() and (not y or y.isalpha()) and set(y) <= set(a + b)) or any(

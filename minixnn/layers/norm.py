@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module, require
-from minixnn.layers.base import Affine, Layer
+from minixnn.layers.base import Affine, Layer, expect_arrays
 
 
 class ChannelScale(Affine):
@@ -47,6 +47,7 @@ class BatchNorm2d(ChannelScale):
 
     def __init__(self, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float = 1e-5,
                  momentum: float = 0.1) -> None:
+        expect_arrays(weights=[gamma, beta, mean, variance])
         shapes = {a.shape for a in (gamma, beta, mean, variance)}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
             raise ValueError(f"BatchNorm2d got arrays of shapes {sorted(shapes)}, expected four of shape (channels,)")
