@@ -68,7 +68,7 @@ PROPERTIES = [
              "al. 2015).",
              "an affine layer that rectifies", of.backward_signals),
     Property("own rule", "rule(layer, x, y, -2 R) = -2 rule(layer, x, y, R)",
-             "The rule that the class brings along shares out relevance of either sign.",
+             "The class's own rule shares out relevance of either sign.",
              "a part of R is cut off, or R is reshaped wrongly", of.own_rule),
     Property("overflow", "at 100 x, float32 is finite where float64 is",
              "Inputs grow large in training, and an infinity in between becomes NaN later.",

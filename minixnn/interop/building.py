@@ -12,7 +12,7 @@ from minixnn.card import LAYOUTS, Card
 from minixnn.interop.axes import Traced, has_batch, is_batch
 from minixnn.interop.builder import Builder
 from minixnn.interop.pixels import with_pixels
-from minixnn.interop.program import Follower, Program, Ref, references
+from minixnn.interop.program import FLOATS, Follower, Program, Ref, references
 from minixnn.interop.simplify import Plan, drop_head, simplify
 from minixnn.network import Network
 
@@ -24,7 +24,6 @@ CHANNELS_FIRST = ("conv", "Conv", "pool", "Pool", "batch_norm", "BatchNorm", "_n
 ALIKE = ("relu", "Relu", "sigmoid", "Sigmoid", "tanh", "Tanh", "add", "Add", "sub", "Sub", "mul", "Mul", "div", "Div",
          "clone", "to", "_to_copy", "Cast", "Identity", "pad", "Pad", "clamp", "Clip", "alias", "contiguous",
          "gelu", "silu", "slice", "Slice", "cat", "Concat", "expand", "flip", "index", "Gather", "repeat", "Tile")
-FLOATS = (1, 10, 11, 16)                                    # in ONNX: float32, float16, double, bfloat16
 DENSE = ("linear", "layer_norm", "LayerNormalization", "Gemm", "MatMul", "matmul", "rms_norm", "embedding")
 
 
@@ -85,10 +84,10 @@ def made_float(program: Program, entry: Any) -> bool:
     """Whether an image of whole numbers is made one of floats before anything else is done with it."""
     if entry.kind != "i" or len(entry.shape) != 4:
         return False
-    left = [entry.name]
+    left, needed = [entry.name], program.needed()
     while left:
         name = left.pop()
-        for operation in program.needed():
+        for operation in needed:
             if Ref(name) not in references((operation.args, operation.kwargs)):
                 continue
             short = operation.name.removeprefix("aten.").lstrip("_")

@@ -11,7 +11,7 @@ import numpy as np
 from minixnn.interop import onnx_file
 from minixnn.interop.axes import BATCHES, FREE
 from minixnn.interop.onnx_table import TABLE
-from minixnn.interop.program import Input, Operation, Program, Ref
+from minixnn.interop.program import FLOATS, Input, Operation, Program, Ref
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 FREE_STEPS = (11, 14, 16)                       # of an only one, such as the length of a sequence
@@ -64,7 +64,7 @@ def declared_type(onnx: Any, entry: Any) -> str:
 
 def kind_of(entry: Any) -> str:
     kind = entry.type.tensor_type.elem_type
-    return "f" if kind in (0, 1, 10, 11, 16) else "b" if kind == 9 else "i"
+    return "f" if kind in (0, *FLOATS) else "b" if kind == 9 else "i"
 
 
 class Reader:

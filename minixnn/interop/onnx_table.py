@@ -11,7 +11,7 @@ from minixnn import layers as ours
 from minixnn.interop import operations as op
 from minixnn.interop.axes import Traced, has_batch
 from minixnn.interop.builder import Builder
-from minixnn.interop.program import Places, Size, Varying
+from minixnn.interop.program import FLOATS, Places, Size, Varying
 from minixnn.interop.torch_table import ACTIVATIONS, gather, no_gradient, points
 
 TABLE: dict[str, Callable[..., Any]] = {}
@@ -19,7 +19,7 @@ RENAMED = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Mish": "mish",
            "Acos": "acos", "Acosh": "acosh", "Asin": "asin", "Asinh": "asinh", "Atan": "atan", "Atanh": "atanh",
            "Cos": "cos", "Cosh": "cosh", "Erf": "erf", "Exp": "exp", "Log": "log", "Sin": "sin", "Sinh": "sinh",
            "Tan": "tan", "Sqrt": "sqrt", "Reciprocal": "reciprocal", "Softplus": None}
-FLOATS, WHOLE, TRUTH = (1, 10, 11, 16), (2, 3, 4, 5, 6, 7, 12, 13), (9,)          # of onnx.TensorProto.DataType
+WHOLE, TRUTH = (2, 3, 4, 5, 6, 7, 12, 13), (9,)             # of onnx.TensorProto.DataType
 
 
 def onnx_name(*names: str) -> Callable:

@@ -15,6 +15,8 @@ import numpy as np
 from minixnn.interop.axes import Traced
 from minixnn.interop.builder import Builder
 
+FLOATS = (1, 10, 11, 16)        # of onnx.TensorProto.DataType: float32, float16, double, bfloat16
+
 
 class Ref(NamedTuple):
     """The value of that name, among the arguments of an operation."""

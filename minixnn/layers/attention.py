@@ -28,8 +28,6 @@ from minixnn.layers.scale import Scale
 from minixnn.layers.shape import Reshaping
 from minixnn.layers.softmax import Softmax
 
-PARAMETERS = ("W_q", "W_k", "W_v", "W_o", "b_q", "b_k", "b_v", "b_o")
-
 
 class Attention(Block):
     """Multi-head attention: y = softmax(Q K^T / sqrt(d)) V W_o + b_o. x (N, T, C), y (N, T, O)

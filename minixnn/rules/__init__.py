@@ -1,7 +1,7 @@
 """Rules: functions (layer, x, y, R) -> R, from a layer's two sides and the relevance of its output.
 
 `lrp` and `deep_taylor` hold them, `composites` says which goes where, `root_points` shows the Taylor expansions
-behind those of deep Taylor. The rules that layers bring along stand with the layers and are named here too.
+behind those of deep Taylor. Layers' own rules stand with the layers and are named here too.
 """
 from minixnn.layers.base import carry_back, pass_on
 from minixnn.layers.combine import numerator_takes_all
