@@ -4,7 +4,7 @@ import pytest
 
 from minixnn.interop import from_onnx
 
-ABSENT = "onnx and onnxruntime are not installed: pip install onnx onnxruntime"
+ABSENT = "onnx and onnxruntime are not installed: pip install -e \".[test]\" brings them"
 onnx = pytest.importorskip("onnx", reason=ABSENT)
 runtime = pytest.importorskip("onnxruntime", reason=ABSENT)
 runtime.set_default_logger_severity(4)

@@ -173,25 +173,36 @@ def value(text):
     return eval(re.sub(r"\*10(-?\d)", r"*10**\1", text), {})          # noqa: S307  (digits and signs alone)
 
 
+COUNTING = "(() => { let sum = 0; for (let i = 0; i < 4e7; i++) sum += i * 0.5; return sum })()"
+COUNTED = 0.022                 # seconds that it takes on the machine on which a stroke takes 0.06
+
+
 def test_a_stroke_on_the_shipped_cnn_takes_less_than_a_tenth_of_a_second(fresh):
-    """In processor time of the page's thread, which does not depend on what else the machine has to do; events, layout
-    and painting included."""
+    """In processor time of the page's thread; events, layout and painting included. A machine that is slower for the
+    moment, as its neighbours may make it, is slower at counting, too, and gets that much more time."""
     def seconds():
         return {each["name"]: each["value"] for each in fresh.call("Performance.getMetrics")["metrics"]}["TaskDuration"]
+
+    def taken(action):
+        began = seconds()
+        action()
+        return seconds() - began
+
+    def stroke(step):
+        fresh.mouse("Moved", left + 60 + 4 * step, top + 40 + 8 * step, buttons=1)
+        fresh.settle()
+
     fresh.call("Performance.enable", timeDomain="threadTicks")
     for rules in ("epsilon_plus", "alpha2_beta1"):
         fresh.evaluate(f"rules.value = '{rules}'; rules.onchange({{}}); clear.click(); 0")
         left, top = fresh.evaluate("(({ left, top }) => [left, top])(drawing.getBoundingClientRect())")
         fresh.mouse("Pressed", left + 60, top + 40, buttons=1)
-        taken = []
-        for step in range(12):
-            began = seconds()
-            fresh.mouse("Moved", left + 60 + 4 * step, top + 40 + 8 * step, buttons=1)
-            fresh.settle()
-            taken.append(seconds() - began)
+        pairs = [(taken(lambda: stroke(step)), taken(lambda: fresh.evaluate(COUNTING))) for step in range(12)]
         fresh.mouse("Released", left + 110, top + 140)
         assert fresh.evaluate("microscope.state.x.filter(ink => ink > 0.5).length") > 30, "nothing was drawn"
-        assert sorted(taken)[6] < 0.1, f"{rules}: {taken}"
+        strokes, counts = (sorted(each) for each in zip(*pairs))
+        assert strokes[6] < 0.1 * max(1, counts[6] / COUNTED), f"{rules}: {pairs}"
+
 
 
 def test_everything_can_be_done_with_the_keyboard(fresh):

@@ -34,7 +34,8 @@ from minixnn.rules import composites, lrp, reveal_cancel
 from minixnn.rules.arguments import Rules, name_of
 from minixnn.rules.composites import rules_for
 
-FOLDER = pathlib.Path(__file__).parents[1] / "data" / "steps"
+PACKAGE = pathlib.Path(__file__).parents[1]
+FOLDER = PACKAGE / "data" / "steps"
 NUMBERS = 64                    # arrays of at most so many entries are shown number by number
 GRID = 28                       # larger ones as a grid of colours of at most so many rows and columns
 WEIGHTS = 1024                  # layers of at most so many weights, written out as a matrix, say what a sum is made of
@@ -193,7 +194,7 @@ class Book:
             text = textwrap.dedent("".join(lines)).rstrip("\n").split("\n")
             begin, end = docstring(text)
             file = pathlib.Path(code.co_filename)
-            place = "/".join(file.parts[file.parts.index("minixnn"):]) if "minixnn" in file.parts else file.name
+            place = file.relative_to(PACKAGE.parent).as_posix() if PACKAGE in file.parents else file.name
             self.texts.append({"name": code.co_name, "file": place, "first": first, "lines": text,
                                "doc": [begin, end], "spans": spans(text)})
         return self.sources[code]

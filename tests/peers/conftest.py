@@ -8,7 +8,7 @@ torch comes first so that a CPU build can be chosen for it: the plain one brings
 ask for torchvision, of which they need three classes that nothing here is an instance of; `libraries.py` stands in for
 them. zennit and captum are held at the versions whose deviations the tests assert. Then
 
-    .venv-peers/bin/python -m pytest tests/peers tests/test_onnx*.py
+    .venv-peers/bin/python -m pytest tests/peers
     .venv-peers/bin/python -m tests.peers.table
     .venv-peers/bin/python -m tests.peers.architectures
 
