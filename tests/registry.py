@@ -1,7 +1,7 @@
 """One or more examples of each kind of layer, and of each way of writing: here a new kind is added, once.
 
 Whatever must see every kind reads it here: properties, files, devices, folding, purity, numbers at the edge of their
-type, the ONNX writer, planted faults. All in float32; shapes have the axis of the images.
+type, the ONNX writer, wrong layers. All in float32; shapes have the axis of the images.
 
     EXAMPLES    {name: (layer, shape of an input)}
     MORE        likewise, what only importers make; POSITIVE: with bounds of its inputs

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-import record_cupy
+from tests.backends import record_cupy
 
 from tests.backends import standin as device
 
@@ -70,7 +70,7 @@ LEAKS = {
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_a_planted_leak_is_caught(leak, x):
+def test_a_leak_is_caught(leak, x):
     with pytest.raises((TypeError, AttributeError, ValueError, IndexError)):
         LEAKS[leak](x)
 
@@ -187,7 +187,7 @@ class cuda:
 def test_without_a_device_one_test_says_so_or_all_fail_if_required(cupy, reason, required, tmp_path):
     (tmp_path / "cupy.py").write_text(cupy)
     (tmp_path / "test_it.py").write_text("def test_it(xp):\n    assert xp.__name__ != 'cupy'\n")
-    shutil.copy(pathlib.Path(__file__).parents[1] / "test_gpu.py", tmp_path)
+    shutil.copy(pathlib.Path(__file__).with_name("test_gpu.py"), tmp_path)
     paths = [str(tmp_path), str(pathlib.Path(__file__).parents[1])]
     run = subprocess.run([sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", "-p", "conftest",
                           "-c", os.devnull, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path,
