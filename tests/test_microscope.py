@@ -204,7 +204,6 @@ def test_a_stroke_on_the_shipped_cnn_takes_less_than_a_tenth_of_a_second(fresh):
         assert strokes[6] < 0.1 * max(1, counts[6] / COUNTED), f"{rules}: {pairs}"
 
 
-
 def test_everything_can_be_done_with_the_keyboard(fresh):
     def key(name, code):
         for kind in ("keyDown", "keyUp"):
