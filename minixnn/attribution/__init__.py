@@ -58,6 +58,8 @@ METHODS: dict[str, Callable] = {
     "grad_cam": grad_cam,
     "grad_cam_plus_plus": grad_cam_plus_plus,
     "guided_grad_cam": guided_grad_cam,
+    "score_cam": score_cam,
+    "ablation_cam": ablation_cam,
 }
 
 # How people read a method: in prose, figures and tables. The keys of METHODS are what one types.
@@ -66,6 +68,7 @@ NAMES = {
     "guided_backprop": "guided backpropagation", "attn_lrp": "AttnLRP", "cp_lrp": "CP-LRP", "deeplift": "DeepLIFT",
     "deeplift_reveal_cancel": "DeepLIFT with RevealCancel", "cam": "CAM", "grad_cam": "Grad-CAM",
     "grad_cam_plus_plus": "Grad-CAM++", "guided_grad_cam": "guided Grad-CAM",
+    "score_cam": "Score-CAM", "ablation_cam": "Ablation-CAM",
     **{key: key.replace("lrp", "LRP").replace("_", "-") for key in METHODS if key.startswith("lrp_")},
     **{key: key.replace("_", " ") for key in ("gradient", "sensitivity", "saliency", "integrated_gradients",
                                               "occlusion")},

@@ -19,7 +19,7 @@ LRP = ["lrp_0", "lrp_epsilon", "lrp_gamma", "lrp_alpha1_beta0", "lrp_alpha2_beta
        "deep_taylor"]
 NAMES = ["gradient", "sensitivity", "saliency", "gradient_times_input", "integrated_gradients", "smoothgrad",
          "occlusion", "deconvnet", "guided_backprop", *LRP, "deeplift", "deeplift_reveal_cancel", "cam", "grad_cam",
-         "grad_cam_plus_plus", "guided_grad_cam", "attn_lrp", "cp_lrp"]
+         "grad_cam_plus_plus", "guided_grad_cam", "score_cam", "ablation_cam", "attn_lrp", "cp_lrp"]
 QUADRATURES = ["midpoint", "left", "right", "trapezoid"]
 # The networks here have biases of both signs and outputs of both signs, of which deep Taylor warns.
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.filterwarnings("ignore:deep Taylor got")]

@@ -290,7 +290,7 @@ def test_ablation_cam_is_the_papers_sum():
             without[..., k] = 0
             for layer in net.layers[l:]:
                 without = layer.forward(without)
-            a.append((A[-1][n, 1] - without[0, 1]) / A[-1][n, 1])
+            a.append((A[-1][n, 1] - without[0, 1]) / abs(A[-1][n, 1]))
         close(R[n], A[l][n] @ np.array(a))
     assert attribution.ablation_cam(net, x, [0, 1]).shape == x.shape
 
@@ -299,5 +299,31 @@ def test_ablation_cam_of_a_linear_head_is_cam_in_other_words():
     net, x = models.load("cluttered_gap"), datasets.cluttered_mnist(2, 0)[0]
     y, l = net.forward(x)[:, 3], head(net, x)
     W, A = net.layers[-1].W[:, 3], net.trace(x)
-    expected = [(A[l][n] * (A[l][n].mean(axis=(0, 1)) * W / y[n])).sum(axis=-1) for n in range(2)]
+    expected = [(A[l][n] * (A[l][n].mean(axis=(0, 1)) * W / abs(y[n]))).sum(axis=-1) for n in range(2)]
     assert np.allclose(attribution.ablation_cam(net, x, 3, rectify=False, resize=False), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", [attribution.score_cam, attribution.ablation_cam])
+def test_without_a_gradient_a_start_says_what_is_explained(method):
+    """A start of 1 at one output is that output as the target; 1 and -1 are the difference of two."""
+    net, x = small_network(), np.random.default_rng(3).random((3, 9, 9, 1))
+    y = net.forward(x)
+    one = np.zeros_like(y)
+    one[:, 1] = 1
+    options = {"rectify": False, "resize": False}
+    np.testing.assert_array_equal(method(net, x, start=one, **options), method(net, x, 1, **options))
+    W, b = net.layers[-1].W, net.layers[-1].b
+    difference = net.replaced(len(net.layers) - 1, type(net.layers[-1])(W[:, 1:2] - W[:, :1], b[1:2] - b[:1]))
+    rather = attribution.contrast(net, x, 1, 0, relevance=False)
+    close(method(net, x, start=rather, **options), method(difference, x, 0, **options))
+    close(method(net, x, 1, workers=2, batch_size=2), method(net, x, 1))
+
+
+def test_ablation_cam_of_a_negative_output_keeps_its_sign():
+    """What takes the output up has a positive weight, whatever the output is."""
+    net, x = small_network(), np.random.default_rng(3).random((1, 9, 9, 1))
+    last, of = net.layers[-1], {}
+    for bias in (-100.0, 100.0):
+        moved = net.replaced(len(net.layers) - 1, type(last)(last.W, last.b * 0 + bias))
+        of[bias] = attribution.ablation_cam(moved, x, 1, rectify=False, resize=False)
+    assert np.corrcoef(of[-100.0].ravel(), of[100.0].ravel())[0, 1] > 0.999
