@@ -104,3 +104,13 @@ def test_float32_stays_float32():
     net = network().astype(np.float32)
     assert isinstance(net.layers[0], Conv2d)
     assert attribution.concepts(net, images().astype(np.float32), 5, [0]).dtype == np.float32
+
+
+def test_a_network_with_a_card_is_cut_without_the_names_of_its_outputs():
+    net, x = network().with_card(input_shape=(8, 8, 2), labels=["a", "b", "c"], head="Softmax", pixels=1), images()
+    lower, upper = net.part(0, 5), net.part(5, 7)
+    assert (lower.card.labels, lower.card.head, lower.card.input_shape) == ((), None, (8, 8, 2))
+    assert (upper.card.labels, upper.card.head, upper.card.input_shape) == (("a", "b", "c"), "Softmax", None)
+    assert upper.card.pixels is None
+    np.testing.assert_allclose(upper.forward(lower.forward(x)), net.forward(x))
+    np.testing.assert_allclose(attribution.concepts(net, x, 5).sum(axis=1), attribution.lrp(net, x), atol=1e-12)
