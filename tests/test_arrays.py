@@ -170,12 +170,12 @@ def test_a_max_pool_that_shares_in_proportion(xp):
                 relevance(MaxPool2d(2), x, R, lrp.proportional), xp)
 
 
-def a_net(depth=1):
-    """Every kind of layer, the middle of it `depth` times over."""
+def a_net(depth=1, bias=True):
+    """Every kind of layer, the middle of it `depth` times over. bias: whether there is one before batch norm, too."""
     rng = np.random.default_rng(3)
     stack = [Conv2d.random(3, 2, 6, rng), ReLU()]
     for _ in range(depth):
-        stack += [Conv2d.random(3, 6, 6, rng), BatchNorm2d(draw(6), draw(6), draw(6), abs(draw(6)) + 1), ReLU(),
+        stack += [Conv2d.random(3, 6, 6, rng, bias=bias), BatchNorm2d(draw(6), draw(6), draw(6), abs(draw(6)) + 1), ReLU(),
                   MaxPool2d(2, stride=1, padding="same"), AvgPool2d(2, stride=1, padding="same")]
     return Network(stack + [MaxPool2d(2, padding="same"), Flatten(), Dense.random(54, 8, rng), ReLU(), Dropout(0.5),
                             Dense.random(8, 5, rng)])
@@ -216,6 +216,31 @@ def test_arrays_that_are_none_are_refused_in_a_sentence():
     for wrong in ([[1.0]], 1.0, None):
         with pytest.raises(TypeError, match="expected a NumPy or CuPy array"):
             arrays.array_module(wrong)
+
+
+@pytest.mark.parametrize("place", ["CPU_DEVICE", "device1", "device2"])
+def test_arrays_of_the_array_api_standard_alone_get_a_sentence(place):
+    strict = pytest.importorskip("array_api_strict", reason="array_api_strict is not installed")
+    net, x = a_net(), strict.asarray(X, device=strict.Device(place))
+    for call in (arrays.array_module, net.forward, partial(passes.lrp, net), partial(attribution.lrp, net)):
+        with pytest.raises(TypeError, match="got Array .*lacks NumPy's methods.*expected a NumPy or CuPy array"):
+            call(x)
+
+
+def test_the_module_of_an_array_is_asked_of_the_array(xp):
+    class Mine(type(xp.asarray(X))):
+        """An array by another name, made by a user."""
+    assert arrays.array_module(xp.asarray(X)) is xp
+    assert arrays.array_module(Mine.__new__(Mine, (1,) if xp is not standin_cupy else ())) is xp
+
+    class Other:
+        """What follows the standard, and has NumPy's methods."""
+        clip = None
+
+        def __array_namespace__(self):
+            return "its module"
+    assert arrays.array_module(Other()) == "its module"
+    assert arrays.array_module(np.float32(1)) is np
 
 
 def test_to_numpy_and_like_move_there_and_back(xp):
@@ -270,7 +295,7 @@ def test_softmax_and_the_loss(xp):
 def test_training_takes_the_same_steps(optimizer, xp):
     rng = np.random.default_rng(7)
     images, labels = rng.random((20, 5, 5, 2), dtype="float32"), rng.integers(0, 5, 20)
-    net, mine = a_net(), a_net().on(xp)
+    net, mine = a_net(bias=False), a_net(bias=False).on(xp)     # that bias has a gradient of rounding errors alone
     knobs = {"epochs": 2, "batch_size": 8, "quiet": True}
     history = fit(net, images, labels, rng=np.random.default_rng(8), optimizer=optimizer(), **knobs)
     found = fit(mine, xp.asarray(images), labels, rng=np.random.default_rng(8), optimizer=optimizer(), **knobs)
@@ -283,7 +308,7 @@ def test_training_with_labels_on_the_device_on_shifted_images(xp):
     images, labels = np.random.default_rng(7).random((8, 5, 5, 2), dtype="float32"), np.arange(8) % 5
     results = []
     for module in (np, xp):
-        net, x, y = a_net().on(module), module.asarray(images), module.asarray(labels)
+        net, x, y = a_net(bias=False).on(module), module.asarray(images), module.asarray(labels)
         history = fit(net, x, y, epochs=1, batch_size=4, rng=np.random.default_rng(8), augment=datasets.shifted,
                       validation=(x, y), quiet=True)
         results.append([history, [layer.arrays() for layer in net.layers]])
