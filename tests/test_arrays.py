@@ -175,8 +175,8 @@ def a_net(depth=1, bias=True):
     rng = np.random.default_rng(3)
     stack = [Conv2d.random(3, 2, 6, rng), ReLU()]
     for _ in range(depth):
-        stack += [Conv2d.random(3, 6, 6, rng, bias=bias), BatchNorm2d(draw(6), draw(6), draw(6), abs(draw(6)) + 1), ReLU(),
-                  MaxPool2d(2, stride=1, padding="same"), AvgPool2d(2, stride=1, padding="same")]
+        stack += [Conv2d.random(3, 6, 6, rng, bias=bias), BatchNorm2d(draw(6), draw(6), draw(6), abs(draw(6)) + 1),
+                  ReLU(), MaxPool2d(2, stride=1, padding="same"), AvgPool2d(2, stride=1, padding="same")]
     return Network(stack + [MaxPool2d(2, padding="same"), Flatten(), Dense.random(54, 8, rng), ReLU(), Dropout(0.5),
                             Dense.random(8, 5, rng)])
 

@@ -168,8 +168,8 @@ def test_the_tables_of_what_fits_are_what_is_tried_today():
     assert fits.written() == fits.PAGE.read_text(encoding="utf-8"), "run python docs/fits.py"
     nets = fits.image_net(), fits.transformer(), fits.text_net()
     kinds = {type(layer).__name__ for net in nets for layer in net.layers}
-    families = {"Affine", "Attention", "Block", "Branches", "Elementwise", "GRU", "Graph", "Join", "LSTM", "Layer", "RNN",
-                "Residual"}
+    families = {"Affine", "Attention", "Block", "Branches", "Elementwise", "GRU", "Graph", "Join", "LSTM", "Layer",
+                "RNN", "Residual"}
     imported = {type(case[0]).__name__ for cases in (registry.MORE, registry.POSITIVE, registry.JOINS)
                 for case in cases.values()} | {"Categories"}                # what only importers make
     missing = set(layers.__all__) - families - {"Input", "OneHot"} - kinds - imported

@@ -155,7 +155,7 @@ def frozen(net, x, R_y):
 
 
 @pytest.mark.parametrize("kind, settings", KINDS)
-def test_without_stabiliser_the_signal_takes_all_is_gradient_x_input_with_frozen_gates(kind, settings):
+def test_signal_takes_all_is_gradient_x_input_with_frozen_gates(kind, settings):
     net, x = Network([kind(*arrays(kind), steps=T, **settings), TakeToken(1), Dense(np.array([[1.0], [-0.5]]))]), \
         sequences()
     R = passes.lrp(net, x, 0, partial(lrp.epsilon, epsilon=1e-13))[0]
@@ -229,7 +229,7 @@ def LSTM_step(x, h, c):
     return gate[2] * np.tanh(gate[1] * c + gate[0] * np.tanh(g))
 
 
-def test_both_directions_and_several_layers_are_written_with_branches_and_lists():
+def test_both_directions_and_several_layers_are_branches_and_lists():
     both = [Branches([[GRU(*arrays(GRU, 2 * n, inputs), steps=T)],
                       [GRU(*arrays(GRU, 2 * n + 1, inputs), steps=T, reverse=True)]])
             for n, inputs in enumerate((I, 2 * H))]
