@@ -18,7 +18,7 @@ from minixnn.layers import Prepare
 from minixnn.layers.base import Join, Layer, carry_back, pass_on
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.joins import cut
-from minixnn.layers.pool import winner_takes_all
+from minixnn.layers.reduce import winner_takes_all
 from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of, rules_for
 
@@ -158,7 +158,7 @@ class Network:
                        names=self.names[a:b], card=card)
 
     def then(self, other: "Network") -> "Network":
-        """This network, and `other` behind it: other's input is this one's output."""
+        """The network, and `other` behind it: other's input is this one's output."""
         count = len(self.layers)
         shifted = [tuple(i + count for i in sources) for sources in other.inputs]
         return Network([*self.layers, *other.layers], [*self.inputs, *shifted], names=[*self.names, *other.names],

@@ -63,7 +63,7 @@ def options(function: Callable | partial) -> dict[str, Any]:
 
 def rules_of(function: Callable | partial) -> Callable | partial | None:
     """The rule or composite that a heatmap of relevance is made with, as METHODS has it; None for other methods."""
-    return {**{"rules": lrp.epsilon}, **getattr(function, "keywords", {})}["rules"] \
+    return {"rules": lrp.epsilon, **getattr(function, "keywords", {})}["rules"] \
         if getattr(function, "func", function) is attribution.lrp else None
 
 

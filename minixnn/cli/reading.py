@@ -54,7 +54,8 @@ class Reader:
             self.of_pictures = Network([Flatten()]).then(self.of_pictures)
         elif self.expected.picture[2] == 3 and self.of_pictures is net and not prepares(net):
             warnings.warn("the network takes three channels, and nothing says how pixels were prepared when it was "
-                          "trained, so they enter from 0 to 1; give --mean and --std (0 and 1, if that is right)")
+                          "trained, so they enter from 0 to 1; give --mean and --std (0 and 1, if that is right)",
+                          stacklevel=2)
 
     def find(self) -> list[Path]:
         if self.bytes:

@@ -134,8 +134,8 @@ class Recurrent(Block):
         return graph.add(tuple(made), Stack(1), name="states")
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.W_x.shape[0]} -> {len(self.W_h)}, steps={self.steps}" \
-               f"{', reverse=True' if self.reverse else ''})"
+        reverse = ", reverse=True" if self.reverse else ""
+        return f"{type(self).__name__}({self.W_x.shape[0]} -> {len(self.W_h)}, steps={self.steps}{reverse})"
 
 
 class RNN(Recurrent):

@@ -77,7 +77,8 @@ class PositionEmbedding(Shift):
         return super().forward(x)
 
     def __repr__(self):
-        return "PositionEmbedding()" if self.b is None else "PositionEmbedding(%d tokens, %d channels)" % self.b.shape
+        return "PositionEmbedding()" if self.b is None else \
+            f"PositionEmbedding({self.b.shape[0]} tokens, {self.b.shape[1]} channels)"
 
 
 def leave_token(layer: Layer, x: Array, y: Array, R: Array) -> Array:
