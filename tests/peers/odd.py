@@ -80,6 +80,29 @@ if torch is not None:
             y = torch.roll(y, (1, 1), (1, 2))[:, :8, :8]
             return (x + y).permute(0, 3, 1, 2)
 
+    @odd(3, 12, 16)
+    class DecomposedPlaces(nn.Module):
+        """Scores with a term for the row and one for the column of each key, from the queries themselves."""
+
+        def __init__(self):
+            super().__init__()
+            self.patches, self.qkv, self.head = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 24), nn.Linear(8, 4)
+            self.rows, self.columns = nn.Parameter(torch.randn(5, 4)), nn.Parameter(torch.randn(7, 4))
+
+        def forward(self, x):
+            x = self.patches(x).permute(0, 2, 3, 1)
+            N, H, W, C = x.shape
+            q, k, v = self.qkv(x).reshape(N, H * W, 3, 2, 4).permute(2, 0, 3, 1, 4).reshape(3, N * 2, H * W, 4)
+            rows = self.rows[torch.arange(H)[:, None] - torch.arange(H) + H - 1]
+            columns = self.columns[torch.arange(W)[:, None] - torch.arange(W) + W - 1]
+            grid = q.view(-1, H, W, 4)
+            scores = (q / 2 @ k.mT).view(-1, H, W, H, W) + \
+                torch.einsum("bhwc,hkc->bhwk", grid, rows)[..., None] + \
+                torch.einsum("bhwc,wkc->bhwk", grid, columns)[..., None, :]
+            y = scores.view(-1, H * W, H * W).softmax(-1) @ v
+            y = y.view(N, 2, H, W, 4).permute(0, 2, 3, 1, 4).flatten(-2)
+            return self.head(x + y).amax((1, 2))
+
     @odd(4, 12, 12)
     class Gates(nn.Module):
         """Squeeze-and-excitation with gates of several kinds: a hard one, a signed one, one for each pixel."""
