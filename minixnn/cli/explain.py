@@ -155,7 +155,9 @@ class Run(Reader):
             return f"{said['saw']}, {said['explained']}, relevance sums to {said['relevance sums to']:.3f}{withheld}"
         if not self.net.card.labels or self.net.card.head not in PROBABLE:
             return f"{said['saw']}, {said['explained']}"
-        usual = said["target"] == said["largest output"] and self.explanation.plain and not self.explanation.binary
+        one = self.explanation
+        usual = (said["output"] > 0) != one.opposite if one.binary else \
+            said["target"] == said["largest output"] and one.plain
         return said["saw"] if usual else f"{said['saw']}, explained {said['what']}"
 
     def beside(self, net: Network, x: Array, y: Array, R: Array) -> Beside | None:
@@ -340,5 +342,6 @@ def draw(run: Run, picture: Picture, R: Array, said: dict[str, Any], beside: Any
             against = f"against it, for {visible(card.label(int(one.opposite)))}" if one.binary else "against it"
             R, limit = R.sum(axis=-1, keepdims=True), drawing.flat(R)[1]
             maps = [(f"What speaks for {what}", R.clip(min=0)), (f"What speaks {against}", R.clip(max=0))]
+            captions[0] += ", on both sides"
     results.save_image(run.names(picture.path, FIGURES[1]),
                        drawing.overlays(picture.x, maps, captions, limit, run.asked.box))

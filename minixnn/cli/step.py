@@ -93,9 +93,11 @@ def walkable() -> list[str]:
 
 
 def settings_for(name: str, names: list[str], settings: list[str]) -> list[str]:
-    """The settings meant for a method: of several, each takes what it has."""
-    known = options(METHODS[name]) if name in METHODS else {}
-    return settings if len(names) == 1 else [each for each in settings if each.partition("=")[0] in known]
+    """The settings meant for a method: of several, each takes what it has. What none has stays, to be refused."""
+    known = {each: options(METHODS[each]) if each in METHODS else {} for each in names}
+    keys = {setting: setting.partition("=")[0] for setting in settings}
+    return [each for each in settings if keys[each] in known[name] or all(keys[each] not in own for own in
+                                                                          known.values())]
 
 
 def shown(name: str, method: Callable | partial) -> str:

@@ -1,7 +1,7 @@
 """Which method says why a picture is of this class? EfficientNet-Lite0 on the photographs of the lessons.
 
     OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.photographs       # writes docs/photographs.json, prints the table
-    python -m tests.benchmarks.photographs --model cnn                  # 100 digits: docs/photographs_cnn.json
+    python -m tests.benchmarks.photographs --model cnn                  # 60 digits: docs/photographs_cnn.json
     python -m tests.benchmarks.photographs --model vit                  # the same for the transformer
     python -m tests.benchmarks.photographs --table                      # prints the table of what was measured
 
@@ -33,7 +33,7 @@ from minixnn.metrics.controls import edges
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONTROLS = ("edges", "centre first", "random")
-DIGITS = 100
+DIGITS = 60
 
 
 class Setting(NamedTuple):
@@ -127,6 +127,14 @@ def table(record, methods):
     return "\n".join(lines)
 
 
+def rounded(found):
+    """Numbers as they are written to the file."""
+    if isinstance(found, dict):
+        return {name: rounded(value) for name, value in found.items()}
+    return [rounded(value) for value in found] if isinstance(found, list) else \
+        found if isinstance(found, str) else round(float(found), 4)
+
+
 def with_error(values):
     mean, error = mean_and_error(values)
     return f"{mean:.2f} ± {error:.2f}"
@@ -143,7 +151,8 @@ def main():
     for seed, (name, x) in enumerate({} if asked.table else pictures(setting).items()):
         if name not in record:
             record[name] = measure(net, x, seed, setting)
-            setting.record.write_text(json.dumps(record, indent=1, default=float) + "\n")
+            setting.record.write_text("{\n" + ",\n".join(f" {json.dumps(each)}: {json.dumps(rounded(what))}"
+                                                         for each, what in record.items()) + "\n}\n")
             print(name, record[name]["class"], flush=True)
     print(table(record, setting.methods))
 
