@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 
 from lessons.try_this import answers
-from minixnn import Dense, datasets, models
+from minixnn import Dense, Network, attribution, datasets, models, passes
 from minixnn.ledger import ledger
 from minixnn.rules import composites, lrp
 
@@ -73,3 +73,44 @@ def from_flat_to_the_winner():
     z = np.array([3.0, -4.0, 0.0])
     assert np.allclose(shares(z, 1), [3 / 7, 4 / 7, 0])
     assert np.allclose(shares(z, 0.01), [0.5, 0.5, 0], atol=0.01) and np.allclose(shares(z, 50), [0, 1, 0], atol=1e-5)
+
+
+@answers("6.6", 1, "Where does it end")
+def at_what_the_ink_leaves():
+    """0.19 without the pair, 0.21 with size=1, 0.33 with 10, 0.56 with 100, 0.66 with 10,000, and with a million no
+    more: the pair then takes all there is. z^B shares it alike among the empty pixels of the cross, each of which
+    speaks for the pair by 1, and the ink beside the cross; 0.67 is the share of the cross in these. The outputs stay
+    the same, to 1e-7 at the end: numbers as large as that are rounded before they cancel."""
+    net, images = models.load("dense_no_bias").astype(np.float64), datasets.mnist("test")[0][:100].astype(np.float64)
+    target = datasets.mnist("test")[1][:100]
+    cross = np.fromfunction(lambda row, column: (abs(row - column) < 2) | (abs(row + column - 27) < 2), (28, 28))
+    w, found = np.where(cross, -1.0, 1.0).reshape(-1, 1), {}
+    for size in (1, 10, 100, 10_000, 1_000_000):
+        v = np.full((1, 100), size / cross.sum())
+        pair = net.replaced(2, Dense(np.hstack([net.layers[2].W, w, w])))
+        pair = pair.replaced(5, Dense(np.vstack([net.layers[5].W, v, -v])))
+        assert np.allclose(pair.forward(images), net.forward(images), atol=1e-7)
+        R = attribution.lrp(pair, images, target, rules=composites.deep_taylor(pair, 0.0, 1.0))
+        found[size] = abs(R[:, cross]).sum() / abs(R).sum()
+    assert np.allclose(list(found.values()), [0.21, 0.33, 0.56, 0.66, 0.67], atol=0.01), found
+    empty, ink = (1 - images[:, cross]).sum(), images[:, ~cross].sum()
+    assert abs(empty / (empty + ink) - 0.67) < 0.01
+
+
+@answers("6.6", 2, "Which of the rules still tell")
+def those_that_know_one_sign_from_the_other():
+    """Each neuron of the second layer now sees one neuron, z, with weight 1. LRP-0 and gamma give all to it: the two
+    ways are alike. Alpha2-beta1 gives 2 R to a z above 0, since nothing there takes the -R, and -R to one below 0;
+    alpha1-beta0 gives R and nothing. A stabiliser of 0.25 withholds twice. So it needs no random Q: that a sum is
+    handed over with its sign is enough."""
+    rng = np.random.default_rng(0)
+    W, top, x = rng.normal(size=(5, 4)), Dense(rng.normal(size=(4, 2))), rng.uniform(0, 1, (3, 5))
+    one, two = Network([Dense(W), top]), Network([Dense(W), Dense(np.eye(4)), top])
+    tells = []
+    for rule in (partial(lrp.epsilon, epsilon=0), lrp.gamma_signed, composites.alpha2_beta1, composites.alpha1_beta0,
+                 partial(lrp.epsilon, epsilon=0.25)):
+        tells.append(not np.allclose(*(passes.lrp(net, x, 0, rule)[0] for net in (one, two))))
+    assert tells == [False, False, True, True, True]
+    z, R = np.array([[3.0, -3.0]]), np.ones((1, 2))
+    assert lrp.alpha_beta(Dense(np.eye(2)), z, z, R).tolist() == [[2, -1]]
+    assert lrp.alpha_beta(Dense(np.eye(2)), z, z, R, alpha=1, beta=0).tolist() == [[1, 0]]
