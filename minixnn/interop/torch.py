@@ -147,13 +147,15 @@ def read(torch: Any, module: Any, program: Any, args: tuple, kwargs: dict, outpu
 
 
 def exports(torch: Any, module: Any, args: tuple, kwargs: dict) -> Any:
-    """The exported program; where whole numbers are asked for, of whole numbers."""
+    """The exported program, with an open batch in front of each tensor."""
+    from torch.utils import _pytree as tree
     batch = torch.export.Dim("batch", min=1)
-
-    def shapes():
-        shape = {name: ({0: batch} if isinstance(v, torch.Tensor) and v.ndim else None) for name, v in kwargs.items()}
-        return shape if kwargs else tuple({0: batch} if isinstance(v, torch.Tensor) and v.ndim else None for v in args)
-    return exported(torch, module, args, kwargs, shapes())
+    try:
+        given = inspect.signature(module.forward).bind(*args, **kwargs).arguments       # one entry for all of *args
+    except TypeError as error:
+        raise ValueError(f"{type(module).__name__}: its forward does not take this example: {error}") from error
+    return exported(torch, module, args, kwargs, tree.tree_map(
+        lambda v: {0: batch} if isinstance(v, torch.Tensor) and v.ndim else None, dict(given)))
 
 
 def output_of(torch: Any, program: Any, output: Any) -> str:
