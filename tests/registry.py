@@ -1,7 +1,7 @@
 """One or more examples of each kind of layer, and of each way of writing: here a new kind is added, once.
 
 Whatever must see every kind reads it here: properties, files, devices, folding, purity, numbers at the edge of their
-type, the ONNX writer, planted faults. All in float32; shapes have the axis of the images.
+type, the ONNX writer, wrong layers. All in float32; shapes have the axis of the images.
 
     EXAMPLES    {name: (layer, shape of an input)}
     MORE        likewise, what only importers make; POSITIVE: with bounds of its inputs
@@ -90,6 +90,7 @@ EXAMPLES = {
     "Hide, masked": (layers.Hide(SEEN[:4]), (2, 3, 4, 9)),
     "Tokens": (layers.Tokens(), IMAGES),
     "TakeToken": (layers.TakeToken(3), SEQUENCES),
+    "TakeToken, of nine": (layers.TakeToken(-2, of=9), SEQUENCES),
     "PositionEmbedding": (layers.PositionEmbedding(draw(9, 6)), SEQUENCES),
     "ClassToken": (layers.ClassToken(draw(6)), SEQUENCES),
     "Prepare": (layers.Prepare(draw(6), 0.3), IMAGES),
@@ -155,6 +156,7 @@ MORE = {                                        # what importers make
     "Upsample, sequences": (Upsample(size=(14,), mode="bilinear", align_corners=True), SEQUENCES),
     "Upsample, videos": (Upsample((1, 2, 1.5)), VIDEOS),
     "Constant": (layers.Constant(draw(4, 3)), IMAGES),
+    "InitialState": (layers.InitialState(4), SEQUENCES),
     "CompareTo": (layers.CompareTo("greater", draw(6)), IMAGES),
     "ToFloat": (layers.ToFloat(), IMAGES),
     "Contract": (layers.Contract(draw(7, 6, 3), "nyxc,xck->nyxk"), IMAGES),
@@ -208,4 +210,10 @@ WRITTEN = {
     "Attention, masked": (Attention(draw(6, 6), draw(6, 6, seed=1), draw(6, 6, seed=2), draw(6, 6, seed=3),
                                     b_v=draw(6, seed=4), mask=SEEN),
                           SEQUENCES),
+    "RNN": (layers.RNN(draw(6, 4), draw(4, 4, seed=1), draw(4, seed=2), draw(4, seed=3), steps=9), SEQUENCES),
+    "RNN, ReLU, one step, no bias": (layers.RNN(draw(6, 4), draw(4, 4, seed=1), steps=1, activation="relu"), (2, 1, 6)),
+    "GRU": (layers.GRU(draw(6, 12), draw(4, 12, seed=1), draw(12, seed=2), draw(12, seed=3), steps=9), SEQUENCES),
+    "GRU, as in the paper, backwards": (layers.GRU(draw(6, 12), draw(4, 12, seed=1), draw(12, seed=2), steps=9,
+                                                   reset_after=False, reverse=True), SEQUENCES),
+    "LSTM": (layers.LSTM(draw(6, 16), draw(4, 16, seed=1), None, draw(16, seed=3), steps=9), SEQUENCES),
 }

@@ -1,6 +1,6 @@
 """Whole networks for Hypothesis to draw: a few layers, normal weights, biases of both signs."""
 import numpy as np
-import strategies
+from tests import strategies
 from hypothesis import strategies as st
 
 from minixnn import Network

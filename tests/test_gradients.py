@@ -6,10 +6,10 @@ kink (ReLU at 0, a tie in max pooling) there is no derivative to compare with.
 """
 import numpy as np
 import pytest
-import strategies
+from tests import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-from helpers import gradient
+from tests.helpers import gradient
 
 from minixnn import Network, passes
 from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,

@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 import pytest
-import strategies
+from tests import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from helpers import apply, deeplift, gradient
+from tests.helpers import apply, deeplift, gradient
 
 from minixnn import Network, passes
 from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from minixnn import layers
-from minixnn.interop.axes import FREE
+from minixnn.interop.axes import BATCHES, FREE
 from minixnn.interop.building import any_size, input_order, network
+from minixnn.interop.program import mapped
 from minixnn.interop.torch_program import (EXAMPLE, evaluating, exported, program_of, quietly, shortened, unwrapped)
 from minixnn.network import Network
 
@@ -147,15 +148,33 @@ def read(torch: Any, module: Any, program: Any, args: tuple, kwargs: dict, outpu
 
 
 def exports(torch: Any, module: Any, args: tuple, kwargs: dict) -> Any:
-    """The exported program, with an open batch in front of each tensor."""
+    """The exported program, for any number of images; where torch cannot leave that open, for BATCHES[0] of them.
+
+    len(x) makes a constant of it. What then depends on it is refused where it meets the images, and `compare` runs
+    another number.
+    """
     from torch.utils import _pytree as tree
     batch = torch.export.Dim("batch", min=1)
     try:
         given = inspect.signature(module.forward).bind(*args, **kwargs).arguments       # one entry for all of *args
     except TypeError as error:
         raise ValueError(f"{type(module).__name__}: its forward does not take this example: {error}") from error
-    return exported(torch, module, args, kwargs, tree.tree_map(
-        lambda v: {0: batch} if isinstance(v, torch.Tensor) and v.ndim else None, dict(given)))
+    try:
+        return exported(torch, module, args, kwargs, tree.tree_map(
+            lambda v: {0: batch} if isinstance(v, torch.Tensor) and v.ndim else None, dict(given)))
+    except ValueError as error:
+        if "Constraints violated (batch)" not in str(error):
+            raise
+        args, kwargs = (mapped(v, lambda v: repeated(torch, v, BATCHES[0])) for v in (args, kwargs))
+        try:
+            return exported(torch, module, args, kwargs, None)
+        except ValueError:
+            raise error from None
+
+
+def repeated(torch: Any, value: Any, count: int) -> Any:
+    """So many rows of an example."""
+    return value[torch.arange(count) % len(value)] if isinstance(value, torch.Tensor) and value.ndim else value
 
 
 def output_of(torch: Any, program: Any, output: Any) -> str:
@@ -267,10 +286,7 @@ def apart(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, outp
             return value
         if value.is_floating_point() and len(names) - len(fixed) == 1:      # masks and the like are no random numbers
             return torch.randn(count, *value.shape[1:], generator=generator, dtype=torch.float64).to(value)
-        return repeated(value)
-
-    def repeated(value):
-        return value[torch.arange(count) % len(value)] if isinstance(value, torch.Tensor) and value.ndim else value
+        return repeated(torch, value, count)
     example = args, kwargs
     args = tuple(drawn(value, name) for name, value in zip([*names, *range(len(args))], args))
     kwargs = {name: drawn(value, name) for name, value in kwargs.items()}
@@ -278,7 +294,7 @@ def apart(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, outp
         try:
             theirs = module(*args, **kwargs)
         except IndexError:                                  # numbers that choose rows: the example's are right ones
-            args, kwargs = tuple(repeated(v) for v in example[0]), {k: repeated(v) for k, v in example[1].items()}
+            args, kwargs = mapped(example, lambda v: repeated(torch, v, count))
             theirs = module(*args, **kwargs)
     for step in output if isinstance(output, tuple) else (output,):
         if step is not None and not isinstance(theirs, torch.Tensor):

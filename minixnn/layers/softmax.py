@@ -9,7 +9,7 @@ from typing import Any
 from minixnn.arrays import Array, array_module, stabilize
 from minixnn.layers.base import Layer, Rule, quotient_or
 
-HIDDEN = -1e30              # a score of what is not to be seen: softmax makes 0 of it, and no rule meets 0 times infinity
+HIDDEN = -1e30              # the score of what is not to be seen: its weight is 0, no rule meets 0 times infinity
 
 
 def softmax(x: Array, axis: int = -1) -> Array:

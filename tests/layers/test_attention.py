@@ -3,7 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from registry import WRITTEN
+from tests.registry import WRITTEN
 
 from minixnn import Graph, Network, attribution, ledger, passes
 from minixnn.layers import (GELU, Attention, Branches, ClassToken, Conv2d, Dense, Embedding, GlobalAvgPool, Hide, Input,

@@ -3,7 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from helpers import deeplift, gradient
+from tests.helpers import deeplift, gradient
 
 from minixnn import Network, passes
 from minixnn.layers import Add, Concat, Dense, Flatten, MatMul, Multiply, Unflatten

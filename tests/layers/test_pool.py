@@ -1,7 +1,7 @@
 """Do pools average what lies in their windows?"""
 import numpy as np
 import pytest
-from helpers import apply, gradient
+from tests.helpers import apply, gradient
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,4 +1,4 @@
-"""What attention may see, by masks of every form: where a token sees nothing torch's attention gives 0, and so do we."""
+"""Masks of every form: where a token sees nothing torch's attention gives 0, and so do we."""
 import warnings
 
 import numpy as np

@@ -13,7 +13,6 @@ from minixnn.interop.program import Varying
 from minixnn.layers.softmax import HIDDEN as LOWEST       # in place of -inf
 
 
-
 def weights(array: Any, what: str = "its weights") -> np.ndarray:
     """A constant as finite numbers: float64 stays, all else becomes float32."""
     if isinstance(array, Traced):
@@ -58,6 +57,8 @@ def numbers(b: Builder, x: Traced) -> Traced:
     if x.kind == "c":
         raise ValueError("cuts off what is behind the point, expected to choose rows of a matrix by it: no other use "
                          "has a gradient that explains")
+    if x.kind == "w":
+        return x.of_kind("f")
     return x if x.kind == "f" else b.through(x, ours.ToFloat(np.dtype(b.dtype).name), "f")
 
 
