@@ -176,6 +176,16 @@ def sources() -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def words() -> dict[str, list[list[str]]]:
+    """600 English words and their pronunciations, {"city": [["S", "IH1", "T", "IY0"], ...]}, in alphabetical order.
+
+    From the CMU Pronouncing Dictionary (data/LICENSE-cmudict.txt): drawn at random among the 5,000 words of three to
+    ten letters that are most frequent.
+    """
+    lines = (DATA / "words.txt").read_text(encoding="utf-8").splitlines()
+    return {word: [each.split() for each in ways.split(" | ")] for word, ways in (line.split("  ") for line in lines)}
+
+
 @functools.cache
 def _digits(split):
     """Images (N, 28, 28) and labels (N,) of a split as they lie in the files, uint8, not to be written to."""
