@@ -151,7 +151,7 @@ def run(net, x, gates=None):
 
 
 table, seen = {}, {}
-for group, rows in groups.items():
+for rows in groups.values():
     words, place, swap, at, minus = map(list, zip(*rows))
     others, told = [word[:i] + s + word[i + 1:] for word, i, s in zip(words, place, swap)], g2p.pronounce(words)
     k = [g2p.spans(word, each).index((t, t + 1)) for word, each, t in zip(words, told, at)]

@@ -24,9 +24,10 @@ def relevance_of_a_number_that_changes_nothing():
 
 @answers("7.7", 1, "Which costs it the marks")
 def frozen_gates_cost_more_than_straight_tanhs():
-    """Mostly the gates. Each is changed by itself: of the \\|R\\| on the marked steps, 0.94 as a mean of the five networks,
-    straight tanhs alone leave 0.87, frozen gates alone 0.60, both together, which is LRP without its stabiliser,
-    0.57. In one of the five, lstm0, straight tanhs cost nearly as much (0.77 against 0.74)."""
+    """Mostly the gates. Each is changed by itself: the share of the marked steps is 0.94 in the mean of the
+    five networks, straight tanhs alone leave 0.87, frozen gates alone 0.60, and both together, which is LRP
+    without its stabiliser, 0.57. In one of the five, lstm0, straight tanhs cost nearly as much (0.77 against
+    0.74)."""
     x, _ = adding.sequences(200, np.random.default_rng(5))
     left = np.zeros((5, 2, 2))
     for n, name in enumerate(adding.NAMES):
@@ -51,12 +52,12 @@ def frozen_gates_cost_more_than_straight_tanhs():
 
 @answers("7.7", 2, "Does any method name it")
 def why_the_c_of_cat_is_a_k():
-    """Integrated gradients do for 13 of 22 such words, occlusion for 6, LRP for none: mostly the c itself comes first. All
-    but one of the 22 are said with an S when the second letter becomes an e. The swap shows that *an e there would
-    make it an S*; a mean letter there does not. A K needs no reason but the c, and what is absent is hard to see by
-    taking something away."""
-    words = "cat can car case cause call came care camp capital come cold cost could count coast course cup cut cute cube " \
-        "customer".split()
+    """Integrated gradients do for 13 of 22 such words, occlusion for 6, LRP for none: mostly the c itself comes
+    first. All but one of the 22 are said with an S when the second letter becomes an e. The swap shows that *an
+    e there would make it an S*; a mean letter there does not. A K needs no reason but the c, and what is absent
+    is hard to see by taking something away."""
+    words = ["cat", "can", "car", "case", "cause", "call", "came", "care", "camp", "capital", "come", "cold", "cost",
+             "could", "count", "coast", "course", "cup", "cut", "cute", "cube", "customer"]
     told = g2p.pronounce(words)
     assert all(each[0] == "K" for each in told)
     flips = [each[0] == "S" for each in g2p.pronounce([f"ce{word[2:]}" for word in words])]
