@@ -159,32 +159,6 @@ def test_a_max_pool_that_shares_in_proportion(xp):
                 relevance(MaxPool2d(2), x, R, lrp.proportional), xp)
 
 
-def a_net(depth=1, bias=True):
-    """Every kind of layer, the middle of it `depth` times over. bias: whether there is one before batch norm, too."""
-    rng = np.random.default_rng(3)
-    stack = [Conv2d.random(3, 2, 6, rng), ReLU()]
-    for _ in range(depth):
-        stack += [Conv2d.random(3, 6, 6, rng, bias=bias), BatchNorm2d(draw(6), draw(6), draw(6), abs(draw(6)) + 1),
-                  ReLU(), MaxPool2d(2, stride=1, padding="same"), AvgPool2d(2, stride=1, padding="same")]
-    return Network(stack + [MaxPool2d(2, padding="same"), Flatten(), Dense.random(54, 8, rng), ReLU(), Dropout(0.5),
-                            Dense.random(8, 5, rng)])
-
-
-X = np.random.default_rng(4).random((3, 5, 5, 2), dtype="float32")
-X_REF = np.random.default_rng(5).random((1, 5, 5, 2), dtype="float32")
-PASSES = {
-    "gradient": passes.gradient, "deconvnet": passes.deconvnet, "guided_backprop": passes.guided_backprop,
-    "lrp": passes.lrp, "deep_taylor": passes.deep_taylor,
-    "deep_taylor, bounds": partial(passes.deep_taylor, low=0, high=1),
-    "deeplift": lambda net, x, **more: passes.deeplift(net, x, arrays.like(x, X_REF), **more),
-    "deeplift_reveal_cancel": lambda net, x, **more: passes.deeplift_reveal_cancel(
-        net, x, arrays.like(x, X_REF), **more),
-    **{f"composite {name}": partial(passes.lrp, rules=getattr(composites, name)) for name in (
-        "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
-        "epsilon_gamma_box", "deep_taylor")},
-}
-
-
 @pytest.mark.parametrize("target", [None, 2, np.array([0, 4, 1])], ids=["largest", "one", "each its own"])
 @pytest.mark.parametrize("name", PASSES)
 def test_every_pass(name, target, xp):
