@@ -10,7 +10,7 @@
 
 [x_t, h] is token t beside the state before it. The layers of a cell are the same objects at every step, so there is one
 set of weights. Each gate is a `Dense` and a `Sigmoid`, and enters a `Multiply` as the second factor: under the default
-rule, `joins.signal_takes_all`, the signal receives all and the gate nothing (Arras et al. 2017, section 3.1; 2019).
+rule, `joins.signal_takes_all`, the signal receives all and the gate nothing (Arras et al. 2017, 2019).
 Token and state share a gate's or candidate's relevance in one sum over both, except in a GRU whose reset gate comes
 after the product: there candidate = Add(Dense of x_t, Multiply(Dense of h, r)) is two steps, and each has the
 stabiliser of the rules. 1 - z is sigmoid(-a), where z = sigmoid(a).
