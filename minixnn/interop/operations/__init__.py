@@ -28,5 +28,5 @@ __all__ = ["adaptive_pool", "add", "attention", "batch_norm", "cast", "cat", "cl
            "flatten", "flip", "from_patches", "group_norm", "images", "layer_norm", "linear", "local_response",
            "matmul", "multiply", "numbers", "pad", "patches", "plain", "pool", "power", "reduce", "repeat",
            "repeat_interleave", "reshape", "roll", "select", "shifted", "slice_", "softmax", "space_to_depth", "split",
-           "squeeze", "stack", "subtract", "swap", "take", "traced", "transpose", "true_or_false", "unfold", "unsqueeze",
-           "upsample", "variance", "weights", "where"]
+           "squeeze", "stack", "subtract", "swap", "take", "traced", "transpose", "true_or_false", "unfold",
+           "unsqueeze", "upsample", "variance", "weights", "where"]
