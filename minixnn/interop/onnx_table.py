@@ -178,7 +178,7 @@ def where(b: Builder, condition: Any, x: Any, y: Any) -> Traced:
         return op.where(b, condition, x, y)
     if isinstance(x, Traced) or np.any(x) or not isinstance(y, Traced) or y.at != condition.of.at:
         raise ValueError("puts something in place of NaN, expected 0 in place of a softmax that sees nothing")
-    b.layers[y.at - 1] = ours.Softmax(b.layers[y.at - 1].axis, masked=True)
+    b.layers[y.at - 1] = ours.Softmax(vars(b.layers[y.at - 1])["axis"], masked=True)
     return y
 
 
