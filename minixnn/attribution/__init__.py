@@ -18,6 +18,7 @@ from minixnn.attribution.fits import fits
 from minixnn.attribution.gradients import (deconvnet, gradient, gradient_times_input, guided_backprop,
                                            integrated_gradients, saliency, sensitivity, smoothgrad)
 from minixnn.attribution.occlusion import occlusion
+from minixnn.attribution.patching import patching
 from minixnn.attribution.relevance import deep_taylor, deeplift, deeplift_reveal_cancel, lrp
 from minixnn.attribution.starts import channel, contrast, region, unit
 from minixnn.rules import composites
@@ -25,7 +26,7 @@ from minixnn.rules import lrp as _lrp
 
 __all__ = ["METHODS", "NAMES", "ablation_cam", "cam", "channel", "contrast", "deconvnet", "deep_taylor", "deeplift",
            "deeplift_reveal_cancel", "fits", "grad_cam", "grad_cam_plus_plus", "gradient", "gradient_times_input",
-           "guided_backprop", "guided_grad_cam", "integrated_gradients", "lrp", "occlusion", "region", "saliency",
+           "guided_backprop", "guided_grad_cam", "integrated_gradients", "lrp", "occlusion", "patching", "region", "saliency",
            "score_cam", "sensitivity", "smoothgrad", "unit"]
 
 # name: function (net, x, target) -> array like x. Pixels are taken to lie in [0, 1] where a method wants bounds.
