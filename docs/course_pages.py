@@ -6,8 +6,8 @@
     python docs/course_pages.py --text      run none: new prose and code, with the output that the pages hold
 
 The scripts in lessons/ are the source; pages, notebooks and tables are written from them and not edited. A page keeps
-the output and the figures of the run that it was written after. tests/test_course_pages.py says when prose or code have
-changed since.
+the output and the figures of the run that it was written after. tests/docs/test_course_pages.py says when prose or code
+have changed since.
 """
 import argparse
 import contextlib

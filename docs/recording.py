@@ -11,12 +11,12 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT))
 
 from PIL import Image  # noqa: E402
 
-import browser  # noqa: E402  (it lies in tests/)
-from minixnn.cli import main as minixnn  # noqa: E402
+from minixnn.cli import main as minixnn  # noqa: E402  (it and the next lie in the folder named above)
+from tests import browser  # noqa: E402
 
 WIDTH, HEIGHT, SHOWN = 1200, 806, (860, 578)
 FOUR = [[(4, 8), (9, 6), (14, 6), (15, 12), (14, 18)], [(5, 19), (12, 18), (19, 17), (24, 16)]]     # rows, columns

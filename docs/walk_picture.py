@@ -7,10 +7,10 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "docs")]
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-import browser  # noqa: E402  (it and the next lie in the folders named above)
-import recorded_walks  # noqa: E402
+import recorded_walks  # noqa: E402  (it and the next lie in the folders named above)
+from tests import browser  # noqa: E402
 
 TARGET = ROOT / "docs" / "images" / "walk.png"
 

@@ -17,15 +17,23 @@ Array: TypeAlias = Any          # numpy.ndarray or cupy.ndarray; cupy is not the
 
 
 def array_module(x: Array) -> Any:
-    """The module that made the array `x`: numpy or cupy.
+    """The module whose functions compute with the array `x`: numpy, cupy, or what `x.__array_namespace__()` names.
 
-    Raises TypeError for anything that is not an array: a list, say, or a torch tensor.
+    No list of modules is kept: an array is asked. NumPy's and CuPy's have a class `ndarray` in common that lies in the
+    module itself; others follow the array API standard (2021) and name their module. Layers call NumPy's methods too,
+    such as `x.clip`, which the standard lacks.
+
+    Raises TypeError for what is not an array, or lacks those methods: a list, a torch tensor, a strict array.
     """
-    top = type(x).__module__.partition(".")[0]
-    if top in ("builtins", "torch") or not hasattr(x, "dtype"):
-        raise TypeError(f"got {type(x).__name__}, expected a NumPy or CuPy array; "
-                        "convert it first, for instance with numpy.asarray(x, dtype=numpy.float32)")
-    return sys.modules[top] if hasattr(sys.modules[top], "ndarray") else x.__array_namespace__()
+    for kind in type(x).__mro__:
+        module = sys.modules.get(kind.__module__)
+        if getattr(module, "ndarray", None) is kind:
+            return module
+    if hasattr(x, "__array_namespace__") and hasattr(x, "clip"):
+        return x.__array_namespace__()
+    strict = " (it lacks NumPy's methods, such as x.clip)" if hasattr(x, "__array_namespace__") else ""
+    raise TypeError(f"got {type(x).__name__}{strict}, expected a NumPy or CuPy array; convert it first, for instance "
+                    "with numpy.asarray(x, dtype=numpy.float32), after its own library has brought it to the host")
 
 
 def to_numpy(x: Array) -> np.ndarray:

@@ -18,7 +18,7 @@ from minixnn.layers import Prepare
 from minixnn.layers.base import Join, Layer, carry_back, pass_on
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.joins import cut
-from minixnn.layers.pool import winner_takes_all
+from minixnn.layers.reduce import winner_takes_all
 from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of, rules_for
 
@@ -139,6 +139,7 @@ class Network:
     def part(self, a: int, b: int) -> "Network":
         """The layers from a to b - 1 as a network of their own: its input is A[a], its output A[b].
 
+        Its card says of inputs and of outputs what the network's does, where they are the network's.
         ValueError if another connection crosses one of the two cuts: a part has one input and one output.
         """
         count = len(self.layers)
@@ -151,11 +152,13 @@ class Network:
                     raise ValueError(f"layer {l}, {self.layers[l]!r}, takes A[{i}]: this connection crosses the cut at "
                                      f"A[{a if i < a <= l else b}]. Cut where all that goes on passes through one "
                                      "activation; net.describe() shows the connections")
+        card = replace(self.card, input_shape=None, source=None, fit=None, pixels=None) if a else self.card
+        card = replace(card, labels=(), head=None) if b < count else card
         return Network(self.layers[a:b], [tuple(i - a for i in sources) for sources in self.inputs[a:b]],
-                       names=self.names[a:b], card=replace(self.card, input_shape=None) if a else self.card)
+                       names=self.names[a:b], card=card)
 
     def then(self, other: "Network") -> "Network":
-        """This network, and `other` behind it: other's input is this one's output."""
+        """The network, and `other` behind it: other's input is this one's output."""
         count = len(self.layers)
         shifted = [tuple(i + count for i in sources) for sources in other.inputs]
         return Network([*self.layers, *other.layers], [*self.inputs, *shifted], names=[*self.names, *other.names],

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import settings
 
 HERE = pathlib.Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE / "backends")]
+sys.path.insert(0, str(HERE.parent))
 from tests.backends import standin as standin_cupy  # noqa: E402
-from record_cupy import installed_cupy  # noqa: E402
+from tests.backends.record_cupy import installed_cupy  # noqa: E402
 
 settings.register_profile("ci", derandomize=True, deadline=None)        # the same examples every time
 settings.register_profile("dev", deadline=None)                         # new ones every time, to search further

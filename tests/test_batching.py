@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from small_networks import conv_layer, dense_layer
+from tests.small_networks import conv_layer, dense_layer
 
 from minixnn import Network, attribution, batching, tuning
 from tests.backends import standin as standin_cupy

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from registry import EXAMPLES
+from tests.registry import EXAMPLES
 
 from minixnn import Network, passes
 from minixnn.layers import (Affine, AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Residual,

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from minixnn.interop import from_onnx
-from tests import planted_rules
+from tests.checks import wrong_rules
 from tests.vectors import __main__ as command
 from tests.vectors import cases, generate, oracle, runner, schema
 from tests.vectors.adapters import minixnn as ours
 
 VECTORS = [(content["rule"], group, test) for content, group, test in runner.vectors()]
-ALIKE = {                                                   # a planted rule: the rule that it would be
+ALIKE = {                                                   # a wrong rule: the rule that it would be
     "no_stabilizer": "epsilon", "plus_weights_on_both_signs": "alpha_beta", "bias_counted_twice": "epsilon",
     "bias_forgotten": "epsilon", "input_forgotten": "epsilon", "half_of_it": "epsilon",
     "positive_relevance_only": "epsilon", "squared_relevance": "epsilon", "normalized_over_outputs": "flat",
@@ -101,8 +101,8 @@ def test_a_file_of_another_form_is_refused_with_the_place(spoil, message):
 
 
 @pytest.mark.parametrize("name", ALIKE)
-def test_a_planted_mistake_fails_some_vector(name):
-    mistake = getattr(planted_rules, name)
+def test_a_wrong_rule_fails_some_vector(name):
+    mistake = getattr(wrong_rules, name)
     for rule, group, test in VECTORS:
         if rule != ALIKE[name] or test["expected"] is None:
             continue
@@ -122,9 +122,9 @@ def test_a_planted_mistake_fails_some_vector(name):
     raise AssertionError(f"no vector of {ALIKE[name]} is failed by {name}")
 
 
-def test_all_planted_rules_are_either_tried_or_cannot_be_told_by_numbers():
-    planted = {rule.__name__ for rule, _, _ in planted_rules.PLANTED} - {"epsilon"}
-    assert planted == set(ALIKE) | UNSEEN
+def test_all_wrong_rules_are_either_tried_or_cannot_be_told_by_numbers():
+    wrong = {rule.__name__ for rule, _, _ in wrong_rules.WRONG} - {"epsilon"}
+    assert wrong == set(ALIKE) | UNSEEN
 
 
 def test_every_other_definition_and_mistake_fails_some_vector():

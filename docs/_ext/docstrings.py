@@ -22,7 +22,7 @@ EXPLAINED_IN = {"gradient": "3_2", "saliency": "3_2", "sensitivity": "2_1", "gra
                 "integrated_gradients": "3_4", "smoothgrad": "3_5", "occlusion": "5_2", "deconvnet": "3_1",
                 "guided_backprop": "3_3", "lrp": "2_3", "deep_taylor": "2_4", "deeplift": "2_5",
                 "deeplift_reveal_cancel": "2_5", "cam": "4_1", "grad_cam": "4_2", "grad_cam_plus_plus": "4_3",
-                "guided_grad_cam": "4_2"}
+                "guided_grad_cam": "4_2", "score_cam": "4_3", "ablation_cam": "4_3"}
 
 
 def rules(*modules):

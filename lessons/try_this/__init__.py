@@ -2,8 +2,8 @@
 
 An answer is a function. Its docstring is the answer in words, its body computes what the words say and asserts it.
 `answers("2.4", 2, "has no root")` names the lesson, the number of the question, and words of it, so that a question
-that is rewritten is noticed. tests/exercises/test_try_this.py runs them all; docs/try_this.py writes the page on which
-they are folded away.
+that is rewritten is noticed. tests/lessons/exercises/test_try_this.py runs them all; docs/try_this.py writes the page
+on which they are folded away.
 """
 from __future__ import annotations
 

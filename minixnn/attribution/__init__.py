@@ -19,15 +19,15 @@ from minixnn.attribution.gradients import (deconvnet, gradient, gradient_times_i
                                            integrated_gradients, saliency, sensitivity, smoothgrad)
 from minixnn.attribution.occlusion import occlusion
 from minixnn.attribution.patching import patching
-from minixnn.attribution.relevance import deep_taylor, deeplift, deeplift_reveal_cancel, lrp
+from minixnn.attribution.relevance import concepts, deep_taylor, deeplift, deeplift_reveal_cancel, lrp
 from minixnn.attribution.starts import channel, contrast, region, unit
 from minixnn.rules import composites
 from minixnn.rules import lrp as _lrp
 
-__all__ = ["METHODS", "NAMES", "ablation_cam", "cam", "channel", "contrast", "deconvnet", "deep_taylor", "deeplift",
-           "deeplift_reveal_cancel", "fits", "grad_cam", "grad_cam_plus_plus", "gradient", "gradient_times_input",
-           "guided_backprop", "guided_grad_cam", "integrated_gradients", "lrp", "occlusion", "patching", "region", "saliency",
-           "score_cam", "sensitivity", "smoothgrad", "unit"]
+__all__ = ["METHODS", "NAMES", "ablation_cam", "cam", "channel", "concepts", "contrast", "deconvnet", "deep_taylor",
+           "deeplift", "deeplift_reveal_cancel", "fits", "grad_cam", "grad_cam_plus_plus", "gradient",
+           "gradient_times_input", "guided_backprop", "guided_grad_cam", "integrated_gradients", "lrp", "occlusion",
+           "patching", "region", "saliency", "score_cam", "sensitivity", "smoothgrad", "unit"]
 
 # name: function (net, x, target) -> array like x. Pixels are taken to lie in [0, 1] where a method wants bounds.
 METHODS: dict[str, Callable] = {
@@ -59,6 +59,8 @@ METHODS: dict[str, Callable] = {
     "grad_cam": grad_cam,
     "grad_cam_plus_plus": grad_cam_plus_plus,
     "guided_grad_cam": guided_grad_cam,
+    "score_cam": score_cam,
+    "ablation_cam": ablation_cam,
 }
 
 # How people read a method: in prose, figures and tables. The keys of METHODS are what one types.
@@ -67,6 +69,7 @@ NAMES = {
     "guided_backprop": "guided backpropagation", "attn_lrp": "AttnLRP", "cp_lrp": "CP-LRP", "deeplift": "DeepLIFT",
     "deeplift_reveal_cancel": "DeepLIFT with RevealCancel", "cam": "CAM", "grad_cam": "Grad-CAM",
     "grad_cam_plus_plus": "Grad-CAM++", "guided_grad_cam": "guided Grad-CAM",
+    "score_cam": "Score-CAM", "ablation_cam": "Ablation-CAM",
     **{key: key.replace("lrp", "LRP").replace("_", "-") for key in METHODS if key.startswith("lrp_")},
     **{key: key.replace("_", " ") for key in ("gradient", "sensitivity", "saliency", "integrated_gradients",
                                               "occlusion")},

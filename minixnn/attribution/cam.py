@@ -8,7 +8,6 @@ resize: stretch the map to the height and width of x, bilinearly with aligned co
 channels, so that the result is like x (N, H, W, C). Without it the map is returned as it is, (N, h, w).
 """
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -103,70 +102,65 @@ def guided_grad_cam(net: Network, x: Array, target: Target = None, *, layer: int
 
 
 def score_cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
-              rectify: bool = True, reference: Array | None = None, batch_size: int | None = None) -> Array:
-    """Score-CAM: no gradient; how much the output grows when a feature map uncovers its part of the image.
-
-    Wang et al. 2020.
+              rectify: bool = True, reference: Array | None = None, start: Array | None = None,
+              batch_size: int | None = None, workers: int = 1) -> Array:
+    """Score-CAM: no gradient; by how much the output grows when a feature map uncovers its image. Wang et al. 2020.
 
         R_ij = (sum_k a_k A_ijk)+        a = softmax over k of  f(r + (x - r) s(A_k)) - f(r)
 
-    f is the output of the target, s stretches a map to the image and to [0, 1], r is `reference`, zeros by default, as
-    in the paper. A forward pass for each of the K feature maps, so images are explained one at a time. A softmax over
-    hundreds of small differences is nearly the same for all, so the map may be little more than the mean of all feature
-    maps, whatever the class: compare with the map of another class, and with that of `metrics.randomized(net)`.
+    f is the output of the target, or the sum of all outputs times `start`. s stretches a map to the image and to
+    [0, 1], r is `reference`, zeros by default, as in the paper. A forward pass for each of the K feature maps, so
+    images are explained one at a time, in batches of masked copies. A softmax over hundreds of small differences is
+    nearly the same for all, so the map may be little more than the mean of all feature maps, whatever the class:
+    compare with the map of another class, and with that of `metrics.randomized(net)`.
     """
-    net = at_logits(net, None)
+    net = at_logits(net, start)
     l, r = head(net, x, layer), x[:1] * 0 if reference is None else reference
 
-    def of_image(x, target):
+    def of_image(x, target, start):
         A = net.trace(x)
-        k = int(target_of(A[-1], target))
-        maps = as_images(net, A, l, A[l])                                           # (1, h, w, K)
-        masks = bilinear(maps[0].transpose(2, 0, 1), x.shape[1:3])[..., None]           # (K, H, W, 1)
+        maps, of = as_images(net, A, l, A[l]), explained(A[-1], target, start)      # maps (1, h, w, K)
+        masks = bilinear(maps[0].transpose(2, 0, 1), x.shape[1:3])[..., None]       # (K, H, W, 1)
         low, high = masks.min(axis=(1, 2, 3), keepdims=True), masks.max(axis=(1, 2, 3), keepdims=True)
         flat = high == low                                  # a map without a shape masks nothing, and says nothing
         masks = (masks - low) / (high - low + flat)
-        gain = net.predict(r + (x - r) * masks, batch_size)[:, k] - net.forward(r)[0, k]
+        gain = of(net.predict(r + (x - r) * masks, batch_size)) - of(net.forward(r))
         weights = softmax(gain[None])[0] * ~flat[:, 0, 0, 0]
-        R = mix(maps, (weights / weights.sum())[None])
+        R = mix(maps, (weights / (weights.sum() + flat.all()))[None])
         return positive(R) if rectify else R
-    return shown(each_image(of_image, x, target), x, resize)
+    return shown(map_batches(of_image, x, target, start, batch_size=1, workers=workers), x, resize)
 
 
 def ablation_cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
-                 rectify: bool = True, batch_size: int | None = None) -> Array:
+                 rectify: bool = True, start: Array | None = None, batch_size: int | None = None,
+                 workers: int = 1) -> Array:
     """Ablation-CAM: no gradient; by which share the output falls without each feature map. Desai & Ramaswamy 2020.
 
-        R_ij = (sum_k a_k A_ijk)+        a_k = (y - y without A_k) / y
+        R_ij = (sum_k a_k A_ijk)+        a_k = (y - y without A_k) / |y|
 
-    y is the output of the target, and without A_k it is computed with zeros in the place of that map, from there up. A
-    pass through the upper layers for each of the K maps, so images are explained one at a time.
+    y is the output of the target, or the sum of all outputs times `start`; without A_k it is computed with zeros in the
+    place of that map, from there up. The paper divides by y, which it takes to be positive. A pass through the upper
+    layers for each of the K maps, so images are explained one at a time.
     """
-    net = at_logits(net, None)
+    net = at_logits(net, start)
     l = head(net, x, layer)
     upper = net.part(l, len(net.layers))
 
-    def of_image(x, target):
+    def of_image(x, target, start):
         A = net.trace(x)
-        k = int(target_of(A[-1], target))
-        maps, K = as_images(net, A, l, A[l]), A[l].shape[-1]
-        present = 1 - array_module(x).eye(K, dtype=A[l].dtype).reshape(K, *[1] * (A[l].ndim - 2), K)
-        y = A[-1][0, k]
-        weights = (y - upper.predict(A[l] * present, batch_size)[:, k]) / y
+        maps, K, of = as_images(net, A, l, A[l]), A[l].shape[-1], explained(A[-1], target, start)
+        present = 1 - like(x, np.eye(K, dtype=A[l].dtype)).reshape(K, *[1] * (A[l].ndim - 2), K)
+        y = of(A[-1])
+        weights = (y - of(upper.predict(A[l] * present, batch_size))) / (abs(y) + (y == 0))
         R = mix(maps, weights[None])
         return positive(R) if rectify else R
-    return shown(each_image(of_image, x, target), x, resize)
+    return shown(map_batches(of_image, x, target, start, batch_size=1, workers=workers), x, resize)
 
 
-def each_image(f: Callable, x: Array, target: Target) -> Array:
-    """f(image, its target) of each of the images, put together."""
-    targets = [target] * len(x) if target is None or np.ndim(target) == 0 else list(target)
-    return array_module(x).concatenate([f(x[n:n + 1], targets[n]) for n in range(len(x))])
-
-
-def target_of(y: Array, target: Target) -> Any:
-    """The number of the output that is explained, of one image with outputs y (1, outputs)."""
-    return passes.one_hot(y, None if target is None else int(target)).argmax(axis=1)[0]
+def explained(y: Array, target: Target, start: Array | None) -> Callable:
+    """The function of outputs (N, ...) that is explained of an image with outputs y (1, ...): one number each, (N,)"""
+    dy = passes.one_hot(y, target) if start is None else passes.check_start(y, start)
+    return lambda outputs: (outputs * dy).sum(axis=tuple(range(1, y.ndim)))
 
 
 def head(net: Network, x: Array, layer: int | None = None) -> int:

@@ -15,7 +15,7 @@ from minixnn.arrays import Array, negative, positive
 from minixnn.layers import Affine, MatMul, Multiply
 from minixnn.layers.base import Layer, Rule
 from minixnn.layers.layer_norm import Normalization
-from minixnn.layers.pool import Maximum
+from minixnn.layers.reduce import Maximum
 from minixnn.network import Network
 from minixnn.rules import (composites, deep_taylor, half_each, identity, lrp, reveal_cancel, scale_held_fixed,
                            signal_takes_all)

@@ -38,7 +38,7 @@ def patching(net: Network, x: Array, other: Array, i: int, axes: int | Sequence[
 
     Raises
     ------
-    ValueError where `other` does not fit x, A[i] or one of its axes does not exist, or tokens are to go part of the way.
+    ValueError where `other` does not fit x, A[i] or its axes do not exist, or tokens are to go part of the way.
 
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU

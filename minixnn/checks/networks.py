@@ -117,9 +117,11 @@ def entry_of(layer: Any, x: Any, x_ref: Any, place: Any, device: Any) -> Any:
 
 
 def off_the_kinks(x: Any) -> Any:
-    """x with a little added to every entry, another each: behind a ReLU many are 0 and equal, where nothing has a
-    derivative. What is added is positive, for layers that take no other numbers. Scores of tokens that are hidden, far
-    below all others, stay so."""
+    """x with a little added to every entry, another each.
+
+    Behind a ReLU many are 0 and equal, where nothing has a derivative. What is added is positive, for layers that take
+    no other numbers. Scores of tokens that are hidden, far below all others, stay so.
+    """
     visible = abs(x) < 1e100
     size = float(abs(x[visible]).mean() if visible.any() else 0) or 1.0
     return x + visible * 0.1 * size * np.random.default_rng(1).random(x.shape)

@@ -59,7 +59,7 @@ def prepare(rule: Callable, layer: Layer, x: Array, R: Array) -> RuleCase:
     y = layer.forward(x)
     begun = RuleCase(rule, layer, x, R, y)
     mine, given = copy.deepcopy(layer), {"x": x.copy(), "y": y.copy(), "R": R.copy()}
-    before = [name for name in vars(mine)]
+    before = list(vars(mine))
     try:
         with np.errstate(all="ignore"):
             R_x = rule(mine, *given.values())

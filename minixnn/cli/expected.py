@@ -13,7 +13,8 @@ from minixnn.card import largest_pixel, outputs_of
 from minixnn.cli import images
 from minixnn.cli.errors import sentence
 from minixnn.cli.images import MOST_PIXELS
-from minixnn.layers import ChannelScale, Conv1d, Conv2d, Dense, Flatten, Prepare
+from minixnn.layers import (ChannelScale, Conv1d, Conv2d, Dense, Embedding, Flatten, Input, MatMul,
+                            Prepare)
 from minixnn.network import Network
 from minixnn.spelling import meant
 
@@ -80,6 +81,26 @@ def of_unit_pixels(net: Network) -> Network:
     return Network(net.layers, net.inputs, names=net.names, card=replace(net.card, pixels=1))
 
 
+def usual_method(net: Network, size: str | None = None) -> str:
+    """The method where none is asked for; docs/which_method.md has what it rests on."""
+    given = expected(net, size)
+    if net.card.source == "bytes":
+        return "lrp_epsilon"
+    if any(isinstance(layer, MatMul) for layer in net.layers):
+        return "attn_lrp"
+    if given.tokens is not None:
+        return "lrp_epsilon"
+    return "lrp_by_depth" if of_photographs(net, size) else "lrp_epsilon_plus"
+
+
+def of_photographs(net: Network, size: str | None = None) -> bool:
+    """Whether pictures for `net` are photographs: as its card says, else of three channels and not small."""
+    if net.card.source is not None:
+        return net.card.source == "photograph"
+    *sides, channels = expected(net, size).picture
+    return channels == 3 and all(side is not None and side >= PHOTOGRAPH for side in sides)
+
+
 def usual_model(paths: list[str]) -> str:
     """The network for files of which nothing else is said: a picture that is large or has colours is a photograph."""
     files = images.find(paths, None)
@@ -116,10 +137,11 @@ def numbers(text: str | None, what: str) -> Array | None:
     return found
 
 
-def lines(path: str, count: int | None = None) -> list[str]:
+def lines(path: str, count: int | None = None, what: str = "labels") -> list[str]:
     """The lines of a text file with a label each; an empty one is an output without a name.
 
-    count: the number of outputs, where it is known; empty lines at the end that are too many for it go.
+    count: the number of outputs, where it is known; empty lines at the end that are too many for it go. what: the
+    option that names the file.
     """
     try:
         if pathlib.Path(path).exists():
@@ -129,7 +151,7 @@ def lines(path: str, count: int | None = None) -> list[str]:
             if file.read(1):
                 raise ValueError(f"has more than {MOST_LABELS} characters")
     except (OSError, ValueError) as error:
-        raise ValueError(f"--labels {path} cannot be read: {sentence(error)}") from error
+        raise ValueError(f"--{what} {path} cannot be read: {sentence(error)}") from error
     found = [line.strip() for line in text.removesuffix("\n").split("\n")]
     while found and not found[-1] and (count is None or len(found) > count):
         found.pop()
@@ -137,13 +159,14 @@ def lines(path: str, count: int | None = None) -> list[str]:
 
 
 class Expected(NamedTuple):
-    """What one input is: a picture (height, width, channels), a row of numbers, or a sequence (steps, channels).
+    """What an input is: a picture (height, width, channels), a row of numbers, a sequence (steps, channels), tokens.
 
-    None stands where anything goes.
+    None stands where anything goes. tokens: how many there are to choose from, and how many an input has.
     """
     picture: tuple
     row: int | None = None
     sequence: tuple | None = None
+    tokens: tuple | None = None
 
 
 def expected(net: Network, size: str | None = None) -> Expected:
@@ -152,9 +175,14 @@ def expected(net: Network, size: str | None = None) -> Expected:
     shape = net.card.input_shape
     if net.card.source == "bytes":
         return Expected((None, None, None))
-    if getattr(net.layers[0], "takes_integers", False):
-        raise ValueError("the network takes whole numbers, tokens of a text, say, which are explained from Python: "
-                         "attribution.lrp(net, tokens)")
+    first_readers = [net.layers[l] for l in net.readers(0)]
+    if len(first_readers) > 1 and any(isinstance(layer, Input) for layer in first_readers):
+        raise ValueError("the network takes several inputs, which are explained from Python: "
+                         "attribution.lrp(net, (one, other))")
+    if all(getattr(layer, "takes_integers", False) for layer in first_readers):
+        kinds = [len(layer.W) for layer in first_readers if isinstance(layer, Embedding)]
+        length = shape[0] if shape is not None and len(shape) == 1 else None
+        return Expected((None, None, None), tokens=(min(kinds, default=None), length))
     if shape is not None and len(shape) == 2:
         return Expected((None, None, None), sequence=shape)
     if isinstance(net.layers[0], Conv1d):

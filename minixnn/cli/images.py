@@ -249,7 +249,7 @@ def scale(array: Any, notes: list, pixels: int = 1) -> Any:
     if kind == np.uint16:
         notes.append("16 bits, divided by 65535")
         return array / np.float32(65535)
-    if kind == bool:
+    if kind == np.bool_:
         notes.append("true is white")
         return array.astype(np.float32)
     if kind.kind != "f":

@@ -3,6 +3,7 @@
     minixnn explain photo.jpg -o out
     minixnn explain photo.jpg --target "tiger cat" --versus tabby -o out
     minixnn explain script.py --model magika -o out
+    minixnn explain "101, 7592, 2088, 102" --model text.onnx --vocabulary vocab.txt -o out
     minixnn explain five.png --model cnn --method lrp_epsilon_plus -o out
     minixnn explain photos/ --model net.onnx --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --target 281 -o out
     minixnn explain table.csv --model net.npz --target yes --versus no -o out
@@ -142,13 +143,19 @@ def parser() -> Parser:
 def add_inputs(command: Parser, many: bool = True) -> None:
     command.add_argument("images", nargs="+" if many else 1, type=named, metavar="IMAGE",
                          help="picture, .npy, or a folder of them; a .npy (images, height, width, channels) is "
-                         "explained as a whole; .csv for networks that take rows of numbers; any file for magika")
+                         "explained as a whole; .csv for networks that take rows of numbers; any file for magika; "
+                         "for networks that take tokens a .txt or .npy of them, or a list such as \"101, 7592, 102\"")
     command.add_argument("--model", type=named, help=f"{MODEL}; default: efficientnet_lite0, for photographs")
     command.add_argument("--target", metavar="NAME", help="label or number of the class (or channel) to explain; "
                          "default: the largest output")
     command.add_argument("--versus", metavar="NAME", help="what speaks for the target rather than for this output")
     command.add_argument("--box", metavar="T,L,B,R", type=box, help="of a network whose outputs are images explain "
                          "those in this box: top, left, bottom, right, in pixels of its input")
+    command.add_argument("--place", metavar="N", type=place, help="of a network whose outputs are a sequence, such as "
+                         "the queries of a detector or the places of a text, explain those at this place: a number "
+                         "from 0, or from -1, the last, backwards")
+    command.add_argument("--vocabulary", metavar="FILE", help="the names of tokens, for a network that takes whole "
+                         "numbers: a text file with a name a line, vocab.json or tokenizer.json")
     command.add_argument("--size", metavar="HxW", help="resize pictures to this; default: as the network asks")
     command.add_argument("--fit", choices=("crop", "squash"), help="pictures of other proportions are cut in their "
                          "middle, or squashed; default: as the network's card says, else squashed")
@@ -167,8 +174,8 @@ def add_inputs(command: Parser, many: bool = True) -> None:
 
 
 def add_explaining(command: Parser) -> None:
-    command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus, of photographs "
-                         "lrp_by_depth, of bytes lrp_epsilon")
+    command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus; of photographs "
+                         "lrp_by_depth, of transformers attn_lrp, of bytes and tokens lrp_epsilon")
     command.add_argument("-o", "--out", type=path, default=pathlib.Path("out"), help="folder for the results; "
                          "default: out")
     command.add_argument("--resume", action="store_true", help="leave out what has a result of the same call already")
@@ -212,6 +219,12 @@ def box(text: str) -> tuple[int, ...]:
     if len(edges) != 4 or not all(edge.strip().isdecimal() for edge in edges):
         raise argparse.ArgumentTypeError(f"got {text}, expected top, left, bottom and right such as 10,20,60,80")
     return tuple(map(int, edges))
+
+
+def place(text: str) -> int:
+    if not re.fullmatch(r"-?\d+", text):
+        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number, the place in the sequence of outputs")
+    return int(text)
 
 
 def positive(text: str) -> Any:

@@ -58,7 +58,11 @@ def other_size(group: Iterable[Atom]) -> int:
 
 
 class Traced:
-    """A value that depends on the input. at: its number among the activations; kind: "f", or "i" for whole numbers."""
+    """A value that depends on the input. at: its number among the activations.
+
+    kind: "f" floats, "i" whole numbers, "b" truth values, "w" floats that were computed from whole numbers as whole
+    numbers are, "c" floats of which only what is before the point counts.
+    """
 
     def __init__(self, at: int, have: Sequence[Group], axes: Sequence[Group], kind: str = "f") -> None:
         self.at, self._have, self._axes, self.kind = at, tuple(have), tuple(axes), kind
@@ -87,6 +91,10 @@ class Traced:
     def seen_as(self, axes: Sequence[Group]) -> Traced:
         """The same array, with other axes in the program."""
         return Traced(self.at, self._have, axes, self.kind)
+
+    def of_kind(self, kind: str) -> Traced:
+        """The same array, taken for numbers of another kind."""
+        return Traced(self.at, self._have, self._axes, kind)
 
     def written(self) -> str:
         """The shape for sentences: (N, 3, 8, 8)."""

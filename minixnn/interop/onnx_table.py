@@ -112,7 +112,7 @@ def _fold(function, b, xs):
 
 @onnx_name("Div")
 def div(b: Builder, x: Any, y: Any) -> Traced:
-    whole = isinstance(x, Traced) and x.kind == "i"
+    whole = isinstance(x, Traced) and x.kind in ("i", "w")
     return op.divide(b, x, y, "floor" if whole else None)
 
 

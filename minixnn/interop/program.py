@@ -25,7 +25,9 @@ class Ref(NamedTuple):
 
 @dataclass
 class Operation:
-    """name         what it is called in the program, "aten.conv2d" or "Conv": how TABLE finds it
+    """A step of the program.
+
+    name            what it is called in the program, "aten.conv2d" or "Conv": how TABLE finds it
     args, kwargs    with a Ref for each value; they may be nested in lists
     outputs         names of what it computes
     place           how sentences call it
@@ -82,7 +84,7 @@ class Size(int):
     """A number that depends on the number of images: for one of BATCHES, and `other` for the second."""
     other: int
 
-    def __new__(cls, value: int, other: int) -> "Size":
+    def __new__(cls, value: int, other: int) -> Size:
         size = super().__new__(cls, value)
         size.other = int(other)
         return size
@@ -208,6 +210,9 @@ class Follower:
         args, kwargs = mapped((args, kwargs), self.handed)
         found = function(self.builder, *args, **kwargs)
         found = list(found) if isinstance(found, (list, tuple)) and len(operation.outputs) > 1 else [found]
+        if operation.name.removeprefix("aten.") in STAY_WHOLE and all(map(is_whole, args)):
+            found = [value.of_kind("w") if isinstance(value, Traced) and value.kind == "f" else value
+                     for value in found]
         for name, value in zip(operation.outputs, found):
             expected = self.program.sizes.get(name)
             if isinstance(value, Traced) and expected is not None and value.other_shape != expected:
@@ -231,6 +236,20 @@ class Follower:
                 return Size(int(first), int(second))
             return Varying(first, second) if isinstance(first, np.ndarray) else _differs(first)
         return value if isinstance(value, Traced) else self.program.to_numpy(value)
+
+
+STAY_WHOLE = {"add", "sub", "rsub", "mul", "neg", "sum", "cumsum", "maximum", "minimum", "abs", "where", "Add", "Sub",
+              "Mul", "Neg", "ReduceSum", "CumSum", "Max", "Min", "Abs", "Where"}
+
+
+def is_whole(value: Any) -> bool:
+    """Whether an argument of an operation is made of whole numbers or truth values, or is none at all."""
+    if isinstance(value, Traced):
+        return value.kind in ("i", "w", "b")
+    if isinstance(value, (list, tuple)):
+        return all(map(is_whole, value))
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    return kind in ("i", "u", "b") if kind else value is None or isinstance(value, int)
 
 
 REMEDY = "Cut the module before it, or explain another output"

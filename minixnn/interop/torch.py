@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from minixnn import layers
-from minixnn.interop.axes import FREE
+from minixnn.interop.axes import BATCHES, FREE
 from minixnn.interop.building import any_size, input_order, network
+from minixnn.interop.program import mapped
 from minixnn.interop.torch_program import (EXAMPLE, evaluating, exported, program_of, quietly, shortened, unwrapped)
 from minixnn.network import Network
 
@@ -147,13 +148,31 @@ def read(torch: Any, module: Any, program: Any, args: tuple, kwargs: dict, outpu
 
 
 def exports(torch: Any, module: Any, args: tuple, kwargs: dict) -> Any:
-    """The exported program; where whole numbers are asked for, of whole numbers."""
+    """The exported program, for any number of images; where torch cannot leave that open, for BATCHES[0] of them.
+
+    len(x) makes a constant of it. What then depends on it is refused where it meets the images, and `compare` runs
+    another number.
+    """
     batch = torch.export.Dim("batch", min=1)
 
     def shapes():
         shape = {name: ({0: batch} if isinstance(v, torch.Tensor) and v.ndim else None) for name, v in kwargs.items()}
         return shape if kwargs else tuple({0: batch} if isinstance(v, torch.Tensor) and v.ndim else None for v in args)
-    return exported(torch, module, args, kwargs, shapes())
+    try:
+        return exported(torch, module, args, kwargs, shapes())
+    except ValueError as error:
+        if "Constraints violated (batch)" not in str(error):
+            raise
+        args, kwargs = (mapped(v, lambda v: repeated(torch, v, BATCHES[0])) for v in (args, kwargs))
+        try:
+            return exported(torch, module, args, kwargs, None)
+        except ValueError:
+            raise error from None
+
+
+def repeated(torch: Any, value: Any, count: int) -> Any:
+    """So many rows of an example."""
+    return value[torch.arange(count) % len(value)] if isinstance(value, torch.Tensor) and value.ndim else value
 
 
 def output_of(torch: Any, program: Any, output: Any) -> str:
@@ -265,10 +284,7 @@ def apart(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, outp
             return value
         if value.is_floating_point() and len(names) - len(fixed) == 1:      # masks and the like are no random numbers
             return torch.randn(count, *value.shape[1:], generator=generator, dtype=torch.float64).to(value)
-        return repeated(value)
-
-    def repeated(value):
-        return value[torch.arange(count) % len(value)] if isinstance(value, torch.Tensor) and value.ndim else value
+        return repeated(torch, value, count)
     example = args, kwargs
     args = tuple(drawn(value, name) for name, value in zip([*names, *range(len(args))], args))
     kwargs = {name: drawn(value, name) for name, value in kwargs.items()}
@@ -276,7 +292,7 @@ def apart(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, outp
         try:
             theirs = module(*args, **kwargs)
         except IndexError:                                  # numbers that choose rows: the example's are right ones
-            args, kwargs = tuple(repeated(v) for v in example[0]), {k: repeated(v) for k, v in example[1].items()}
+            args, kwargs = mapped(example, lambda v: repeated(torch, v, count))
             theirs = module(*args, **kwargs)
     for step in output if isinstance(output, tuple) else (output,):
         if step is not None and not isinstance(theirs, torch.Tensor):

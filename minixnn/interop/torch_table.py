@@ -317,6 +317,15 @@ def instance_norm(b: Builder, x: Traced, gamma: Any, beta: Any, mean: Any, varia
     return op.group_norm(b, x, x.shape[1], gamma, beta, epsilon)
 
 
+def log_sum_exp(b: Builder, x: Traced, axes: Any, keepdims: bool = False) -> Traced:
+    """log sum exp(x) = m + log sum exp(x - m), m the largest: no number is too large for exp."""
+    largest = op.reduce(b, "max", x, axes, True)
+    powers = op.elementwise(b, op.subtract(b, x, largest), ours.Function("exp"))
+    y = op.add(b, op.elementwise(b, op.reduce(b, "sum", powers, axes, True), ours.Function("log")), largest)
+    return y if keepdims else op.squeeze(b, y, np.ravel(axes).tolist())
+
+
+TABLE["aten.logsumexp"] = log_sum_exp
 TABLE.update({
     "aten.layer_norm": lambda b, x, shape, gamma=None, beta=None, epsilon=1e-5, cudnn=True: op.layer_norm(
         b, x, len(shape), gamma, beta, epsilon),

@@ -22,6 +22,7 @@ from minixnn.layers.pool import (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveA
                                  AvgPool3d, GlobalAvgPool, GlobalMaxPool, MaxPool1d, MaxPool2d, MaxPool3d, SumPool1d,
                                  SumPool2d, SumPool3d)
 from minixnn.layers.prepare import Prepare
+from minixnn.layers.recurrent import GRU, LSTM, RNN, InitialState
 from minixnn.layers.reduce import MaxOver, MeanOver, MinOver, Norm, SumOver
 from minixnn.layers.scale import Scale, Shift
 from minixnn.layers.shape import ChannelShuffle, Dropout, Flatten, Identity, Input
@@ -34,11 +35,12 @@ __all__ = ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "Add",
            "AvgPool2d", "AvgPool3d", "BatchNorm2d", "Block", "Branches", "Categories", "ChannelScale", "ChannelSelect",
            "ChannelShuffle", "Choose", "ClassToken", "Clip", "Compare", "CompareTo", "Concat", "Constant", "Contract",
            "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Dense", "Divide",
-           "Dropout", "ELU", "Einsum", "Elementwise", "Embedding", "Flatten", "Function", "GELU", "Gather",
+           "Dropout", "ELU", "Einsum", "Elementwise", "Embedding", "Flatten", "Function", "GELU", "GRU", "Gather",
            "GlobalAvgPool", "GlobalMaxPool", "Graph", "GroupNorm", "Hardsigmoid", "Hardswish", "Hide", "Identity",
-           "Input", "Join", "JoinHeads", "Layer", "LayerNorm", "LeakyReLU", "LocalResponseNorm", "LogSoftmax", "MatMul",
-           "MaxOver", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum", "MeanOver", "MinOver", "Minimum", "Mish",
-           "Multiply", "Norm", "OneHot", "PReLU", "Pad", "Permute", "PositionEmbedding", "Power", "Prepare", "RMSNorm",
-           "ReLU", "ReLU6", "Reshape", "Residual", "Roll", "SELU", "Scale", "Scatter", "Shift", "SiLU", "Sigmoid",
-           "Slice", "Softmax", "Softplus", "SplitHeads", "Stack", "SumOver", "SumPool1d", "SumPool2d", "SumPool3d",
-           "TakeToken", "Tanh", "ToFloat", "Tokens", "Unflatten", "Upsample", "Where"]
+           "InitialState", "Input", "Join", "JoinHeads", "LSTM", "Layer", "LayerNorm", "LeakyReLU",
+           "LocalResponseNorm", "LogSoftmax", "MatMul", "MaxOver", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Maximum",
+           "MeanOver", "MinOver", "Minimum", "Mish", "Multiply", "Norm", "OneHot", "PReLU", "Pad", "Permute",
+           "PositionEmbedding", "Power", "Prepare", "RMSNorm", "RNN", "ReLU", "ReLU6", "Reshape", "Residual", "Roll",
+           "SELU", "Scale", "Scatter", "Shift", "SiLU", "Sigmoid", "Slice", "Softmax", "Softplus", "SplitHeads",
+           "Stack", "SumOver", "SumPool1d", "SumPool2d", "SumPool3d", "TakeToken", "Tanh", "ToFloat", "Tokens",
+           "Unflatten", "Upsample", "Where"]

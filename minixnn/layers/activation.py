@@ -5,7 +5,6 @@ import numpy as np
 
 from minixnn.arrays import Array, array_module, negative, positive
 from minixnn.layers.base import Elementwise, expect_arrays
-from minixnn.layers.smooth import Sigmoid, Softplus, Tanh       # noqa: F401: they have been importable from here
 
 
 class ReLU(Elementwise):

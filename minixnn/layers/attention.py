@@ -76,7 +76,7 @@ class Attention(Block):
         if self.hide is not None:
             S = graph.add(S, self.hide, name="mask")
         A = graph.add(S, Softmax(), name="weights")
-        O = graph.add((A, V), MatMul(), name="mixture")                                                 # noqa: E741
+        O = graph.add((A, V), MatMul(), name="mixture")
         return graph.add(O, JoinHeads(), Dense(self.W_o, self.b_o), name="output")
 
     def __repr__(self):
@@ -175,5 +175,7 @@ class Hide(Layer):
         return self.gradient(x, y, m)
 
     def __repr__(self):
-        return f"Hide({'causal' * self.causal}{', ' * (self.causal and self.mask is not None)}" \
-               f"{'' if self.mask is None else 'mask of %d x %d' % self.mask.shape})"
+        said = ["causal"] * self.causal
+        if self.mask is not None:
+            said.append(f"mask of {self.mask.shape[0]} x {self.mask.shape[1]}")
+        return f"Hide({', '.join(said)})"

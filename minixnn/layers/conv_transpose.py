@@ -53,7 +53,7 @@ class ConvTranspose2d(Affine):
                groups: int = 1) -> "ConvTranspose2d":
         """A layer to train from: weights drawn by `init` from the Generator `rng`, bias zero (or none)."""
         kernel, steps = pair(size, "size", rank=cls.rank), pair(stride, "stride", rank=cls.rank)
-        O = channels_out // groups                                                                      # noqa: E741
+        O = channels_out // groups
         sees = max(1, math.prod(kernel) // math.prod(steps)) * channels_in // groups    # how many inputs an output has
         W = draw((*kernel, channels_in, O), sees, math.prod(kernel) * O, rng, init)
         b = np.zeros(channels_out, dtype) if bias else None

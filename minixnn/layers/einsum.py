@@ -15,7 +15,7 @@ from minixnn.layers.joins import half_each
 
 
 def parse(equation: str) -> tuple[str, str, str]:
-    """ "nij,njk->nik" as ("nij", "njk", "nik"); ValueError for what is no product of two arrays."""
+    """The parts of an equation: "nij,njk->nik" as ("nij", "njk", "nik"). ValueError where it is no product of two."""
     if not isinstance(equation, str):
         raise ValueError(f"got the equation {equation!r}, expected text such as 'nij,njk->nik'")
     factors, arrow, y = equation.replace(" ", "").partition("->")
@@ -29,7 +29,7 @@ def parse(equation: str) -> tuple[str, str, str]:
 
 def multiply(a: Array, b: Array, axes_a: str, axes_b: str, axes_y: str) -> Array:
     """The sum of a b over all letters that `axes_y` lacks. A letter of y in neither factor gets the length 1."""
-    sizes = {letter: 1 for letter in axes_y} | dict(zip(axes_a, a.shape)) | dict(zip(axes_b, b.shape))
+    sizes = dict.fromkeys(axes_y, 1) | dict(zip(axes_a, a.shape)) | dict(zip(axes_b, b.shape))
     both = [letter for letter in axes_a if letter in axes_b and letter in axes_y]
     inner = [letter for letter in axes_a if letter in axes_b and letter not in axes_y]
     own_a, own_b = ([letter for letter in axes_y if letter in mine and letter not in other]

@@ -7,7 +7,7 @@ import numpy as np
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Affine, Layer, expect_rank
-from minixnn.layers.reduce import Maximum, MaxOver, MeanOver, winner_takes_all      # noqa: F401: importable from here
+from minixnn.layers.reduce import Maximum, MaxOver, MeanOver
 from minixnn.layers.upsample import Mixed
 from minixnn.layers.windows import (AXES, Padding, Pads, check_padding, crop, offsets, output_size, pad, pair,
                                     pixels_to_add, span, spread)

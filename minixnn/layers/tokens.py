@@ -30,16 +30,26 @@ class Tokens(Reshaping):
 
 
 class TakeToken(Gather):
-    """y = x[:, index]: one token of each sequence; the others receive nothing. x (N, T, C), y (N, C)"""
+    """y = x[:, index]: one token of each sequence; the others receive nothing. x (N, T, C), y (N, C)
 
-    def __init__(self, index: int = 0) -> None:
+    of: how many tokens a sequence has to have; others are refused. None: any number, for which there is one.
+    """
+
+    def __init__(self, index: int = 0, of: int | None = None) -> None:
         super().__init__(index, 1)
+        self.of = of
 
     def settings(self) -> dict[str, Any]:
-        return {"index": int(self.index)}
+        return {"index": int(self.index), **({} if self.of is None else {"of": self.of})}
+
+    def places(self, n: int) -> np.ndarray:
+        if self.of not in (None, n):
+            raise ValueError(f"{self!r} got sequences of {n} tokens, expected {self.of}: a recurrent layer is written "
+                             "out for the number of steps that it was given")
+        return super().places(n)
 
     def __repr__(self):
-        return f"TakeToken(index={self.index})"
+        return f"TakeToken(index={self.index}{'' if self.of is None else f', of={self.of}'})"
 
 
 class PositionEmbedding(Shift):
@@ -67,7 +77,8 @@ class PositionEmbedding(Shift):
         return super().forward(x)
 
     def __repr__(self):
-        return "PositionEmbedding()" if self.b is None else "PositionEmbedding(%d tokens, %d channels)" % self.b.shape
+        return "PositionEmbedding()" if self.b is None else \
+            f"PositionEmbedding({self.b.shape[0]} tokens, {self.b.shape[1]} channels)"
 
 
 def leave_token(layer: Layer, x: Array, y: Array, R: Array) -> Array:

@@ -23,7 +23,7 @@ from minixnn.layers.combine import numerator_takes_all
 from minixnn.layers.embedding import sum_over_channels
 from minixnn.layers.joins import Arrays, Multiply, by_contribution, cut, half_each, signal_takes_all
 from minixnn.layers.layer_norm import identity, scale_held_fixed
-from minixnn.layers.pool import winner_takes_all
+from minixnn.layers.reduce import winner_takes_all
 from minixnn.layers.reduce import share_of_square
 from minixnn.layers.scale import pass_scaled, share_with_constant
 from minixnn.layers.softmax import log_taylor, softmax_taylor

@@ -13,8 +13,11 @@ PARTS = [("relevance_in", "handed on", "handed on", "#b5b5b5"),
 
 
 def table(book: Any) -> str:
-    """The ledger as text: output first, pixels last, as relevance flows. In each line the first number is the sum
-    of all that follow it. "unexplained" appears where a rule has no account."""
+    """The ledger as text: output first, pixels last, as relevance flows.
+
+    In each line the first number is the sum
+    of all that follow it. "unexplained" appears where a rule has no account.
+    """
     parts = [(name, heading) for name, heading, *_ in PARTS if name != "unexplained" or any_of(book, name)]
     total, end = book.total, [column for column, _ in parts]
     largest = max(max(abs(getattr(row, name)) for name in ["relevance_out", *end[:-1]]) for row in book.rows)

@@ -80,7 +80,7 @@ RECIPES = {
     "vit": (vit, nearby_digits, 12, 2e-3),
     "recall": (recall.recall, recall.task, 10, 3e-3),
 }
-SEEDS = {"recall": 2}                           # of 0, 1 and 2 the one with a single head for the letter before: lesson 7.6
+SEEDS = {"recall": 2}                           # the one of 0, 1 and 2 with a single head for the letter before
 # name: what goes on the network's card
 DIGITS, SCENES = ({"input_shape": (side, side, 1), "head": "Softmax", "fit": "squash"} for side in (28, 40))
 CARDS: dict[str, dict[str, Any]] = {

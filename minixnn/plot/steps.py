@@ -110,7 +110,7 @@ def code_of(function: Any) -> CodeType | None:
     """The code of a function without its knobs, of a method, or of an object that can be called."""
     while hasattr(function, "func"):
         function = function.func
-    function = function if hasattr(function, "__code__") else getattr(type(function), "__call__", None)
+    function = function if hasattr(function, "__code__") else getattr(type(function), "__call__", None)    # noqa: B004
     return getattr(function, "__code__", None)
 
 

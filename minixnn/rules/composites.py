@@ -20,7 +20,7 @@ from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Eins
                             Multiply, Softmax)
 from minixnn.layers.base import Elementwise, Join, Layer, Rule
 from minixnn.layers.joins import half_each, signal_takes_all
-from minixnn.layers.pool import Maximum
+from minixnn.layers.reduce import Maximum
 from minixnn.rules import deep_taylor as dt
 from minixnn.rules import lrp
 from minixnn.rules.arguments import HasLayers, check_arguments, is_composite, name_of

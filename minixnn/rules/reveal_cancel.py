@@ -19,7 +19,7 @@ from typing import Any
 from minixnn.arrays import Array, array_module, negative, positive
 from minixnn.layers import Add, Affine, Concat, Dropout, Elementwise, Prepare
 from minixnn.layers.base import Layer, quotient_or
-from minixnn.layers.pool import Maximum
+from minixnn.layers.reduce import Maximum
 from minixnn.layers.shape import Reshaping
 
 

@@ -6,13 +6,18 @@
     y.get()                              # moved back, and noted as a wait for the device
 
 An array of this module has the functions, methods and arguments that *every* recorded CuPy has, and no others.
-It is stricter than CuPy in four places, each of which would be slow or undefined there, or hide a copy:
+It is stricter than CuPy in these places, each of which would be slow or undefined there, or hide a copy:
 
 - `np.mean(x)` raises. CuPy answers by calling `cupy.mean`, but code that counts on it works only for those numpy
   functions CuPy has, and breaks where a host array is the other argument.
 - `x[host_array_of_integers]` raises. CuPy copies the indices to the device, silently, every time.
 - `x[indices] = y` raises where two indices are the same. CuPy writes one of the two values, whichever comes last.
 - `xp.random` raises. CuPy's numbers differ from NumPy's; draw with a numpy.random.Generator and move them.
+- `Undefined` (standin_teeth.py) is raised where CuPy answers anything, in silence: indices out of bounds, casts to
+  integers that do not fit, strides that reach outside, what is written where is read, `out=` of a reshape that had to
+  copy, an array of another thread, whose stream is another. The stride of an axis of length 1 is a huge number.
+
+Its last digits are not NumPy's: see `computed` in standin_teeth.py. Nothing warns, and `np.errstate` changes nothing.
 
 Whatever makes the host wait for the device (`float(x)`, `if x:`, `x.get()`, `x[mask]`) is allowed, and noted:
 
@@ -32,6 +37,8 @@ import types
 import numpy as np
 
 from tests.backends.standin_array import SCALARS, down, ndarray, note_wait, up, waiting  # noqa: F401
+from tests.backends.standin_teeth import (ADDS, MAY_COPY, TAKES, Undefined, check_cast, check_overlap,  # noqa: F401
+                                          check_strides, computed, wrapped)
 
 RECORD = json.loads(pathlib.Path(__file__).with_name("cupy_surface.json").read_text())     # {version: {place: names}}
 # Functions that take host arrays, functions that answer with something on the host, functions that cannot go on
@@ -77,6 +84,7 @@ def _check(place, name, args, kwargs):
                 raise TypeError(f"cupy's {name} expects a cupy.ndarray for {parameter}, got {type(value).__name__}")
         if parameter in NUMBERS_ONLY:
             _refuse_device(name, parameter, value)
+    return given
 
 
 def _refuse_device(name, parameter, value):
@@ -89,19 +97,36 @@ def _refuse_device(name, parameter, value):
 
 def _call(place, name, compute, args, kwargs):
     """compute(*args, **kwargs) by NumPy, after looking up that CuPy would take the call."""
-    _check(place, name, args, kwargs)
+    given = _check(place, name, args, kwargs)
     if name in WAITS or (name == "where" and len(args) + len(kwargs) == 1):
         note_wait(name)
+    if given.get("dtype") is not None and name in MOVERS | {"astype"}:
+        check_cast(args[0]._host if isinstance(args[0], ndarray) else np.asarray(args[0]), given["dtype"])
     if name in MOVERS:
         if isinstance(args[0], ndarray) and name in ("asarray", "asanyarray"):
             if np.asarray(args[0]._host, *args[1:], **kwargs) is args[0]._host:
                 return args[0]
         moved = args[0] if isinstance(args[0], np.ndarray) else down(args[0])
         result = compute(moved, *args[1:], **kwargs)
-        return result.copy() if name == "asnumpy" else ndarray(result.copy(order="K"))
-    result = compute(*map(down, args), **{key: down(value) for key, value in kwargs.items()})
-    if isinstance(kwargs.get("out"), ndarray):
-        return kwargs["out"]
+        if name == "asnumpy":
+            return result.copy()
+        return ndarray(result.copy(order="K"), copied=name in MAY_COPY and isinstance(args[0], ndarray)
+                       and result is not moved)
+    out, on_host = kwargs.get("out"), tuple(map(down, args))
+    if isinstance(out, ndarray):
+        out.write()
+        for read in on_host:
+            check_overlap(out._host, read, in_place=name not in ADDS)
+    try:
+        result = computed(name, compute, on_host, {key: down(value) for key, value in kwargs.items()})
+    except IndexError as error:
+        raise (wrapped(error) if name in TAKES else error) from None
+    if isinstance(out, ndarray):
+        return out
+    if name == "as_strided":
+        check_strides(result, on_host[0])
+    if name in MAY_COPY and result.size and not np.may_share_memory(result, on_host[0]):
+        return ndarray(result, copied=True)
     return result if name in ON_HOST else up(result)
 
 
@@ -139,10 +164,15 @@ def _operator(name, compute):
     def method(self, *others):
         if not all(isinstance(other, (ndarray, np.ndarray, *SCALARS)) for other in others):
             return NotImplemented
-        result = compute(self._host, *map(down, others))
+        on_host, in_place = tuple(map(down, others)), name.startswith("__i") and name != "__invert__"
+        if in_place:
+            self.write()
+            for read in on_host:
+                check_overlap(self._host, read)
+        result = computed(name, compute, (self._host, *on_host), {})
         if result is NotImplemented:
             return result
-        return self if result is self._host else up(result)
+        return self if in_place else up(result)
     method.__name__ = name
     return method
 

@@ -7,14 +7,18 @@ import contextlib
 import functools
 import pathlib
 import sys
+import threading
 import types
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from tests.backends.standin_teeth import Undefined, check_cast, check_overlap, check_row, strides, wrapped
+
 SCALARS = (bool, int, float, complex, np.generic)
-HERE = (__file__, str(pathlib.Path(__file__).with_name("standin.py")), contextlib.__file__, functools.__file__)
+HERE = (__file__, *(str(pathlib.Path(__file__).with_name(name)) for name in ("standin.py", "standin_teeth.py")),
+        contextlib.__file__, functools.__file__)
 
 _waits: list[list] = []             # one list for each `waiting()` that is open
 
@@ -56,15 +60,30 @@ def up(value: Any) -> Any:
 
 
 class ndarray:
-    """An array "on the device": `_host` holds the numbers, and only this file looks at it."""
-    __slots__ = ("_host",)
+    """An array "on the device": `_host` holds the numbers, and only the stand-in looks at it.
+
+    copied: made by a reshape or the like that may be a view, and had to copy: what is written there is lost.
+    """
+    __slots__ = ("_numbers", "_copied", "_thread")
     __module__ = "standin_cupy"                 # what `array_module` asks an array for; registered in standin.py
     __hash__: Any = None
 
-    def __init__(self, host: Any) -> None:
-        self._host = np.asarray(host)
-        if self._host.dtype.char not in "?bBhHiIlLqQefdFD":
-            raise ValueError(f"Unsupported dtype {self._host.dtype}")
+    def __init__(self, host: Any, copied: bool = False) -> None:
+        self._numbers, self._copied, self._thread = np.asarray(host), copied, threading.get_ident()
+        if self._numbers.dtype.char not in "?bBhHiIlLqQefdFD":
+            raise ValueError(f"Unsupported dtype {self._numbers.dtype}")
+
+    @property
+    def _host(self) -> np.ndarray:
+        if self._thread != threading.get_ident():
+            raise Undefined("an array of another thread: CuPy's device and stream belong to a thread, and nothing says "
+                            "that the work which makes the array is done")
+        return self._numbers
+
+    def write(self) -> None:
+        """Refuse to be written to, where that is lost."""
+        if self._copied:
+            raise Undefined("written into a reshape that is a copy: what it was made of does not change")
 
     # What CuPy refuses, and what this stand-in refuses on top (see the head of the file)
     def __array__(self, dtype=None, copy=None):
@@ -117,7 +136,7 @@ class ndarray:
     dtype = property(lambda self: self._host.dtype)
     itemsize = property(lambda self: self._host.itemsize)
     nbytes = property(lambda self: self._host.nbytes)
-    strides = property(lambda self: self._host.strides)
+    strides = property(lambda self: strides(self._host))
     flags = property(lambda self: types.SimpleNamespace(
         **{name: getattr(self._host.flags, name) for name in ("c_contiguous", "f_contiguous", "owndata")}))
     T = property(lambda self: ndarray(self._host.T))
@@ -158,14 +177,27 @@ class ndarray:
             note_wait("x[mask]")                                    # how many entries are True?
         if not gathers and not any(part is Ellipsis for part in parts):
             parts += (Ellipsis,)                                # so that x[0, 0] is a view without axes, as CuPy's
-        return ndarray(self._host[parts])
+        try:
+            return ndarray(self._host[parts], copied=self._copied and not gathers)
+        except IndexError as error:
+            raise (wrapped(error) if gathers else error) from None
 
     def __setitem__(self, index, value):
         parts, mask, gathers = self._index(index)
         if mask and isinstance(value, ndarray) and value.ndim:
             note_wait("x[mask] = y")
+        self.write()
+        numbers = down(value)
+        check_cast(numbers, self.dtype)
         if gathers and not mask:
-            targets = np.arange(self.size).reshape(self.shape)[parts].ravel()
+            try:
+                targets = np.arange(self.size).reshape(self.shape)[parts].ravel()
+            except IndexError as error:
+                raise wrapped(error) from None
             if len(np.unique(targets)) < len(targets):
                 raise IndexError("x[indices] = y with the same index twice: on a GPU either value may stay")
-        self._host[parts] = down(value)
+        elif not mask:
+            target = self._host[parts if Ellipsis in parts else (*parts, Ellipsis)]
+            check_overlap(target, numbers)
+            check_row(target, numbers, parts)
+        self._host[parts] = numbers

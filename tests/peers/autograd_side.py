@@ -30,20 +30,17 @@ def of_weights(case):
 
 
 def their_weights(case):
-    """The same of torch. It is read by our own reader, as if the gradients were weights: so they move alike."""
-    from minixnn.interop import from_torch
+    """The same of torch, with the numbers of each array in our order."""
     case.module.zero_grad()
     case.module(case.tensor)[torch.arange(len(case.x)), case.targets].sum().backward()
-    kept = [parameter.data for parameter in case.module.parameters()]
-    for parameter in case.module.parameters():
-        parameter.data = parameter.grad
-    twin = from_torch(case.module, input_shape=case.tensor.shape[1:])
-    for parameter, data in zip(case.module.parameters(), kept):
-        parameter.data = data
     found = []
-    for layer in twin.layers:
-        arrays = {name: a for name, a in layer.arrays().items() if name in ("W", "b", "gamma", "beta")}
-        found += [arrays[name].ravel() for name in sorted(arrays) if arrays[name] is not None]
+    for (leaf, l), (_, convert) in zip(networks.counterparts(case), networks.entering(case)):
+        if l is None or not hasattr(leaf, "weight"):
+            continue
+        W = leaf.weight.grad
+        W = convert(W).T if W.ndim == 2 else W.numpy().transpose(2, 3, 1, 0) if W.ndim == 4 else W.numpy()
+        bias = [] if leaf.bias is None else [leaf.bias.grad.numpy()]
+        found += [W.ravel(), *bias] if W.ndim != 1 else [*bias, W]
     return np.concatenate(found)
 
 

@@ -37,7 +37,7 @@ def propagate(rule, **knobs):
     """captum's LRP with one rule at all layers with weights and LRP-epsilon (1e-6) at pools and normalisation."""
     def theirs(case):
         rules = captum.attr._utils.lrp_rules
-        leaves = [leaf for leaf in networks.leaves(case.module) if type(leaf).__name__ != "Identity"]
+        leaves = [leaf for leaf in networks.leaves(case.module).values() if type(leaf).__name__ != "Identity"]
         for leaf in leaves:
             kind = type(leaf).__name__
             if kind in ("Linear", "Conv2d"):

@@ -21,7 +21,7 @@ from tests.peers import libraries
 # Not every test in these has been brought to networks that are graphs, whose layers are not torch's one by one.
 LATER = ("agreement", "architectures", "attention_import", "functions", "interop_torch", "magika_original",
          "real_networks", "snippets_with_peers")
-collect_ignore = [f"test_{name}.py" for name in LATER]
+collect_ignore = []
 
 
 def pytest_configure(config):

@@ -1,14 +1,22 @@
 """Public architectures, small and with random weights: right, refused (in which words), or WRONG.
 
     python -m tests.peers.families timm                       all of one collection: timm, torchvision, segmentation,
-    python -m tests.peers.families transformers bert gpt2     transformers; or some of it, by name
+    python -m tests.peers.families transformers bert gpt2     transformers, embeddings, masks; or some of it, by name
     python -m tests.peers.families --onnx timm                by torch.onnx.export and from_onnx
+    python -m tests.peers.families --sample                   a dozen of all collections
+    python -m tests.peers.families --record timm              and keep what was found in data/families.jsonl
+    python -m tests.peers.families --page                     docs/architectures.md, from what is kept
 
 A network is right if its outputs and input gradients are torch's, to 1e-9 of the largest in float64, or to 1e-4 in
-float32 where the module computes in float32 whatever it is given.
+float32 where the module computes in float32 whatever it is given. Then LRP runs through it, and its ledger adds up.
+Each runs in a process of its own, of limited time and memory.
 """
+import fcntl
 import json
 import logging
+import multiprocessing
+import pathlib
+import resource
 import sys
 import tempfile
 import time
@@ -18,27 +26,33 @@ import numpy as np
 
 from minixnn import passes
 from minixnn.interop import from_torch
+from minixnn.ledger import ledger
+from minixnn.rules import composites
 from tests.peers import libraries
-from tests.peers.zoo import COLLECTIONS
+from tests.peers.zoo import COLLECTIONS, LIBRARY, SAMPLE
 
 torch = libraries.torch
 BOUNDS = {"float64": 1e-9, "float32": 1e-4}
+SECONDS, BYTES = 400, 11 * 2 ** 30          # of computing, for each; three times as long where others compute, too
+RECORD = pathlib.Path(__file__).parent / "data" / "families.jsonl"
 
 
 def randomised(module, seed=0):
     """Parameters and running statistics of some size everywhere, so that nothing is hidden behind a zero."""
     generator = torch.Generator().manual_seed(seed)
-    for name, value in [*module.named_parameters(), *module.named_buffers()]:
-        if not value.is_floating_point():
-            continue
-        with torch.no_grad():
+    with torch.no_grad():
+        for name, value in [*module.named_parameters(), *module.named_buffers()]:
+            if not value.is_floating_point() or not value.numel():
+                continue
             if "running_var" in name:
                 value.uniform_(0.5, 2, generator=generator)
             elif "running_mean" in name:
                 value.normal_(0, 0.1, generator=generator)
-            elif isinstance(value, torch.nn.Parameter) and value.abs().max() < 0.05 + 1e-3 * value.numel() ** 0 and \
-                    value.numel() > 1:
+            elif isinstance(value, torch.nn.Parameter) and (value.abs().max() < 0.05 or
+                                                            value.numel() > 1 and value.min() == value.max()):
                 value.add_(0.05 * torch.randn(value.shape, generator=generator).to(value))
+            if isinstance(value, torch.nn.Parameter) and value.ndim > 1 and value.std() > 0:
+                value.mul_(max(1, (value.numel() / len(value)) ** -0.5 / value.std()))    # that no signal dies
     return module.eval()
 
 
@@ -60,15 +74,42 @@ def pick(found, output):
     return found
 
 
-def differences(net, module, args, kwargs, output, dtype):
-    """How far outputs and input gradients are from torch's, as parts of the largest."""
-    names = list(kwargs) or list(range(len(args)))
-    given = [v.clone() for v in (kwargs.values() if kwargs else args)]
-    given = [v.to(getattr(torch, dtype)).requires_grad_() if v.is_floating_point() else v for v in given]
-    theirs = pick(module(**dict(zip(names, given))) if kwargs else module(*given), output)
+def made(make):
+    """(module, args, kwargs, output, dtype) of a family, with random weights."""
+    torch.manual_seed(0)
+    entry = make()
+    dtype = entry.get("dtype", "float64")
+
+    def widened(value):
+        return value.to(getattr(torch, dtype)) if value.is_floating_point() else value
+    module = randomised(entry["module"]).to(getattr(torch, dtype))
+    args = tuple(map(widened, entry.get("args", ())))
+    kwargs = {name: widened(value) for name, value in entry.get("kwargs", {}).items()}
+    with torch.no_grad():
+        pick(module(*args, **kwargs), entry.get("output"))
+    return module, args, kwargs, entry.get("output"), dtype
+
+
+def three(value):
+    """Three rows of what the example has two of: the last in another order."""
+    return torch.cat([value, value[:1].roll(1, -1)])
+
+
+def ours(net, given):
+    """What enters the Network, of the module's tensors."""
     channels = net.card.layout == "channels first"
     arrays = [moved(v.detach().numpy(), channels and v.is_floating_point()) for v in given]
-    x = arrays[0] if len(arrays) == 1 else tuple(arrays)
+    return arrays[0] if len(arrays) == 1 else tuple(arrays)
+
+
+def differences(net, module, args, kwargs, output, dtype):
+    """How far outputs and input gradients of three inputs are from torch's, as parts of the largest."""
+    names = list(kwargs) or list(range(len(args)))
+    given = [three(v) for v in (kwargs.values() if kwargs else args)]
+    given = [v.detach().requires_grad_() if v.is_floating_point() else v for v in given]
+    theirs = pick(module(**dict(zip(names, given))) if kwargs else module(*given), output)
+    channels = net.card.layout == "channels first"
+    x = ours(net, given)
     back = channels and theirs.ndim > 2 and theirs.ndim in (4, given[0].ndim)
     y, expected = net.forward(x), moved(theirs.detach().numpy(), back)
     expected = expected[:, None] if expected.ndim == 1 else expected
@@ -97,49 +138,44 @@ def exported(module, args, kwargs, path):
                       input_names=names if not kwargs else None,
                       dynamic_shapes={k: {0: torch.export.Dim("batch")} for k in kwargs} if kwargs else
                       tuple({0: torch.export.Dim("batch")} for _ in args))
-    return from_onnx(path)
+    return lambda: from_onnx(path)
 
 
-def verdict(make, onnx=False):
-    """("right" | "refused" | "WRONG" | "no example", what there is to say, seconds)"""
-    began = time.time()
+def compared(make, onnx=False):
+    """(what there is to say, the Network if it is right, what enters it)"""
     try:
-        torch.manual_seed(0)
-        made = make()
-        module, args, kwargs, output = made["module"], made.get("args", ()), made.get("kwargs", {}), made.get("output")
-        dtype = made.get("dtype", "float64")
-        module = randomised(module).to(getattr(torch, dtype))
-        args = tuple(v.to(getattr(torch, dtype)) if v.is_floating_point() else v for v in args)
-        kwargs = {k: v.to(getattr(torch, dtype)) if v.is_floating_point() else v for k, v in kwargs.items()}
-        with torch.no_grad():
-            pick(module(*args, **kwargs), output)
+        module, args, kwargs, output, dtype = made(make)
     except Exception as error:
-        return "no example", f"{type(error).__name__}: {str(error)[:200]}", time.time() - began
+        return {"result": "no example", "said": f"{type(error).__name__}: {str(error)[:200]}"}, None, None
     try:
         if onnx:
             with tempfile.TemporaryDirectory() as folder:
-                net = exported(module, args, kwargs, f"{folder}/net.onnx")
+                try:
+                    read = exported(module, args, kwargs, f"{folder}/net.onnx")
+                except Exception as error:
+                    return {"result": "not exported", "said": f"{type(error).__name__}: {str(error)[:200]}"}, None, None
+                net = read()
         else:
             net = from_torch(module, example=kwargs or args, output=output)
     except ValueError as error:
-        return "refused", str(error)[:300], time.time() - began
+        return {"result": "refused", "said": str(error)[:400]}, None, None
     except Exception as error:
-        return "refused", f"(export) {type(error).__name__}: {str(error)[:200]}" if onnx else \
-            f"WRONG ERROR {type(error).__name__}: {str(error)[:300]}", time.time() - began
+        return {"result": "WRONG ERROR", "said": f"{type(error).__name__}: {str(error)[:300]}"}, None, None
     try:
         off, gradient = differences(net, module, args, kwargs, output, dtype)
     except Exception as error:
-        return "WRONG", f"{type(error).__name__}: {str(error)[:300]}", time.time() - began
-    said = f"outputs {off:.0e}, gradients {gradient:.0e}, {len(net.layers)} layers"
+        return {"result": "WRONG", "said": f"{type(error).__name__}: {str(error)[:300]}"}, None, None
     hard = any("hard" in type(part).__name__.lower() for part in module.modules())      # torch's sixth is in float32
     bound = max(BOUNDS[dtype], 1e-6 if onnx else 1e-8 if hard else 0)
-    if not max(off, gradient) < bound and dtype == "float64" and max(off, gradient) < 1e-4:
-        said += " (in float32)"
-        return "right" if casts_inside(module, args, kwargs, output) else "WRONG", said, time.time() - began
-    return "right" if max(off, gradient) < bound else "WRONG", said, time.time() - began
+    right, said = max(off, gradient) < bound, ""
+    if not right and dtype == "float64" and max(off, gradient) < 1e-4 and casts_inside(module, args, kwargs):
+        right, said = True, "it computes in float32"
+    found = {"result": "right" if right else "WRONG", "said": said, "outputs": float(f"{off:.1e}"),
+             "gradients": float(f"{gradient:.1e}"), "layers": len(net.layers)}
+    return found, net if right else None, ours(net, kwargs.values() if kwargs else args)
 
 
-def casts_inside(module, args, kwargs, output):
+def casts_inside(module, args, kwargs):
     """Whether a module of double precision computes in single precision somewhere."""
     seen = []
 
@@ -154,21 +190,93 @@ def casts_inside(module, args, kwargs, output):
     return bool(seen)
 
 
-def main(arguments):
+def explained(net, x):
+    """Relevance by AttnLRP's composite: how far its ledger is from adding up, or the sentence that refuses it."""
+    y = net.forward(x)
+    try:
+        book = ledger(net, x, 0 if y.ndim == 2 else None, composites.attn_lrp, y if y.ndim > 2 else None, quiet=True)
+    except (ValueError, NotImplementedError) as error:
+        return {"lrp": "refused", "lrp_said": str(error)[:300]}
+    except Exception as error:
+        return {"lrp": "WRONG ERROR", "lrp_said": f"{type(error).__name__}: {str(error)[:300]}"}
+    residual, right = book.largest_residual, book.largest_residual < (1e-9 if y.dtype == np.float64 else 1e-3)
+    return {"lrp": "right" if right else "WRONG", "residual": float(f"{residual:.1e}")}
+
+
+def child(pipe, collection, name, onnx):
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
+    resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    sys.stdout = sys.stderr = open("/dev/null", "w")
     torch.set_num_threads(1)
-    onnx = "--onnx" in arguments
-    collection, *chosen = [a for a in arguments if not a.startswith("--")]
+    found, net, x = compared(COLLECTIONS[collection]()[name], onnx)
+    pipe.send(found)
+    pipe.send({} if net is None else explained(net, x))
+
+
+def measured(collection, name, onnx=False, seconds=3 * SECONDS):
+    """What is found of one family, in a process of its own."""
+    began, context = time.time(), multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=child, args=(there, collection, name, onnx))
+    process.start()
+    there.close()
+    found = {"collection": collection, "name": name, "by": "onnx" if onnx else "torch", "result": "ended", "said": ""}
+    try:
+        for _ in range(2):
+            if not here.poll(max(0, began + seconds - time.time())):
+                found["said"] = found["said"] or f"not done in {seconds} s"
+                break
+            found.update(here.recv())
+    except EOFError:
+        process.join()
+        found["said"] = found["said"] or f"its process ended with {process.exitcode}"
+    process.kill()
+    process.join()
+    return {**found, "seconds": round(time.time() - began, 1)}
+
+
+def shown(found):
+    said = found["said"]
+    if "outputs" in found:
+        said = f"outputs {found['outputs']:.0e}, gradients {found['gradients']:.0e}, {found['layers']} layers, LRP " \
+               f"{found.get('residual', found.get('lrp_said', 'not done'))} {said}"
+    return f"{found['collection']:12} {found['name']:26} {found['result']:11} {found['seconds']:5.1f} s  {said}"
+
+
+def keep(found):
+    """Replace what is kept of this family."""
+    with open(RECORD.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)                    # two may run beside each other
+        kept = kept_records()
+        kept[found["collection"], found["by"], found["name"]] = found
+        RECORD.write_text("".join(json.dumps(each) + "\n" for _, each in sorted(kept.items())), encoding="utf-8")
+
+
+def kept_records():
+    lines = RECORD.read_text(encoding="utf-8").splitlines() if RECORD.exists() else []
+    return {(each["collection"], each["by"], each["name"]): each for each in map(json.loads, lines)}
+
+
+def main(arguments):
+    flags = {a for a in arguments if a.startswith("--")}
+    collection, *names = [a for a in arguments if not a.startswith("--")] or [""]
+    chosen = SAMPLE if "--sample" in flags else [(collection, n) for n in names or COLLECTIONS[collection]()]
+    for library in dict.fromkeys(LIBRARY[collection] for collection, _ in chosen):
+        if libraries.load(library) is None:
+            print(libraries.REASONS[library])
+            return 2
     counts = {}
-    for name, make in COLLECTIONS[collection]().items():
-        if chosen and name not in chosen:
-            continue
-        result, said, seconds = verdict(make, onnx)
-        counts[result] = counts.get(result, 0) + 1
-        print(f"{name:28} {result:10} {seconds:5.1f} s  {said}", flush=True)
+    for collection, name in chosen:
+        found = measured(collection, name, "--onnx" in flags)
+        counts[found["result"]] = counts.get(found["result"], 0) + 1
+        print(shown(found), flush=True)
+        if "--record" in flags:
+            keep(found)
     print(json.dumps(counts))
+    return bool(set(counts) - {"right"})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

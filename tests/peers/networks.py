@@ -4,6 +4,7 @@ A case is a network of some kind drawn from a seed: everything about it, sizes, 
 inputs and targets, follows from kind and seed, so a failing test names what it needs to be repeated.
 """
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -70,17 +71,29 @@ def to_array(tensor):
 def case(kind, seed, images=3, nonnegative=False):
     """The network of this kind that belongs to the seed, in float64."""
     rng = np.random.default_rng([seed, list(KINDS).index(kind)])
-    module, shape = _dense(rng, kind) if kind.startswith("dense") else _conv(rng, kind)
-    _fill(module, rng)
-    module.double().eval()
+    module, shape = _drawn(rng, kind)
     x, x_ref = (rng.normal(size=(images, *shape[1:], shape[0])) for _ in range(2))
     if kind == "tied":
         x, x_ref = np.round(x), np.round(x_ref)
     if nonnegative:
         x, x_ref = abs(x), abs(x_ref)
-    net = from_torch(module, input_shape=shape)
+    net = read(kind, seed)
     target = rng.integers(net.forward(x).shape[1], size=images)
     return Case(f"{kind} {seed}", module, net, x, x_ref, target)
+
+
+def _drawn(rng, kind):
+    """(module, shape of one input)"""
+    module, shape = _dense(rng, kind) if kind.startswith("dense") else _conv(rng, kind)
+    _fill(module, rng)
+    return module.double().eval(), shape
+
+
+@functools.cache
+def read(kind, seed):
+    """Ours of the module that `case` draws. The module is drawn anew each time, since libraries hang hooks into it."""
+    module, shape = _drawn(np.random.default_rng([seed, list(KINDS).index(kind)]), kind)
+    return from_torch(module, input_shape=shape)
 
 
 def shipped(name="cnn", images=4):
@@ -88,6 +101,9 @@ def shipped(name="cnn", images=4):
     net = minixnn.models.load(name).astype(np.float64)
     x = minixnn.datasets.mnist("test")[0][:images].astype(np.float64)
     module = twins.twin(net, x.shape[1:])
+    if all(sources == (l,) for l, sources in enumerate(net.inputs)):        # a chain: layers are named as modules are
+        module = torch.nn.Sequential(*module.steps)
+        net = minixnn.Network(net.layers, names=list(map(str, range(len(net.layers)))), card=net.card)
     target = net.forward(x).argmax(axis=1)
     return Case(f"shipped {name}", module, net, x, np.zeros_like(x), target)
 
@@ -184,29 +200,25 @@ def _fill(module, rng):
 
 
 def leaves(module):
-    """The modules of a nested Sequential in the order of execution."""
-    if not isinstance(module, torch.nn.Sequential):
-        return [module]
-    return [leaf for child in module._modules.values() for leaf in leaves(child)]
+    """The modules of a nested Sequential in the order of execution, by their names."""
+    return {name: leaf for name, leaf in module.named_modules() if not isinstance(leaf, torch.nn.Sequential)}
 
 
 def counterparts(case):
     """[(leaf, l), ...]: torch's modules in order, each with the index of our layer that it became, or None.
 
-    Identity became nothing, and so did a Flatten behind a global pool, which with us gives flat features itself.
+    A layer has the name of its module. Identity and Dropout become nothing, and so does a Flatten behind a global pool,
+    which with us gives flat features itself.
     """
-    kinds = [type(layer).__name__ for layer in case.net.layers]
-    found, l = [], 0
-    for leaf in leaves(case.module):
-        kind = type(leaf).__name__
-        dropped = kind == "Identity" or kind == "Flatten" and kinds[l] != "Flatten"
-        found.append((leaf, None if dropped else l))
-        l += not dropped
+    found = [(leaf, case.net.names.index(name) if name in case.net.names else None)
+             for name, leaf in leaves(case.module).items()]
+    assert [l for _, l in found if l is not None] == list(range(len(case.net.layers))), case.net.describe()
+    assert {type(leaf).__name__ for leaf, l in found if l is None} <= {"Identity", "Dropout", "Flatten"}
     return found
 
 
-def trace(case):
-    """[(tensor, convert), ...]: what enters each of our layers, on torch's side, and last the output.
+def entering(case):
+    """[(tensor, convert), ...]: what enters each of torch's modules, and last the output.
 
     The tensors belong to one graph and keep their gradients; `convert` brings one, or its gradient, into our order
     of axes and features.
@@ -214,8 +226,7 @@ def trace(case):
     a = case.tensor.requires_grad_()
     A, image = [], None
     for leaf, l in counterparts(case):
-        if l is not None:
-            A.append((a, _converter(image)))
+        A.append((a, _converter(image)))
         if type(leaf).__name__ == "Flatten" and l is not None:
             image = tuple(a.shape[1:])
         elif type(leaf).__name__ == "Linear":
@@ -223,6 +234,12 @@ def trace(case):
         a = leaf(a)
         a.retain_grad()
     return A + [(a, _converter(image))]
+
+
+def trace(case):
+    """The same of those modules that became a layer of ours: one beside each activation A[l]."""
+    *A, output = entering(case)
+    return [a for a, (_, l) in zip(A, counterparts(case)) if l is not None] + [output]
 
 
 def _converter(image):

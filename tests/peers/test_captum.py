@@ -58,14 +58,14 @@ def test_relevance_survives_an_identity_behind_a_relu_here_and_not_there():
     """captum's LRP, which it reports in a tensor hook, is applied twice where Identity hands the tensor on."""
     nn = captum_side.torch.nn
     conv, then = networks.case("conv", 0), nn.Identity()
-    leaves = [leaf for leaf in networks.leaves(conv.module) if not isinstance(leaf, nn.Identity)]
+    leaves = [leaf for leaf in networks.leaves(conv.module).values() if not isinstance(leaf, nn.Identity)]
     without = dataclasses.replace(conv, module=nn.Sequential(*leaves))
     position = 1 + next(i for i, leaf in enumerate(leaves) if isinstance(leaf, nn.ReLU))
     between = dataclasses.replace(conv, module=nn.Sequential(*leaves[:position], then, *leaves[position:]))
     rules = captum_side.captum.attr._utils.lrp_rules
 
     def theirs(case):
-        for leaf in networks.leaves(case.module):
+        for leaf in networks.leaves(case.module).values():
             if not isinstance(leaf, (nn.ReLU, nn.Dropout)):
                 leaf.rule = rules.EpsilonRule(0.25 if hasattr(leaf, "weight") else captum_side.NOTHING)
         return captum_side.attribute("LRP")(case)
@@ -80,7 +80,7 @@ def test_relevance_survives_an_identity_behind_a_relu_here_and_not_there():
 def test_the_weights_of_captums_trapezoid_sum_to_less_than_one():
     """On a network without activations integrated gradients are exact: dx times the weights of the layer."""
     case = networks.case("dense", 0)
-    linear = captum_side.torch.nn.Sequential(networks.leaves(case.module)[0])
+    linear = captum_side.torch.nn.Sequential(next(iter(networks.leaves(case.module).values())))
     case = dataclasses.replace(case, module=linear, net=from_torch(linear),
                                target=np.zeros(len(case.x), dtype=int))
     exact = (case.x - case.x_ref) * case.net.layers[0].W[:, 0]

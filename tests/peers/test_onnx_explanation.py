@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry import EXAMPLES, JOINS, MORE, POSITIVE, WRITTEN
+from tests.registry import EXAMPLES, JOINS, MORE, POSITIVE, WRITTEN
 
 from minixnn import Network, datasets, models, passes
 from minixnn.arrays import array_module, stabilize

@@ -3,6 +3,7 @@
 Each collection is a dictionary: name -> a function that makes {"module", "args" or "kwargs", "output", "dtype"}.
 """
 from tests.peers import libraries
+from tests.peers.odd import ODD
 
 torch = libraries.torch
 # the smallest variant of each module of timm that has one, with the pixels on a side that it takes
@@ -229,4 +230,8 @@ def with_mask(made):
 
 
 COLLECTIONS = {"timm": timm, "torchvision": torchvision, "segmentation": segmentation, "transformers": transformers,
-               "embeddings": lambda: with_embeddings(transformers()), "masks": lambda: with_mask(transformers())}
+               "embeddings": lambda: with_embeddings(transformers()), "masks": lambda: with_mask(transformers()),
+               "odd": lambda: ODD}
+LIBRARY = {"timm": "timm", "torchvision": "torchvision", "segmentation": "segmentation_models_pytorch",
+           "transformers": "transformers", "embeddings": "transformers", "masks": "transformers", "odd": "torch"}
+SAMPLE: list[tuple[str, str]] = []

@@ -158,16 +158,20 @@ def einsum(b: Builder, equation: str, operands: Sequence[Any]) -> Traced:
     shared = [c for c in out if c in s and c in t]
     summed = [c for c in s if c in t and c not in out]
     rows, columns = [c for c in out if c in s and c not in t], [c for c in out if c in t and c not in s]
-    x = _arranged(b, x, s, [*shared, *rows, *summed])
-    y = _arranged(b, y, t, [*shared, *summed, *columns])
-    sizes = {c: n for term, value in (([*shared, *rows, *summed], x), ([*shared, *summed, *columns], y))
+    # images stay an axis of their own, in front, which one side lacks: it is broadcast
+    images = [c for term, value in ((s, x), (t, y)) if isinstance(value, Traced) for n, c in enumerate(term)
+              if c in rows + columns and has_batch(value.axes[n])]
+    rows, columns = ([c for c in letters if c not in images] for letters in (rows, columns))
+    first, second = [[c for c in images if c in term] + shared for term in (s, t)]
+    x = _arranged(b, x, s, [*first, *rows, *summed])
+    y = _arranged(b, y, t, [*second, *summed, *columns])
+    sizes = {c: n for term, value in (([*first, *rows, *summed], x), ([*second, *summed, *columns], y))
              for c, n in zip(term, _axes(value))}
-    x = _merged(b, x, [len(shared), len(rows), len(summed)])
-    y = _merged(b, y, [len(shared), len(summed), len(columns)])
+    x = _merged(b, x, [len(first), len(rows), len(summed)])
+    y = _merged(b, y, [len(second), len(summed), len(columns)])
     z = matmul(b, x, y)
-    axes = [sizes[c] for c in shared] + [sizes[c] for c in rows] + [sizes[c] for c in columns]
-    z = reshape(b, z, [n for n, _ in axes], [m for _, m in axes])
-    now = [*shared, *rows, *columns]
+    now = [*images, *shared, *rows, *columns]
+    z = reshape(b, z, *zip(*(sizes[c] for c in now)))
     return transpose(b, z, [now.index(c) for c in out])
 
 

@@ -58,6 +58,8 @@ def numbers(b: Builder, x: Traced) -> Traced:
     if x.kind == "c":
         raise ValueError("cuts off what is behind the point, expected to choose rows of a matrix by it: no other use "
                          "has a gradient that explains")
+    if x.kind == "w":
+        return x.of_kind("f")
     return x if x.kind == "f" else b.through(x, ours.ToFloat(np.dtype(b.dtype).name), "f")
 
 

@@ -18,22 +18,22 @@ def embedding(b: Builder, W: Any, index: Any) -> Traced:
     W, index = weights(W), traced(index)
     if W.ndim != 2:
         raise ValueError(f"looks up rows of an array of shape {W.shape}, expected (tokens, channels)")
-    layer = ours.Categories(W) if index.kind in ("f", "c") else ours.Embedding(W)
+    layer = ours.Categories(W) if index.kind in ("f", "c", "w") else ours.Embedding(W)
     have = [*index.have, new(W.shape[1])] if W.shape[1] > 1 else [*index.have, ()]
     return Traced(b.put(index.at, layer), have, [*index.axes, have[-1]])
 
 
 def cast(b: Builder, x: Traced, kind: str) -> Traced:
     """kind: "f" numbers, "i" whole numbers, "b" truth values; "c" becomes what only an embedding may cut to whole"""
-    if kind == x.kind:
+    if kind == x.kind or kind in ("i", "w", "c") and x.kind in ("i", "w"):
         return x
     if kind == "f":
         return numbers(b, x)
     if kind == "b":
         return compare(b, "not_equal", x, 0)
     if x.kind == "b":
-        return numbers(b, x)                                # 0 and 1 need no cutting
-    return Traced(x.at, x.have, x.axes, "c")
+        return numbers(b, x).of_kind("w")                   # 0 and 1 need no cutting
+    return x.of_kind("c")
 
 
 def compare(b: Builder, function: str, x: Any, y: Any) -> Traced:
@@ -55,7 +55,7 @@ def compare(b: Builder, function: str, x: Any, y: Any) -> Traced:
     if isinstance(y, Varying):
         raise ValueError("compares with a constant that depends on the number of images")
     array = np.asarray(y)
-    array = array.astype(b.dtype) if x.kind == "f" or array.dtype == bool else array
+    array = array.astype(b.dtype) if x.kind in ("f", "w") or array.dtype == bool else array
     x = b.with_room(b.widened(x, array.shape), array)
     return b.through(x, ours.CompareTo(function, b.constant(x, array) if array.ndim else array.reshape(1)), "b")
 
