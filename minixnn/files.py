@@ -86,7 +86,8 @@ def load(path: str | PathLike) -> tuple[list, list | None, list | None, Card]:
 
 
 def damaged(path: str | PathLike, error: Exception) -> ValueError:
-    return ValueError(f"{path} is not a network saved by minixnn, or is damaged: {error!r}. Write it again with "
+    why = "it is no archive of arrays" if "pickle" in str(error) else repr(error)
+    return ValueError(f"{path} is not a network saved by minixnn, or is damaged: {why}. Write it again with "
                       "net.save(path)")
 
 

@@ -19,6 +19,7 @@ from minixnn.layers.base import Join, Layer, carry_back, pass_on
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.joins import cut
 from minixnn.layers.reduce import winner_takes_all
+from minixnn.layers.shape import Reshaping
 from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of, rules_for
 
@@ -358,8 +359,13 @@ def check_input(x: Array, net: Network, entries: Sequence[int] = (0,)) -> None:
     if len(x) == 0:
         raise ValueError(f"got an empty batch of shape {x.shape}, expected at least one image")
     if x.dtype.kind != "f":
-        readers = [net.layers[l] for i in entries for l in net.readers(i)]
-        if x.dtype.kind in "iu" and all(getattr(layer, "takes_integers", False) for layer in readers):
+        readers, left = [], list(entries)
+        while left:                                         # a layer that only moves numbers takes what the next takes
+            for l in net.readers(left.pop()):
+                moves = isinstance(net.layers[l], Reshaping) and net.readers(l + 1)
+                left += [l + 1] if moves else []
+                readers += [] if moves else [net.layers[l]]
+        if x.dtype.kind in "iub" and all(getattr(layer, "takes_integers", False) for layer in readers):
             return
         raise ValueError(f"got numbers of type {x.dtype}, expected floating point; convert the images as the network "
                          "was trained on them: x.astype('float32') / 255, undivided where card.pixels is 255")

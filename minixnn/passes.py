@@ -167,7 +167,9 @@ def deeplift(net: Network, x: Array, x_ref: Array, target: Target = None, start:
 
 def contribution(m: Any, a: Any, a_ref: Any) -> Any:
     """m (a - a_ref); of several inputs, for each."""
-    return tuple(map(contribution, m, a, a_ref)) if isinstance(m, tuple) else m * (a - a_ref)
+    if isinstance(m, tuple):
+        return tuple(map(contribution, m, a, a_ref))
+    return m * (a - a_ref) if a.dtype.kind != "b" else m * (a.astype(m.dtype) - a_ref)
 
 
 def deeplift_reveal_cancel(net: Network, x: Array, x_ref: Array, target: Target = None, start: Array | None = None,

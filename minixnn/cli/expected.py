@@ -27,6 +27,14 @@ def open_model(name: str, mean: str | None = None, std: str | None = None, label
     """The network of a --model, with the preparation and the labels that were given. size: for a file of any size."""
     if name in models.names():
         net = models.load(name)
+    elif name.casefold() in models.names():
+        net = models.load(name.casefold())
+    elif name.endswith((".npz", ".onnx")) and not pathlib.Path(name).exists():
+        shipped = pathlib.Path(name).stem in models.names()
+        there = [path.name for path in pathlib.Path(name).parent.glob("*") if path.suffix in (".npz", ".onnx")]
+        raise FileNotFoundError(f"there is no such file as {name}" + (
+            f"; the network that comes along is --model {pathlib.Path(name).stem}" if shipped else
+            meant(pathlib.Path(name).name, there)))
     elif name.endswith(".onnx"):
         net = from_onnx(name, asked_size(size))
     elif name.endswith(".npz"):
@@ -34,8 +42,15 @@ def open_model(name: str, mean: str | None = None, std: str | None = None, label
     else:
         more = "; interop.from_torch reads a torch module, net.save writes it as .npz" * name.endswith((".pt", ".pth"))
         more = "; export it as ONNX" if name.endswith((".h5", ".keras", ".pb", ".tflite")) else more
+        more = "; it holds weights without their network: load it in torch, then interop.from_torch" \
+            if name.endswith(".safetensors") else more
+        more = f"; {name} is a picture, and stands where the network should" \
+            if name.lower().endswith(images.PICTURES) else more
+        more = "; networks of digits are dense, cnn and vit" if name.lower() in ("mnist", "digits", "lenet") else more
+        near = meant(name, models.names())
+        more = more or near or "; other networks come as ONNX files, or through interop.from_torch"
         raise ValueError(f"got --model {name}, expected a .npz or .onnx file, or one of {', '.join(models.names())}"
-                         + (more or meant(name, models.names())))
+                         + more)
     if mean is not None or std is not None:
         mean, std = numbers(mean, "mean"), numbers(std, "std")
         one, channels = expected(net).row, expected(net).picture[2]
@@ -108,6 +123,11 @@ def usual_model(paths: list[str]) -> str:
     images.expect_file(first)
     try:
         array, _ = images.decode(first)
+        if array.ndim == 4 and array.shape[-1] == 3:            # several photographs
+            array = array[0]
+        if array.ndim == 3 and array.shape[0] == 3 and min(array.shape[1:]) >= PHOTOGRAPH:
+            raise images.NoPixels(f"holds an array of shape {array.shape}, whose channels come first; write "
+                                  "array.transpose(1, 2, 0)")
         some = array[::max(1, len(array) // 1024), ::max(1, array.shape[1] // 1024)] if array.ndim == 3 else array
         colour = some.ndim == 3 and some.shape[-1] == 3 and bool((np.ptp(some, axis=-1) > 0).any())
     except ImportError:
@@ -115,8 +135,10 @@ def usual_model(paths: list[str]) -> str:
     except images.NoPixels as error:
         raise ValueError(f"{first} {error}") from error
     except Exception as error:                                  # damaged files make their readers raise anything at all
-        raise ValueError(f"{first} {sentence(error)}; if it is no picture, give --model magika, which tells the type "
-                         "of a file") from error
+        cut = isinstance(error, OSError) and "truncated" in str(error)
+        raise ValueError(f"{first} {sentence(error)}; " + (
+            "a part of it is missing: copy or download it again" if cut else
+            "if it is no picture, give --model magika, which tells the type of a file")) from error
     if not colour and (array.ndim not in (2, 3) or min(array.shape[:2]) < PHOTOGRAPH):
         raise ValueError(f"got no --model, and {first} is no colour picture; give --model: dense or cnn for a digit, "
                          "magika for the type of a file, or a .npz or .onnx file")

@@ -15,7 +15,7 @@ from minixnn.card import squash
 from minixnn.cli import control, results, tables, text, tokens
 from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, say, sentence, visible
 from minixnn.cli.expected import hint, of_photographs, open_model, usual_method, usual_model
-from minixnn.cli.methods import METHODS, Explanation, chosen, explanation, outputs, rules_of
+from minixnn.cli.methods import METHODS, Explanation, chosen, explanation, key_of, outputs, rules_of
 from minixnn.cli.reading import Picture, Reader, Rows, Text
 from minixnn.cli.to_file import explain_to, fingerprint
 from minixnn.ledger import ledger
@@ -33,6 +33,7 @@ def explain(asked: Namespace) -> int:
     given, asked.model = asked.model, asked.model or usual_model(asked.images)
     net = open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size)
     asked.method = asked.method or usual_method(net, asked.size)
+    asked.method = key_of(METHODS, asked.method, "--method")
     run = Run(asked, net, chosen(METHODS, asked.method, "method", asked.options))
     if run.bytes:
         print(text.NOTE)
@@ -107,6 +108,10 @@ class Run(Reader):
             else:
                 if self.fails(net, grey, y):
                     raise CannotGoOn(f"{self.asked.method} cannot explain this network: {sentence(error)}") from error
+        if "outside [low, high]" in str(error):
+            error, more = "holds numbers beyond 0 to 1, the bounds of a pixel that the method has", (
+                "; give pixels from 0 to 1, with --mean and --std, or bounds that hold for all your inputs, such as "
+                "--set low=-3 --set high=3")
         self.left_out(path, ValueError(sentence(error) + more))
 
     def fails(self, net: Network, x: Array, y: Array) -> bool:
@@ -218,7 +223,7 @@ class Run(Reader):
             said["relevance sums to"] = float(R[n].sum())
             most = tables.strongest(R[n].sum(axis=-1) if R.ndim == 3 else R[n], steps or rows.names)
             say(f"{rows.path}, {what} {n}: {self.line(said, '')}, most of it: {most}")
-        say(f"{len(R)} {what}s explained: {self.names(rows.path, 'relevance.npy')}"
+        say(f"{len(R)} {what}{'s' * (len(R) > 1)} explained: {self.names(rows.path, 'relevance.npy')}"
             + (f" ({rows.note})" if rows.note else ""))
 
     def array(self, item: Array) -> None:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from minixnn.network import Network
 
 METHODS = attribution.METHODS
+NAMES = attribution.NAMES
+SHORT = {"ig": "integrated_gradients", "vanilla": "gradient", "grad": "gradient", "lrp_z": "lrp_0",
+         "gbp": "guided_backprop"}
+FAR = dict.fromkeys(("lime", "shap", "rise", "kernel_shap", "anchors"), "; of methods that only run the network "
+                    "forwards there are occlusion, score_cam and ablation_cam")
 RULES = {name: getattr(module, name) for module, names in (
     (lrp, ("epsilon", "epsilon_rms", "gamma", "gamma_signed", "alpha_beta", "flat")),
     (deep_taylor, ("z_plus", "w_square", "z_box")),
@@ -69,8 +74,7 @@ def rules_of(function: Callable | partial) -> Callable | partial | None:
 
 def chosen(known: dict[str, Any], name: str, what: str, settings: list) -> Callable | partial:
     """The entry `name` of `known`, METHODS or RULES, with the `settings` ["epsilon=0.1", ...] made."""
-    if name not in known:
-        raise ValueError(f"got --{what} {name}, expected one of {', '.join(known)}{meant(name, known)}")
+    name = key_of(known, name, f"--{what}")
     possible, made = options(known[name]), {}
     for setting in settings:
         key, _, text = setting.partition("=")
@@ -80,8 +84,22 @@ def chosen(known: dict[str, Any], name: str, what: str, settings: list) -> Calla
         try:
             made[key] = OPTIONS[key](text)
         except (ValueError, KeyError) as error:
-            raise ValueError(f"got --set {setting}, expected {READ_AS[OPTIONS[key]]} for {key}") from error
+            raise ValueError(f"got --set {setting}, expected {READ_AS[OPTIONS[key]]} for {key}, such as "
+                             f"--set {key}={possible[key]}") from error
     return with_options(known[name], made)
+
+
+def key_of(known: dict[str, Any], name: str, what: str) -> str:
+    """The key of `known` that a name means: as it is, in other letters, or as it is written on pictures."""
+    plain = name.casefold().replace("-", "_").replace(" ", "_")
+    written = {NAMES[key].casefold().replace("-", "_").replace(" ", "_"): key for key in known if key in NAMES}
+    found = next((each for each in (name, plain, written.get(plain)) if each in known), None)
+    if found is not None:
+        return found
+    near = meant(SHORT.get(plain, name), known)
+    raise ValueError(f"got {what} {name}{near}; see: minixnn methods" if near and len(known) > 10 else
+                     f"got {what} {name}, expected one of {', '.join(known)}"
+                     + FAR.get(plain, "") * ("occlusion" in known))
 
 
 def with_options(function: Callable | partial, made: dict[str, Any]) -> Callable | partial:

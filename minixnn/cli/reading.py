@@ -114,7 +114,8 @@ class Reader:
             return Rows(path, *tables.sequences(path, self.expected.sequence, self.asked.header))
         if tables.is_table(path):
             if row is None:
-                raise ValueError("is a table, but the network takes pictures")
+                raise ValueError(f"is a table by its name, {path.suffix}, but the network takes pictures; give them, "
+                                 "or a network for tables; if it is a picture, call it .jpg or .png")
             return Rows(path, *tables.read(path, row, self.asked.header))
         array, notes = images.decode(path, shape[2])
         if row is not None and array.ndim < 3 and array.shape[-1] == row and path.suffix.lower() == ".npy":
@@ -140,7 +141,8 @@ class Reader:
     def check_row(self, shape: tuple[int, ...]) -> None:
         if self.expected.row not in (None, np.prod(shape)):
             raise ValueError(f"has {' x '.join(map(str, shape))} numbers, the network takes rows of "
-                             f"{self.expected.row}; give --size HEIGHTxWIDTH with {self.expected.row} pixels")
+                             f"{self.expected.row}; give such rows as a .csv or .npy file, or of a grey picture with "
+                             f"{self.expected.row} pixels its --size HEIGHTxWIDTH")
 
     def groups(self, paths: Iterator[Any]) -> Iterator[list]:
         """Pictures some at a time, as many as fit into memory; tables and arrays of images each alone."""

@@ -1,6 +1,7 @@
 """`minixnn step`: one run of a method, recorded line by line, as a web page to step through."""
 from __future__ import annotations
 
+import pathlib
 from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,7 @@ from minixnn import plot
 from minixnn.attribution import NAMES
 from minixnn.cli.errors import CannotGoOn, say
 from minixnn.cli.expected import open_model, usual_method, usual_model
-from minixnn.cli.methods import METHODS, chosen, explanation, options, outputs, rules_of, settings_of
+from minixnn.cli.methods import METHODS, chosen, explanation, key_of, options, outputs, rules_of, settings_of
 from minixnn.cli.reading import Array, Picture, Reader, Rows, Text, inputs_of
 from minixnn.network import Network
 from minixnn.plot.steps import METHODS as PASSES
@@ -21,10 +22,11 @@ MADE_OF = {"sensitivity": "gradient", "saliency": "gradient", "gradient_times_in
 
 def step(asked: Namespace) -> int:
     """Write the page; returns the exit status."""
+    asked.out = page_file(asked.out)
     asked.model = asked.model or usual_model(asked.images)
     reader = Reader(asked, open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size))
     x, net, path = one_input(reader)
-    names = list(dict.fromkeys(asked.method or [usual_walk(net)]))
+    names = list(dict.fromkeys(key_of(METHODS, name, "--method") for name in asked.method or [usual_walk(net)]))
     several = [chosen(METHODS, name, "method", settings_for(name, names, asked.options)) for name in names]
     if len(names) > 1 and None in map(rules_of, several):
         raise ValueError(f"got --method {' and '.join(names)}, expected methods of relevance alone, such as "
@@ -47,6 +49,14 @@ def step(asked: Namespace) -> int:
         raise ValueError(str(error).replace("layer=", "--layer ")) from error
     say(f"{asked.out}: open it in a browser")
     return reader.status
+
+
+def page_file(path: pathlib.Path) -> pathlib.Path:
+    """The file to write, with an ending that a browser knows; refused before anything is computed."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise CannotGoOn(f"-o names the folder {path}, expected the file to write, such as {path / 'walk.html'}"
+                         if path.is_dir() else f"cannot write {path}: there is no folder {path.parent}")
+    return path if path.suffix else path.with_suffix(".html")
 
 
 def usual_walk(net: Network) -> str:

@@ -55,6 +55,9 @@ def read(path: pathlib.Path, given: str | None, count: int | None, length: int |
 
     count: how many tokens there are; length: how many a sequence must have; None where that is free.
     """
+    if given is None and not path.exists() and not path.suffix:
+        raise FileNotFoundError(f"there is no such file as {path}; tokens are given as numbers, \"101, 7592\", and a "
+                                "text in a .txt file")
     if given is None:
         images.expect_file(path)
     if given is None and path.suffix.lower() == ".npy":

@@ -204,6 +204,10 @@ class Builder:
         return values
 
     def _pair(self, a: Traced, b: Traced, skip: int | None) -> tuple[Traced, Traced]:
+        places = {atom: place - a.rank for place, own in enumerate(a.axes) for atom in own}
+        if any(places.get(atom, place - b.rank) != place - b.rank for place, own in enumerate(b.axes) for atom in own
+               if not atom.is_batch):
+            b = self.renamed(b)                             # x[:, None] and x[:, :, None]: one axis, in two places
         for place in range(-min(a.rank, b.rank), 0):
             first, second = a.axes[place], b.axes[place]
             if place == skip or not first or not second or first == second:

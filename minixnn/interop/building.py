@@ -35,7 +35,8 @@ def network(program: Program, layout: str | None = None) -> Network:
         entry = replace(entry, kind="f") if made_float(program, entry) else entry
         order = input_order(program, entry, layout)
         orders.append(order)
-        inputs[entry.name] = builder.input(entry.shape, order, entry.kind, number if several else None)
+        x = builder.input(entry.shape, order, entry.kind, number if several else None)
+        inputs[entry.name] = x if entry.kind != "b" else builder.through(x, ours.ToFloat(np.dtype(program.dtype).name))
     output = Follower(program, builder, inputs).run()
     output = in_our_order(builder, output, orders[0])
     plan = Plan(builder.layers, builder.inputs, builder.names, output.at)

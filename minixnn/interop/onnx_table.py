@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,7 +49,7 @@ TABLE.update({
     "Shrink": lambda b, x, bias=0.0, lambd=0.5: op.add(
         b, op.where(b, op.compare(b, "less", x, np.asarray(-lambd, b.dtype)), op.shifted(b, x, bias), 0.0),
         op.where(b, op.compare(b, "greater", x, np.asarray(lambd, b.dtype)), op.shifted(b, x, -bias), 0.0)),
-    "Add": op.add, "Sub": op.subtract, "Mul": op.multiply, "MatMul": op.matmul, "Where": op.where,
+    "Add": op.add, "Sub": op.subtract, "Mul": op.multiply, "MatMul": op.matmul,
     "Sum": lambda b, *xs: _fold(op.add, b, xs), "Max": lambda b, *xs: _fold(op.extreme, b, xs),
     "Min": lambda b, *xs: _fold(lambda b, x, y: op.extreme(b, x, y, smallest=True), b, xs),
     "Mean": lambda b, *xs: op.divide(b, _fold(op.add, b, xs), float(len(xs))),
@@ -158,6 +158,28 @@ def softmax(b: Builder, x: Traced, axis: int | None = None, _kind: str = "", _op
         y = op.softmax(b, flat_x, axis, log=_kind == "LogSoftmax")
         return y.seen_as(x.axes)
     return op.softmax(b, x, axis, log=_kind == "LogSoftmax")
+
+
+class IsNaN(NamedTuple):
+    """Where the results of a softmax are no numbers: where it sees nothing, as torch's exporter asks."""
+    of: Traced
+
+
+@onnx_name("IsNaN")
+def is_nan(b: Builder, x: Traced) -> IsNaN:
+    if not isinstance(b.layers[x.at - 1], ours.Softmax):
+        raise ValueError("asks which numbers are NaN, expected that of a softmax: here all numbers are finite")
+    return IsNaN(x)
+
+
+@onnx_name("Where")
+def where(b: Builder, condition: Any, x: Any, y: Any) -> Traced:
+    if not isinstance(condition, IsNaN):
+        return op.where(b, condition, x, y)
+    if isinstance(x, Traced) or np.any(x) or not isinstance(y, Traced) or y.at != condition.of.at:
+        raise ValueError("puts something in place of NaN, expected 0 in place of a softmax that sees nothing")
+    b.layers[y.at - 1] = ours.Softmax(b.layers[y.at - 1].axis, masked=True)
+    return y
 
 
 @onnx_name("Dropout")

@@ -455,7 +455,8 @@ def _contract_back(layer, value, x, y, dy):
 
 
 def _softmax(layer, value, x):
-    return Recorded(value, x.graph.node(type(layer).__name__, x, axis=layer.axis), x.graph)
+    y = Recorded(value, x.graph.node(type(layer).__name__, x, axis=layer.axis), x.graph)
+    return layer.seen(x, y) if isinstance(layer, ours.Softmax) else y
 
 
 def _prelu(layer, value, x):

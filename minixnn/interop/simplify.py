@@ -151,7 +151,7 @@ def run(plan: Plan, region: list[int], x: int, values: np.ndarray) -> np.ndarray
 def activation(plan: Plan, region: list[int], x: int) -> Layer | None:
     """The activation that these layers compute, if it is one that we know."""
     kinds = [type(plan.layers[l]).__name__ for l in region]
-    if all(kind in ("Scale", "Shift") for kind in kinds) or not set(kinds) & set(PARTS):
+    if all(kind in ("Scale", "Shift", "ToFloat") for kind in kinds) or not set(kinds) & set(PARTS):
         return None
     y = run(plan, region, x, POINTS)
     if not np.isfinite(y[:97]).all() or y.shape != POINTS.shape:
@@ -220,6 +220,8 @@ def pair(a: Layer, b: Layer) -> Layer | None:
     first, second = type(a).__name__, type(b).__name__
     if (first, second) == ("Permute", "Permute"):
         return ours.Permute(tuple(a.axes[axis] for axis in b.axes))
+    if (first, second) == ("ToFloat", "ToFloat"):
+        return a
     if (first, second) == ("Scale", "Scale") and isinstance(a.c, float) and isinstance(b.c, float):
         return ours.Scale(a.c * b.c)
     if first == second == "Clip" and {a.low, b.low} & {None} and {a.high, b.high} & {None}:

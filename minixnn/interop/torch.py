@@ -153,13 +153,15 @@ def exports(torch: Any, module: Any, args: tuple, kwargs: dict) -> Any:
     len(x) makes a constant of it. What then depends on it is refused where it meets the images, and `compare` runs
     another number.
     """
+    from torch.utils import _pytree as tree
     batch = torch.export.Dim("batch", min=1)
-
-    def shapes():
-        shape = {name: ({0: batch} if isinstance(v, torch.Tensor) and v.ndim else None) for name, v in kwargs.items()}
-        return shape if kwargs else tuple({0: batch} if isinstance(v, torch.Tensor) and v.ndim else None for v in args)
     try:
-        return exported(torch, module, args, kwargs, shapes())
+        given = inspect.signature(module.forward).bind(*args, **kwargs).arguments       # one entry for all of *args
+    except TypeError as error:
+        raise ValueError(f"{type(module).__name__}: its forward does not take this example: {error}") from error
+    try:
+        return exported(torch, module, args, kwargs, tree.tree_map(
+            lambda v: {0: batch} if isinstance(v, torch.Tensor) and v.ndim else None, dict(given)))
     except ValueError as error:
         if "Constraints violated (batch)" not in str(error):
             raise

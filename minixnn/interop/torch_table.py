@@ -487,6 +487,12 @@ def to(b: Builder, x: Traced, *more: Any, **kwargs: Any) -> Traced:
 for _torch, _relation in (("eq", "equal"), ("ne", "not_equal"), ("gt", "greater"), ("lt", "less"),
                           ("ge", "greater_equal"), ("le", "less_equal")):
     TABLE[f"aten.{_torch}"] = lambda b, x, y, _relation=_relation: op.compare(b, _relation, x, y)
+for _name in ("and", "or", "xor"):
+    TABLE[f"aten.logical_{_name}"] = lambda b, x, y, _name=_name: op.compare(b, f"logical_{_name}", x, y)
+    TABLE.update(dict.fromkeys((f"aten.bitwise_{_name}", f"aten.__{_name}__"), lambda b, x, y, _name=_name: op.compare(
+        b, f"logical_{_name}", *(op.true_or_false(v) for v in (x, y)))))
+TABLE["aten.logical_not"] = lambda b, x: op.compare(b, "equal", x, np.asarray(False))
+TABLE["aten.bitwise_not"] = lambda b, x: op.compare(b, "equal", op.true_or_false(x), np.asarray(False))
 
 
 @torch_name("slice_scatter")

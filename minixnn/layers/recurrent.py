@@ -15,6 +15,7 @@ Token and state share a gate's or candidate's relevance in one sum over both, ex
 after the product: there candidate = Add(Dense of x_t, Multiply(Dense of h, r)) is two steps, and each has the
 stabiliser of the rules. 1 - z is sigmoid(-a), where z = sigmoid(a).
 """
+import copy
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -96,6 +97,12 @@ class Recurrent(Block):
         W_x, W_h = (np.concatenate([draw((n, units), n, units, rng, "glorot") for _ in cls.gates], axis=1).astype(dtype)
                     for n in (inputs, units))
         return cls(W_x, W_h, np.zeros(len(cls.gates) * units, dtype), steps=steps, reverse=reverse)
+
+    def unrolled(self, steps: int) -> Any:
+        """The same cell, of the same layer objects, for sequences of another length."""
+        other = copy.copy(self)
+        other.steps = steps
+        return other
 
     def columns(self, n: int) -> list[Array | None]:
         """W_x, W_h, b_x, b_h of the n-th gate alone."""

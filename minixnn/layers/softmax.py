@@ -9,6 +9,8 @@ from typing import Any
 from minixnn.arrays import Array, array_module, stabilize
 from minixnn.layers.base import Layer, Rule, quotient_or
 
+HIDDEN = -1e30              # the score of what is not to be seen: its weight is 0, no rule meets 0 times infinity
+
 
 def softmax(x: Array, axis: int = -1) -> Array:
     """exp(x_i) / sum_j exp(x_j), along an axis, shifted by the largest x so that nothing overflows. Any shape."""
@@ -84,11 +86,29 @@ class LogSoftmax(Layer):
 
 
 class Softmax(LogSoftmax):
-    """y = exp(x) / sum exp x, along an axis: numbers above 0 that sum to 1. x and y of any shape"""
+    """y = exp(x) / sum exp x, along an axis: numbers above 0 that sum to 1. x and y of any shape
+
+    masked: where all scores are hidden (x about -1e30, `HIDDEN`) y is 0, as in torch's attention, which then sees
+    nothing; else y is the same for all of them.
+    """
     rule, nonnegative = staticmethod(softmax_taylor), True
 
+    def __init__(self, axis: int = -1, masked: bool = False) -> None:
+        super().__init__(axis)
+        self.masked = masked
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), **({"masked": True} if self.masked else {})}
+
     def forward(self, x: Array) -> Array:
-        return softmax(x, self.axis)
+        return self.seen(x, softmax(x, self.axis))
+
+    def seen(self, x: Array, y: Array) -> Array:
+        """y, and 0 where all x are hidden; two masks may have been added up, and the least number is no mask."""
+        if not self.masked:
+            return y
+        top = x.max(axis=self.axis, keepdims=True)
+        return array_module(x).where(abs(top / HIDDEN - 5) > 4.5, y, 0 * y)
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True))

@@ -152,6 +152,52 @@ def tokens(words: Sequence, R: Array, vocabulary: Sequence[str] | Mapping[int, s
     return figure
 
 
+def spelled(words: Sequence[Sequence[str]], R: Sequence[Array], below: Sequence[Sequence[str]],
+            marked: Sequence[int | None] | None = None, titles: Sequence[str] | None = None, title: str | None = None,
+            columns: int = 4) -> "Figure":
+    """Words in letters that are coloured by relevance, each with its phonemes below; one picture for each word.
+
+    words: strings, or lists of tokens. R: for each word one number a token; colours end at the largest of the word.
+    below: what stands under each word, a list of strings. marked: which of these is explained, set in a box; None for
+    none. ValueError where a word has not as many letters as relevances, or the lists are not of one length.
+    """
+    R = [np.asarray(to_numpy(r), float) for r in R]
+    for name, values in (("relevances", R), ("lines below", below), ("marks", marked), ("titles", titles)):
+        if values is not None and len(values) != len(words):
+            raise ValueError(f"got {len(values)} {name} for {len(words)} words, expected one for each")
+    for word, r in zip(words, R):
+        if r.shape != (len(word),):
+            raise ValueError(f"got relevances of shape {r.shape} for {word!r}, expected {len(word)}: one a token")
+    plt, colours = pyplot(), signed_colours()
+    columns, rows = min(columns, len(words)), -(-len(words) // min(columns, len(words)))
+    wide = max([0.32 * len(word) for word in words] + [0.09 * len(name) for name in titles or ()]) + 0.3    # inches
+    high = 1.05 + 0.35 * (titles is not None)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(rows, columns, squeeze=False, layout="constrained", figsize=(
+            max(columns * wide, 6), rows * high + 0.3 + 0.6 * (title is not None)))
+        for ax in axes.flat:
+            ax.axis("off")
+        for n, (ax, word, r, line) in enumerate(zip(axes.flat, words, R, below)):
+            for t, (letter, value) in enumerate(zip(word, r / (abs(r).max() or 1))):
+                shade = colours((value + 1) / 2)
+                ax.add_patch(plt.Rectangle((t + 0.03, 0), 0.94, 1, color=shade, linewidth=0))
+                ax.text(t + 0.5, 0.5, letter, ha="center", va="center", fontsize=17, parse_math=False,
+                        color="white" if sum(shade[:3]) < 1.5 else "black")
+            chosen = None if marked is None else marked[n]
+            for k, each in enumerate(line):
+                ax.text((k + 0.5) * len(word) / len(line), 1.55, each, ha="center", va="center", fontsize=11,
+                        parse_math=False, weight="bold" if k == chosen else "normal",
+                        color="black" if k == chosen or chosen is None else "0.45",
+                        bbox={"boxstyle": "square,pad=0.15", "fill": False} if k == chosen else None)
+            ax.set(xlim=(0, len(word)), ylim=(2, -0.05))
+            if titles is not None:
+                ax.set_title(titles[n], fontsize=12)
+        figure.suptitle(wrapped(title, figure.get_figwidth()))
+        figure.supxlabel("red speaks for the phoneme in the box, blue against it; colours end at each word's largest"
+                         if marked is not None else "", fontsize=10)
+    return figure
+
+
 def _word(each: Any, vocabulary: Any) -> str:
     """A token as text."""
     if isinstance(each, str):

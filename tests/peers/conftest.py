@@ -18,11 +18,6 @@ import pytest
 
 from tests.peers import libraries
 
-# Not every test in these has been brought to networks that are graphs, whose layers are not torch's one by one.
-LATER = ("agreement", "architectures", "attention_import", "functions", "interop_torch", "magika_original",
-         "real_networks", "snippets_with_peers")
-collect_ignore = []
-
 
 def pytest_configure(config):
     for expected in ("Using padding='same' with even kernel", "deep Taylor got positive biases"):   # both on purpose
@@ -32,8 +27,7 @@ def pytest_configure(config):
 def pytest_report_header(config):
     found = [f"{name} {libraries.version(name)}" for name in ("torch", "zennit", "captum", "lxt", "autolrp")
              if getattr(libraries, name) is not None]
-    return ["peers: " + (", ".join(found) or "none installed"),
-            f"peers: not run, since not yet brought to graphs: {', '.join(LATER)}"]
+    return "peers: " + (", ".join(found) or "none installed")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.peers import twins
 from tests.peers.libraries import torch
 
 BOUNDS = {"float64": 1e-10, "float32": 1e-5}                # for outputs, by precision
-SEEDS = range(10)
+SEEDS = {"float64": range(4), "float32": range(2)}          # random networks of each kind
 KINDS = {
     "dense": "ReLU, one to three hidden layers, biases of both signs",
     "dense, no bias": "the same without biases",
@@ -264,7 +264,8 @@ def signals(case, start):
 def difference(case, dtype):
     """How far the outputs of ours lie from torch's, relative where those are above 1."""
     module, tensor = case.module.to(getattr(torch, dtype)), case.tensor.to(getattr(torch, dtype))
-    output = from_torch(module, input_shape=tensor.shape[1:]).forward(case.x.astype(dtype))
+    net = case.net if dtype == "float64" else from_torch(module, input_shape=tensor.shape[1:])
+    output = net.forward(case.x.astype(dtype))
     with torch.no_grad():
         expected = to_array(module(tensor))
     assert output.dtype == expected.dtype == np.dtype(dtype), output.dtype
@@ -275,5 +276,5 @@ def difference(case, dtype):
 def measure_outputs():
     """[(precision, networks, largest relative difference, bound), ...] for the table."""
     for dtype, bound in BOUNDS.items():
-        found = [difference(case(kind, seed), dtype) for kind in KINDS for seed in SEEDS]
+        found = [difference(case(kind, seed), dtype) for kind in KINDS for seed in SEEDS[dtype]]
         yield dtype, len(found), max(found), bound

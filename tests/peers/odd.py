@@ -267,6 +267,7 @@ if torch is not None:
             size = found[0].shape[-2:]
             x = sum(a * F.interpolate(y, size=size, mode=mode) for a, y, mode in
                     zip(w, found, ("bicubic", "nearest", "bilinear")))
+            x = torch.stack([x, self.mix(x)], 0).sum(0)
             strips = x.mean(3, keepdim=True).expand_as(x) + x.mean(2, keepdim=True) + F.max_pool2d(x, 5, 1, 2)
             x = self.mix(F.pad(strips, (1, 0, 1, 0), mode="reflect"))
             return F.interpolate(self.head(x), scale_factor=2, mode="bilinear", align_corners=True)

@@ -123,6 +123,8 @@ IMAGES = {
     "normalize": lambda m, x: F.normalize(x, dim=1) + x.norm(dim=(2, 3), keepdim=True),
     "cumsum": lambda m, x: x.cumsum(2),
     "repeat": lambda m, x: x.repeat(1, 2, 1, 3) + x.repeat_interleave(2, 1).repeat(1, 1, 1, 3),
+    "pairs of rows": lambda m, x: (x[:, 0, None] * x[:, 0, :, None]).sum(-1) + (x[:, 1, None] - x[:, 1, :, None]).abs(
+        ).sum(-1),
     "a product of three": lambda m, x: torch.maximum(x, x.flip(3)) * x.abs().sqrt() * torch.exp(-x ** 2),
 }
 SEQUENCES = {

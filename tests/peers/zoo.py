@@ -67,29 +67,34 @@ def timm():
     return {module: lambda name=name, size=size: made(name, size) for module, (name, size) in TIMM.items()}
 
 
+TORCHVISION = {"alexnet": 96, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "efficientnet_v2_s": 64,
+               "googlenet": 96, "inception_v3": 128, "maxvit_t": 224, "mnasnet0_5": 64, "mobilenet_v2": 64,
+               "mobilenet_v3_small": 64, "regnet_x_400mf": 64, "regnet_y_400mf": 64, "resnet18": 64,
+               "resnext50_32x4d": 64, "shufflenet_v2_x0_5": 64, "squeezenet1_1": 64, "swin_t": 64, "swin_v2_t": 64,
+               "vgg11": 64, "vgg11_bn": 64, "vit_b_32": 224, "wide_resnet50_2": 64, "fcn_resnet50": 64,
+               "deeplabv3_mobilenet_v3_large": 64, "lraspp_mobilenet_v3_large": 64}
+
+
 def torchvision():
     library = libraries.load("torchvision")
-    models = library.models
-    classify = {"alexnet": 96, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "efficientnet_v2_s": 64,
-                "googlenet": 96, "inception_v3": 128, "maxvit_t": 224, "mnasnet0_5": 64, "mobilenet_v2": 64,
-                "mobilenet_v3_small": 64, "regnet_x_400mf": 64, "regnet_y_400mf": 64, "resnet18": 64,
-                "resnext50_32x4d": 64, "shufflenet_v2_x0_5": 64, "squeezenet1_1": 64, "swin_t": 64, "swin_v2_t": 64,
-                "vgg11": 64, "vgg11_bn": 64, "vit_b_32": 224, "wide_resnet50_2": 64}
-    more = {"googlenet": {"init_weights": False, "aux_logits": False},
-            "inception_v3": {"init_weights": False, "aux_logits": False}}
-    made = {name: lambda name=name, size=size: images(getattr(models, name)(weights=None, **more.get(name, {})), size)
-            for name, size in classify.items()}
-    for name in ("fcn_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"):
-        made[name] = lambda name=name: images(getattr(models.segmentation, name)(
-            weights=None, weights_backbone=None, num_classes=4), 64, output="out")
-    return made
+
+    def made(name, size):
+        if hasattr(library.models.segmentation, name):
+            return images(getattr(library.models.segmentation, name)(
+                weights=None, weights_backbone=None, num_classes=4), size, output="out")
+        more = {"init_weights": False, "aux_logits": False} if name in ("googlenet", "inception_v3") else {}
+        return images(getattr(library.models, name)(weights=None, **more), size)
+    return {name: lambda name=name, size=size: made(name, size) for name, size in TORCHVISION.items()}
+
+
+SEGMENTATION = {"Unet": 64, "UnetPlusPlus": 64, "MAnet": 64, "Linknet": 64, "FPN": 64, "PSPNet": 64, "PAN": 256,
+                "DeepLabV3": 64, "DeepLabV3Plus": 64, "UPerNet": 64, "Segformer": 64}
 
 
 def segmentation():
     library = libraries.load("segmentation_models_pytorch")
-    return {name: lambda name=name: images(getattr(library, name)("resnet18", encoder_weights=None, classes=2), 64)
-            for name in ("Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN", "PSPNet", "PAN", "DeepLabV3",
-                         "DeepLabV3Plus", "UPerNet", "Segformer")}
+    return {name: lambda name=name, size=size: images(getattr(library, name)(
+        "resnet18", encoder_weights=None, classes=2), size) for name, size in SEGMENTATION.items()}
 
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "vocab_size": 50,

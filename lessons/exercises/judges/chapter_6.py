@@ -370,5 +370,58 @@ REPAIR_RESCALE = Exercise(
     facets={"with more than one image": lambda c: len(c["x"]) > 1,
             "where x = x_ref": lambda c: (c["x"] == c["x_ref"]).any()})
 
-EXERCISES = [LEDGER, MOST_ALIKE, REPAIR_ALPHA1, REPAIR_GUIDED, REPAIR_UNPOOL, REPAIR_NOISE, REPAIR_RESCALE]
+# ----------------------------------------------------------------------------------------------------- channels, 6.7
+
+
+def channel_maps(say: Callable | None, x: Any, W: Any, b: Any, R: Any, epsilon: float) -> Any:
+    found = np.zeros((*R.shape, len(W)))
+    for n, k in np.ndindex(*R.shape):
+        z = sum(x[n, j] * W[j, k] for j in range(len(W))) + b[k]
+        below = z + epsilon * sgn(z)
+        if say:
+            say(f"image {n}, channel {k}: z = {dot(x[n], W[:, k], b[k])} = {number(z)}, with the stabiliser "
+                f"{number(below)}; R = {number(R[n, k])}")
+        for j in range(len(W)):
+            found[n, k, j] = x[n, j] * W[j, k] / below * R[n, k]
+            if say:
+                say(f"    input {j}: {number(x[n, j] * W[j, k])} / {number(below)} * {number(R[n, k])} = "
+                    f"{number(found[n, k, j])}")
+    return found
+
+
+def each_channel(share: Callable) -> Callable:
+    """A wrong answer: share(x, W, z, e, R) with axes (N, K, I), z and e the sum and its signed stabiliser."""
+    def wrong(x, W, b, R, epsilon):
+        z = x @ W + b
+        return share(x[:, None, :], W.T[None], z[..., None], epsilon * signs(z)[..., None], R[..., None])
+    return wrong
+
+
+CHANNELS = Exercise(
+    "channel_maps", "6.7", """
+    R_j^(k) = x_j w_jk / (z_k + epsilon sgn z_k) R_k        z_k = sum_j x_j w_jk + b_k""", draw_ledger, channel_maps,
+    [("the heatmaps are summed over the channels: that is the whole one",
+      lambda x, W, b, R, epsilon: each_channel(lambda x, W, z, e, R: x * W / (z + e) * R)(x, W, b, R, epsilon).sum(1)),
+     ("inputs and channels are exchanged: the heatmaps lie along the last axis",
+      lambda x, W, b, R, epsilon: each_channel(lambda x, W, z, e, R: x * W / (z + e) * R)(
+          x, W, b, R, epsilon).transpose(0, 2, 1)),
+     ("R is left out: these are shares", each_channel(lambda x, W, z, e, R: x * W / (z + e) + 0 * R)),
+     ("the whole relevance is given to every channel",
+      each_channel(lambda x, W, z, e, R: x * W / (z + e) * R.sum(1, keepdims=True))),
+     ("the channel itself is set to zero, and the others are kept", each_channel(
+         lambda x, W, z, e, R: (x * W / (z + e) * R).sum(1, keepdims=True) - x * W / (z + e) * R)),
+     ("the product with x_j is left out: a gradient stands where relevance belongs",
+      each_channel(lambda x, W, z, e, R: W / (z + e) * R + 0 * x)),
+     ("nothing is divided by z_k: it is x times the gradient", each_channel(lambda x, W, z, e, R: x * W * R)),
+     ("the stabiliser has no sign: z + epsilon, where z is negative, too",
+      each_channel(lambda x, W, z, e, R: x * W / (z + abs(e)) * R)),
+     ("the stabiliser is left out", each_channel(lambda x, W, z, e, R: x * W / z * R)),
+     ("the bias is left out of z_k", lambda x, W, b, R, epsilon: each_channel(
+         lambda x, W, z, e, R: x * W / (z + e) * R)(x, W, 0 * b, R, epsilon))],
+    ["It is LRP-epsilon without its last step, the sum over k.",
+     "s = R / (z + e) has a number for each image and channel. Multiply it by W.T and x along three axes.",
+     "s[:, :, None] is (N, K, 1), W.T[None] is (1, K, I), x[:, None, :] is (N, 1, I)."],
+    axes=DENSE, facets=FACETS, plain={"epsilon": (1.0, 0.5)})
+
+EXERCISES = [LEDGER, MOST_ALIKE, REPAIR_ALPHA1, REPAIR_GUIDED, REPAIR_UNPOOL, REPAIR_NOISE, REPAIR_RESCALE, CHANNELS]
 __all__ = ["EXERCISES", "neg"]

@@ -21,12 +21,12 @@ from minixnn.interop.operations.norms import (batch_norm, group_norm, layer_norm
                                               variance)
 from minixnn.interop.operations.windows import adaptive_pool, conv, conv_transpose, pool, upsample
 from minixnn.interop.operations.products import attention, einsum, linear, matmul
-from minixnn.interop.operations.whole import cast, compare, embedding, where
+from minixnn.interop.operations.whole import cast, compare, embedding, true_or_false, where
 
 __all__ = ["adaptive_pool", "add", "attention", "batch_norm", "cast", "cat", "clip", "compare", "conv",
            "conv_transpose", "depth_to_space", "divide", "einsum", "elementwise", "embedding", "expand", "extreme",
            "flatten", "flip", "from_patches", "group_norm", "images", "layer_norm", "linear", "local_response",
            "matmul", "multiply", "numbers", "pad", "patches", "plain", "pool", "power", "reduce", "repeat",
            "repeat_interleave", "reshape", "roll", "select", "shifted", "slice_", "softmax", "space_to_depth", "split",
-           "squeeze", "stack", "subtract", "swap", "take", "traced", "transpose", "unfold", "unsqueeze", "upsample",
-           "variance", "weights", "where"]
+           "squeeze", "stack", "subtract", "swap", "take", "traced", "transpose", "true_or_false", "unfold",
+           "unsqueeze", "upsample", "variance", "weights", "where"]

@@ -13,6 +13,8 @@ from minixnn.interop.builder import Builder
 from minixnn.interop.operations.values import LOWEST, numbers, plain, weights
 from minixnn.interop.program import Varying
 
+LARGEST = 1e33              # of a factor: masks are scaled by the least number there is, and overflow on the way back
+
 
 def elementwise(b: Builder, x: Traced, layer: Any) -> Traced:
     return b.through(numbers(b, x), layer, "f")
@@ -118,9 +120,8 @@ def scaled(b: Builder, x: Traced, c: Any) -> Traced:
     if isinstance(c, float):
         if not math.isfinite(c):
             raise ValueError(f"multiplies by {c}, expected a finite number")
-        return x if c == 1 else b.through(x, ours.Scale(c))
-    c = weights(c)
-    c = short(c)
+        return x if c == 1 else b.through(x, ours.Scale(float(np.clip(c, -LARGEST, LARGEST))))
+    c = np.clip(short(weights(c)), -LARGEST, LARGEST)
     return b.through(x, ours.ChannelScale(c) if c.ndim == 1 and c.size == size(x.have[-1]) else ours.Scale(c))
 
 

@@ -321,7 +321,8 @@ def joined(b: Builder, made: list[Traced], axis: int) -> Traced:
         first = flat.index(before[0])
         place = sum(1 for own in order if own[0] in flat and flat.index(own[0]) < first)
     else:
-        place = len(order) if axis == rank - 1 or (axis == 1 and len(order) > 2) else min(axis, len(order))
+        place = len(order) if axis == rank - 1 or (axis == 1 and len(order) > 2) else \
+            max(1, min(axis, len(order)))                   # in front stand the images, wherever the program has them
     arranged = [b.arranged(x, [*order[:place], x.axes[axis], *order[place:]]) for x in made]
     total = new(sum(size(x.axes[axis]) for x in made))
     last = place == len(order)

@@ -59,12 +59,13 @@ def variance(b: Builder, x: Traced, axes: Any, correction: float, keepdims: bool
     return y if correction == 0 else multiply(b, y, count / (count - correction))
 
 
-def softmax(b: Builder, x: Traced, axis: int, log: bool = False) -> Traced:
+def softmax(b: Builder, x: Traced, axis: int, log: bool = False, masked: bool = False) -> Traced:
+    """masked: rows of which all is hidden give 0"""
     x = numbers(b, traced(x))
     group = x.axes[int(axis)]
     x, place = b.axis(x, group, ordered=False) if group else (b.arranged(x, [*x.have, ()]), len(x.have))
     place = -1 if place == len(x.have) - 1 else place
-    return b.through(x, (ours.LogSoftmax if log else ours.Softmax)(place))
+    return b.through(x, ours.LogSoftmax(place) if log else ours.Softmax(place, masked))
 
 
 def batch_norm(b: Builder, x: Traced, gamma: Any, beta: Any, mean: Any, variance: Any, epsilon: float,

@@ -109,18 +109,27 @@ def product(b: Builder, x: Traced, y: Traced) -> Traced:
 
 def attention(b: Builder, Q: Traced, K: Traced, V: Traced, mask: Any = None, causal: bool = False,
               scale: float | None = None) -> Traced:
-    """softmax(scale Q K^T + mask) V, written out; Q, K, V (N, heads, tokens, width)"""
+    """softmax(scale Q K^T + mask) V, written out; Q, K, V (N, heads, tokens, width). What sees nothing gets 0."""
     T, U = traced(Q).shape[-2], traced(K).shape[-2]
     Q = multiply(b, Q, Q.shape[-1] ** -0.5 if scale is None else float(scale))
     groups = Q.shape[-3] // K.shape[-3] if Q.rank > 3 and K.shape[-3] and Q.shape[-3] != K.shape[-3] else 1
     if groups > 1:
         K, V = (repeat_interleave(b, each, groups, -3) for each in (K, V))
     S = matmul(b, Q, swap(b, K, -1, -2))
+    seen = np.tri(T, U, dtype=bool) if causal else np.ones((T, U), bool)
     if causal:
-        S = shifted(b, S, np.where(np.tri(T, U, dtype=bool), 0.0, -np.inf).astype(b.dtype))
+        S = shifted(b, S, np.where(seen, 0.0, -np.inf).astype(b.dtype))
     if mask is not None:
         S = hidden(b, S, mask)
-    return matmul(b, softmax(b, S, -1), V)
+    return matmul(b, softmax(b, S, -1, masked=mask is not None and may_see_nothing(mask, seen)), V)
+
+
+def may_see_nothing(mask: Any, seen: np.ndarray) -> bool:
+    """Whether some token may be shown no other."""
+    if isinstance(mask, Traced):
+        return True
+    return any(not ((each if each.dtype == bool else each > -np.inf) & seen).any(axis=-1).all()
+               for each in ((mask.array, mask.other) if isinstance(mask, Varying) else (np.asarray(mask),)))
 
 
 def hidden(b: Builder, S: Traced, mask: Any) -> Traced:

@@ -10,8 +10,7 @@ from minixnn import layers as ours
 from minixnn.interop.axes import Traced, new
 from minixnn.interop.builder import Builder
 from minixnn.interop.program import Varying
-
-LOWEST = -1e30              # in place of -inf: softmax makes 0 of it, and no rule meets 0 times infinity
+from minixnn.layers.softmax import HIDDEN as LOWEST       # in place of -inf
 
 
 def weights(array: Any, what: str = "its weights") -> np.ndarray:

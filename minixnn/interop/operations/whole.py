@@ -60,9 +60,19 @@ def compare(b: Builder, function: str, x: Any, y: Any) -> Traced:
     return b.through(x, ours.CompareTo(function, b.constant(x, array) if array.ndim else array.reshape(1)), "b")
 
 
+def true_or_false(value: Any) -> Any:
+    """The value itself, which is asked bit by bit."""
+    kind = value.kind if isinstance(value, Traced) else np.asarray(getattr(value, "array", value)).dtype.kind
+    if kind != "b":
+        raise ValueError("works on the bits of whole numbers, expected truth values")
+    return value
+
+
 def truth(b: Builder, value: Any) -> Any:
-    """A truth value as a number."""
-    return numbers(b, value) if isinstance(value, Traced) else np.asarray(value, bool).astype(b.dtype)
+    """A truth value, or whether a number is not 0, as a number."""
+    if not isinstance(value, Traced):
+        return np.asarray(value, bool).astype(b.dtype)
+    return numbers(b, value if value.kind == "b" else compare(b, "not_equal", value, 0))
 
 
 def where(b: Builder, condition: Any, x: Any, y: Any) -> Traced:
