@@ -423,5 +423,69 @@ CHANNELS = Exercise(
      "s[:, :, None] is (N, K, 1), W.T[None] is (1, K, I), x[:, None, :] is (N, 1, I)."],
     axes=DENSE, facets=FACETS, plain={"epsilon": (1.0, 0.5)})
 
-EXERCISES = [LEDGER, MOST_ALIKE, REPAIR_ALPHA1, REPAIR_GUIDED, REPAIR_UNPOOL, REPAIR_NOISE, REPAIR_RESCALE, CHANNELS]
+# --------------------------------------------------------------------------------------------------- one function, 6.6
+
+
+def draw_norm(rng: np.random.Generator) -> dict:
+    inputs, outputs = size(rng), size(rng)
+    vectors = {name: some(rng, outputs) for name in ("b", "gain", "shift", "mean")}
+    return {"W": some(rng, inputs, outputs), **vectors, "variance": rng.choice(np.array([0.0, 0.75, 3, 1, 2]), outputs),
+            "epsilon": float(rng.choice([0.25, 1, 0.5]))}
+
+
+def fold_norm(say: Callable | None, W: Any, b: Any, gain: Any, shift: Any, mean: Any, variance: Any,
+              epsilon: float) -> tuple:
+    V, c = np.zeros(W.shape), np.zeros(len(b))
+    for k in range(len(b)):
+        s = float(gain[k]) / float(np.sqrt(variance[k] + epsilon))
+        c[k] = (b[k] - mean[k]) * s + shift[k]
+        V[:, k] = W[:, k] * s
+        if say:
+            say(f"output {k}: s = {number(gain[k])}/sqrt({plus([variance[k], epsilon])}) = {number(s)}; weights "
+                f"{', '.join(map(number, V[:, k]))}; bias ({plus([b[k], -mean[k]])}) {number(s)} + "
+                f"{number(shift[k])} = {number(c[k])}")
+    return V, c
+
+
+def folded(bias: Callable, scale: Callable = lambda gain, v, epsilon: gain / np.sqrt(v + epsilon)) -> Callable:
+    """A wrong fold: what it takes for the scale, and for the bias."""
+    def wrong(W, b, gain, shift, mean, variance, epsilon):
+        s = scale(gain, variance, epsilon)
+        return W * s, bias(b, mean, s, shift)
+    return wrong
+
+
+def whole(b: Any, mean: Any, s: Any, shift: Any) -> Any:
+    return (b - mean) * s + shift
+
+
+FOLD_NORM = Exercise(
+    "fold_norm", "6.6", """
+    s_k = gain_k / sqrt(variance_k + epsilon)
+    V_jk = w_jk s_k,  c_k = (b_k - mean_k) s_k + shift_k        x V + c = gain (x W + b - mean) / sqrt(...) + shift""",
+    draw_norm, fold_norm,
+    [("the bias is not scaled", folded(lambda b, mean, s, shift: b - mean + shift)),
+     ("the mean is scaled, the bias is not", folded(lambda b, mean, s, shift: b - mean * s + shift)),
+     ("the mean is left out", folded(lambda b, mean, s, shift: b * s + shift)),
+     ("the mean is added, not subtracted", folded(lambda b, mean, s, shift: (b + mean) * s + shift)),
+     ("the shift is scaled, too", folded(lambda b, mean, s, shift: (b - mean + shift) * s)),
+     ("the shift is left out", folded(lambda b, mean, s, shift: (b - mean) * s)),
+     ("the layer's own bias is left out", folded(lambda b, mean, s, shift: shift - mean * s)),
+     ("the weights are not scaled", lambda W, b, gain, shift, mean, variance, epsilon: (
+         W + 0, whole(b, mean, gain / np.sqrt(variance + epsilon), shift))),
+     ("the root is left out: it is divided by the variance",
+      folded(whole, lambda gain, v, epsilon: gain / (v + epsilon))),
+     ("epsilon stands outside of the root", folded(whole, lambda gain, v, epsilon: gain / (np.sqrt(v) + epsilon))),
+     ("epsilon is left out", folded(whole, lambda gain, v, epsilon: gain / np.sqrt(v))),
+     ("the gain is left out", folded(whole, lambda gain, v, epsilon: 1 / np.sqrt(v + epsilon)))],
+    ["What does the normalisation do with an output z_k = sum_j x_j w_jk + b_k? Write it as s_k z_k + t_k.",
+     "s_k multiplies all of z_k, its bias, too; t_k = shift_k - mean_k s_k.",
+     "W * s scales the columns of W (I, O), one for each output."],
+    axes={"W": "I O", **{name: "O" for name in ("b", "gain", "shift", "mean", "variance")}},
+    valid=lambda c: c["variance"].min() >= 0, plain={"epsilon": (1.0, 0.25)},
+    facets={"with a bias": lambda c: c["b"].any(), "with a mean": lambda c: c["mean"].any(),
+            "with a variance of 0": lambda c: (c["variance"] == 0).any()})
+
+EXERCISES = [LEDGER, MOST_ALIKE, REPAIR_ALPHA1, REPAIR_GUIDED, REPAIR_UNPOOL, REPAIR_NOISE, REPAIR_RESCALE, FOLD_NORM,
+             CHANNELS]
 __all__ = ["EXERCISES", "neg"]

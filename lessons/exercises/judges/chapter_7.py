@@ -411,4 +411,84 @@ def states(z: Any, n: Any) -> list[float]:
     return h[1:]
 
 
-EXERCISES = [SUM_RULE, PRODUCT_RULE, SOFTMAX, SOFTMAX_RULE, VALUES, SCORES, CELL, MEMORY]
+# ----------------------------------------------------------------------------------------------------- patching, 7.6
+
+
+def draw_runs(rng: np.random.Generator) -> dict:
+    N, inputs, hidden = size(rng, 2), size(rng), size(rng)
+    return {"W": some(rng, inputs, hidden), "v": some(rng, hidden), "x": some(rng, N, inputs),
+            "other": some(rng, N, inputs)}
+
+
+def patch_effects(say: Callable | None, W: Any, v: Any, x: Any, other: Any) -> Any:
+    found = np.zeros((len(x), len(v)))
+    for n in range(len(x)):
+        h, g = ([max(float(sum(run[n] * W[:, k])), 0.0) for k in range(len(v))] for run in (x, other))
+        y = max(float(np.dot(h, v)), 0.0)
+        if say:
+            say(f"image {n}: neurons {', '.join(map(number, h))}, of the other {', '.join(map(number, g))}; y = "
+                f"{number(y)}")
+        for k in range(len(v)):
+            put = [*h[:k], g[k], *h[k + 1:]]
+            found[n, k] = max(float(np.dot(put, v)), 0.0) - y
+            if say:
+                say(f"    neuron {k} put in: {dot(put, v)} = {number(np.dot(put, v))}, behind the ReLU "
+                    f"{number(found[n, k] + y)}; the output rises by {number(found[n, k])}")
+    return found
+
+
+def one_by_one(W: Any, v: Any, x: Any, other: Any, part: Callable = lambda h, g, k: g[:, k]) -> Any:
+    """The outputs (N, H) with neuron k of x made into part(h, g, k), each for itself."""
+    h, g = (x @ W).clip(0), (other @ W).clip(0)
+    outputs = np.zeros(h.shape)
+    for k in range(len(v)):
+        put = h.copy()
+        put[:, k] = part(h, g, k)
+        outputs[:, k] = (put @ v).clip(0)
+    return outputs
+
+
+def of_run(x: Any, W: Any, v: Any) -> Any:
+    """y of each image, (N, 1)"""
+    return ((x @ W).clip(0) @ v).clip(0)[:, None]
+
+
+def left_in(W: Any, v: Any, x: Any, other: Any) -> Any:
+    h, found = (x @ W).clip(0), np.zeros((len(x), len(v)))
+    for k in range(len(v)):
+        h[:, k] = (other @ W).clip(0)[:, k]
+        found[:, k] = (h @ v).clip(0)
+    return found - of_run(x, W, v)
+
+
+def by_gradient(W: Any, v: Any, x: Any, other: Any) -> Any:
+    return ((other @ W).clip(0) - (x @ W).clip(0)) * v * (of_run(x, W, v) > 0)
+
+
+PATCH_EFFECTS = Exercise(
+    "patch_effects", "7.6", """
+    h = relu(x W),  y(h) = relu(sum_k h_k v_k)
+    effect_k = y(h with h_k of the other run) - y(h)        each k for itself""", draw_runs, patch_effects,
+    [("the difference is multiplied by the gradient: that is attribution patching, right for small steps", by_gradient),
+     ("the ReLU behind the sum is left out", lambda W, v, x, other: ((other @ W).clip(0) - (x @ W).clip(0)) * v),
+     ("the sign is turned: what is lost, not what is gained",
+      lambda W, v, x, other: of_run(x, W, v) - one_by_one(W, v, x, other)),
+     ("the runs are exchanged: parts of x are put into the other run",
+      lambda W, v, x, other: one_by_one(W, v, other, x) - of_run(other, W, v)),
+     ("the neuron is set to 0, not to its value in the other run: that is ablation",
+      lambda W, v, x, other: one_by_one(W, v, x, other, lambda h, g, k: 0) - of_run(x, W, v)),
+     ("the other run's value is added to what stands there",
+      lambda W, v, x, other: one_by_one(W, v, x, other, lambda h, g, k: h[:, k] + g[:, k]) - of_run(x, W, v)),
+     ("neurons that were put in stay in: each needs a run of its own", left_in),
+     ("all neurons are put in at once", lambda W, v, x, other: of_run(other, W, v) - of_run(x, W, v) + 0 * (x @ W)),
+     ("the new output is returned, not by how much it rose",
+      lambda W, v, x, other: one_by_one(W, v, x, other))],
+    ["Run both: h of x and h of other. Then, for each k, a copy of h with one column of the other.",
+     "put = h.copy(); put[:, k] = g[:, k]; and from there the layers above, the ReLU too.",
+     "Subtract the output of x itself: an effect is a change."],
+    axes={"W": "I H", "v": "H", "x": "N I", "other": "N I"},
+    facets={"with more than one image": lambda c: len(c["x"]) > 1,
+            "with more than one neuron": lambda c: len(c["v"]) > 1,
+            "where y is 0": lambda c: (of_run(c["x"], c["W"], c["v"]) == 0).any()})
+
+EXERCISES = [SUM_RULE, PRODUCT_RULE, SOFTMAX, SOFTMAX_RULE, VALUES, SCORES, PATCH_EFFECTS, CELL, MEMORY]

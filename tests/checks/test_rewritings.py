@@ -14,7 +14,7 @@ from minixnn.layers.joins import half_each, signal_takes_all
 from minixnn.layers.layer_norm import identity, scale_held_fixed
 from minixnn.rules import composites, deep_taylor, lrp
 
-EXT = pathlib.Path(__file__).parents[1] / "docs" / "_ext"
+EXT = pathlib.Path(__file__).parents[2] / "docs" / "_ext"
 if not EXT.exists():
     pytest.skip("docs/ is not here: this is no checkout", allow_module_level=True)
 sys.path[:0] = [str(EXT)]
@@ -38,7 +38,7 @@ def test_the_column_has_a_cell_for_every_rule():
 
 
 @pytest.mark.parametrize("name", BY_FORMULA)
-def test_the_column_says_of_an_affine_rule_what_its_formula_says(name):
+def test_the_column_says_what_the_formula_of_a_rule_says(name):
     found = rewritings.left_alone(docstrings.rules(lrp, deep_taylor)[name])
     assert found is None if BY_FORMULA[name] is None else set(found) == BY_FORMULA[name]
 
@@ -59,7 +59,7 @@ def test_a_rewriting_computes_the_same_and_its_gradient_is_one(name):
             for a, b in zip(l.arrays().values(), m.arrays().values())) or net.inputs != other.inputs
 
 
-def test_numbers_between_a_change_and_none_are_far_from_the_tolerance():
+def test_what_changes_and_what_does_not_are_far_from_the_tolerance():
     """The column does not hang on the bar: what is left alone is so to a tenth of it, what changes by five times it."""
     for rule in docstrings.rules(lrp, deep_taylor).values():
         if rewritings.left_alone(rule) is not None:
