@@ -53,7 +53,8 @@ def same(module, shape=(5, 3), dtype="float64"):
 
 @pytest.mark.parametrize("settings", [
     {}, {"bias": False}, {"bidirectional": True}, {"num_layers": 2}, {"num_layers": 3, "bidirectional": True},
-    {"take": "h"}, {"take": "mean", "steps_first": True}, {"given": True}, {"given": True, "num_layers": 2, "take": "h"},
+    {"take": "h"}, {"take": "mean", "steps_first": True}, {"given": True},
+    {"given": True, "num_layers": 2, "take": "h"},
     {"bidirectional": True, "take": "h", "steps_first": True}], ids=str)
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 def test_a_recurrent_module_computes_and_differentiates_as_torch_does(kind, settings):
