@@ -607,7 +607,7 @@ def recurrent(b: Builder, x: Traced, W: Any, R: Any, B: Any = None, lengths: Any
         start = [op.swap(b, state, 0, 1) if isinstance(state, Traced) else Varying(
             np.swapaxes(state.array, 0, 1), np.swapaxes(state.other, 0, 1)) if isinstance(state, Varying) else
             state if state is None else np.swapaxes(state, 0, 1) for state in start]
-    settings = {"activation": "relu"} if relu else {}
+    settings: dict[str, Any] = {"activation": "relu"} if relu else {}
     if cell is ours.GRU:
         settings = {"reset_after": bool(linear_before_reset)}
     y, states = op.recurrent(b, cell, x, [arrays], start, reverse=direction == "reverse", **settings)
