@@ -12,7 +12,7 @@ from minixnn.interop import operations as op
 from minixnn.interop.axes import Traced, has_batch
 from minixnn.interop.builder import Builder
 from minixnn.interop.program import FLOATS, Places, Size, Varying
-from minixnn.interop.torch_table import ACTIVATIONS, gather, no_gradient, points
+from minixnn.interop.torch_table import ACTIVATIONS, gather, no_gradient, no_slope, points
 
 TABLE: dict[str, Callable[..., Any]] = {}
 RENAMED = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Mish": "mish", "HardSwish": "hardswish", "Abs": "abs",
@@ -63,13 +63,11 @@ TABLE.update({
     "Squeeze": lambda b, x, inputs=None, axes=None: op.squeeze(b, x, None if axes is None and inputs is None else
                                                                numbers(axes if inputs is None else inputs)),
     "DepthToSpace": lambda b, x, blocksize, mode="DCR": op.depth_to_space(b, x, blocksize, mode == "CRD"),
-    "SpaceToDepth": lambda b, x, blocksize: op.space_to_depth(b, x, blocksize, crd=False),
+    "SpaceToDepth": lambda b, x, blocksize, mode="DCR": op.space_to_depth(b, x, blocksize, mode == "CRD"),
     "LRN": lambda b, x, size, alpha=1e-4, beta=0.75, bias=1.0: op.local_response(b, x, size, alpha, beta, bias),
     "GatherElements": lambda b, x, index, axis=0: gather(b, x, axis, index),
     "Tile": lambda b, x, counts: op.repeat(b, x, numbers(counts)),
     "HardSigmoid": lambda b, x, alpha=0.2, beta=0.5: op.elementwise(b, x, hard_sigmoid(alpha, beta)),
-    "CastLike": lambda b, x, like, saturate=1: op.cast(b, x, like.kind if isinstance(like, Traced) else
-                                                       {"f": "f", "b": "b"}.get(like.dtype.kind, "i")),
     "Greater": lambda b, x, y: op.compare(b, "greater", x, y), "Less": lambda b, x, y: op.compare(b, "less", x, y),
     "Equal": lambda b, x, y: op.compare(b, "equal", x, y),
     "GreaterOrEqual": lambda b, x, y: op.compare(b, "greater_equal", x, y),
@@ -77,8 +75,9 @@ TABLE.update({
     "And": lambda b, x, y: op.compare(b, "logical_and", x, y), "Or": lambda b, x, y: op.compare(b, "logical_or", x, y),
     "Xor": lambda b, x, y: op.compare(b, "logical_xor", x, y),
     "Not": lambda b, x: op.compare(b, "equal", x, np.asarray(False)),
-    **dict.fromkeys(("ArgMax", "ArgMin", "TopK", "NonZero", "Unique", "NonMaxSuppression", "Round", "Floor", "Ceil",
-                     "Sign", "Bernoulli", "Multinomial", "RandomNormalLike", "RandomUniformLike"), no_gradient)})
+    **dict.fromkeys(("Round", "Floor", "Ceil", "Sign"), no_slope),
+    **dict.fromkeys(("ArgMax", "ArgMin", "TopK", "NonZero", "Unique", "NonMaxSuppression", "Bernoulli", "Multinomial",
+                     "RandomNormalLike", "RandomUniformLike"), no_gradient)})
 
 
 def hard_sigmoid(alpha: float, beta: float) -> Any:
@@ -464,6 +463,17 @@ def cast(b: Builder, x: Traced, to: int, saturate: int = 1, round_mode: str = "u
     return op.cast(b, x, "f" if to in FLOATS else "b" if to in TRUTH else "i")
 
 
+@onnx_name("CastLike")
+def cast_like(b: Builder, x: Any, like: Any, saturate: int = 1, round_mode: str = "up") -> Any:
+    if isinstance(like, Traced):
+        return op.cast(b, x, like.kind) if isinstance(x, Traced) else np.asarray(
+            x, {"f": b.dtype, "b": bool}.get(like.kind, np.int64))
+    name = like.dtype.name
+    if name not in ("bool", "bfloat16", "float16", "float32", "float64") and like.dtype.kind not in "iu":
+        raise ValueError(f"casts to numbers of type {name}")
+    return op.cast(b, x, "b" if name == "bool" else "f" if "float" in name else "i")
+
+
 @onnx_name("Resize", "Upsample")
 def resize(b: Builder, x: Traced, roi: Any = None, scales: Any = None, sizes: Any = None, mode: str = "nearest",
            coordinate_transformation_mode: str = "half_pixel", nearest_mode: str = "round_prefer_floor",
@@ -489,6 +499,10 @@ def resize(b: Builder, x: Traced, roi: Any = None, scales: Any = None, sizes: An
     half = places in ("half_pixel", "pytorch_half_pixel")
     out = target or [int(math.floor(n * s)) for n, s in zip(x.shape[2:], scale or [])]
     whole = all(m % n == 0 for m, n in zip(out, x.shape[2:]))
+    if places == "align_corners" and target is None and any(
+            n * s != m for n, s, m in zip(x.shape[2:], scale or [], out)):
+        raise ValueError(f"resizes {x.written()} by {scale} with align_corners to sizes that are no whole numbers, "
+                         "where readers differ; expected sizes in place of scales")
     if places == "pytorch_half_pixel" and 1 in out and mode != "nearest":
         raise ValueError("resizes to one pixel by pytorch_half_pixel, which is not supported")
     ours_is = {"linear": "bilinear" if half or places == "align_corners" else None,

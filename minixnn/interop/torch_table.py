@@ -552,6 +552,12 @@ def no_gradient(b: Builder, *args: Any, **kwargs: Any) -> Any:
                      "reads, with output=, or cut the module before it")
 
 
+@torch_name("round", "floor", "ceil", "trunc", "sign", "sgn", "floor_divide", "remainder", "fmod", "heaviside")
+def no_slope(b: Builder, *args: Any, **kwargs: Any) -> Any:
+    raise ValueError("is a step: flat wherever it has a slope at all, and has no gradient that explains; explain what "
+                     "it reads, with output=, or cut the module before it")
+
+
 def _like(value):
     def make(b, x, *more, **kwargs):
         shape, fill = (x.shape, x.other_shape), value

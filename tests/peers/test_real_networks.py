@@ -16,7 +16,7 @@ from tests.peers.libraries import REASONS, torch, zennit
 
 if torch is None:
     pytest.skip(REASONS["torch"], allow_module_level=True)
-from tests.peers.torchvision_like import (NARROW, VGG, BasicBlock, Bottleneck, ResNet, alexnet, filled,
+from tests.peers.torchvision_like import (NARROW, BasicBlock, Bottleneck, ResNet, alexnet, filled,
                                           vgg)
 
 nn = torch.nn
@@ -39,7 +39,7 @@ def assert_same_outputs(module, net, x):
     assert largest < 1e-4, f"outputs differ by {largest:.2g} of the largest"
 
 
-@pytest.mark.parametrize("depth, norm", [(11, False), (11, True), (16, False), (16, True)])
+@pytest.mark.parametrize("depth, norm", [(11, False), (16, True)])
 def test_narrow_vgg_at_any_size(depth, norm):
     module = filled(lambda: vgg(NARROW[depth], norm, hidden=50, classes=10))
     net = from_torch(module)
@@ -47,17 +47,14 @@ def test_narrow_vgg_at_any_size(depth, norm):
         assert_same_outputs(module, net, images(size))
 
 
-@pytest.mark.parametrize("make", [lambda: vgg(VGG[16]), lambda: vgg(VGG[11], norm=True), alexnet],
-                         ids=["vgg16", "vgg11_bn", "alexnet"])
-def test_a_full_size_classifier_on_a_224_image(make):
-    module = filled(make)
+def test_a_full_size_classifier_on_a_224_image():
+    module = filled(alexnet)
     net = from_torch(module, (3, 224, 224))
     assert_same_outputs(module, net, images(224))
 
 
 @pytest.mark.parametrize("block, counts, size", [
-    (BasicBlock, (2, 2, 2, 2), 64), (BasicBlock, (2, 2, 2, 2), 224), (BasicBlock, (3, 4, 6, 3), 64),
-    (Bottleneck, (3, 4, 6, 3), 64)], ids=["resnet18", "resnet18 at 224", "resnet34", "resnet50"])
+    (BasicBlock, (2, 2, 2, 2), 64), (Bottleneck, (3, 4, 6, 3), 64)], ids=["resnet18", "resnet50"])
 def test_resnets(block, counts, size):
     module = filled(lambda: ResNet(block, counts))
     net = from_torch(module)

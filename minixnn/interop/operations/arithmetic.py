@@ -77,7 +77,8 @@ def add(b: Builder, x: Any, y: Any, alpha: Any = 1) -> Traced:
     if isinstance(y, Traced) and alpha != 1:
         y = multiply(b, y, alpha)
     elif not isinstance(y, Traced) and alpha != 1:
-        y = Varying(y.array * alpha, y.other * alpha) if isinstance(y, Varying) else np.asarray(y) * alpha
+        y = Varying(y.array * alpha, y.other * alpha) if isinstance(y, Varying) else np.asarray(
+            y, b.dtype if np.asarray(y).dtype.kind in "bu" else None) * alpha      # which have nothing below 0
     if isinstance(x, Traced) and isinstance(y, Traced):
         if y.at == x.at and y.have == x.have and y.axes == x.axes:
             return multiply(b, x, 2.0)

@@ -9,7 +9,7 @@ from minixnn import layers as ours
 from minixnn.interop.axes import Traced, new
 from minixnn.interop.builder import Builder
 from minixnn.interop.operations.arithmetic import add, constant, extreme, multiply
-from minixnn.interop.operations.values import finite_array, numbers, traced, weights
+from minixnn.interop.operations.values import LOWEST, finite_array, numbers, traced, weights
 from minixnn.interop.program import Varying
 
 
@@ -55,6 +55,10 @@ def compare(b: Builder, function: str, x: Any, y: Any) -> Traced:
     if isinstance(y, Varying):
         raise ValueError("compares with a constant that depends on the number of images")
     array = np.asarray(y)
+    if array.size == 1 and np.isneginf(array).all() and function in ("equal", "not_equal"):     # what hides tokens here
+        low, high = ("greater", "less_equal") if function == "equal" else ("less_equal", "greater")
+        return compare(b, "logical_and" if function == "equal" else "logical_or",
+                       compare(b, low, x, np.asarray(10 * LOWEST)), compare(b, high, x, np.asarray(LOWEST / 2)))
     array = array.astype(b.dtype) if x.kind in ("f", "w") or array.dtype == bool else array
     x = b.with_room(b.widened(x, array.shape), array)
     return b.through(x, ours.CompareTo(function, b.constant(x, array) if array.ndim else array.reshape(1)), "b")
