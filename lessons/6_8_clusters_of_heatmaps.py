@@ -184,7 +184,7 @@ for kind, seed in (("conv", 0), ("dense", 1)):
 # 2. Let only 20 of the 400 eights have the square, then only 10. Do the clusters still find it?
 
 for deep, above in ((("cnn", 8), ("cnn", 12)), (("cluttered_gap", 6), ("cluttered_gap", 10))):
-    (low, error), (high, also) = shared[*deep, "ActMax"], shared[*above, "ActMax"]
+    (low, error), (high, also) = shared[(*deep, "ActMax")], shared[(*above, "ActMax")]
     assert high - low > 3 * (error ** 2 + also ** 2) ** 0.5, "the two agree more further up"
 assert all(shared[name, i, "RelMax for class 8"][0] < 0.5 for name, i, _ in shared), "there is not one RelMax"
 assert found["inputs"] > 0.9, "the inputs have the square in any case"

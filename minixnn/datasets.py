@@ -155,7 +155,7 @@ def photo(name: str, size: int | None = None) -> Array:
 
 
 def record(name: str) -> dict[str, Any]:
-    """Numbers that were measured once for a lesson, {name: array}; "selectivity" belongs to lesson 5.2, "reading" to 7.7.
+    """Numbers that were measured once for a lesson, {name: array}: "selectivity" for lesson 5.2, "reading" for 7.7.
 
     Part of a checkout only (lessons/data), like the photographs.
     """

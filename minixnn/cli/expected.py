@@ -214,13 +214,13 @@ def expected(net: Network, size: str | None = None) -> Expected:
     if shape is not None and len(shape) == 1 and shape[0] is not None:
         return Expected((*(given or (None, None)), None), shape[0])
     layers = net.layers
-    first = next((n for n, layer in enumerate(layers) if isinstance(layer, (Conv2d, Dense))), None)
-    flattened = any(isinstance(layer, Flatten) for layer in layers[:first])
+    first = next((layer for layer in layers if isinstance(layer, (Conv2d, Dense))), None)
+    flattened = any(isinstance(layer, Flatten) for layer in layers[:layers.index(first) if first else None])
     channels, row = None, None
-    if first is not None and isinstance(layers[first], Conv2d):
-        channels = layers[first].W.shape[2] * getattr(layers[first], "groups", 1)
+    if isinstance(first, Conv2d):
+        channels = first.W.shape[2] * first.groups
     elif first is not None and not flattened:
-        row = layers[first].W.shape[0]
+        row = first.W.shape[0]
     return Expected((*(given or (None, None)), channels), row)
 
 

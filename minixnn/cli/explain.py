@@ -54,18 +54,20 @@ def explain(asked: Namespace) -> int:
             run.explain(group)
     except (CannotGoOn, KeyboardInterrupt, BrokenPipeError) as error:
         if run.done or isinstance(error, KeyboardInterrupt):
-            error.state = f"{run.done} of {len(files)} are done, in {asked.out}; the same call with --resume goes on"
+            state = f"{run.done} of {len(files)} are done, in {asked.out}; the same call with --resume goes on"
+            error.state = state                             # type: ignore[union-attr]  # of any exception
         raise
     return run.status
 
 
 class Run(Reader):
     """All that one call explains."""
+    names: results.Names
+    explanation: Explanation                                    # as soon as the first outputs are known
 
     def __init__(self, asked: Namespace, net: Network, method: Any) -> None:
         super().__init__(asked, net)
         self.method = method
-        self.explanation: Explanation | None = None
         self.forgotten: Network | None = None                   # with shuffled weights, once it is needed
         self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
                         "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
@@ -89,7 +91,7 @@ class Run(Reader):
     def outputs(self, net: Network, x: Array) -> Array:
         """The outputs of x; the first ones show what the target can be."""
         y = outputs(net.predict(x, self.asked.batch_size, self.asked.workers))
-        if self.explanation is None:
+        if not hasattr(self, "explanation"):
             self.explanation = explanation(self.asked, self.method, net.card, y)
             if y.ndim == 3 and self.asked.place is None:
                 score = y[0].max(axis=-1) if self.explanation.target is None else y[0, :, self.explanation.target]

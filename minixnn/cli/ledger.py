@@ -21,7 +21,9 @@ def show_ledger(asked: Namespace) -> int:
     x = [each for item in items if item is not None for each in inputs_of(item)]
     tokens = any(isinstance(item, Text) for item in items)
     for item in items:
-        note = item.batch.note if isinstance(item, Array) else item.note if item is not None else ""
+        if item is None:
+            continue
+        note = item.batch.note if isinstance(item, Array) else item.note
         if note:
             say(f"{item.path}: {note}")
     if len({inputs.shape[1:] for inputs in x}) != 1:

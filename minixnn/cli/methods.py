@@ -122,7 +122,7 @@ def described(name: str) -> str:
 
 
 def first_line(function: Callable | partial) -> str:
-    return inspect.getdoc(getattr(function, "func", function)).splitlines()[0]
+    return (inspect.getdoc(getattr(function, "func", function)) or "").partition("\n")[0]
 
 
 class Explanation:

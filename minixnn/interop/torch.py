@@ -8,6 +8,7 @@ import copy
 import inspect
 import os
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from minixnn import layers
 from minixnn.interop.axes import BATCHES, FREE
 from minixnn.interop.building import any_size, input_order, network
 from minixnn.interop.program import mapped
-from minixnn.interop.torch_program import (EXAMPLE, evaluating, exported, program_of, quietly, shortened, unwrapped)
+from minixnn.interop.torch_program import (EXAMPLE, evaluating, exported, program_of, quietly, unwrapped)
 from minixnn.network import Network
 
 ROUNDING = 0.01         # of the largest output
@@ -30,7 +31,7 @@ def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: 
 
     Parameters
     ----------
-    module : torch.nn.Module, torch.export.ExportedProgram, or the path of one (.pt2)
+    module : torch.nn.Module or torch.export.ExportedProgram
         what `torch.export` can read: its forward does not decide by the values of its input
     input_shape : tuple of int, optional
         (C, H, W) of one input, as torch sees it; may be left out where nothing depends on it
@@ -75,13 +76,9 @@ def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: 
 
 
 def opened(torch: Any, module: Any) -> tuple[Any, Any]:
-    """(module, None) or (None, exported program), out of their wrappers and files."""
+    """(module, None) or (None, exported program), out of their wrappers."""
     if isinstance(module, (str, os.PathLike)):
-        try:
-            return None, torch.export.load(os.fspath(module))
-        except Exception as error:
-            raise ValueError(f"{module} is no program that torch.export.save wrote: {shortened(error)}. Give the "
-                             "original module; weights alone are read by its load_state_dict") from error
+        raise ValueError(f"got the file {os.fspath(module)}: {remedy_for(module)}")
     if isinstance(module, torch.export.ExportedProgram):
         return None, module
     if isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
@@ -98,6 +95,31 @@ def opened(torch: Any, module: Any) -> tuple[Any, Any]:
             path, kind = name.rpartition(".")[0], str(parameter.dtype).removeprefix("torch.")
             raise ValueError(f"{path}: weights in {kind} are not supported; call module.float()".lstrip(": "))
     return unwrapped(module), None
+
+
+def remedy_for(path: Any) -> str:
+    """What to do with a file. Reading torch's files runs what they say: names of functions, pickles, expressions."""
+    with open(path, "rb") as file:                          # a missing file is said to be missing
+        start = file.read(2)
+    names = []
+    if start == b"PK":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except Exception:                                   # a damaged archive can make its reader raise anything
+            return "it is a damaged archive, expected a module of torch; write the file anew"
+    if any(name.endswith(("models/model.json", "serialized_exported_program.json", "archive_format"))
+           for name in names):
+        return (f"reading a program runs what the file says. If you trust it, give the program: from_torch("
+                f"torch.export.load({os.fspath(path)!r}))")
+    if any(name.endswith("constants.pkl") for name in names):
+        return ("it holds TorchScript, which torch.export cannot read. Give the original module, or write that to "
+                "ONNX, torch.onnx.export(module, x, path, dynamo=False), and read it with from_onnx")
+    if os.fspath(path).endswith(".onnx"):
+        return "it holds ONNX, which from_onnx reads"
+    return ("files of weights say nothing of the layers, and a pickled module runs code when it is read. Build the "
+            f"module in its own library, load the weights there, module.load_state_dict(torch.load("
+            f"{os.fspath(path)!r}, weights_only=True)), and give the module")
 
 
 def inputs_of(torch: Any, module: Any, input_shape: Any, example: Any) -> tuple[tuple, dict]:
@@ -142,7 +164,11 @@ def read(torch: Any, module: Any, program: Any, args: tuple, kwargs: dict, outpu
         orders = [input_order(found, entry, layout) for entry in found.inputs]
     except RecursionError as error:
         raise ValueError("expressions lie within one another more deeply than can be followed") from error
-    if module is not None:
+    if module is None and program.example_inputs is not None:
+        count = found.batches[0] if found.batches[0] == found.batches[1] else 3
+        args, kwargs = program.example_inputs
+        compare(torch, program.module(), net, args, kwargs, output, fixed, names, orders, count)
+    elif module is not None:
         compare(torch, module, net, args, kwargs, output, fixed, names, orders)
     return net
 
@@ -251,19 +277,19 @@ def sizes_to_try(module: Any) -> list[tuple[int, ...]]:
 
 
 def compare(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, output: Any, fixed: Mapping[str, Any],
-            names: list[str], orders: list[tuple[int, ...]]) -> None:
+            names: list[str], orders: list[tuple[int, ...]], count: int = 3) -> None:
     """Run both on inputs drawn at random: what an export did not see, such as a hook of a parent, is seen here.
 
     In single precision a deep network may be off by percents; where the two are, double precision decides.
     """
-    difference, largest = apart(torch, module, net, args, kwargs, output, fixed, names, orders)
+    difference, largest = apart(torch, module, net, args, kwargs, output, fixed, names, orders, count)
     if not difference <= ROUNDING * largest:
         try:
             exact = copy.deepcopy(module).double()
             wide: list[dict] = [{k: v.double() if v.is_floating_point() else v for k, v in each.items()}
                                 for each in (kwargs, dict(enumerate(args)), dict(fixed))]
             difference, largest = apart(torch, exact, net.astype(np.float64), tuple(wide[1].values()), wide[0], output,
-                                        wide[2], names, orders)
+                                        wide[2], names, orders, count)
         except RuntimeError:                                # it casts inside, and cannot be widened
             pass
         if not difference <= 1e-6 * largest:
@@ -273,9 +299,9 @@ def compare(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, ou
 
 
 def apart(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, output: Any, fixed: Mapping[str, Any],
-          names: list[str], orders: list[tuple[int, ...]]) -> tuple[float, float]:
-    """(the largest difference between the outputs of both, the largest output)"""
-    generator, count = torch.Generator().manual_seed(0), 3
+          names: list[str], orders: list[tuple[int, ...]], count: int) -> tuple[float, float]:
+    """(the largest difference between the outputs of both for so many inputs, the largest output)"""
+    generator = torch.Generator().manual_seed(0)
 
     def drawn(value, name):
         if name in fixed:

@@ -7,10 +7,9 @@ product of matrices, with the letters that both factors and the result have in f
     Contract(W, equation)   an affine layer: the second factor is the constant W, which has no axis of images
 """
 import math
-from typing import Any
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Affine, Join, expect_arrays
+from minixnn.layers.base import Affine, Join, Layer, Settings, expect_arrays
 from minixnn.layers.joins import half_each
 
 
@@ -51,7 +50,7 @@ def spread(dx: Array, shape: tuple[int, ...]) -> Array:
     return dx if dx.shape == shape else array_module(dx).broadcast_to(dx, shape) + dx.dtype.type(0)
 
 
-def check_sizes(layer: Any, *arrays: tuple[Array, str]) -> None:
+def check_sizes(layer: Layer, *arrays: tuple[Array, str]) -> None:
     """Refuse factors that lack an axis, or differ along one that they share."""
     sizes: dict[str, int] = {}
     for array, axes in arrays:
@@ -72,7 +71,7 @@ class Einsum(Join):
             raise ValueError(f"Einsum got {equation!r}, expected both factors and the result to begin with one letter, "
                              "the axis of the images")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"equation": self.equation}
 
     def forward(self, x: tuple[Array, ...]) -> Array:
@@ -107,7 +106,7 @@ class Contract(Affine):
     def arrays(self) -> dict[str, Array]:
         return {"W": self.W}
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"equation": self.equation}
 
     def forward(self, x: Array) -> Array:

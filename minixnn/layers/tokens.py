@@ -9,13 +9,12 @@
 
 Dosovitskiy et al. 2021, section 3.1.
 """
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Layer, expect_arrays, expect_rank
+from minixnn.layers.base import Layer, Settings, expect_arrays, expect_rank
 from minixnn.layers.gather import Gather
 from minixnn.layers.scale import Shift
 from minixnn.layers.shape import Reshaping
@@ -39,7 +38,7 @@ class TakeToken(Gather):
         super().__init__(index, 1)
         self.of = of
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"index": int(self.index), **({} if self.of is None else {"of": self.of})}
 
     def places(self, n: int) -> np.ndarray:

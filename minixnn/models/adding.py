@@ -44,7 +44,7 @@ def trained(name: str) -> dict[str, Array]:
     kind, rng = LSTM if name.startswith("lstm") else GRU, np.random.default_rng(int(name[-1]))
     cell = kind.random(2, UNITS, rng, steps=STEPS)
     if kind is LSTM:
-        cell.cell["forget"].b[:] = 1            # Gers et al. 2000: begin by keeping
+        cell.cell["forget"].arrays()["b"][:] = 1            # Gers et al. 2000: begin by keeping
     head = Dense.random(UNITS, 1, rng, init="glorot")
     net, optimizer = Network([cell, TakeToken(-1), head]), Adam(RATE)
     for n in range(BATCHES):

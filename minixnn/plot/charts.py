@@ -1,6 +1,6 @@
 """Curves and bars, with their errors; and words in the colours of their relevance."""
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BARS = ("#2b6ca3", "0.72", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "0.4")       # the subject dark
 
 
-def curves(x: Array, lines: Mapping[str, Any], xlabel: str = "", ylabel: str = "", title: str | None = None,
+def curves(x: Array, lines: Mapping[str, Array], xlabel: str = "", ylabel: str = "", title: str | None = None,
            xscale: str = "linear", yscale: str = "linear") -> "Figure":
     """Curves over the same `x`: {name: y} or {name: (mean, standard error)}, the latter with a band of one error.
 
@@ -42,7 +42,7 @@ def curves(x: Array, lines: Mapping[str, Any], xlabel: str = "", ylabel: str = "
     return figure
 
 
-def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
+def bars(values: Mapping[str, float | tuple | Mapping], xlabel: str = "", title: str | None = None,
          references: Mapping[str, float] | None = None) -> "Figure":
     """Horizontal bars, the first on top: {name: value} or {name: (mean, standard error)}, the latter with its error.
 
@@ -51,7 +51,8 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
     vertical lines across all bars: chance, say, or the input taken as its own explanation.
     """
     plt = pyplot()
-    series = values if all(isinstance(each, dict) for each in values.values()) else {None: values}
+    grouped = all(isinstance(each, dict) for each in values.values())
+    series: Mapping = values if grouped else {None: values}
     names = list(dict.fromkeys(name for each in series.values() for name in each))
     height = 1.5 + len(names) * (0.2 + 0.25 * max(len(series), 1.2)) + (0.4 if len(series) > 1 or references else 0)
     thick, written = 0.8 / len(series), _digits(series)
@@ -198,7 +199,7 @@ def spelled(words: Sequence[Sequence[str]], R: Sequence[Array], below: Sequence[
     return figure
 
 
-def _word(each: Any, vocabulary: Any) -> str:
+def _word(each: str | SupportsIndex, vocabulary: Sequence[str] | Mapping[int, str] | None) -> str:
     """A token as text."""
     if isinstance(each, str):
         return each

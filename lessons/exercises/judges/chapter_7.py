@@ -307,8 +307,8 @@ def cell_rule(say: Callable | None, f: Any, c: Any, i: Any, g: Any, R: Any, epsi
         R_c[at], R_g[at] = old / below * R[at], new / below * R[at]
         if say:
             say(f"{list(at)}: y = {times(f[at], c[at])} + {times(i[at], g[at])} = {number(old + new)}, with the "
-                f"stabiliser {number(below)}; R_c = {number(old)}/{number(below)} * {number(R[at])} = {number(R_c[at])}, R_g = "
-                f"{number(new)}/{number(below)} * {number(R[at])} = {number(R_g[at])}")
+                f"stabiliser {number(below)}; R_c = {number(old)}/{number(below)} * {number(R[at])} = {number(R_c[at])}"
+                f", R_g = {number(new)}/{number(below)} * {number(R[at])} = {number(R_g[at])}")
     return R_c, R_g
 
 
@@ -359,8 +359,8 @@ def memory_rule(say: Callable | None, z: Any, n: Any, R: Any, epsilon: float) ->
             R_n[m, t], before = new / below * left, old / below * left
             if say:
                 say(f"row {m}, step {t + 1}: h = {number(new)} + {number(old)} = {number(h[t + 1])}, with the "
-                    f"stabiliser {number(below)}; of {number(left)} the candidate gets {number(R_n[m, t])}, the state before "
-                    f"{number(before)}")
+                    f"stabiliser {number(below)}; of {number(left)} the candidate gets {number(R_n[m, t])}, the state "
+                    f"before {number(before)}")
             left = before
     return R_n
 

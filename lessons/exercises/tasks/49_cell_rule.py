@@ -8,7 +8,7 @@ signal. sgn(0) is +1.
 
 By hand: f = 0.5, c = 4, i = 1, g = 1, y = 3, epsilon = 1, R = 4: R_c = 2/4 * 4 = 2, R_g = 1/4 * 4 = 1.
 
-Source: Arras et al. 2017, section 3.1.
+Source: Arras et al. 2017.
 """
 import numpy as np
 

@@ -9,7 +9,7 @@ Gates receive nothing. sgn(0) is +1.
 
 By hand: z = (0, 0.5), n = (2, 2), so h = (2, 2); epsilon = 0, R = 8: step 2 gets 1/2 * 8 = 4, step 1 2/2 * 4 = 4.
 
-Source: Arras et al. 2017, section 3.1, for a GRU.
+Source: Arras et al. 2017, for a GRU.
 """
 import numpy as np
 

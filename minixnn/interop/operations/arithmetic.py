@@ -13,7 +13,7 @@ from minixnn.interop.builder import Builder
 from minixnn.interop.operations.values import LOWEST, numbers, plain, weights
 from minixnn.interop.program import Varying
 
-LARGEST = 1e33              # of a factor: masks are scaled by the least number there is, and overflow on the way back
+LARGEST = 1e33              # of a factor: masks are scaled by the least number there is, which overflows backwards
 
 
 def elementwise(b: Builder, x: Traced, layer: Any) -> Traced:
