@@ -172,12 +172,13 @@ plot.bars({name: {f"{method}, {how[:10]}: {filling}": less[method, how, name][fi
           "The same function: which way of writing is better depends on the paint")
 
 # %%
-# **Verdict.** What is handed down as a gradient is gives one map here: gradient x input, LRP with a small epsilon,
-# DeepLIFT (not at products). Rules that look at signs, or add much to a sum, give several. A normalisation apart hardly
-# matters to gamma (0.998), more to alpha2-beta1 (0.90 and 0.88), most to RevealCancel (0.66 and 0.62). A layer written
-# as two changes the map of z\ :sup:`B` more than another class does. The test does not say which is right: in two
-# layers z\ :sup:`B` is better with zeros and worse with each other paint, in both networks and draws. Folding, as
-# Guillemot et al. advise, helps alpha2-beta1 with zeros, in both. So say with a map how the network was written.
+# **Verdict.** Where only a factor is handed down, as in a gradient, there is one map here: gradient x input, LRP with a
+# small epsilon, DeepLIFT (not at products). Rules that look at signs, or add much to a sum, give several. A norm apart
+# hardly matters to gamma (0.998), more to alpha2-beta1 (0.90 and 0.88), most to RevealCancel (0.66 and 0.62). A layer
+# written as two changes the map of z\ :sup:`B` more than another class does. The test does not say which is right: in
+# two layers z\ :sup:`B` is better with zeros and worse with each other paint, in both networks and draws. Folding, as
+# Guillemot et al. advise, helps alpha2-beta1 with zeros, in both. So say with a map how the network was written; the
+# site's table of rules tells which rewriting, a shortcut written as a weight among them, leaves which rule alone.
 #
 # Try this
 # --------
