@@ -569,7 +569,7 @@ def normalizer(b: Builder, x: Traced, norm: str = "MAX") -> Traced:
 TABLE["ZipMap"] = lambda b, x, classlabels_int64s=(), classlabels_strings=(): x
 
 
-# The order of the gates in ONNX, as numbers of ours: z r h are our r z n, and i o f c are i f g o.
+# Where our gates stand in ONNX, and the activations: r z n are in z r h, and i f g o in i o f c.
 GATES = {"RNN": (ours.RNN, (0,), ("Tanh",)), "GRU": (ours.GRU, (1, 0, 2), ("Sigmoid", "Tanh")),
          "LSTM": (ours.LSTM, (0, 2, 3, 1), ("Sigmoid", "Tanh", "Tanh"))}
 
@@ -599,7 +599,7 @@ def recurrent(b: Builder, x: Traced, W: Any, R: Any, B: Any = None, lengths: Any
     def gates(array: np.ndarray) -> np.ndarray:
         """Rows of G gates in our order, as columns."""
         parts = array.reshape(len(order), units, -1)
-        return np.concatenate([parts[order.index(n)] for n in range(len(order))]).T
+        return np.concatenate([parts[n] for n in order]).T
     arrays = [[gates(W[d]), gates(R[d]), *((None, None) if B is None else (
         gates(half)[0] for half in np.split(B[d], 2)))] for d in range(ways)]
     start = [h, c] if cell is ours.LSTM else [h]
@@ -609,7 +609,7 @@ def recurrent(b: Builder, x: Traced, W: Any, R: Any, B: Any = None, lengths: Any
             state if state is None else np.swapaxes(state, 0, 1) for state in start]
     settings: dict[str, Any] = {"activation": "relu"} if relu else {}
     if cell is ours.GRU:
-        settings = {"reset_after": bool(linear_before_reset)}
+        settings["reset_after"] = bool(linear_before_reset)
     y, states = op.recurrent(b, cell, x, [arrays], start, reverse=direction == "reverse", **settings)
     if layout:
         return [y, *(op.swap(b, state, 0, 1) for state in states)]
