@@ -13,7 +13,8 @@ T, N, I, H = 5, 3, 3, 4
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 
 
-def written(path, kind, output="Y", start="", bias=True, extra=(), steps=T, **attributes):
+def written(path, kind, output="Y", start="", bias=True, extra=(), steps=T, lengths=None,
+            **attributes):
     """A file with one recurrent node. Its input has the images in front; start: "", "constant" or "input"."""
     rng = np.random.default_rng(0)
     D, columns = 2 if attributes.get("direction") == "bidirectional" else 1, GATES[kind] * H
@@ -21,7 +22,8 @@ def written(path, kind, output="Y", start="", bias=True, extra=(), steps=T, **at
     def draw(*shape):
         return (rng.normal(size=shape) / 2).astype(np.float32)
     weights = {"W": draw(D, columns, I), "R": draw(D, columns, H), "B": draw(D, 2 * columns)}
-    names = ["x_steps" if not attributes.get("layout") else "x", "W", "R", "B" if bias else "", ""]
+    names = ["x_steps" if not attributes.get("layout") else "x", "W", "R", "B" if bias else "",
+             "lengths" if lengths else ""]
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", steps, I])]
     nodes = [] if attributes.get("layout") else [helper.make_node("Transpose", ["x"], ["x_steps"], perm=[1, 0, 2])]
     for state in ("h", "c")[:(2 if kind == "LSTM" else 1) if start else 0]:
@@ -31,6 +33,8 @@ def written(path, kind, output="Y", start="", bias=True, extra=(), steps=T, **at
             nodes.append(helper.make_node("Transpose", [f"{state}_images"], [state], perm=[1, 0, 2]))
         else:
             weights[state] = np.tile(draw(D, 1, H), (1, N, 1))
+    if lengths:
+        weights["lengths"] = np.array(lengths, np.int32)
     outputs = ["Y", "Y_h", *(["Y_c"] if kind == "LSTM" else [])]
     nodes.append(helper.make_node(kind, [*names, *extra], outputs, name="cell", hidden_size=H, **attributes))
     order = {"Y": [2, 0, 1, 3], "Y_h": [1, 0, 2], "Y_c": [1, 0, 2]}[output]
@@ -85,8 +89,9 @@ def test_states_that_are_given_and_those_that_are_left(kind, output, start, tmp_
     same(tmp_path / "a.onnx", written(tmp_path / "a.onnx", kind, output, start))
 
 
-def test_a_node_without_biases(tmp_path):
+def test_a_node_without_biases_or_with_lengths_that_are_all_alike(tmp_path):
     same(tmp_path / "a.onnx", written(tmp_path / "a.onnx", "LSTM", bias=False))
+    same(tmp_path / "a.onnx", written(tmp_path / "a.onnx", "GRU", lengths=[T] * N))
 
 
 @pytest.mark.parametrize("kind, settings", [("GRU", {"direction": "bidirectional"}), ("LSTM", {"output": "Y_c"})])
@@ -103,6 +108,7 @@ def test_images_in_front_are_read_as_the_transposed_file_is(kind, settings, tmp_
     ("GRU", {"clip": 1.0}, r"node 'cell' \(GRU\): clips, expected a plain GRU"),
     ("LSTM", {"input_forget": 1}, "couples its gates, expected a plain LSTM"),
     ("LSTM", {"start": "constant", "extra": ("P",)}, "has peepholes, expected a plain LSTM"),
+    ("GRU", {"lengths": [5, 3, 5]}, "has a length for each sequence, expected all to be as long as the input"),
     ("GRU", {"activations": ["Sigmoid", "Relu"]}, "has the activations Sigmoid, Relu, expected Sigmoid, Tanh"),
     ("RNN", {"activations": ["Softsign"]}, "has the activations Softsign, expected Tanh or Relu")])
 def test_what_is_not_read_is_refused_in_a_sentence(kind, settings, said, tmp_path):

@@ -123,7 +123,7 @@ def test_an_adder_adds_what_is_marked(name):
     assert ((adding.network(name).forward(x) - y) ** 2).mean() < 2e-4
 
 
-def test_the_recipe_trains_and_its_arrays_make_the_network_that_it_trained(monkeypatch, tmp_path):
+def test_the_recipes_arrays_make_the_network_that_it_trained(monkeypatch, tmp_path):
     monkeypatch.setattr(adding, "BATCHES", 40)
     monkeypatch.setattr(adding, "DATA", tmp_path / "adding.npz")
     np.savez(adding.DATA, **adding.trained("gru0"), **adding.trained("lstm1"))
