@@ -1,5 +1,6 @@
 """Is what newcomers are told to type what the machine checks, and does the package carry what it needs and no more?"""
 import pathlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -72,8 +73,18 @@ def test_only_the_comparison_with_torch_asks_for_torch(config):
 def test_the_version_is_the_same_everywhere(config):
     import minixnn
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    assert config["version"] == minixnn.__version__ and f"version: {minixnn.__version__}\n" in citation
-    assert f"## {minixnn.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "version" in config["dynamic"] and f"version: {minixnn.__version__}\n" in citation
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## [Unreleased]\n" in changes or f"## [{minixnn.__version__}] - " in changes
+
+
+def test_the_changelog_has_the_form_of_keep_a_changelog():
+    lines = [line for line in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    assert lines[0] == "# Changelog" and lines[1] == "## [Unreleased]"
+    assert all(re.fullmatch(r"## \[(Unreleased|\d+\.\d+\.\d+)\]( - \d{4}-\d\d-\d\d)?", line)
+               for line in lines[1:] if not line.startswith("###"))
+    kinds = [line[4:] for line in lines if line.startswith("###")]
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
 @pytest.fixture(scope="module")
