@@ -1,7 +1,4 @@
-"""Public architectures with random weights: read from torch they compute what torch computes, and can be explained.
-
-`python -m tests.peers.architectures` makes the whole table, by torch and by ONNX, with ten architectures more.
-"""
+"""Public architectures with random weights: read from torch they compute what torch computes, and can be explained."""
 import functools
 import warnings
 
