@@ -54,8 +54,10 @@ class Dense(Affine):
 
 
 def times(x: Array, W: Array) -> Array:
-    """x @ W. Images and videos (N, H, W, C) as one product: by `@` alone NumPy multiplies each row of pixels by itself,
-    which takes up to four times as long."""
+    """x @ W, for images and videos (N, H, W, C) as one product.
+
+    By `@` alone NumPy multiplies each row of pixels by itself, which takes up to four times as long.
+    """
     return x @ W if x.ndim < 4 else (x.reshape(-1, x.shape[-1]) @ W).reshape(*x.shape[:-1], W.shape[1])
 
 
