@@ -7,7 +7,7 @@ import numpy as np
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Elementwise, Settings
 
-BLOCK = 2 ** 16                 # numbers at a time on the host: few enough for the cache, enough for the calls not to count
+BLOCK = 2 ** 16                 # numbers at a time on the host: few enough for the cache, many enough for the calls
 
 
 class GELU(Elementwise):
