@@ -54,6 +54,8 @@ def test_the_longer_side_is_sliced_and_what_is_left_comes_last(slices):
     assert sliced(5, 5, 100) == [8, 1]                      # so for columns
     assert sliced(12, 5, 5) == [1]                          # small by itself
     assert sliced(100, 20, 20) == [1]                       # three rows at a time would be too few
+    assert sliced(100, 7, 6) == [1]                         # four rows at a time, too
+    assert sliced(5, 5, 128) == [10, 1] and sliced(5, 5, 129) == [1]        # columns of a wide matrix lie far apart
     assert sliced(900, 5, 10, transposed=True) == [1]       # OpenBLAS has no way for transposed matrices this short
     assert sliced(100, 5, 5, dtype="float64") == [1]        # the small ones are of float32
 

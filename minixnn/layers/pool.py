@@ -71,11 +71,14 @@ class MaxPool2d(Maximum, Windowed):
         apart = all(s >= k for s, k in zip(self.stride, window))
         tiled = self.stride == self.size == window and framed.shape[1:-1] == tuple(n * k for n, k in zip(size, window))
         dx = (xp.empty if tiled else xp.zeros)(framed.shape, dtype=dy.dtype)        # tiled: every pixel is written
-        free = xp.ones(y.shape, dtype=bool)     # windows whose winner is still to be found
+        free: Array = None                      # windows whose winner is still to be found: at first all
         for index in self.offsets(size):
             won = framed[index] == y
-            won &= free
-            free ^= won                         # the first maximum wins: its window is taken now
+            if free is None:
+                free = ~won
+            else:
+                won &= free
+                free ^= won                     # the first maximum wins: its window is taken now
             if apart:                           # no window shares a pixel with another: write, do not add
                 xp.multiply(dy, won, out=dx[index])
             else:
