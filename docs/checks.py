@@ -8,7 +8,7 @@ import textwrap
 import numpy
 
 from minixnn.checks.layer_properties import properties_of_layer
-from minixnn.checks.network_properties import LEDGER, properties_of_network
+from minixnn.checks.network_properties import LEDGER, SAME_RELEVANCE, properties_of_network, properties_of_pair
 from minixnn.checks.rule_properties import CONSERVES, properties_of_rule
 
 PAGE = pathlib.Path(__file__).with_name("checks.md")
@@ -67,6 +67,15 @@ NETWORKS = """## Of a network
 
 `y(x)` is the output that is explained: the logit of the target. The ledger is kept for LRP-epsilon and for the
 composite epsilon-plus, or for the rules that are given.
+
+"""
+
+PAIRS = """## Of two networks that compute the same
+
+`check_network(net, x, rules=rule, equivalent=other)` asks all of the above of `net`, and then whether `other` is
+explained alike: one that was folded, merged, factorised or otherwise written anew. Lesson 6.6 has examples, and the
+table of rules says which rewriting leaves which rule alone. Without `rules` those are asked that the ledger is kept
+for. From a composite each network chooses its own.
 
 """
 
@@ -138,22 +147,32 @@ MAY_FAIL = {
             "large as the result.",
         "saved and loaded":
             "A layer class that is not in `minixnn.layers` cannot be saved by name; the report says so.",
-        "device": "Asked where `device` is given."}}
+        "device": "Asked where `device` is given."},
+    "pair": {
+        "the same gradient": "Asked, as what follows, where the outputs are the same.",
+        "the same contributions, DeepLIFT":
+            "Products in other brackets and rectifiers one behind the other break it. Asked where every layer has "
+            "multipliers.",
+        "the same relevance":
+            "Rules that look at signs or at the size of a sum break it by intent; LRP-0 does not where what is written "
+            "otherwise is affine."}}
 
 
 def listed(kind):
-    """All properties of a "rule", a "layer" or a "network", in the order of the reports."""
+    """All properties of a "rule", a "layer", a "network" or a "pair" of networks, in the order of the reports."""
     if kind == "rule":
         found = properties_of_rule(ANY, "without bias", definition=abs, every_kind=True, device=numpy)
         return [CONSERVES if p.name == CONSERVES.name else p for p in found]
     if kind == "layer":
         return properties_of_layer(definition=abs, device=numpy)
+    if kind == "pair":
+        return [*properties_of_pair([]), SAME_RELEVANCE]
     return [LEDGER if p.name.startswith("ledger") else p for p in properties_of_network([None], device=numpy)]
 
 
 def written():
     """The whole page, as it should be."""
-    parts = [(RULES, "rule"), (LAYERS, "layer"), (NETWORKS, "network")]
+    parts = [(RULES, "rule"), (LAYERS, "layer"), (NETWORKS, "network"), (PAIRS, "pair")]
     return INTRODUCTION + "\n".join(head + "\n".join(entry(p, MAY_FAIL[kind].get(p.name, "")) for p in listed(kind))
                                     for head, kind in parts)
 

@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from minixnn import attribution, datasets, models, passes, plot  # noqa: E402
-from minixnn.cli import control  # noqa: E402
-from minixnn.layers.softmax import softmax  # noqa: E402
-from minixnn.rules import composites, lrp  # noqa: E402
+from minixnn import attribution, datasets, models, passes, plot
+from minixnn.cli import control
+from minixnn.layers.softmax import softmax
+from minixnn.rules import composites, lrp
 
 ROOT = pathlib.Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "images" / "why.png"

@@ -111,7 +111,7 @@ def typed(name, commands):
             path.write_text(code, encoding="utf-8")
             what = [str(path)]
         process = subprocess.run([sys.executable, *what], input="\n".join([*commands, "quit\n"]), cwd=ROOT,
-                                 env=reader(), encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                 env=reader(), encoding="utf-8", capture_output=True)
     return process.stdout.replace(f"{ROOT}{os.sep}", "")
 
 

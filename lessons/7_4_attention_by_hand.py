@@ -42,7 +42,7 @@ x = np.array([[[1.0, 4.0], [0.0, 8.0]]])
 net = Network([attention])
 print(net.describe(x=x))
 made = dict(zip(net.names, net.trace(x)[1:]))               # what each layer makes, by the name of its place
-S, A, V, O = (made[f"0.{name}"] for name in ("scores", "weights", "values.1", "mixture"))               # noqa: E741
+S, A, V, O = (made[f"0.{name}"] for name in ("scores", "weights", "values.1", "mixture"))
 print("\nS", S[0, 0, 0], " A", A[0, 0, 0], " V", V[0, 0, :, 0], " O", O[0, 0, 0])
 assert np.allclose(A[0, 0, 0], [3 / 4, 1 / 4]) and np.allclose(O[0, 0, 0], 5)
 

@@ -19,7 +19,7 @@ from minixnn.network import Network
 
 if TYPE_CHECKING:               # editors and checkers see the submodules; __getattr__ imports them when asked
     from minixnn import (arrays, attribution, checks, datasets, interop, layers, ledger, logits, metrics,   # noqa: F401
-                         models, network, passes, plot, rules, synthesis, train)                            # noqa: F401
+                         models, network, passes, plot, rules, synthesis, train)
 
 __version__ = "0.2.0"
 SUBMODULES = ["arrays", "attribution", "checks", "datasets", "interop", "layers", "ledger", "logits", "metrics",

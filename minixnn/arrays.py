@@ -9,14 +9,16 @@ line asks the array for its module first:
 CuPy is never imported here. A caller who hands over a CuPy array has imported it already.
 """
 import sys
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 Array: TypeAlias = Any          # numpy.ndarray or cupy.ndarray; cupy is not there to be named, so no checker can look
+Inputs: TypeAlias = Any         # what enters a layer: an array; where several meet, a tuple of arrays
 
 
-def array_module(x: Array) -> Any:
+def array_module(x: Array) -> ModuleType:
     """The module whose functions compute with the array `x`: numpy, cupy, or what `x.__array_namespace__()` names.
 
     No list of modules is kept: an array is asked. NumPy's and CuPy's have a class `ndarray` in common that lies in the
@@ -27,7 +29,7 @@ def array_module(x: Array) -> Any:
     """
     for kind in type(x).__mro__:
         module = sys.modules.get(kind.__module__)
-        if getattr(module, "ndarray", None) is kind:
+        if module is not None and getattr(module, "ndarray", None) is kind:
             return module
     if hasattr(x, "__array_namespace__") and hasattr(x, "clip"):
         return x.__array_namespace__()
@@ -92,12 +94,12 @@ def may_be_negative(x: Array) -> bool:
         return True
 
 
-def holds(ok: Any) -> bool:
+def holds(ok: bool | Array) -> bool:
     """The condition `ok`, a bool or a 0-d array of one on any device, as a bool."""
     return ok.item() if hasattr(ok, "item") else ok
 
 
-def require(ok: Any, message: str) -> None:
+def require(ok: bool | Array, message: str) -> None:
     """Raise ValueError(message) unless the condition `ok` holds, see `holds`.
 
     For a message that is there anyway. One with numbers or names in it costs frames in every pass, though it is hardly

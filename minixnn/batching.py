@@ -7,20 +7,20 @@ import contextvars
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from minixnn import tuning
-from minixnn.arrays import Array, array_module
+from minixnn.arrays import Array, Inputs, array_module
 
 ON_HOST = 20_000            # numbers in the images of one batch: 25 digits, or one photograph
 ON_DEVICE = 160 * ON_HOST   # a GPU is busy only with more: some thousand digits, or some twenty photographs
 
 
-def default_batch_size(x: Any, batch_size: int | None = None) -> int:
+def default_batch_size(x: Inputs, batch_size: int | None = None) -> int:
     """How many of the images x (N, ...) to compute on together: `batch_size`, or for None what suits the machine."""
     if batch_size is None:
         parts = x if isinstance(x, tuple) else (x,)
@@ -33,7 +33,7 @@ def default_batch_size(x: Any, batch_size: int | None = None) -> int:
     return batch_size
 
 
-def map_batches(f: Callable, x: Any, *aligned: Any, batch_size: int | None = None, workers: int = 1) -> Any:
+def map_batches(f: Callable, x: Inputs, *aligned: object, batch_size: int | None = None, workers: int = 1) -> Any:
     """f(x, *aligned) on `batch_size` images at a time, the parts put together. Result like f's, in x's dtype.
 
     x (N, ...), or a tuple of inputs that are cut together; f may return a tuple, too. aligned: what belongs to the
@@ -65,7 +65,7 @@ def map_batches(f: Callable, x: Any, *aligned: Any, batch_size: int | None = Non
     return tuple(whole) if isinstance(result, tuple) else whole[0]
 
 
-def rows(x: Any, several: bool = True) -> int:
+def rows(x: Inputs, several: bool = True) -> int:
     """How many images x holds; of a tuple of several inputs, each of them."""
     return len(x[0]) if several and isinstance(x, tuple) else len(x)
 
@@ -77,7 +77,7 @@ def some(value: Any, batch: slice, N: int, several: bool) -> Any:
     return value[batch] if is_list(value) and len(value) == N else value
 
 
-def parallel_map(f: Callable, *values: Any, workers: int = 1) -> Iterator:
+def parallel_map(f: Callable, *values: Sequence, workers: int = 1) -> Iterator:
     """As map(f, *values), with `workers` calls at a time, each in a thread of its own. Results in order.
 
     workers: 1 for none but the caller's thread, -1 for as many threads as there are cores. BLAS shares large matrix
@@ -110,14 +110,14 @@ def count_workers(workers: int) -> int:
     return os.cpu_count() or 1 if workers == -1 else int(workers)
 
 
-def share_workers(x: Any, batch_size: int | None, workers: int) -> tuple[int, int]:
+def share_workers(x: Inputs, batch_size: int | None, workers: int) -> tuple[int, int]:
     """(workers for batches of images, workers within a batch): all for the batches, if there are several of them."""
     if not on_host(x):
         return 1, 1
     return (workers, 1) if rows(x) > default_batch_size(x, batch_size) else (1, workers)
 
 
-def on_host(x: Any) -> bool:
+def on_host(x: Inputs) -> bool:
     """Whether x is a NumPy array. A GPU does its own sharing out; threads would only wait for each other there."""
     return array_module(x[0] if isinstance(x, tuple) else x) is np
 
@@ -143,6 +143,6 @@ def copies(value: Any, k: int, images: int) -> Any:
     return array_module(value).concatenate([value] * k)
 
 
-def is_list(value: Any) -> bool:
+def is_list(value: object) -> bool:
     """Whether `value` has entries to cut: a list or an array with axes; not None, a number, or a 0-d array."""
     return value is not None and getattr(value, "ndim", 1 if isinstance(value, (list, tuple)) else 0) > 0

@@ -70,7 +70,7 @@ class Card:
                 raise ValueError(f"got {name}={getattr(self, name)!r}, expected one of {', '.join(map(str, known))}, "
                                  "or None")
 
-    def entries(self) -> dict[str, Any]:
+    def entries(self) -> dict[str, object]:
         """What is known, as plain values that JSON can hold; `Card(**entries)` is the card again."""
         return {name: value for name, value in asdict(self).items() if value not in (None, ())}
 

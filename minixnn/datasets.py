@@ -155,7 +155,7 @@ def photo(name: str, size: int | None = None) -> Array:
 
 
 def record(name: str) -> dict[str, Any]:
-    """Numbers that were measured once for a lesson, {name: array}; "selectivity" belongs to lesson 5.2.
+    """Numbers that were measured once for a lesson, {name: array}: "selectivity" for lesson 5.2, "reading" for 7.7.
 
     Part of a checkout only (lessons/data), like the photographs.
     """
@@ -174,6 +174,16 @@ def sources() -> dict[str, bytes]:
     """
     with zipfile.ZipFile(DATA / "sources.zip") as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+def words() -> dict[str, list[list[str]]]:
+    """600 English words and their pronunciations, {"city": [["S", "IH1", "T", "IY0"], ...]}, in alphabetical order.
+
+    From the CMU Pronouncing Dictionary (data/LICENSE-cmudict.txt): drawn at random among the 5,000 words of three to
+    ten letters that are most frequent.
+    """
+    lines = (DATA / "words.txt").read_text(encoding="utf-8").splitlines()
+    return {word: [each.split() for each in ways.split(" | ")] for word, ways in (line.split("  ") for line in lines)}
 
 
 @functools.cache

@@ -14,7 +14,6 @@ import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -23,7 +22,7 @@ from minixnn import layers as kinds
 from minixnn.arrays import Array, expect_modest, require, to_numpy
 from minixnn.card import Card
 from minixnn.layers import Add, Branches, Concat, Multiply, Prepare, Residual
-from minixnn.layers.base import Layer
+from minixnn.layers.base import Layer, Settings
 from minixnn.layers.blocks import Block, Graph
 
 VERSION = 3             # of the file format; raised when an older reader could misunderstand a newer file
@@ -86,7 +85,8 @@ def load(path: str | PathLike) -> tuple[list, list | None, list | None, Card]:
 
 
 def damaged(path: str | PathLike, error: Exception) -> ValueError:
-    return ValueError(f"{path} is not a network saved by minixnn, or is damaged: {error!r}. Write it again with "
+    why = "it is no archive of arrays" if "pickle" in str(error) else repr(error)
+    return ValueError(f"{path} is not a network saved by minixnn, or is damaged: {why}. Write it again with "
                       "net.save(path)")
 
 
@@ -134,7 +134,7 @@ def own_arrays(n: int, entry: dict, arrays: Mapping[str, Array]) -> dict[str, Ar
     return own
 
 
-def rebuilt(kind: str, arrays: dict[str, Array], settings: dict[str, Any]) -> Any:
+def rebuilt(kind: str, arrays: dict[str, Array], settings: Settings) -> Layer:
     """The layer of this kind. Only those of `minixnn.layers` are made."""
     if kind not in kinds.__all__:
         raise ValueError(f"a layer is a {kind!r}, which this minixnn does not know")

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn import files
-from minixnn.arrays import Array, array_module, like, to_numpy
+from minixnn.arrays import Array, Inputs, array_module, like, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, extended, squash
 from minixnn.layers import Prepare
 from minixnn.layers.base import Join, Layer, carry_back, pass_on
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.joins import cut
-from minixnn.layers.pool import winner_takes_all
+from minixnn.layers.reduce import winner_takes_all
 from minixnn.layers.shape import Reshaping
 from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of, rules_for
@@ -67,11 +67,11 @@ class Network:
 
     # Which activations enter a layer, and where what it returns on the way back belongs
 
-    def entering(self, A: list, l: int) -> Any:
+    def entering(self, A: list, l: int) -> Inputs:
         """What enters layer l, of a list A with an entry for each activation: A[l] in a chain. To a join, a tuple."""
         return A[self.inputs[l][0]] if len(self.inputs[l]) == 1 else tuple(A[i] for i in self.inputs[l])
 
-    def add_to_inputs(self, R: list, l: int, R_x: Any) -> None:
+    def add_to_inputs(self, R: list, l: int, R_x: Inputs) -> None:
         """Add what layer l returned on the way back to the entries of R beside its inputs: R[l] = R_x in a chain.
 
         Where several layers have read an activation their shares add up, for x + x twice. Nothing is added in place:
@@ -105,7 +105,7 @@ class Network:
         check_output(A[-1])
         return A
 
-    def check(self, x: Any) -> None:
+    def check(self, x: Inputs) -> None:
         """Refuse an input that would go wrong silently, or far from here."""
         if isinstance(x, tuple):
             check_parts(x, self)
@@ -159,7 +159,7 @@ class Network:
                        names=self.names[a:b], card=card)
 
     def then(self, other: "Network") -> "Network":
-        """This network, and `other` behind it: other's input is this one's output."""
+        """The network, and `other` behind it: other's input is this one's output."""
         count = len(self.layers)
         shifted = [tuple(i + count for i in sources) for sources in other.inputs]
         return Network([*self.layers, *other.layers], [*self.inputs, *shifted], names=[*self.names, *other.names],
@@ -254,14 +254,14 @@ class Network:
             raise files.damaged(path, error) from error
 
 
-def plus(r: Any, more: Any) -> Any:
+def plus(r: Array, more: Array) -> Array:
     """r + more; of tuples, such as the parts of an input or the pairs of RevealCancel, entry by entry."""
     if isinstance(r, int):
         return more                             # nothing has arrived there yet
     return tuple(map(plus, r, more)) if isinstance(r, tuple) else r + more
 
 
-def check_layer(layer: Any, l: int) -> None:
+def check_layer(layer: object, l: int) -> None:
     """Refuse what is no layer."""
     if isinstance(layer, type) or not hasattr(layer, "forward"):
         raise ValueError(f"got {layer!r} as layer {l}, expected a layer, such as ReLU() with its brackets")
@@ -285,7 +285,7 @@ def check_connections(net: Network) -> None:
                          "output, which is the last layer's; leave it out, or connect it")
 
 
-def first_image(x: Any) -> Any:
+def first_image(x: Inputs) -> Inputs:
     """The first image of a batch, as a batch of one."""
     if isinstance(x, tuple):
         return tuple(map(first_image, x))
@@ -307,7 +307,7 @@ def folded(rows: list[tuple], depth: int) -> list[tuple]:
              ", ".join(dict.fromkeys(row[6] for row in group if row[6]))) for group in groups]
 
 
-def shown_rule(layer: Layer, rule: Any) -> str:
+def shown_rule(layer: Layer, rule: Callable | None) -> str:
     """The rule's name; nothing where the layer's own rule only passes relevance on."""
     return "" if rule is None or rule in (pass_on, carry_back, cut, winner_takes_all) else name_of(rule)
 
@@ -342,7 +342,7 @@ def check_parts(x: tuple, net: Network) -> None:
     if len({len(part) for part in x}) > 1:
         raise ValueError(f"got inputs of {' and '.join(str(len(part)) for part in x)} rows, expected as many of each")
     for k, part in enumerate(x):
-        entries = [i + 1 for i in net.readers(0) if net.layers[i].index == k]
+        entries = [i + 1 for i in net.readers(0) if getattr(net.layers[i], "index", None) == k]
         check_input(part, net, entries)
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minixnn.arrays import Array, array_module, like, negative, positive, require, to_numpy
+from minixnn.arrays import Array, Inputs, array_module, like, negative, positive, require, to_numpy
 from minixnn.logits import at_logits
 from minixnn.layers import Affine, Layer
 from minixnn.layers.base import Rule
@@ -165,7 +165,7 @@ def deeplift(net: Network, x: Array, x_ref: Array, target: Target = None, start:
     return [m if m is None else contribution(m, a, a_ref) for m, a, a_ref in zip(M, A, A_ref)]
 
 
-def contribution(m: Any, a: Any, a_ref: Any) -> Any:
+def contribution(m: Inputs, a: Inputs, a_ref: Inputs) -> Inputs:
     """m (a - a_ref); of several inputs, for each."""
     if isinstance(m, tuple):
         return tuple(map(contribution, m, a, a_ref))
@@ -200,7 +200,7 @@ def deeplift_reveal_cancel(net: Network, x: Array, x_ref: Array, target: Target 
     return [m if m is None else m[0] * d[0] + m[1] * d[1] for m, d in zip(M, D)]
 
 
-def expect_like(R: Any, x: Any, rule: Rule, l: int) -> None:
+def expect_like(R: Inputs, x: Inputs, rule: Rule, l: int) -> None:
     """Refuse what a rule returned if it does not lie beside x: None, a number, or another shape."""
     if isinstance(x, tuple):
         if isinstance(R, tuple) and [getattr(r, "shape", None) for r in R] == [a.shape for a in x]:
@@ -239,18 +239,19 @@ def require_method(net: Network, name: str) -> None:
 
 def warn_of_positive_biases(net: Network) -> None:
     """Say where deep Taylor's assumption b <= 0 does not hold."""
-    biased = [(l, layer) for l, layer in enumerate(net.layers) if isinstance(layer, Affine) and layer.b is not None]
+    biased = [(l, layer, layer.b) for l, layer in enumerate(net.layers)
+              if isinstance(layer, Affine) and layer.b is not None]
     if not biased:
         return
-    largest = array_module(biased[0][1].b).stack([layer.b.max() for l, layer in biased])
-    names = [f"{l} ({layer!r})" for (l, layer), b in zip(biased, to_numpy(largest)) if b > 0]
+    largest = array_module(biased[0][2]).stack([b.max() for _, _, b in biased])
+    names = [f"{l} ({layer!r})" for (l, layer, _), b in zip(biased, to_numpy(largest)) if b > 0]
     if names:
         warnings.warn(f"deep Taylor got positive biases in layer {', '.join(names)}, expected b <= 0, so that every "
                       "neuron is zero somewhere and can be expanded there. Relevance is still conserved, but may be no "
                       "Taylor expansion: read the heatmap as LRP, or train without biases", stacklevel=3)
 
 
-def as_reference(x: Any, x_ref: Any) -> Any:
+def as_reference(x: Inputs, x_ref: Inputs) -> Inputs:
     """`x_ref` as one reference per image: repeated if there is one for all, refused if it does not fit."""
     if isinstance(x, tuple):
         if not isinstance(x_ref, tuple) or len(x_ref) != len(x):

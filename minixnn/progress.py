@@ -1,11 +1,12 @@
 """A progress bar on one line of the terminal; silent where the output is a file."""
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+
+from minixnn.arrays import Array
 
 
-def progress(items: Any, what: str, quiet: bool = False, finished: Callable | None = None) -> Iterator:
+def progress(items: Sequence | Array, what: str, quiet: bool = False, finished: Callable | None = None) -> Iterator:
     """Yield from the sequence `items`, drawing how many of them are done and how long the rest may take.
 
     finished: a function () -> how many are done, where several are taken before the first is.

@@ -7,14 +7,14 @@
 `fit` changes the arrays of the layers in place. It is the only function here that does.
 """
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from minixnn import tuning
-from minixnn.arrays import Array, array_module, like, to_numpy
+from minixnn.arrays import Array, Inputs, array_module, like, to_numpy
+from minixnn.layers.base import Layer
 from minixnn.layers.softmax import log_sum_exp, softmax
 from minixnn.network import Network, expect_network
 from minixnn.progress import progress
@@ -51,7 +51,7 @@ class SGD:
         self.learning_rate, self.momentum, self.decay = learning_rate, momentum, decay
         self.state: dict = {}
 
-    def step(self, key: Any, p: Array, g: Array) -> None:
+    def step(self, key: Hashable, p: Array, g: Array) -> None:
         """Move the parameter array `p` in place; `key` tells parameters apart."""
         v = self.state.get(key)
         v = g.copy() if v is None else self.momentum * v + g
@@ -69,7 +69,7 @@ class Adam:
         self.epsilon, self.decay = epsilon, decay
         self.state: dict = {}
 
-    def step(self, key: Any, p: Array, g: Array) -> None:
+    def step(self, key: Hashable, p: Array, g: Array) -> None:
         """Move the parameter array `p` in place; `key` tells parameters apart."""
         if key not in self.state:
             xp = array_module(p)
@@ -109,15 +109,15 @@ def backpropagate(net: Network, x: Array, labels: Array, rng: np.random.Generato
     return loss, right, backward(net, A, dy, layers)[0]
 
 
-def backward(net: Network, A: list, dy: Array, layers: Sequence[Any] | None = None,
-             to_input: bool = False) -> tuple[list, Any]:
+def backward(net: Network, A: list, dy: Array, layers: Sequence[Layer] | None = None,
+             to_input: bool = False) -> tuple[list, Inputs]:
     """dL/dy of the output -> ([{name: gradient}, ...] by place, dL/dx). A: the trace, which is used up.
 
     layers: what took the places of the network's while it learns. dL/dx is asked for with `to_input`, else it is only
     gone down to the first parameters.
     """
     layers = net.layers if layers is None else layers
-    dA: list[Any] = [0] * len(layers) + [dy]
+    dA: list[Array] = [0] * len(layers) + [dy]
     learns, gradients = learning(net), []
     for l in reversed(range(len(layers))):
         x_l = net.entering(A, l)
@@ -155,7 +155,7 @@ def update(optimizer: SGD | Adam, net: Network, gradients: list[dict[str, Array]
 def fit(net: Network, images: Array, labels: Array | None = None, epochs: int = 5,
         rng: np.random.Generator | None = None, optimizer: SGD | Adam | None = None, batch_size: int = 100,
         schedule: Callable[[float], float] = cosine, augment: Callable | None = None,
-        validation: tuple[Array, Array] | None = None, quiet: bool = False) -> list[dict[str, Any]]:
+        validation: tuple[Array, Array] | None = None, quiet: bool = False) -> list[dict[str, float]]:
     """Train `net` in place on softmax cross-entropy; returns a list with one dictionary per epoch.
 
     images (N, ...) and labels (N,); or a function epoch -> (images, labels) that makes new ones. rng: the
@@ -172,6 +172,8 @@ def fit(net: Network, images: Array, labels: Array | None = None, epochs: int = 
     optimizer = optimizer or Adam()
     full_rate, history = optimizer.learning_rate, []
     for epoch in range(epochs):
+        x: Array
+        y: Array
         x, y = images(epoch) if callable(images) else (images, labels)
         net.check(x)
         check_labels(y, len(x))

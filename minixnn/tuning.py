@@ -8,11 +8,15 @@ import contextlib
 import ctypes
 import functools
 import os
-from typing import Any
+from contextlib import AbstractContextManager
 
 import numpy as np
+from typing import TYPE_CHECKING
 
 from minixnn.arrays import Array, array_module
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 SMALL = 1_000_000           # multiply-adds up to which OpenBLAS takes a product for a small one, see `product`
 AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")       # OpenBLAS's names for processors that have it
@@ -24,7 +28,7 @@ def allowed() -> bool:
 
 
 @functools.cache
-def openblas() -> Any:
+def openblas() -> "ThreadpoolController | None":
     """threadpoolctl's controller of the OpenBLAS that NumPy has loaded, or None where it cannot be asked."""
     try:
         from threadpoolctl import ThreadpoolController
@@ -43,14 +47,16 @@ def multiplies_small_unpacked() -> bool:
 
 def blas_threads() -> int:
     """Among how many threads BLAS shares a large matrix product. 1 where it is not OpenBLAS and cannot be asked."""
-    libraries = [lib for lib in (openblas().lib_controllers if openblas() else [])
+    blas = openblas()
+    libraries = [lib for lib in (blas.lib_controllers if blas else [])
                  if lib.threading_layer == "pthreads"]      # OpenMP would not keep to one thread within others
     return libraries[0].num_threads if libraries else 1
 
 
-def one_blas_thread() -> Any:
+def one_blas_thread() -> AbstractContextManager:
     """`with one_blas_thread():` inside, each matrix product is computed by the thread that asks for it."""
-    return openblas().limit(limits=1) if openblas() else contextlib.nullcontext()
+    blas = openblas()
+    return blas.limit(limits=1) if blas else contextlib.nullcontext()
 
 
 @functools.cache

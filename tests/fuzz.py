@@ -141,7 +141,7 @@ def network_entries(r, folder):
         name = r.choice(list(entries))
         changed = strange(entries[name], r) if entries[name].dtype.kind == "f" else r.choice(STRANGE)
         entries[name] = np.array(changed) if not isinstance(changed, np.ndarray) and changed != [] else changed
-    entries = {name: a for name, a in entries.items() if getattr(a, "dtype", np.dtype("O")) != object}
+    entries = {name: a for name, a in entries.items() if getattr(a, "dtype", np.dtype("O")).kind != "O"}
     np.savez(path, **entries)
     use(Network.load(path))
 

@@ -1,6 +1,9 @@
 """What several test files share: layers and rules called at an input x alone, lines counted, arrays compared."""
 import sys
 
+import numpy as np
+import pytest
+
 from minixnn import Network
 from minixnn.rules.composites import rules_for
 
@@ -71,3 +74,34 @@ def blind_steps(call, formula):
     finally:
         sys.settrace(before)
     raise AssertionError("the formula was never reached")
+
+
+def assert_close(came, expected, what):
+    assert came.shape == expected.shape, f"{what}: shape {came.shape}, expected {expected.shape}"
+    off = abs(came - expected)
+    assert off.max() <= 1e-9 * max(1, abs(expected).max()), \
+        f"{what}: came {came.flat[off.argmax()]}, expected {expected.flat[off.argmax()]}"
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def close(came, expected):
+    np.testing.assert_allclose(came, expected, rtol=1e-9, atol=1e-9)
+
+
+STEP = 1e-5
+
+
+def derivative(f, x, v):
+    """d/dt f(x + t v) at t = 0."""
+    return (f(x + STEP * v) - f(x - STEP * v)) / (2 * STEP)
+
+
+def assert_derivative(f, x, gradient, rng, what=""):
+    """`gradient` agrees with the central difference of the number f(x) along three random directions."""
+    for _ in range(3):
+        v = rng.normal(size=x.shape)
+        came, expected = float((gradient * v).sum()), float(derivative(f, x, v))
+        assert came == pytest.approx(expected, rel=1e-5, abs=1e-6), f"{what}: came {came}, expected {expected}"

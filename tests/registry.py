@@ -4,7 +4,7 @@ Whatever must see every kind reads it here: properties, files, devices, folding,
 type, the ONNX writer, wrong layers. All in float32; shapes have the axis of the images.
 
     EXAMPLES    {name: (layer, shape of an input)}
-    MORE        likewise, what only importers make; POSITIVE: with bounds of its inputs
+    MORE        likewise, what only importers make; POSITIVE: with bounds of its inputs; EVERYWHERE: both
     JOINS       {name: (layer, shapes of its inputs)}
     TOKENS      {name: layer} into which whole numbers go
     WRITTEN     {name: (way of writing, shape of an input)}
@@ -13,7 +13,7 @@ import numpy as np
 
 from minixnn import layers
 from minixnn.layers import (Attention, BatchNorm2d, Branches, ChannelScale, Conv1d, Conv2d, ConvTranspose2d, Dense,
-                            Dropout, GroupNorm, LayerNorm, ReLU, Residual, RMSNorm, Sigmoid, Tanh, Upsample)
+                            Dropout, GroupNorm, LayerNorm, RMSNorm, ReLU, Residual, Sigmoid, Tanh, Upsample)
 from minixnn.layers.functions import FUNCTIONS
 
 IMAGES, SEQUENCES, VIDEOS = (2, 6, 7, 6), (2, 9, 6), (2, 3, 4, 3, 3)
@@ -171,6 +171,7 @@ POSITIVE = {                                    # with inputs between these boun
     "Power, one over": (layers.Power(-1), (2, 3), (0.1, 3)),
     "Power, any": (layers.Power(1.7), (2, 3), (0.1, 3)),
 }
+EVERYWHERE = {**{name: (*case, "any") for name, case in MORE.items()}, **POSITIVE}
 JOINS = {
     "Add": (layers.Add(), [(2, 3, 4, 2)] * 3),
     "Add, repeating": (layers.Add(epsilon=0.5), [(2, 3, 4, 2), (2, 1, 4, 1)]),
@@ -217,3 +218,17 @@ WRITTEN = {
                                                    reset_after=False, reverse=True), SEQUENCES),
     "LSTM": (layers.LSTM(draw(6, 16), draw(4, 16, seed=1), None, draw(16, seed=3), steps=9), SEQUENCES),
 }
+
+
+def example(name, seed=0, size=1.0):
+    """The layer in float64, an input of its shape, and the Generator."""
+    layer, shape = EXAMPLES[name]
+    rng = np.random.default_rng(seed)
+    return layer.map_arrays(lambda a: a.astype("float64")), size * rng.normal(size=shape), rng
+
+
+def inputs(name, seed=0, dtype="float64"):
+    """The join in this type, and inputs of its shapes that keep away from 0."""
+    layer, shapes = JOINS[name]
+    rng = np.random.default_rng(seed)
+    return layer, tuple((rng.uniform(0.5, 2, shape) * rng.choice([-1, 1], shape)).astype(dtype) for shape in shapes)

@@ -9,13 +9,13 @@ from functools import partial
 import numpy as np
 import pytest
 from tests.helpers import apply, deconvnet, deeplift, gradient, guided_backprop, relevance
-from tests.registry import EXAMPLES, IMAGES, JOINS, MORE, TOKENS, WRITTEN
+from tests.registry import IMAGES, JOINS, TOKENS, WRITTEN
 
 from minixnn import arrays, attribution, batching, datasets, layers, ledger, metrics, passes, synthesis
 from tests.backends import standin as standin_cupy
+from tests.device.cases import AFFINE, FOR_POSITIVE, LAYERS, PASSES, RULES, X, X_REF, a_net, image_net
 from minixnn.cli.to_file import explain_to
-from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,
-                            Sigmoid, Tanh, Unflatten)
+from minixnn.layers import Dense, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid, Tanh, Unflatten
 from minixnn.layers.folding import fold_batch_norm
 from minixnn.metrics import randomization as sanity
 from minixnn.network import Network
@@ -62,17 +62,6 @@ def waiting_at_most(times):
     with standin_cupy.waiting() as waits:
         yield
     assert len(waits) <= times, waits
-
-
-LAYERS = {**EXAMPLES, **MORE}
-AFFINE = {name: (layer, shape) for name, (layer, shape) in LAYERS.items() if isinstance(layer, layers.Affine)}
-RULES = {
-    "epsilon": lrp.epsilon, "LRP-0": partial(lrp.epsilon, epsilon=0), "gamma_signed": lrp.gamma_signed,
-    "alpha2_beta1": lrp.alpha_beta, "alpha1_beta0": composites.alpha1_beta0, "flat": lrp.flat,
-    "w_square": deep_taylor.w_square, "z_box": partial(deep_taylor.z_box, low=-9, high=9),
-    "gamma": lrp.gamma, "z_plus": deep_taylor.z_plus,
-}
-FOR_POSITIVE = ("gamma", "z_plus")
 
 
 def on(layer, xp):
@@ -168,32 +157,6 @@ def test_a_max_pool_that_shares_in_proportion(xp):
     x, R = abs(draw(*IMAGES)), draw(2, 3, 3, 6, seed=6)
     assert_same(relevance(MaxPool2d(2), xp.asarray(x), xp.asarray(R), lrp.proportional),
                 relevance(MaxPool2d(2), x, R, lrp.proportional), xp)
-
-
-def a_net(depth=1, bias=True):
-    """Every kind of layer, the middle of it `depth` times over. bias: whether there is one before batch norm, too."""
-    rng = np.random.default_rng(3)
-    stack = [Conv2d.random(3, 2, 6, rng), ReLU()]
-    for _ in range(depth):
-        stack += [Conv2d.random(3, 6, 6, rng, bias=bias), BatchNorm2d(draw(6), draw(6), draw(6), abs(draw(6)) + 1),
-                  ReLU(), MaxPool2d(2, stride=1, padding="same"), AvgPool2d(2, stride=1, padding="same")]
-    return Network(stack + [MaxPool2d(2, padding="same"), Flatten(), Dense.random(54, 8, rng), ReLU(), Dropout(0.5),
-                            Dense.random(8, 5, rng)])
-
-
-X = np.random.default_rng(4).random((3, 5, 5, 2), dtype="float32")
-X_REF = np.random.default_rng(5).random((1, 5, 5, 2), dtype="float32")
-PASSES = {
-    "gradient": passes.gradient, "deconvnet": passes.deconvnet, "guided_backprop": passes.guided_backprop,
-    "lrp": passes.lrp, "deep_taylor": passes.deep_taylor,
-    "deep_taylor, bounds": partial(passes.deep_taylor, low=0, high=1),
-    "deeplift": lambda net, x, **more: passes.deeplift(net, x, arrays.like(x, X_REF), **more),
-    "deeplift_reveal_cancel": lambda net, x, **more: passes.deeplift_reveal_cancel(
-        net, x, arrays.like(x, X_REF), **more),
-    **{f"composite {name}": partial(passes.lrp, rules=getattr(composites, name)) for name in (
-        "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat",
-        "epsilon_gamma_box", "deep_taylor")},
-}
 
 
 @pytest.mark.parametrize("target", [None, 2, np.array([0, 4, 1])], ids=["largest", "one", "each its own"])
@@ -323,14 +286,6 @@ def test_training_waits_for_the_device_only_when_an_epoch_ends():
             fit(net, x, np.zeros(images, int), epochs=1, batch_size=8, rng=np.random.default_rng(0), quiet=True)
         counts.append(waits)
     assert len(counts[0]) == len(counts[1]), counts
-
-
-def image_net(head):
-    """A small network for images that ends in global average pooling, or in two dense layers."""
-    rng = np.random.default_rng(6)
-    body = [Conv2d.random(3, 2, 4, rng), ReLU(), MaxPool2d(2, padding="same"), Conv2d.random(3, 4, 6, rng), ReLU()]
-    return Network(body + ([GlobalAvgPool(), Dense.random(6, 5, rng)] if head == "average" else
-                           [Flatten(), Dense.random(54, 8, rng), ReLU(), Dense.random(8, 5, rng)]))
 
 
 @pytest.mark.parametrize("target", [None, 2, [0, 4, 1]], ids=["largest", "one", "each its own"])

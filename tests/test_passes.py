@@ -6,16 +6,16 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.helpers import apply, deeplift, gradient
 
 from minixnn import Network, passes
 from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,
                             Sigmoid, Softplus, SumPool2d, Tanh)
 from minixnn.rules import composites, lrp
 from minixnn.rules import deep_taylor as dt
+from tests import strategies
+from tests.helpers import apply, assert_derivative, deeplift, gradient
 
 pytestmark = pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")      # they are there on purpose
 ZERO = partial(lrp.epsilon, epsilon=0)
@@ -116,8 +116,6 @@ def test_a_pass_may_start_from_an_image():
         passes.gradient(net, x)
 
 
-# --- identities ----------------------------------------------------------------------------------------------------
-
 @settings(max_examples=20)
 @given(strategies.seeds, st.booleans())
 def test_lrp_0_is_gradient_times_input_layer_by_layer(seed, bias):
@@ -185,8 +183,6 @@ def test_deconvnet_and_guided_backprop_rectify_at_every_relu():
     assert passes.gradient(net, x, start=-np.ones((1, 1)))[0].tolist() == [[-1, -1]]
 
 
-# --- DeepLIFT -------------------------------------------------------------------------------------------------------
-
 def deeplift_net(rng, activation):
     return Network([Conv2d.random(3, 1, 3, rng), BatchNorm2d(*rng.normal(size=(3, 3)), rng.random(3) + .5), activation,
                     MaxPool2d(3, 2, 1), activation, SumPool2d(2, 1, "same"), Conv2d.random(2, 3, 2, rng, stride=2),
@@ -244,8 +240,6 @@ def test_deeplift_takes_one_reference_for_all_or_one_an_image():
             passes.deeplift(net, x, misfit)
 
 
-# --- stepping -----------------------------------------------------------------------------------------------------
-
 RULES = [lrp.epsilon, lrp.gamma, lrp.gamma_signed, lrp.alpha_beta, lrp.flat, dt.z_plus, dt.w_square,
          partial(dt.z_box, low=-9, high=9), lrp.proportional]
 
@@ -289,3 +283,28 @@ def test_the_lines_of_deep_taylor_stand_one_frame_below_the_pass():
     net, x = cnn(rng), images(rng)
     depths = frames_below(passes.deep_taylor, lambda: passes.deep_taylor(net, x, low=-9, high=9))
     assert len(depths) >= 6 and set(depths) == {1}, depths
+
+
+def small_net(rng):
+    """Every kind of layer, in float64."""
+    return Network([Conv2d.random(3, 2, 6, rng), BatchNorm2d(*rng.normal(size=(3, 6)), rng.random(6) + 0.5), ReLU(),
+                    MaxPool2d(3, 2, "same"), Conv2d.random((2, 3), 6, 3, rng, stride=2, padding=1), Softplus(),
+                    AvgPool2d(2, 1, 1), Tanh(), Flatten(), Dropout(0.5), Dense.random(3 * 4 * 4, 4, rng), Sigmoid(),
+                    Dense.random(4, 3, rng, init="glorot")]).astype(np.float64)
+
+
+def test_the_gradient_pass_is_the_derivative_of_the_chosen_output():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(2, 7, 9, 2))
+    net = small_net(rng)
+    R = passes.gradient(net, x, target=[2, 0])
+    assert_derivative(lambda x: net.forward(x)[0, 2] + net.forward(x)[1, 0], x, R[0], rng)
+
+
+def test_the_gradient_of_global_average_pooling_in_a_net_is_a_derivative():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(2, 5, 4, 1))
+    net = Network([Conv2d.random(2, 1, 3, rng), Tanh(), GlobalAvgPool(), Dense.random(3, 2, rng)]).astype(np.float64)
+    start = rng.normal(size=(2, 2))
+    R = passes.gradient(net, x, start=start)
+    assert_derivative(lambda x: (net.forward(x) * start).sum(), x, R[0], rng)

@@ -10,6 +10,8 @@ from minixnn import Network, datasets
 from minixnn.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
 from minixnn.layers.softmax import softmax
 from minixnn.train import SGD, Adam, accuracy, backpropagate, constant, cosine, cross_entropy, fit
+from tests import strategies
+from tests.helpers import assert_derivative
 
 
 def test_softmax_is_the_exponentials_share():
@@ -44,8 +46,6 @@ def test_labels_that_are_no_classes_are_refused(labels, sentence):
     with pytest.raises(ValueError, match=sentence):
         cross_entropy(np.zeros((2, 3)), labels)
 
-
-# --- optimisers, two steps by hand --------------------------------------------------------------------------------
 
 def test_sgd_steps_are_those_of_the_formula():
     p, optimizer = np.array([1.0, -2.0]), SGD(learning_rate=0.1, momentum=0.5)
@@ -100,8 +100,6 @@ def test_schedules():
     assert [constant(0), constant(0.7)] == [1, 1]
     assert [cosine(0), cosine(0.5), cosine(1)] == pytest.approx([1, 0.5, 0])
 
-
-# --- fit ----------------------------------------------------------------------------------------------------------
 
 def data(n=400):
     images, labels = datasets.mnist("train")
@@ -256,3 +254,10 @@ def test_an_epoch_says_how_it_went_unless_asked_to_be_quiet(capsys):
 def test_accuracy_is_the_share_of_right_answers():
     net = Network([Dense(np.eye(3, dtype="float32"))])
     assert accuracy(net, np.eye(3, dtype="float32")[[0, 1, 2, 2]], np.array([0, 1, 2, 0]), batch_size=3) == 0.75
+
+
+@given(strategies.seeds, st.integers(1, 4), st.integers(2, 5))
+def test_the_gradient_of_cross_entropy_is_its_derivative(seed, images, classes):
+    rng = np.random.default_rng(seed)
+    logits, labels = 3 * rng.normal(size=(images, classes)), rng.integers(0, classes, images)
+    assert_derivative(lambda z: cross_entropy(z, labels)[0], logits, cross_entropy(logits, labels)[1], rng)

@@ -13,7 +13,8 @@ PATHS = [("One lecture", "from the question to the controls", ["0_0", "2_2", "2_
           ["0_0", "0_1", "0_3", "1_1", "2_1", "2_2", "2_3", "2_4", "2_5", "3_2", "3_4", "3_5", "4_1", "4_2", "5_1",
            "5_2", "6_1", "6_4", "6_5", "7_1", "7_2", "7_4"]),
          ("LRP only", "the rules, their proofs and their limits",
-          ["0_1", "2_2", "2_3", "2_4", "6_1", "6_2", "6_3", "5_2", "6_4", "7_1", "7_2", "7_4", "7_5"])]
+          ["0_1", "2_2", "2_3", "2_4", "6_1", "6_2", "6_3", "5_2", "6_4", "6_6", "6_7", "7_1", "7_2", "7_4", "7_5",
+           "7_6"])]
 QUESTIONS = {
     "0_0": "Where in the picture does the answer come from?",
     "0_1": "What does a network compute, and what can be read off on the way?",
@@ -42,11 +43,15 @@ QUESTIONS = {
     "6_3": "How do I write a rule, and find out whether it is any good?",
     "6_4": "Which methods notice that the network has forgotten everything?",
     "6_5": "How can an explanation mislead?",
+    "6_6": "Does a heatmap explain the function, or the way it is written?",
+    "6_7": "Which concept did this channel see, and does the class need it?",
+    "6_8": "What do a thousand heatmaps say together?",
     "7_1": "Why does a network that people use say Egyptian cat?",
     "7_2": "Why does hardly anything of a logit arrive at the pixels of a deep network?",
     "7_3": "Which bytes make a network take a file for Python?",
     "7_4": "How is relevance handed back through attention?",
     "7_5": "Where does a transformer look, and does that explain what it decides?",
+    "7_6": "Which part of a network carried its answer, and how cheaply can that be told?",
 }
 # Which figure stands for a lesson, and which part of it: left, top, right, bottom in hundredths. Else the first, whole.
 THUMBNAILS = {
@@ -56,7 +61,9 @@ THUMBNAILS = {
     "3_1": (3, 0, 5, 53, 42), "3_2": (3, 0, 8, 57, 92), "3_3": (3, 0, 7, 90, 94),
     "3_4": (3, 0, 4, 75, 60), "3_5": (1, 0, 3, 74, 61), "4_1": (2, 0, 5, 56, 90), "4_2": (1, 0, 5, 53, 97),
     "4_3": (2, 0, 5, 46, 96), "5_1": (3, 0, 3, 92, 96), "5_2": (1, 0, 3, 61, 60), "6_1": (2, 0, 0, 100, 100),
-    "6_2": (3, 0, 0, 100, 100), "6_3": (1, 0, 4, 53, 72), "6_5": (3, 0, 4, 53, 72), "7_4": (2, 0, 0, 100, 100),
+    "6_2": (3, 0, 0, 100, 100), "6_3": (1, 0, 4, 53, 72), "6_5": (3, 0, 4, 53, 72), "6_6": (1, 0, 5, 62, 98),
+    "6_7": (1, 0, 12, 37, 90), "6_8": (2, 0, 6, 52, 96), "7_4": (2, 0, 0, 100, 100),
+    "7_6": (1, 0, 13, 100, 100),
 }
 WORDS_A_MINUTE, CODE_LINES_A_MINUTE = 100, 5
 

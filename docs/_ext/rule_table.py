@@ -1,4 +1,5 @@
-"""Directives `rules`, `default-rules`, `methods`: tables made of the docstrings, docs/agreement.md and the lessons."""
+"""Directives `rules`, `rewritings`, `default-rules`, `methods`: tables made of the docstrings, of docs/agreement.md, of
+the lessons, and of what `rewritings` measures."""
 import ast
 import inspect
 import pathlib
@@ -7,6 +8,7 @@ import textwrap
 from docstrings import DERIVED_IN, EXPLAINED_IN, agreement, describe, escape, lessons, rules, to_rst
 from notation import in_words, latex
 from recorded_walks import WALKS, page_of, rules as every_rule
+from rewritings import OTHERS, REWRITINGS, left_alone
 from sphinx.util.docutils import SphinxDirective
 
 from minixnn import attribution, layers, passes
@@ -84,6 +86,21 @@ def unfolded(function):
             ".. raw:: html", "", "   </details>"]
 
 
+def unchanged_by(function):
+    """The cell of a rule that says which rewritings of a network leave it alone."""
+    names = left_alone(function)
+    return "" if names is None else ", ".join(names) or "none"
+
+
+class Rewritings(SphinxDirective):
+    """One row a way of writing the same function otherwise."""
+
+    def run(self):
+        return self.parse_text_to_nodes("\n".join(table(
+            ["Rewriting", "What is written otherwise"], [[[name], [escape(what)]] for name, (what, _) in
+                                                         REWRITINGS.items()], "methods")))
+
+
 class Rules(SphinxDirective):
     """One row a rule."""
 
@@ -95,9 +112,9 @@ class Rules(SphinxDirective):
             where = DERIVED_IN.get(name) or DERIVED_IN[name.partition(".")[0]]
             rows.append([[link(function, name), "", escape(told["name"]), "", code(function), "", walk(function)],
                          formula(told["formula"]) + unfolded(function), [escape(told["domain"])],
-                         [escape(told["conserves"])], [escape(told["source"])],
+                         [escape(told["conserves"])], [unchanged_by(function)], [escape(told["source"])],
                          [", ".join(agreed.get(name, ["none"]))], [lesson(where, every)]])
-        header = ["Rule", "Formula", "Domain", "Conserves", "Source", "Agrees with", "Derived in"]
+        header = ["Rule", "Formula", "Domain", "Conserves", "Left alone by", "Source", "Agrees with", "Derived in"]
         return self.parse_text_to_nodes("\n".join(table(header, rows, "rules")))
 
 
@@ -107,8 +124,10 @@ class DefaultRules(SphinxDirective):
     def run(self):
         rows = [[[link(function, function.__name__), "", code(function), "", walk(function)],
                  [", ".join(f"``{name}``" for name in names) or "given in place of the layer's own"],
-                 to_rst(inspect.getdoc(function).splitlines())] for function, names in default_rules().items()]
-        return self.parse_text_to_nodes("\n".join(table(["Rule", "Layers", "What it does"], rows, "methods")))
+                 to_rst(inspect.getdoc(function).splitlines()), [unchanged_by(function) if function in OTHERS else ""]]
+                for function, names in default_rules().items()]
+        header = ["Rule", "Layers", "What it does", "Left alone by"]
+        return self.parse_text_to_nodes("\n".join(table(header, rows, "methods")))
 
 
 class Methods(SphinxDirective):
@@ -136,6 +155,7 @@ class Methods(SphinxDirective):
 
 def setup(app):
     app.add_directive("rules", Rules)
+    app.add_directive("rewritings", Rewritings)
     app.add_directive("default-rules", DefaultRules)
     app.add_directive("methods", Methods)
     return {"parallel_read_safe": True}

@@ -37,7 +37,8 @@ def cam(net: Network, x: Array, target: Target = None, *, layer: int | None = No
     above = [each for each in net.layers[l:] if not isinstance(each, (Dropout, Flatten, Identity))]
     if len(above) != 2 or not averages_all(above[0]) or not isinstance(above[1], Dense):
         raise ValueError("cam needs a network that ends in GlobalAvgPool and one Dense layer, and the feature maps "
-                         f"that enter the pool; got {', '.join(map(repr, net.layers[l:]))} above layer {l}. "
+                         f"that enter the pool; got {', '.join(map(repr, net.layers[l:l + 3]))}"
+                         f"{', ...' * (len(net.layers) > l + 3)} above layer {l}. "
                          "Use grad_cam, which asks for no particular head")
 
     def of_batch(x, target, start):

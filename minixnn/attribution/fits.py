@@ -9,13 +9,12 @@ behind "yes" is that of a warning.
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
-from minixnn.arrays import Array, negative, positive
+from minixnn.arrays import Array, Inputs, negative, positive
 from minixnn.layers import Affine, MatMul, Multiply
 from minixnn.layers.base import Layer, Rule
 from minixnn.layers.layer_norm import Normalization
-from minixnn.layers.pool import Maximum
+from minixnn.layers.reduce import Maximum
 from minixnn.network import Network
 from minixnn.rules import (composites, deep_taylor, half_each, identity, lrp, reveal_cancel, scale_held_fixed,
                            signal_takes_all)
@@ -83,12 +82,12 @@ def candidates(layer: Layer, x: Array) -> dict[str, Rule]:
     return named if isinstance(layer, Affine) else {}
 
 
-def apply(rule: Rule, layer: Layer, x: Any, y: Array) -> None:
+def apply(rule: Rule, layer: Layer, x: Inputs, y: Array) -> None:
     check_rule(rule, layer, 0)
     rule(layer, x, y, y)
 
 
-def each(x: Any, f: Callable) -> Any:
+def each(x: Inputs, f: Callable) -> Inputs:
     """f(x); of a join's inputs, for each of them."""
     return tuple(map(f, x)) if isinstance(x, tuple) else f(x)
 
@@ -117,7 +116,7 @@ def method_rows(net: Network, x: Array, said: list[str]) -> Iterator[tuple[str, 
             yield name, " ".join(["yes", *dict.fromkeys(numbered(str(each.message), said) for each in warned)])
 
 
-def refusal(function: Callable, *arguments: Any) -> str | None:
+def refusal(function: Callable, *arguments: object) -> str | None:
     """The sentence with which a call is refused, or None."""
     try:
         function(*arguments)

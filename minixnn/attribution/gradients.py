@@ -4,8 +4,7 @@ Every function is f(net, x, target=None, *, batch_size=None, workers=1) -> array
 output of each image), an int, or one int per image. start: dL/dy in place of the target, an array of the output's shape
 (see `attribution.contrast`). Images are explained `batch_size` at a time (None: see `batching.default_batch_size`).
 """
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -91,7 +90,7 @@ def guided_backprop(net: Network, x: Array, target: Target = None, *, start: Arr
 
 def integrated_gradients(net: Network, x: Array, target: Target = None, baseline: Array | None = None, steps: int = 50,
                          method: str = "midpoint", return_error: bool = False, *, start: Array | None = None,
-                         batch_size: int | None = None, workers: int = 1) -> Any:
+                         batch_size: int | None = None, workers: int = 1) -> Array | tuple[Array, Array]:
     """Integrated gradients. Sundararajan et al. 2017.
 
         R = (x - baseline) * integral over t from 0 to 1 of  gradient(baseline + t (x - baseline))
@@ -219,8 +218,8 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
     return map_batches(of_batch, x, target, start, streams, batch_size=batch_size, workers=outer)
 
 
-def of_embeddings(method: Callable, net: Network, x: Array, target: Target, baseline: Array | None, *options: Any,
-                  **named: Any) -> Array:
+def of_embeddings(method: Callable, net: Network, x: Array, target: Target, baseline: Array | None, *options: object,
+                  **named: object) -> Array:
     """A method of floating-point inputs for tokens x (N, T): applied behind the Embedding, summed over channels."""
     if len(net.readers(0)) > 1:
         raise ValueError(f"tokens enter {len(net.readers(0))} layers of this network, expected one Embedding, behind "
@@ -232,11 +231,11 @@ def of_embeddings(method: Callable, net: Network, x: Array, target: Target, base
     return (R[0].sum(axis=-1), R[1]) if isinstance(R, tuple) else R.sum(axis=-1)
 
 
-def decided(net: Network, x: Array, target: Target) -> Any:
+def decided(net: Network, x: Array, target: Target) -> Target:
     """`target`, with None replaced by the largest output of each image: once, before the image is changed."""
     return net.forward(x).argmax(axis=1) if target is None else target
 
 
-def column(numbers: Sequence[float], x: Array) -> Array:
+def column(numbers: np.ndarray, x: Array) -> Array:
     """Host numbers (k,) as an array (k, 1, ...) beside x, to be multiplied with copies of x (k, N, ...)."""
     return like(x, numbers.astype(x.dtype)).reshape(-1, *[1] * x.ndim)

@@ -1,5 +1,5 @@
 """Occlusion: what the output loses when a window of the image is covered."""
-from typing import Any
+from collections.abc import Sequence
 
 from minixnn import passes
 from minixnn.arrays import Array, array_module
@@ -11,7 +11,8 @@ from minixnn.network import Network
 from minixnn.passes import Target
 
 
-def occlusion(net: Network, x: Array, target: Target = None, size: Any = None, stride: Any = None, value: float = 0, *,
+def occlusion(net: Network, x: Array, target: Target = None, size: int | Sequence[int] | None = None,
+              stride: int | Sequence[int] | None = None, value: float = 0, *,
               start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
     """By how much the output falls when a window of the image is covered. Zeiler & Fergus 2014, section 4.2.
 

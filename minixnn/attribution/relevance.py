@@ -1,6 +1,5 @@
 """Heatmaps of relevance: LRP, concepts, deep Taylor, and DeepLIFT. Arguments as for all of `minixnn.attribution`."""
 from collections.abc import Sequence
-from typing import Any
 
 from minixnn import passes
 from minixnn.arrays import Array, array_module
@@ -72,7 +71,7 @@ def concepts(net: Network, x: Array, i: int, channels: Sequence[int] | None = No
                          f"{len(net.layers) - 1}: net.trace(x)[i] is what layer i - 1 makes")
     rules, lower, upper = composites.rules_for(net, rules), net.part(0, i), net.part(i, len(net.layers))
 
-    def of_batch(x: Array, target: Any, start: Any) -> Array:
+    def of_batch(x: Array, target: Target, start: Array | None) -> Array:
         a = lower.forward(x)
         R = passes.lrp(upper, a, target, rules[i:], start, only_input=True)[0]                  # (n, ..., C)
         xp, C = array_module(R), R.shape[-1]
@@ -95,8 +94,10 @@ def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Arra
 
     def of_batch(x, target, start, low, high):
         return passes.deep_taylor(net, x, target, low, high, start, only_input=True)[0]
-    low, high = (bound.reshape((1,) * (x.ndim - bound.ndim) + bound.shape) if getattr(bound, "ndim", 0) else bound
-                 for bound in (low, high))                  # an array gets the images' axes, to be cut with them
+
+    def with_axes(bound: Array) -> Array:                   # an array gets the images' axes, to be cut with them
+        return bound.reshape((1,) * (x.ndim - bound.ndim) + bound.shape) if getattr(bound, "ndim", 0) else bound
+    low, high = with_axes(low), with_axes(high)
     return map_batches(of_batch, x, target, start, low, high, batch_size=batch_size, workers=workers)
 
 

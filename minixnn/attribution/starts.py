@@ -1,5 +1,5 @@
 """What a pass may start from in place of one target: arrays of the output's shape, for `start=`."""
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,8 +21,8 @@ def contrast(net: Network, x: Array, target: Target = None, other: Target = None
     One output z is the logit of class 1, and 0 is that of class 0: z for class 1, -z for class 0.
     """
     expect_network(net)
-    if head_of(net) is not None:
-        raise ValueError(f"the network ends in {net.layers[head_of(net)]!r}, and the contrast of two classes is one of "
+    if (head := head_of(net)) is not None:
+        raise ValueError(f"the network ends in {net.layers[head]!r}, and the contrast of two classes is one of "
                          "their logits; give contrast and the method minixnn.logits.logits(net) in the network's place")
     y = net.predict(x, batch_size, workers)
     if y.shape[1:] == (1,):
@@ -44,7 +44,7 @@ def sign_of_class(y: Array, target: Target, other: Target) -> Array:
     return xp.where(chosen, y * 0 + 1, y * 0 - 1)
 
 
-def unit(net: Network, x: Array, index: Any, *, relevance: bool = True, batch_size: int | None = None,
+def unit(net: Network, x: Array, index: int | Sequence[int], *, relevance: bool = True, batch_size: int | None = None,
          workers: int = 1) -> Array:
     """The start at one entry of the output: `index` is a number, or (row, column, channel) where it is images.
 
@@ -53,9 +53,9 @@ def unit(net: Network, x: Array, index: Any, *, relevance: bool = True, batch_si
     """
     expect_network(net)
     y = net.predict(x, batch_size, workers)
-    index = (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
+    place = (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
     start = y * 0
-    start[index] = y[index] if relevance else 1
+    start[place] = y[place] if relevance else 1
     return start
 
 
@@ -69,8 +69,8 @@ def channel(net: Network, x: Array, index: int, *, relevance: bool = True, batch
     return start
 
 
-def region(net: Network, x: Array, box: Any, index: int, *, relevance: bool = True, batch_size: int | None = None,
-           workers: int = 1) -> Array:
+def region(net: Network, x: Array, box: Sequence[int], index: int, *, relevance: bool = True,
+           batch_size: int | None = None, workers: int = 1) -> Array:
     """The start at channel `index` of outputs that are images, inside a box: why is this found here?
 
     box: (top, left, bottom, right) in pixels of x (N, H, W, C), bottom and right excluded; one for all images, or one
@@ -87,7 +87,7 @@ def region(net: Network, x: Array, box: Any, index: int, *, relevance: bool = Tr
     return start * inside(box, y.shape, x.shape[1:3], y)
 
 
-def inside(box: Any, shape: tuple[int, ...], size: tuple[int, ...], y: Array) -> Array:
+def inside(box: Sequence[int], shape: tuple[int, ...], size: tuple[int, ...], y: Array) -> Array:
     """1 where outputs of `shape` (N, h, w, C) lie in the box of images of `size` (H, W), else 0: (N, h, w, 1)"""
     boxes = np.broadcast_to(np.asarray(box, float), (shape[0], 4))
     mask = np.ones((shape[0], *shape[1:3], 1))

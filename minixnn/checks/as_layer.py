@@ -8,6 +8,7 @@ from __future__ import annotations
 import pathlib
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from itertools import accumulate
 from math import prod
 from typing import Any
@@ -98,11 +99,16 @@ class SideBySideRule:
         return layer.whole(self.of(layer.layer, layer.parts(x), y, R))
 
 
+def of_parts(account: Callable, layer: SideBySide, x: Array, y: Array, R: Array) -> Any:
+    """What the account of a join's rule says of the join written as a layer of one input."""
+    return account(layer.layer, layer.parts(x), y, R)
+
+
 def booked(layer: Any, rule: Any, x: Array, y: Array, R: Array, R_x: Array) -> tuple[Row, bool]:
     """The ledger's row of one layer under a rule, and whether the rule has an account."""
     if isinstance(rule, SideBySideRule):
         account = account_of(layer.layer, rule.of)
-        seen = account and (lambda layer, x, y, R: account(layer.layer, layer.parts(x), y, R))
+        seen: Callable | None = account and partial(of_parts, account)
     else:
         seen = account = account_of(layer, rule)
     return balance(0, layer, x, y, R, R_x, rule, seen), account is not None

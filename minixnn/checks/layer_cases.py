@@ -52,9 +52,9 @@ def prepare(drawn: Any) -> Any:
         except NotImplementedError as error:
             if method in OPTIONAL:
                 continue                        # a layer need not have it, and says so by name
-            return LayerCase(*drawn, error=raised(error))
+            return LayerCase(layer, x, x_ref, dy, error=raised(error))
         except Exception as error:
-            return LayerCase(*drawn, error=f"{method}: {raised(error)}")
+            return LayerCase(layer, x, x_ref, dy, error=f"{method}: {raised(error)}")
         found.update({name: array.copy() if hasattr(array, "copy") else array for name, array in answer.items()})
         changed += [f"{name} in {method}" for name, old in (("x", x), ("x_ref", x_ref), ("dy", dy))
                     if not same(given[name], old)]

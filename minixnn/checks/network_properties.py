@@ -16,6 +16,13 @@ def properties_of_network(rules: Any, device: Any = None) -> Any:
     return [OUTPUTS, IMAGES, *books, PATH, DIFFERENCE, PRECISION, SAVED, *on_device(DEVICE, of.device, device)]
 
 
+def properties_of_pair(rules: Any) -> list[Property]:
+    """What two networks that compute the same must have in common; the relevance by each of `rules`."""
+    by_rule = [replace(SAME_RELEVANCE, name=f"the same relevance, {name_of(rule)}",
+                       test=partial(of.same_relevance, rules=rule)) for rule in rules]
+    return [SAME_OUTPUTS, SAME_GRADIENT, SAME_CONTRIBUTIONS, *by_rule]
+
+
 OUTPUTS = Property(
     "outputs", "forward(x) = the outputs of the network that this one was made from",
     "An explanation of another function explains nothing.",
@@ -49,3 +56,23 @@ DEVICE = Property(
     "device", "forward on arrays of a GPU = forward on NumPy's",
     "An array knows where it lives, and what is computed from it lives there too.",
     "a function of numpy called by name", limit=1e-6)
+
+DEPENDS = "nothing need be wrong: it depends on how the function is written. Explain one way of writing, and say which"
+SAME_OUTPUTS = Property(
+    "the same outputs", "forward(x) = forward(x) of the equivalent network",
+    "Only networks that compute the same can be asked for the same explanation.",
+    "a rewriting that changes the function: a bias, a scale or a shortcut that was lost on the way", of.same_outputs,
+    1e-7)
+SAME_GRADIENT = Property(
+    "the same gradient", "dy/dx = dy/dx of the equivalent network",
+    "A derivative belongs to the function, however it is computed.",
+    "a gradient that is not the derivative of forward, or an x at which the function has a kink", of.same_gradient,
+    1e-6)
+SAME_CONTRIBUTIONS = Property(
+    "the same contributions, DeepLIFT", "C(x) = C(x) of the equivalent network, against 0",
+    "Implementation invariance (Sundararajan et al. 2017, section 2.2). DeepLIFT puts quotients in place of "
+    "derivatives, and these need not obey the chain rule.", DEPENDS, of.same_contributions, 1e-3)
+SAME_RELEVANCE = Property(
+    "the same relevance", "R(x) = R(x) of the equivalent network",
+    "Implementation invariance (Sundararajan et al. 2017, section 2.2). A rule shares by what meets in one layer, and "
+    "what does is up to whoever wrote the network.", DEPENDS, None, 1e-3)

@@ -33,6 +33,7 @@ class NetworkCase:
     a: np.ndarray               # x in float64, or the tokens as they are
     target: Any = None
     expected: Any = None
+    other: Any = None           # in float64, a network that computes the same
     usable = True
 
     @property
@@ -156,3 +157,35 @@ def saved(case: NetworkCase) -> Observation | str | None:
 def device(case: NetworkCase, module: Any) -> Observation | str | None:
     came = case.sharp.on(module).forward(each(module.asarray, case.a))
     return compare(case.sharp.forward(case.a), to_numpy(came), "Expected is NumPy's answer.")
+
+
+def same_outputs(case: NetworkCase) -> Observation:
+    return compare(case.sharp.forward(case.a), case.other.forward(case.a), "Expected is the network, came is the "
+                   "equivalent one.")
+
+
+def same_explanation(case: NetworkCase, explain: Callable) -> Observation | str | None:
+    """Both networks' explain(net, targets) -> what lies beside the input."""
+    targets = case.targets()
+    if targets is None:
+        return "the output has no classes to start from"
+    if not same_outputs(case).off <= 1e-7:
+        return "the two do not compute the same"
+    try:
+        return compare(flat(explain(case.explained, targets)), flat(explain(logits(case.other), targets)),
+                       "Both compute the same. Expected is what the network gets, came what the equivalent one gets.")
+    except NotImplementedError as error:
+        return str(error)
+
+
+def same_gradient(case: NetworkCase) -> Observation | str | None:
+    return same_explanation(case, lambda net, targets: passes.gradient(net, case.a, targets)[0])
+
+
+def same_contributions(case: NetworkCase) -> Observation | str | None:
+    reference = each(lambda a: a[:1] * 0, case.a)
+    return same_explanation(case, lambda net, targets: passes.deeplift(net, case.a, reference, targets)[0])
+
+
+def same_relevance(case: NetworkCase, rules: Any) -> Observation | str | None:
+    return same_explanation(case, lambda net, targets: passes.lrp(net, case.a, targets, rules)[0])

@@ -10,7 +10,7 @@ from minixnn.checks import network_tests as of
 from minixnn.checks.as_layer import SideBySide, Written
 from minixnn.checks.layer_cases import prepare
 from minixnn.checks.layer_properties import properties_of_layer
-from minixnn.checks.network_properties import properties_of_network
+from minixnn.checks.network_properties import properties_of_network, properties_of_pair
 from minixnn.checks.properties import CheckFailed, Row, ask, short, table
 from minixnn.checks.worked import paragraph, two
 from minixnn.layers import Reshape
@@ -57,14 +57,23 @@ def cell(row: Any) -> Any:
 
 
 def check_network(net: Network, x: Array, target: Any = None, rules: Any = None, expected: Array | None = None,
-                  device: ModuleType | None = None, quiet: bool = True) -> NetworkReport:
+                  device: ModuleType | None = None, quiet: bool = True,
+                  equivalent: Network | None = None) -> NetworkReport:
     """Ask the properties of every layer where images x lead, and of the network; return a report or raise CheckFailed.
 
     x: a batch of images, or a tuple of inputs. rules: what the ledger is kept for, as for `passes.lrp`; None for
     lrp.epsilon and then composites.epsilon_plus. expected: the outputs for x of whatever the network was made from,
     to be compared. device: an array module such as cupy, on whose arrays it must run, too. The first four images are
     used. quiet=False shows how far it has come.
+
+    equivalent: another network that computes the same, such as this one with its batch normalisation folded. Both must
+    have the same outputs, the same gradient, the same contributions by DeepLIFT against 0, and by `rules` the same
+    relevance: "implementation invariance" (Sundararajan et al. 2017, section 2.2). Most rules depend on how a function
+    is written, and then the failure says by how much the two explanations differ.
     """
+    if equivalent is not None and isinstance(rules, (list, tuple)):
+        raise ValueError("got a list of rules for two networks, whose layers need not be the same; give one rule such "
+                         "as lrp.epsilon, or a composite such as composites.epsilon_plus, which chooses for each")
     x = of.each(lambda part: to_numpy(part)[:IMAGES], x)
     expected = None if expected is None else to_numpy(expected)[:IMAGES]
     sharp = net.astype(np.float64)
@@ -72,8 +81,11 @@ def check_network(net: Network, x: Array, target: Any = None, rules: Any = None,
     A, A_ref = sharp.trace(a), sharp.trace(of.nothing(a))
     layers = [entry_of(sharp.layers[l], sharp.entering(A, l), sharp.entering(A_ref, l), str(l), device)
               for l in progress(range(len(sharp.layers)), "layers checked", quiet)]
-    case = of.NetworkCase(net, sharp, x, a, target, expected)
-    whole = [row_of(p, case) for p in properties_of_network(RULES if rules is None else (rules,), device)]
+    other = None if equivalent is None else equivalent.astype(np.float64)
+    case = of.NetworkCase(net, sharp, x, a, target, expected, other)
+    asked = RULES if rules is None else (rules,)
+    properties = properties_of_network(asked, device) + ([] if other is None else properties_of_pair(asked))
+    whole = [row_of(p, case) for p in properties]
     report = NetworkReport([entry[:3] for entry in layers], [row for row, _ in whole], count_of(x))
     if report.broken:
         found = [(f"layer {place}, {layer!r},", row, note) for place, layer, rows, notes in layers
@@ -105,9 +117,11 @@ def entry_of(layer: Any, x: Any, x_ref: Any, place: Any, device: Any) -> Any:
 
 
 def off_the_kinks(x: Any) -> Any:
-    """x with a little added to every entry, another each: behind a ReLU many are 0 and equal, where nothing has a
-    derivative. What is added is positive, for layers that take no other numbers. Scores of tokens that are hidden, far
-    below all others, stay so."""
+    """x with a little added to every entry, another each.
+
+    Behind a ReLU many are 0 and equal, where nothing has a derivative. What is added is positive, for layers that take
+    no other numbers. Scores of tokens that are hidden, far below all others, stay so.
+    """
     visible = abs(x) < 1e100
     size = float(abs(x[visible]).mean() if visible.any() else 0) or 1.0
     return x + visible * 0.1 * size * np.random.default_rng(1).random(x.shape)

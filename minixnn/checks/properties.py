@@ -137,7 +137,7 @@ def ask(property: Property, case: Any) -> Observation | None:
 
 def first(test: Callable) -> Callable:
     """Mark a test that says whether a case can be used at all."""
-    test.first = True
+    test.first = True                           # type: ignore[attr-defined]  # a mark on the function
     return test
 
 

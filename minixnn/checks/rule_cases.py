@@ -59,7 +59,7 @@ def prepare(rule: Callable, layer: Layer, x: Array, R: Array) -> RuleCase:
     y = layer.forward(x)
     begun = RuleCase(rule, layer, x, R, y)
     mine, given = copy.deepcopy(layer), {"x": x.copy(), "y": y.copy(), "R": R.copy()}
-    before = [name for name in vars(mine)]
+    before = list(vars(mine))
     try:
         with np.errstate(all="ignore"):
             R_x = rule(mine, *given.values())
@@ -114,7 +114,7 @@ def shares(rule: Callable, layer: Layer, x: Array, outputs: tuple[int, Any]) -> 
     return np.asarray(ask(rule, layer, batch, signals, y)).reshape(len(outputs), -1)
 
 
-def unrolled(layer: Layer, x: Array, outputs: tuple[int, Any]) -> dict[str, Array]:
+def unrolled(layer: Affine, x: Array, outputs: tuple[int, Any]) -> dict[str, Array]:
     """The affine layer's weights, connections and biases, output by output."""
     batch, y, signals = one_output_each(layer, x * 0, outputs)
     ones = layer.with_weights(layer.W * 0 + 1, None)
@@ -123,7 +123,7 @@ def unrolled(layer: Layer, x: Array, outputs: tuple[int, Any]) -> dict[str, Arra
             "bias": y[0].reshape(-1)[list(outputs)]}
 
 
-def neuron(case: RuleCase, row: int) -> tuple[Layer, Array]:
+def neuron(case: RuleCase, row: int) -> tuple[Dense, Array]:
     """Output number `row` of the case as a dense layer of its own: (layer, x (1, inputs) that it sees)."""
     seen = case.seen[row]
     bias = case.bias[row:row + 1] if getattr(case.layer, "b", None) is not None else None

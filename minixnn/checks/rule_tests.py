@@ -108,7 +108,7 @@ def bias_is_an_input(case: RuleCase, domain: tuple) -> Observation | None:
     found = []
     for row in biased:
         layer, x = neuron(case, row)
-        longer = Dense(np.concatenate([layer.W, layer.b[:, None]]), None)
+        longer = Dense(np.concatenate([layer.W, case.bias[row:row + 1, None]]), None)
         one = np.ones((1, 1))
         expected = ask(case.rule, longer, np.concatenate([x, one], axis=1), one)[0, :-1]
         found.append(compare(expected, ask(case.rule, layer, x, one)[0], "Expected is what the inputs receive where "

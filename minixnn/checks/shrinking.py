@@ -106,7 +106,7 @@ def changed(layer: Layer, name: str, value: Array | str) -> Layer:
 
 def plainer(array: Array | None) -> Iterator[Array]:
     """The array with one number in the place of another that takes longer to read."""
-    if getattr(array, "ndim", 0) == 0 or array.dtype.kind != "f":
+    if array is None or array.ndim == 0 or array.dtype.kind != "f":
         return
     for index in np.ndindex(*array.shape):
         for plain in SIMPLE:

@@ -11,7 +11,7 @@ from minixnn.plot.style import SIGNED_STOPS
 
 SIDE, MARGIN, BAR = 448, 12, 16                     # pixels: the longer side of a map; around it; of the bar
 QUANTILE = 0.995
-PAPER, TEXT, LINE = (255, 255, 255), (40, 40, 40), (115, 115, 115)
+PAPER, TEXT, LINE, BOX = (255, 255, 255), (40, 40, 40), (115, 115, 115), (0, 158, 115)
 
 
 def colours(R: Array, limit: float) -> Array:
@@ -33,9 +33,17 @@ def overlay(picture: Array, R: Array, title: str, caption: str) -> Any:
     return overlays(picture, [(title, R)], [caption])
 
 
-def overlays(picture: Array, maps: list[tuple[str, Array]], captions: list[str]) -> Any:
-    """Heatmaps [(title, R), ...] of one picture side by side, each over a copy of it; lines of text below."""
-    panels = [(title, over(picture, *flat(R))) for title, R in maps]
+def overlays(picture: Array, maps: list[tuple[str, Array]], captions: list[str], limit: float | None = None,
+             box: tuple[int, ...] | None = None) -> Any:
+    """Heatmaps [(title, R), ...] of one picture side by side, each over a copy of it; lines of text below.
+
+    limit: where the colours of all maps end; None: each has its own. box: drawn around its pixels, in each panel.
+    """
+    panels = []
+    for title, R in maps:
+        R, ends = flat(R)
+        panel = over(picture, R, limit or ends)
+        panels.append((title, panel if box is None else boxed(panel, box, picture.shape[:2])))
     return framed(panels, any(bool(R.min() < 0) for _, R in maps), captions)
 
 
@@ -54,6 +62,16 @@ def over(picture: Array, R: Array, limit: float) -> Array:
         edge[1:] |= ink[1:] != ink[:-1]
         edge[:, 1:] |= ink[:, 1:] != ink[:, :-1]
         panel[edge] = np.array(LINE, np.uint8)
+    return panel
+
+
+def boxed(panel: Array, box: tuple[int, ...], size: tuple[int, ...]) -> Array:
+    """A panel (h, w, 3) with a frame around the box of a picture of `size` (height, width)."""
+    top, left, bottom, right = (round(edge * n / m) for edge, n, m in zip(box, panel.shape[:2] * 2, size * 2))
+    panel, inner = panel.copy(), np.zeros(panel.shape[:2], bool)
+    inner[top:bottom, left:right] = True
+    inner[top + 2:bottom - 2, left + 2:right - 2] = False
+    panel[inner] = BOX
     return panel
 
 

@@ -13,7 +13,8 @@ from minixnn.card import largest_pixel, outputs_of
 from minixnn.cli import images
 from minixnn.cli.errors import sentence
 from minixnn.cli.images import MOST_PIXELS
-from minixnn.layers import ChannelScale, Conv1d, Conv2d, Dense, Flatten, Prepare
+from minixnn.layers import (ChannelScale, Conv1d, Conv2d, Dense, Embedding, Flatten, Input, MatMul,
+                            Prepare)
 from minixnn.network import Network
 from minixnn.spelling import meant
 
@@ -26,6 +27,14 @@ def open_model(name: str, mean: str | None = None, std: str | None = None, label
     """The network of a --model, with the preparation and the labels that were given. size: for a file of any size."""
     if name in models.names():
         net = models.load(name)
+    elif name.casefold() in models.names():
+        net = models.load(name.casefold())
+    elif name.endswith((".npz", ".onnx")) and not pathlib.Path(name).exists():
+        shipped = pathlib.Path(name).stem in models.names()
+        there = [path.name for path in pathlib.Path(name).parent.glob("*") if path.suffix in (".npz", ".onnx")]
+        raise FileNotFoundError(f"there is no such file as {name}" + (
+            f"; the network that comes along is --model {pathlib.Path(name).stem}" if shipped else
+            meant(pathlib.Path(name).name, there)))
     elif name.endswith(".onnx"):
         net = from_onnx(name, asked_size(size))
     elif name.endswith(".npz"):
@@ -33,8 +42,15 @@ def open_model(name: str, mean: str | None = None, std: str | None = None, label
     else:
         more = "; interop.from_torch reads a torch module, net.save writes it as .npz" * name.endswith((".pt", ".pth"))
         more = "; export it as ONNX" if name.endswith((".h5", ".keras", ".pb", ".tflite")) else more
+        more = "; it holds weights without their network: load it in torch, then interop.from_torch" \
+            if name.endswith(".safetensors") else more
+        more = f"; {name} is a picture, and stands where the network should" \
+            if name.lower().endswith(images.PICTURES) else more
+        more = "; networks of digits are dense, cnn and vit" if name.lower() in ("mnist", "digits", "lenet") else more
+        near = meant(name, models.names())
+        more = more or near or "; other networks come as ONNX files, or through interop.from_torch"
         raise ValueError(f"got --model {name}, expected a .npz or .onnx file, or one of {', '.join(models.names())}"
-                         + (more or meant(name, models.names())))
+                         + more)
     if mean is not None or std is not None:
         mean, std = numbers(mean, "mean"), numbers(std, "std")
         one, channels = expected(net).row, expected(net).picture[2]
@@ -80,6 +96,26 @@ def of_unit_pixels(net: Network) -> Network:
     return Network(net.layers, net.inputs, names=net.names, card=replace(net.card, pixels=1))
 
 
+def usual_method(net: Network, size: str | None = None) -> str:
+    """The method where none is asked for; docs/which_method.md has what it rests on."""
+    given = expected(net, size)
+    if net.card.source == "bytes":
+        return "lrp_epsilon"
+    if any(isinstance(layer, MatMul) for layer in net.layers):
+        return "attn_lrp"
+    if given.tokens is not None:
+        return "lrp_epsilon"
+    return "lrp_by_depth" if of_photographs(net, size) else "lrp_epsilon_plus"
+
+
+def of_photographs(net: Network, size: str | None = None) -> bool:
+    """Whether pictures for `net` are photographs: as its card says, else of three channels and not small."""
+    if net.card.source is not None:
+        return net.card.source == "photograph"
+    *sides, channels = expected(net, size).picture
+    return channels == 3 and all(side is not None and side >= PHOTOGRAPH for side in sides)
+
+
 def usual_model(paths: list[str]) -> str:
     """The network for files of which nothing else is said: a picture that is large or has colours is a photograph."""
     files = images.find(paths, None)
@@ -87,6 +123,11 @@ def usual_model(paths: list[str]) -> str:
     images.expect_file(first)
     try:
         array, _ = images.decode(first)
+        if array.ndim == 4 and array.shape[-1] == 3:            # several photographs
+            array = array[0]
+        if array.ndim == 3 and array.shape[0] == 3 and min(array.shape[1:]) >= PHOTOGRAPH:
+            raise images.NoPixels(f"holds an array of shape {array.shape}, whose channels come first; write "
+                                  "array.transpose(1, 2, 0)")
         some = array[::max(1, len(array) // 1024), ::max(1, array.shape[1] // 1024)] if array.ndim == 3 else array
         colour = some.ndim == 3 and some.shape[-1] == 3 and bool((np.ptp(some, axis=-1) > 0).any())
     except ImportError:
@@ -94,8 +135,10 @@ def usual_model(paths: list[str]) -> str:
     except images.NoPixels as error:
         raise ValueError(f"{first} {error}") from error
     except Exception as error:                                  # damaged files make their readers raise anything at all
-        raise ValueError(f"{first} {sentence(error)}; if it is no picture, give --model magika, which tells the type "
-                         "of a file") from error
+        cut = isinstance(error, OSError) and "truncated" in str(error)
+        raise ValueError(f"{first} {sentence(error)}; " + (
+            "a part of it is missing: copy or download it again" if cut else
+            "if it is no picture, give --model magika, which tells the type of a file")) from error
     if not colour and (array.ndim not in (2, 3) or min(array.shape[:2]) < PHOTOGRAPH):
         raise ValueError(f"got no --model, and {first} is no colour picture; give --model: dense or cnn for a digit, "
                          "magika for the type of a file, or a .npz or .onnx file")
@@ -116,10 +159,11 @@ def numbers(text: str | None, what: str) -> Array | None:
     return found
 
 
-def lines(path: str, count: int | None = None) -> list[str]:
+def lines(path: str, count: int | None = None, what: str = "labels") -> list[str]:
     """The lines of a text file with a label each; an empty one is an output without a name.
 
-    count: the number of outputs, where it is known; empty lines at the end that are too many for it go.
+    count: the number of outputs, where it is known; empty lines at the end that are too many for it go. what: the
+    option that names the file.
     """
     try:
         if pathlib.Path(path).exists():
@@ -129,7 +173,7 @@ def lines(path: str, count: int | None = None) -> list[str]:
             if file.read(1):
                 raise ValueError(f"has more than {MOST_LABELS} characters")
     except (OSError, ValueError) as error:
-        raise ValueError(f"--labels {path} cannot be read: {sentence(error)}") from error
+        raise ValueError(f"--{what} {path} cannot be read: {sentence(error)}") from error
     found = [line.strip() for line in text.removesuffix("\n").split("\n")]
     while found and not found[-1] and (count is None or len(found) > count):
         found.pop()
@@ -137,13 +181,14 @@ def lines(path: str, count: int | None = None) -> list[str]:
 
 
 class Expected(NamedTuple):
-    """What one input is: a picture (height, width, channels), a row of numbers, or a sequence (steps, channels).
+    """What an input is: a picture (height, width, channels), a row of numbers, a sequence (steps, channels), tokens.
 
-    None stands where anything goes.
+    None stands where anything goes. tokens: how many there are to choose from, and how many an input has.
     """
     picture: tuple
     row: int | None = None
     sequence: tuple | None = None
+    tokens: tuple | None = None
 
 
 def expected(net: Network, size: str | None = None) -> Expected:
@@ -152,9 +197,14 @@ def expected(net: Network, size: str | None = None) -> Expected:
     shape = net.card.input_shape
     if net.card.source == "bytes":
         return Expected((None, None, None))
-    if getattr(net.layers[0], "takes_integers", False):
-        raise ValueError("the network takes whole numbers, tokens of a text, say, which are explained from Python: "
-                         "attribution.lrp(net, tokens)")
+    first_readers = [net.layers[l] for l in net.readers(0)]
+    if len(first_readers) > 1 and any(isinstance(layer, Input) for layer in first_readers):
+        raise ValueError("the network takes several inputs, which are explained from Python: "
+                         "attribution.lrp(net, (one, other))")
+    if all(getattr(layer, "takes_integers", False) for layer in first_readers):
+        kinds = [len(layer.W) for layer in first_readers if isinstance(layer, Embedding)]
+        length = shape[0] if shape is not None and len(shape) == 1 else None
+        return Expected((None, None, None), tokens=(min(kinds, default=None), length))
     if shape is not None and len(shape) == 2:
         return Expected((None, None, None), sequence=shape)
     if isinstance(net.layers[0], Conv1d):
@@ -164,13 +214,13 @@ def expected(net: Network, size: str | None = None) -> Expected:
     if shape is not None and len(shape) == 1 and shape[0] is not None:
         return Expected((*(given or (None, None)), None), shape[0])
     layers = net.layers
-    first = next((n for n, layer in enumerate(layers) if isinstance(layer, (Conv2d, Dense))), None)
-    flattened = any(isinstance(layer, Flatten) for layer in layers[:first])
+    first = next((layer for layer in layers if isinstance(layer, (Conv2d, Dense))), None)
+    flattened = any(isinstance(layer, Flatten) for layer in layers[:layers.index(first) if first else None])
     channels, row = None, None
-    if first is not None and isinstance(layers[first], Conv2d):
-        channels = layers[first].W.shape[2] * getattr(layers[first], "groups", 1)
+    if isinstance(first, Conv2d):
+        channels = first.W.shape[2] * first.groups
     elif first is not None and not flattened:
-        row = layers[first].W.shape[0]
+        row = first.W.shape[0]
     return Expected((*(given or (None, None)), channels), row)
 
 

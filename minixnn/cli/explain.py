@@ -12,11 +12,11 @@ import numpy as np
 from minixnn.arrays import Array
 from minixnn.attribution import NAMES
 from minixnn.card import squash
-from minixnn.cli import control, results, tables, text
+from minixnn.cli import control, results, tables, text, tokens
 from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, say, sentence, visible
-from minixnn.cli.expected import hint, open_model, usual_model
-from minixnn.cli.methods import METHODS, Explanation, chosen, explanation, outputs, rules_of, scores
-from minixnn.cli.reading import Picture, Reader, Rows
+from minixnn.cli.expected import hint, of_photographs, open_model, usual_method, usual_model
+from minixnn.cli.methods import METHODS, Explanation, chosen, explanation, key_of, outputs, rules_of
+from minixnn.cli.reading import Picture, Reader, Rows, Text
 from minixnn.cli.to_file import explain_to, fingerprint
 from minixnn.ledger import ledger
 from minixnn.progress import progress
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from minixnn.card import Card
     from minixnn.network import Network
 
-USUAL = {"photograph": "lrp_by_depth", "bytes": "lrp_epsilon"}     # the method, by the card's source
 FIGURES = ("heatmap.png", "overlay.png")
 
 
@@ -33,7 +32,8 @@ def explain(asked: Namespace) -> int:
     """Explain everything that was asked for; returns the exit status."""
     given, asked.model = asked.model, asked.model or usual_model(asked.images)
     net = open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size)
-    asked.method = asked.method or USUAL.get(net.card.source or "", "lrp_epsilon_plus")
+    asked.method = asked.method or usual_method(net, asked.size)
+    asked.method = key_of(METHODS, asked.method, "--method")
     run = Run(asked, net, chosen(METHODS, asked.method, "method", asked.options))
     if run.bytes:
         print(text.NOTE)
@@ -54,25 +54,30 @@ def explain(asked: Namespace) -> int:
             run.explain(group)
     except (CannotGoOn, KeyboardInterrupt, BrokenPipeError) as error:
         if run.done or isinstance(error, KeyboardInterrupt):
-            error.state = f"{run.done} of {len(files)} are done, in {asked.out}; the same call with --resume goes on"
+            state = f"{run.done} of {len(files)} are done, in {asked.out}; the same call with --resume goes on"
+            error.state = state                             # type: ignore[union-attr]  # of any exception
         raise
     return run.status
 
 
 class Run(Reader):
     """All that one call explains."""
+    names: results.Names
+    explanation: Explanation                                    # as soon as the first outputs are known
 
     def __init__(self, asked: Namespace, net: Network, method: Any) -> None:
         super().__init__(asked, net)
         self.method = method
-        self.explanation: Explanation | None = None
         self.forgotten: Network | None = None                   # with shuffled weights, once it is needed
         self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
                         "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
                         "box": asked.box and list(asked.box),
                         "size": asked.size or "as the network asks", "invert": asked.invert,
-                        "fit": asked.fit or "as the card says", "header": asked.header}
-        self.figures = () if not asked.figures else (text.PAGE,) if self.bytes else FIGURES if can_draw() else ()
+                        "fit": asked.fit or "as the card says", "header": asked.header, "place": asked.place,
+                        "tokens": [text for text in asked.images if tokens.is_list(text)]}
+        self.photographs = of_photographs(net, asked.size)
+        self.figures = () if not asked.figures else \
+            (text.PAGE,) if self.bytes or self.expected.tokens else FIGURES if can_draw() else ()
 
     def explain(self, group: list) -> None:
         """Pictures of one size together; a table or an array of images comes alone."""
@@ -80,13 +85,18 @@ class Run(Reader):
             for shape in sorted({picture.x.shape for picture in group}):
                 self.pictures([picture for picture in group if picture.x.shape == shape])
         else:
-            (self.rows if isinstance(group[0], Rows) else self.array)(group[0])
+            (self.rows if isinstance(group[0], Rows) else self.text if isinstance(group[0], Text) else self.array
+             )(group[0])
 
     def outputs(self, net: Network, x: Array) -> Array:
         """The outputs of x; the first ones show what the target can be."""
         y = outputs(net.predict(x, self.asked.batch_size, self.asked.workers))
-        if self.explanation is None:
+        if not hasattr(self, "explanation"):
             self.explanation = explanation(self.asked, self.method, net.card, y)
+            if y.ndim == 3 and self.asked.place is None:
+                score = y[0].max(axis=-1) if self.explanation.target is None else y[0, :, self.explanation.target]
+                say(f"the outputs are a sequence of {y.shape[1]} places, which are explained together; the largest is "
+                    f"at place {int(score.argmax())}: --place {int(score.argmax())} explains that one alone")
         return y
 
     def refuse(self, path: Path, net: Network, shape: tuple[int, ...], error: Any) -> None:
@@ -100,6 +110,10 @@ class Run(Reader):
             else:
                 if self.fails(net, grey, y):
                     raise CannotGoOn(f"{self.asked.method} cannot explain this network: {sentence(error)}") from error
+        if "outside [low, high]" in str(error):
+            error, more = "holds numbers beyond 0 to 1, the bounds of a pixel that the method has", (
+                "; give pixels from 0 to 1, with --mean and --std, or bounds that hold for all your inputs, such as "
+                "--set low=-3 --set high=3")
         self.left_out(path, ValueError(sentence(error) + more))
 
     def fails(self, net: Network, x: Array, y: Array) -> bool:
@@ -127,7 +141,7 @@ class Run(Reader):
                     self.pictures([picture])
             return
         for n, picture in enumerate(pictures):
-            said = self.found(y, n)
+            said = self.found(y, x, n)
             said["relevance sums to"] = float(R[n].sum())
             shown = "relevance.npy"
             if beside is not None:
@@ -148,18 +162,51 @@ class Run(Reader):
             return f"{said['saw']}, {said['explained']}, relevance sums to {said['relevance sums to']:.3f}{withheld}"
         if not self.net.card.labels or self.net.card.head not in PROBABLE:
             return f"{said['saw']}, {said['explained']}"
-        usual = said["target"] == said["largest output"] and self.explanation.plain and not self.explanation.binary
+        one = self.explanation
+        usual = (said["output"] > 0) != one.opposite if one.binary else \
+            said["target"] == said["largest output"] and one.plain
         return said["saw"] if usual else f"{said['saw']}, explained {said['what']}"
 
     def beside(self, net: Network, x: Array, y: Array, R: Array) -> Beside | None:
-        """What is shown beside the maps R of photographs: why rather than the runner-up, and the controls; or None."""
-        one, few = self.explanation, y.shape[-1] <= control.OTHERS + 1
-        if self.asked.quick or self.net.card.source != "photograph" or one is None or not one.plain or few:
+        """What is shown beside the maps R of photographs: why rather than another class, and the controls; or None.
+
+        Of a single output the controls alone: what speaks against it is in its own map.
+        """
+        one = self.explanation
+        if self.asked.quick or not self.photographs or one is None or one.maps:
             return None
         if self.forgotten is None:
             self.forgotten = control.shuffled(net)
-        rivals = one.runners_up(y)
-        return Beside(rivals, one.rather(net, x, y, rivals), control.controls(one, net, self.forgotten, x, y, R))
+        if y.shape[1] == 1:
+            return Beside(None, R, R, control.controls(one, net, self.forgotten, x, y, R))
+        rivals, targets = one.runners_up(y, x), one.targets(y, x)
+        alone = R if one.plain else one.method(net, x, targets, **one.settings)
+        rather = one.rather(net, x, y, rivals) if one.plain else R
+        return Beside(rivals, alone, rather, control.controls(one, net, self.forgotten, x, y, alone))
+
+    def text(self, item: Text) -> None:
+        """Explain the sequences of tokens of one file, one at a time, since they may differ in length."""
+        maps, lines, told = [], [], []
+        try:
+            for n, (x, words) in enumerate(zip(item.x, item.words)):
+                y = self.outputs(self.net, x)
+                R = self.explanation(self.net, x, y)[0]
+                said = self.found(y, x, 0)
+                said["relevance sums to"] = float(R.sum())
+                maps.append(R)
+                lines.append(tokens.shown(words, R))
+                most = tables.strongest(R, [word.strip() or repr(word) for word in words])
+                told.append(f"{item.path}{f', sequence {n}' if len(item.x) > 1 else ''}: {self.line(said, '')}, most "
+                            f"of it: {most}")
+        except OF_ONE_PICTURE as error:
+            self.left_out(item.path, ValueError(f"cannot be explained: {sentence(error)}"))
+            return
+        for line in told[:LINES]:
+            say(line)
+        text.write_tokens(self, item.path, lines, told)
+        self.save(item.path, tokens.together(maps), {"sequences": len(maps), "lengths": [len(R) for R in maps]})
+        say(f"{len(maps)} sequence{'s' * (len(maps) > 1)} of tokens explained: "
+            f"{self.names(item.path, text.PAGE if self.figures else 'relevance.npy')}")
 
     def rows(self, rows: Rows) -> None:
         """Explain a table, row by row in one array."""
@@ -174,11 +221,11 @@ class Run(Reader):
         what, steps = ("sequence", [f"step {t}" for t in range(R.shape[1])]) if R.ndim == 3 else ("row", None)
         self.save(rows.path, R, {f"{what}s": len(R)})
         for n in range(min(len(R), LINES)):
-            said = self.found(y, n)
+            said = self.found(y, rows.x, n)
             said["relevance sums to"] = float(R[n].sum())
             most = tables.strongest(R[n].sum(axis=-1) if R.ndim == 3 else R[n], steps or rows.names)
             say(f"{rows.path}, {what} {n}: {self.line(said, '')}, most of it: {most}")
-        say(f"{len(R)} {what}s explained: {self.names(rows.path, 'relevance.npy')}"
+        say(f"{len(R)} {what}{'s' * (len(R) > 1)} explained: {self.names(rows.path, 'relevance.npy')}"
             + (f" ({rows.note})" if rows.note else ""))
 
     def array(self, item: Array) -> None:
@@ -195,10 +242,11 @@ class Run(Reader):
         self.record(item.path, {"images": len(item.batch)})
         say(f"{len(item.batch)} images explained: {path}" + (f" ({item.batch.note})" if item.batch.note else ""))
 
-    def found(self, y: Array, n: int) -> dict[str, Any]:
+    def found(self, y: Array, x: Array, n: int) -> dict[str, Any]:
         """What the network saw in input n, and what is explained, in words and numbers."""
-        card, score, asked = self.net.card, scores(y)[n], self.explanation
-        k, target = int(score.argmax()), int(asked.targets(y)[n])
+        card, asked = self.net.card, self.explanation
+        score = asked.scores(y, x)[n]
+        k, target = int(score.argmax()), int(asked.targets(y, x)[n])
         told = f"largest output {k} ({float(score[k]):.3f})"
         name = card.label(int(not asked.opposite) if asked.binary else target)
         if card.labels:
@@ -212,8 +260,8 @@ class Run(Reader):
         rules = rules_of(self.method)
         if not self.asked.details or rules is None or y.ndim != 2:
             return nothing
-        start = None if self.explanation.plain else self.explanation.start(y, x.shape[1:3])
-        book = ledger(net, x, self.explanation.targets(y), rules, start, quiet=True)
+        start = None if self.explanation.plain else self.explanation.start(y, x)
+        book = ledger(net, x, self.explanation.targets(y, x), rules, start, quiet=True)
 
         def words(n):
             total = book.image(n).total
@@ -226,8 +274,9 @@ class Run(Reader):
         self.record(path, said)
 
     def record(self, path: Path, said: dict[str, Any]) -> None:
+        digest = self.given[path] if path in self.given else results.digest_of_file(path)
         results.save_record(self.names(path, "relevance.json"),
-                            {"made_by": self.made_by, "input": results.digest_of_file(path), "found": said})
+                            {"made_by": self.made_by, "input": digest, "found": said})
         self.done += 1
 
 
@@ -270,26 +319,36 @@ def can_draw() -> bool:
 
 class Beside(NamedTuple):
     """What is shown beside the maps of several photographs."""
-    rivals: Array               # (N,) the runner-up of each
-    rather: Array               # (N, H, W, C) maps of the target rather than the runner-up
+    rivals: Array | None        # (N,) the class that each is explained rather than; None for a single output
+    alone: Array                # (N, H, W, C) maps of the target
+    rather: Array               # (N, H, W, C) maps of the target rather than the rival
     controls: list              # a Control for each
 
-    def of_picture(self, n: int) -> tuple[int, Array, control.Control]:
-        return int(self.rivals[n]), self.rather[n], self.controls[n]
+    def of_picture(self, n: int) -> tuple[int | None, Array, Array, control.Control]:
+        return None if self.rivals is None else int(self.rivals[n]), self.alone[n], self.rather[n], self.controls[n]
 
 
 def draw(run: Run, picture: Picture, R: Array, said: dict[str, Any], beside: Any = None) -> None:
     """PNG files of the heatmap alone and of the heatmap over the picture; of a photograph with what stands beside."""
     from minixnn.cli import drawing
-    label, method = run.net.card.label, NAMES[run.asked.method]
-    what = said["what"] if run.net.card.labels else "output " + said["what"]
+    card, method, one = run.net.card, NAMES[run.asked.method], run.explanation
+    what = said["what"] if card.labels else "output " + said["what"]
     title = f"{method}: {what}"
-    words = ("red speaks for it", "blue against it") if run.explanation.relevance else ("red is above 0", "blue below")
+    words = ("red speaks for it", "blue against it") if one.relevance else ("red is above 0", "blue below")
     caption = ", ".join(words if R.min() < 0 else words[:1]) + f"; {drawing.ends_at(R)}"
     results.save_image(run.names(picture.path, FIGURES[0]), drawing.heatmap(R, title, caption))
-    maps, captions = [(title, R)], [caption]
+    maps, captions, limit = [(title, R)], [caption], None
     if beside is not None:
-        rival, rather, compared = beside
-        maps = [(f"What speaks for {what}", R), (f"What speaks for it rather than for {visible(label(rival))}", rather)]
-        captions = [f"{method}: {caption}", *control.in_words(compared, label)]
-    results.save_image(run.names(picture.path, FIGURES[1]), drawing.overlays(picture.x, maps, captions))
+        rival, alone, rather, compared = beside
+        captions = [f"{method}: {caption}", *control.in_words(compared, card.label)]
+        target = visible(card.label(said["target"]))
+        if rival is not None:
+            maps = [(f"What speaks for {target if card.labels else 'output ' + target}", alone),
+                    (f"What speaks for it rather than for {visible(card.label(rival))}", rather)]
+        elif R.min() < 0:
+            against = f"against it, for {visible(card.label(int(one.opposite)))}" if one.binary else "against it"
+            R, limit = R.sum(axis=-1, keepdims=True), drawing.flat(R)[1]
+            maps = [(f"What speaks for {what}", R.clip(min=0)), (f"What speaks {against}", R.clip(max=0))]
+            captions[0] += ", on both sides"
+    results.save_image(run.names(picture.path, FIGURES[1]),
+                       drawing.overlays(picture.x, maps, captions, limit, run.asked.box))

@@ -27,16 +27,17 @@ def find(paths: list[str], endings: tuple | None = PICTURES) -> list[pathlib.Pat
 
     endings: of the files that count as pictures; None: all do.
     """
-    files = []
+    files: list[pathlib.Path] = []
     for path in [found for text in paths for found in named(text)]:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if not (p.is_dir() or p.name.startswith("."))
                             and (endings is None or p.suffix.lower() in endings))
             if not inside:
-                there = sorted(p.name for p in path.iterdir() if not p.name.startswith("."))
-                raise ValueError(f"the folder {path} has no files in it" if endings is None else
-                                 f"the folder {path} has no pictures in it ({', '.join(endings)})"
-                                 + (f", but {', '.join(there[:3])}{', ...' * (len(there) > 3)}" if there else ""))
+                there = sorted(p.name + "/" * p.is_dir() for p in path.iterdir() if not p.name.startswith("."))
+                raise ValueError((f"the folder {path} has no files in it" if endings is None else
+                                  f"the folder {path} has no pictures in it ({', '.join(endings)})")
+                                 + (f", but {', '.join(there[:3])}{', ...' * (len(there) > 3)}" if there else "")
+                                 + "; folders in a folder are not opened, so give them" * any("/" in p for p in there))
             files += inside
             others = sorted(p.name for p in path.iterdir() if p not in inside and not p.name.startswith("."))
             if others:
@@ -44,7 +45,12 @@ def find(paths: list[str], endings: tuple | None = PICTURES) -> list[pathlib.Pat
                               f"{', '.join(others[:3])}{', ...' * (len(others) > 3)}", stacklevel=2)
         else:
             files.append(path)
-    return files
+    missing = [text for text in paths if not named(text)[0].exists()]
+    apart = next((" ".join(paths[i:j]) for i in range(len(paths)) for j in range(i + 2, min(len(paths), i + 8) + 1)
+                  if pathlib.Path(" ".join(paths[i:j])).exists()), None) if missing else None
+    if apart:
+        raise ValueError(f"there is no such file as {missing[0]}; to name {apart}, put it between quotes: \"{apart}\"")
+    return list(dict.fromkeys(files))
 
 
 def named(text: str) -> list[pathlib.Path]:
@@ -53,7 +59,9 @@ def named(text: str) -> list[pathlib.Path]:
     if path.exists():
         return [path]
     if "://" in text:
-        raise ValueError(f"{text} is an address; download the picture, and give the file")
+        local = text.removeprefix("file://")
+        raise ValueError(f"{text} is an address; " + (f"give the file, {local}" if local != text else
+                                                      "download the picture, and give the file"))
     path = path.expanduser()
     found = sorted(path.parent.glob(path.name)) if any(sign in path.name for sign in "*?[") else []
     return found or [path]
@@ -145,6 +153,8 @@ def decode(path: pathlib.Path, channels: int | None = None) -> tuple:
 
 def expect_file(path: pathlib.Path) -> None:
     """Refuse what is not there, and what may never end, as a device or a pipe."""
+    if path.is_symlink() and not path.exists():
+        raise FileNotFoundError(f"{path} is a link to {path.readlink()}, and there is no such file")
     if not path.exists():
         there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise FileNotFoundError(f"there is no such file as {path}{meant(path.name, there)}")
@@ -249,7 +259,7 @@ def scale(array: Any, notes: list, pixels: int = 1) -> Any:
     if kind == np.uint16:
         notes.append("16 bits, divided by 65535")
         return array / np.float32(65535)
-    if kind == bool:
+    if kind == np.bool_:
         notes.append("true is white")
         return array.astype(np.float32)
     if kind.kind != "f":
@@ -264,7 +274,9 @@ def scale(array: Any, notes: list, pixels: int = 1) -> Any:
         notes.append("numbers from 0 to 255, as the network takes them")
         return picture / np.float32(255)
     if picture.min() < 0 or picture.max() > 1:
-        notes.append(f"numbers from {picture.min():.3g} to {picture.max():.3g} taken as they are")
+        bytes_ = bool(picture.min() >= 0 and 2 < picture.max() <= 255)
+        notes.append(f"numbers from {picture.min():.3g} to {picture.max():.3g} taken as they are"
+                     + "; if they are pixels up to 255, write array.astype('uint8')" * bytes_)
     return picture
 
 

@@ -8,7 +8,7 @@ from minixnn import attribution
 from minixnn.cli.errors import CannotGoOn, say
 from minixnn.cli.expected import open_model, usual_model
 from minixnn.cli.methods import RULES, chosen, explanation, outputs
-from minixnn.cli.reading import Array, Reader, Rows
+from minixnn.cli.reading import Array, Reader, Rows, Text, inputs_of
 from minixnn.ledger import ledger
 
 
@@ -18,21 +18,24 @@ def show_ledger(asked: Namespace) -> int:
     asked.model = asked.model or usual_model(asked.images)
     reader = Reader(asked, open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size))
     items = [reader.read(path) for path in reader.find()]
-    x = [item.batch[:] if isinstance(item, Array) else item.x if isinstance(item, Rows) else item.x[None]
-         for item in items if item is not None]
+    x = [each for item in items if item is not None for each in inputs_of(item)]
+    tokens = any(isinstance(item, Text) for item in items)
     for item in items:
-        note = item.batch.note if isinstance(item, Array) else item.note if item is not None else ""
+        if item is None:
+            continue
+        note = item.batch.note if isinstance(item, Array) else item.note
         if note:
             say(f"{item.path}: {note}")
     if len({inputs.shape[1:] for inputs in x}) != 1:
-        raise CannotGoOn("the pictures are of several sizes; give --size, or one at a time" if x else
-                         "none of the files could be read")
+        raise CannotGoOn("none of the files could be read" if not x else
+                         "the sequences are of several lengths; give those of one length" if tokens else
+                         "the pictures are of several sizes; give --size, or one at a time")
     images = np.concatenate(x)
-    net = reader.net if any(isinstance(item, Rows) for item in items) else reader.of_pictures
+    net = reader.net if tokens or any(isinstance(item, Rows) for item in items) else reader.of_pictures
     asked.method, asked.workers = asked.rule, -1
     method = partial(attribution.lrp, rules=rules)
     y = outputs(net.predict(images, asked.batch_size, asked.workers))
     found = explanation(asked, method, net.card, y)
-    start = None if found.plain else found.start(y, images.shape[1:3])
-    print(ledger(net, images, found.targets(y), rules, start, batch_size=asked.batch_size))
+    start = None if found.plain else found.start(y, images)
+    print(ledger(net, images, found.targets(y, images), rules, start, batch_size=asked.batch_size))
     return reader.status

@@ -3,6 +3,7 @@
     minixnn explain photo.jpg -o out
     minixnn explain photo.jpg --target "tiger cat" --versus tabby -o out
     minixnn explain script.py --model magika -o out
+    minixnn explain "101, 7592, 2088, 102" --model text.onnx --vocabulary vocab.txt -o out
     minixnn explain five.png --model cnn --method lrp_epsilon_plus -o out
     minixnn explain photos/ --model net.onnx --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --target 281 -o out
     minixnn explain table.csv --model net.npz --target yes --versus no -o out
@@ -19,9 +20,11 @@ can go on: a wrong call, a folder that cannot be written, a full disk; 130 after
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 import pathlib
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -38,10 +41,15 @@ from minixnn.cli.errors import CannotGoOn, say, sentence, visible
 from minixnn.cli.explain import explain
 from minixnn.cli.expected import of_unit_pixels, open_model
 from minixnn.cli.ledger import show_ledger
-from minixnn.cli.methods import METHODS, RULES, described, options
+from minixnn.cli.methods import METHODS, OPTIONS, RULES, described, key_of, options, rules_of
 from minixnn.cli.step import step
 from minixnn.spelling import meant
 
+COMMANDS = ("explain", "ledger", "step", "microscope", "check", "methods", "models")
+INSTEAD = {"help": "--help", "version": "--version", "list": "models", "networks": "models", "rules": "methods",
+           **dict.fromkeys(("run", "predict", "classify", "show", "draw", "heatmap", "heatmaps", "attribute", "map"),
+                           "explain photo.jpg")}
+OTHERS = {"efficientnet_lite0": "1,000 kinds of things on photographs", "magika": "214 types of files"}
 MODEL = "a shipped network, or a .npz or .onnx file"
 
 
@@ -49,15 +57,46 @@ class Parser(argparse.ArgumentParser):
     """A wrong call is an error like all others: a sentence, and status 2."""
 
     def error(self, message: str) -> NoReturn:
-        unknown = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)|unrecognized arguments: (-\S+)", message)
-        if unknown and unknown[1]:
-            message += meant(unknown[1], re.findall(r"[a-z_]+", unknown[2]))
-            if os.path.exists(unknown[1]):
-                message += f"; to explain {unknown[1]}: {self.prog} explain {unknown[1]} -o out"
-        elif unknown and unknown[3]:
-            options = {name for parser in parsers() for action in parser._actions for name in action.option_strings}
-            message += meant(unknown[3].partition("=")[0], sorted(options))
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        unknown = re.search(r"unrecognized arguments: (.*)", message)
+        if choice and "COMMAND" in message:
+            message = f"got the command {choice[1]}, expected one of {', '.join(COMMANDS)}" + led_on(choice[1])
+        elif choice:
+            message += meant(choice[1], re.findall(r"[a-z_]+", choice[2]))
+        elif unknown:
+            message = f"got {unknown[1]}, which is not known here" + self.instead_of(unknown[1].split())
+        elif "required: IMAGE" in message:
+            message += f", such as {self.prog} photo.jpg"
+        elif "required: COMMAND" in message:
+            message = "got no command; to explain a photograph: minixnn explain photo.jpg"
         raise ValueError(f"{message}; see: {self.prog} --help")
+
+    def instead_of(self, words: list[str]) -> str:
+        """What to write in place of words that no option takes."""
+        first = words[0].partition("=")[0]
+        known = [name for action in self.words_of(first) for name in action.option_strings]
+        if first.removeprefix("--") in OPTIONS:
+            value = words[1] if len(words) > 1 else "..."
+            return f"; options of a method are set so: --set {first.removeprefix('--')}={value}"
+        if first.startswith("-"):
+            return meant(first, sorted(known))
+        if all(re.fullmatch(r"-?[\d.]+", word) for word in words):
+            return "; several numbers are written with commas, such as 0.485,0.456,0.406"
+        return "; this command takes one file at most" if os.path.exists(first) else ""
+
+    def words_of(self, unknown: str) -> list[argparse.Action]:
+        """The options of the command that was called, without the one that is not known there."""
+        called = [one for one in parsers() if one.prog.split()[-1] in sys.argv[1:2]] or parsers()
+        return [action for one in called for action in one._actions if unknown not in action.option_strings]
+
+
+def led_on(word: str) -> str:
+    """What is likely to be meant by a command that there is not."""
+    if os.path.exists(word):
+        return f"; to explain {word}: minixnn explain {shlex.quote(word)} -o out"
+    if word in INSTEAD:
+        return f"; did you mean minixnn {INSTEAD[word]}?"
+    return meant(word, COMMANDS)
 
 
 def parsers() -> list[Any]:
@@ -113,7 +152,7 @@ def note(message: Any, *rest: Any, **more: Any) -> None:
 
 def parser() -> Parser:
     found = Parser(prog="minixnn", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument("--version", action="version", version=f"minixnn {minixnn.__version__}")
+    found.add_argument("-V", "--version", action="version", version=f"minixnn {minixnn.__version__}")
     commands = found.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
     for name, run, what in (("explain", explain, "heatmaps of pictures"),
                             ("ledger", show_ledger, "where relevance goes")):
@@ -135,20 +174,28 @@ def parser() -> Parser:
     check.add_to(commands)
     for name, run, what in (("methods", show_methods, "the names that --method takes"),
                             ("models", show_models, "the networks that come along")):
-        commands.add_parser(name, help=what).set_defaults(run=run)
+        command = commands.add_parser(name, help=what)
+        command.add_argument("names", nargs="*", metavar="NAME", help="tell more of these; default: a line for each")
+        command.set_defaults(run=run)
     return found
 
 
 def add_inputs(command: Parser, many: bool = True) -> None:
     command.add_argument("images", nargs="+" if many else 1, type=named, metavar="IMAGE",
                          help="picture, .npy, or a folder of them; a .npy (images, height, width, channels) is "
-                         "explained as a whole; .csv for networks that take rows of numbers; any file for magika")
+                         "explained as a whole; .csv for networks that take rows of numbers; any file for magika; "
+                         "for networks that take tokens a .txt or .npy of them, or a list such as \"101, 7592, 102\"")
     command.add_argument("--model", type=named, help=f"{MODEL}; default: efficientnet_lite0, for photographs")
     command.add_argument("--target", metavar="NAME", help="label or number of the class (or channel) to explain; "
                          "default: the largest output")
     command.add_argument("--versus", metavar="NAME", help="what speaks for the target rather than for this output")
     command.add_argument("--box", metavar="T,L,B,R", type=box, help="of a network whose outputs are images explain "
                          "those in this box: top, left, bottom, right, in pixels of its input")
+    command.add_argument("--place", metavar="N", type=place, help="of a network whose outputs are a sequence, such as "
+                         "the queries of a detector or the places of a text, explain those at this place: a number "
+                         "from 0, or from -1, the last, backwards")
+    command.add_argument("--vocabulary", metavar="FILE", help="the names of tokens, for a network that takes whole "
+                         "numbers: a text file with a name a line, vocab.json or tokenizer.json")
     command.add_argument("--size", metavar="HxW", help="resize pictures to this; default: as the network asks")
     command.add_argument("--fit", choices=("crop", "squash"), help="pictures of other proportions are cut in their "
                          "middle, or squashed; default: as the network's card says, else squashed")
@@ -167,8 +214,8 @@ def add_inputs(command: Parser, many: bool = True) -> None:
 
 
 def add_explaining(command: Parser) -> None:
-    command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus, of photographs "
-                         "lrp_by_depth, of bytes lrp_epsilon")
+    command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus; of photographs "
+                         "lrp_by_depth, of transformers attn_lrp, of bytes and tokens lrp_epsilon")
     command.add_argument("-o", "--out", type=path, default=pathlib.Path("out"), help="folder for the results; "
                          "default: out")
     command.add_argument("--resume", action="store_true", help="leave out what has a result of the same call already")
@@ -188,7 +235,8 @@ def add_walk(command: Parser) -> None:
                          "be given, among which the page switches; default: lrp_epsilon")
     command.add_argument("--layer", type=whole, metavar="N", help="step into the rule of this layer only, by the "
                          "number that net.describe() gives it; default: of all layers")
-    command.add_argument("-o", "--out", type=path, required=True, metavar="PAGE", help="the file to write, a .html")
+    command.add_argument("-o", "--out", type=path, default=pathlib.Path("walk.html"), metavar="PAGE",
+                         help="the file to write, a .html; default: walk.html")
     command.set_defaults(batch_size=None, workers=1)
 
 
@@ -212,6 +260,12 @@ def box(text: str) -> tuple[int, ...]:
     if len(edges) != 4 or not all(edge.strip().isdecimal() for edge in edges):
         raise argparse.ArgumentTypeError(f"got {text}, expected top, left, bottom and right such as 10,20,60,80")
     return tuple(map(int, edges))
+
+
+def place(text: str) -> int:
+    if not re.fullmatch(r"-?\d+", text):
+        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number, the place in the sequence of outputs")
+    return int(text)
 
 
 def positive(text: str) -> Any:
@@ -249,7 +303,12 @@ def show_microscope(asked: Any) -> Any:
 
 
 def show_methods(asked: Namespace) -> int:
-    """`minixnn methods`: name, what it is, and what --set can change."""
+    """`minixnn methods`: name, what it is, and what --set can change; of those that are named, all that is known."""
+    for text in asked.names:
+        name = key_of(METHODS, text, "NAME")
+        print(f"{name}: {described(name)}\n\n{inspect.getdoc(rules_of(METHODS[name]) or METHODS[name])}\n")
+    if asked.names:
+        return 0
     print("--method NAME                what it is [what --set can change, and its default]")
     for name, method in METHODS.items():
         known = ", ".join(f"{key}={value}" for key, value in options(method).items())
@@ -258,11 +317,13 @@ def show_methods(asked: Namespace) -> int:
 
 
 def show_models(asked: Namespace) -> int:
-    """`minixnn models`: name and accuracy on unseen images."""
-    for name in models.names():
+    """`minixnn models`: name and accuracy on unseen images; of those that are named, their layers."""
+    for name in asked.names:
+        print(open_model(name).describe())
+    for name in () if asked.names else models.names():
         try:
             known = models.record(name)
             print(f"{name:<18} {known['accuracy']:.2%} of {known['test_images']} test images")
         except KeyError:
-            print(name)
+            print(f"{name:<18} {OTHERS.get(name, '')}".rstrip())
     return 0

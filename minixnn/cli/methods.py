@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from minixnn.network import Network
 
 METHODS = attribution.METHODS
+NAMES = attribution.NAMES
+SHORT = {"ig": "integrated_gradients", "vanilla": "gradient", "grad": "gradient", "lrp_z": "lrp_0",
+         "gbp": "guided_backprop"}
+FAR = dict.fromkeys(("lime", "shap", "rise", "kernel_shap", "anchors"), "; of methods that only run the network "
+                    "forwards there are occlusion, score_cam and ablation_cam")
 RULES = {name: getattr(module, name) for module, names in (
     (lrp, ("epsilon", "epsilon_rms", "gamma", "gamma_signed", "alpha_beta", "flat")),
     (deep_taylor, ("z_plus", "w_square", "z_box")),
@@ -63,14 +68,13 @@ def options(function: Callable | partial) -> dict[str, Any]:
 
 def rules_of(function: Callable | partial) -> Callable | partial | None:
     """The rule or composite that a heatmap of relevance is made with, as METHODS has it; None for other methods."""
-    return {**{"rules": lrp.epsilon}, **getattr(function, "keywords", {})}["rules"] \
+    return {"rules": lrp.epsilon, **getattr(function, "keywords", {})}["rules"] \
         if getattr(function, "func", function) is attribution.lrp else None
 
 
 def chosen(known: dict[str, Any], name: str, what: str, settings: list) -> Callable | partial:
     """The entry `name` of `known`, METHODS or RULES, with the `settings` ["epsilon=0.1", ...] made."""
-    if name not in known:
-        raise ValueError(f"got --{what} {name}, expected one of {', '.join(known)}{meant(name, known)}")
+    name = key_of(known, name, f"--{what}")
     possible, made = options(known[name]), {}
     for setting in settings:
         key, _, text = setting.partition("=")
@@ -80,8 +84,22 @@ def chosen(known: dict[str, Any], name: str, what: str, settings: list) -> Calla
         try:
             made[key] = OPTIONS[key](text)
         except (ValueError, KeyError) as error:
-            raise ValueError(f"got --set {setting}, expected {READ_AS[OPTIONS[key]]} for {key}") from error
+            raise ValueError(f"got --set {setting}, expected {READ_AS[OPTIONS[key]]} for {key}, such as "
+                             f"--set {key}={possible[key]}") from error
     return with_options(known[name], made)
+
+
+def key_of(known: dict[str, Any], name: str, what: str) -> str:
+    """The key of `known` that a name means: as it is, in other letters, or as it is written on pictures."""
+    plain = name.casefold().replace("-", "_").replace(" ", "_")
+    written = {NAMES[key].casefold().replace("-", "_").replace(" ", "_"): key for key in known if key in NAMES}
+    found = next((each for each in (name, plain, written.get(plain)) if each in known), None)
+    if found is not None:
+        return found
+    near = meant(SHORT.get(plain, name), known)
+    raise ValueError(f"got {what} {name}{near}; see: minixnn methods" if near and len(known) > 10 else
+                     f"got {what} {name}, expected one of {', '.join(known)}"
+                     + FAR.get(plain, "") * ("occlusion" in known))
 
 
 def with_options(function: Callable | partial, made: dict[str, Any]) -> Callable | partial:
@@ -104,7 +122,7 @@ def described(name: str) -> str:
 
 
 def first_line(function: Callable | partial) -> str:
-    return inspect.getdoc(getattr(function, "func", function)).splitlines()[0]
+    return (inspect.getdoc(getattr(function, "func", function)) or "").partition("\n")[0]
 
 
 class Explanation:
@@ -112,15 +130,15 @@ class Explanation:
 
     target, versus: indices of outputs; None is the largest output, or nothing to compare with. opposite: the evidence
     against the only output. binary: that output stands for two classes. maps: outputs are images or sequences.
-    box: (top, left, bottom, right) in pixels of the input, in which outputs that are images are explained.
-    settings: batch_size and workers.
+    box: (top, left, bottom, right) in pixels of the input, in which outputs that are images are explained. place: that
+    of a sequence of outputs which is explained alone. settings: batch_size and workers.
     """
 
     def __init__(self, name: str, method: Callable | partial, target: int | None = None, versus: int | None = None,
                  opposite: bool = False, binary: bool = False, maps: bool = False,
-                 box: tuple[int, ...] | None = None, **settings: Any) -> None:
+                 box: tuple[int, ...] | None = None, place: int | None = None, **settings: Any) -> None:
         self.name, self.method, self.target, self.versus, self.opposite = name, method, target, versus, opposite
-        self.binary, self.maps, self.box, self.settings = binary, maps, box, settings
+        self.binary, self.maps, self.box, self.place, self.settings = binary, maps, box, place, settings
 
     @property
     def plain(self) -> bool:
@@ -134,38 +152,57 @@ class Explanation:
     def __call__(self, net, x, y):
         """Heatmaps like x of the images whose outputs are y."""
         if self.plain:
-            return self.method(net, x, self.targets(y), **self.settings)
-        return self.method(net, x, start=self.start(y, x.shape[1:3]), **self.settings)
+            return self.method(net, x, self.targets(y, x), **self.settings)
+        return self.method(net, x, start=self.start(y, x), **self.settings)
 
-    def targets(self, y: Array) -> Array:
+    def scores(self, y: Array, x: Array) -> Array:
+        """One number an output, (N, outputs): of maps and sequences the mean, in the box and at the place asked for."""
+        if y.ndim == 2:
+            return y
+        there = np.broadcast_to(self.where(y, x), (*y.shape[:-1], 1))
+        axes = tuple(range(1, y.ndim - 1))
+        return (y * there).sum(axis=axes) / there.sum(axis=axes)
+
+    def targets(self, y: Array, x: Array) -> Array:
         """The target of each input, (N,), from the outputs y (N, outputs) or (N, ..., outputs)."""
-        return scores(y).argmax(axis=1) if self.target is None else np.full(len(y), self.target)
+        return self.scores(y, x).argmax(axis=1) if self.target is None else np.full(len(y), self.target)
 
-    def start(self, y: Array, size: tuple[int, ...]) -> Array:
+    def where(self, y: Array, x: Array) -> Array:
+        """1 at the outputs that are explained, else 0: they lie in the box, or at the place. Against y's shape."""
+        there = np.ones((1,) * y.ndim, y.dtype)
+        if self.box is not None:
+            there = inside(self.box, y.shape, x.shape[1:3], y)
+        if self.place is not None:
+            there = np.zeros((1, y.shape[1], 1), y.dtype)
+            there[:, self.place] = 1
+        return there
+
+    def start(self, y: Array, x: Array) -> Array:
         """Where the pass starts: the target's outputs, wherever they are; less those of the output to compare with.
 
-        size: height and width of the images, in which the box lies.
+        x: the inputs, in whose pixels a box lies.
         Relevance starts from the outputs, gradients and DeepLIFT from their derivatives, 1.
         """
         start = np.zeros_like(y)
-        for n, k in enumerate(self.targets(y)):
+        for n, k in enumerate(self.targets(y, x)):
             start[n, ..., k] = -1 if self.opposite else 1
             if self.versus is not None:
                 start[n, ..., self.versus] -= 1
-        if self.box is not None:
-            start = start * inside(self.box, y.shape, size, y)
+        start = start * self.where(y, x)
         return start * y if self.relevance else start
 
-    def runners_up(self, y: Array) -> Array:
-        """The largest output of each besides the target, (N,)"""
-        others = scores(y).copy()
-        others[np.arange(len(y)), self.targets(y)] = -np.inf
+    def runners_up(self, y: Array, x: Array) -> Array:
+        """What each is explained rather than, (N,): the output asked for, else the largest besides the target."""
+        if self.versus is not None:
+            return np.full(len(y), self.versus)
+        others = self.scores(y, x).copy()
+        others[np.arange(len(y)), self.targets(y, x)] = -np.inf
         return others.argmax(axis=1)
 
     def rather(self, net: Network, x: Array, y: Array, rivals: Array) -> Array:
         """Heatmaps of the targets rather than of the `rivals`, an output for each of the images x with outputs y."""
         start, rows = np.zeros_like(y), np.arange(len(y))
-        start[rows, self.targets(y)] = 1
+        start[rows, self.targets(y, x)] = 1
         start[rows, rivals] = -1
         return self.method(net, x, start=start * y if self.relevance else start, **self.settings)
 
@@ -173,11 +210,12 @@ class Explanation:
         """As explain_to calls a method, which has workers of its own."""
         if self.plain:
             return self.method(net, x, self.target)
-        return self.method(net, x, start=self.start(outputs(net.forward(x)), x.shape[1:3]))
+        return self.method(net, x, start=self.start(outputs(net.forward(x)), x))
 
     def __str__(self):
         """What tells one explanation from another."""
-        asked = {"target": self.target, "versus": self.versus, "opposite": self.opposite, "box": self.box}
+        asked = {"target": self.target, "versus": self.versus, "opposite": self.opposite, "box": self.box,
+                 "place": self.place}
         told = [settings_of(self.method), *(f"{name}={value}" for name, value in asked.items())]
         return f"{self.name} ({', '.join(filter(None, told))})"
 
@@ -195,11 +233,6 @@ def outputs(y: Array) -> Array:
     return y[:, None] if y.ndim == 1 else y
 
 
-def scores(y: Array) -> Array:
-    """One number an output, (N, outputs): of maps and sequences the mean."""
-    return y if y.ndim == 2 else y.mean(axis=tuple(range(1, y.ndim - 1)))
-
-
 def explanation(asked: Namespace, method: Callable | partial, card: Card, y: Array) -> Explanation:
     """The Explanation that is asked for, once the outputs y of some input have shown how many there are."""
     count, binary = y.shape[-1], y.shape[-1] == 1 and card.head == "Sigmoid"
@@ -214,8 +247,15 @@ def explanation(asked: Namespace, method: Callable | partial, card: Card, y: Arr
     opposite, target = binary and target == 0, 0 if binary else target
     if asked.box is not None and y.ndim != 4:
         raise CannotGoOn("got --box, but the outputs of this network are no images in which a box could lie; leave it "
-                         "out, and give --target")
-    return Explanation(asked.method, method, target, versus, opposite, binary, y.ndim > 2, asked.box,
+                         "out, and give --target" + ", or --place, one of its " * (y.ndim == 3)
+                         + (f"{y.shape[1]} places" if y.ndim == 3 else ""))
+    if asked.place is not None and y.ndim != 3:
+        raise CannotGoOn("got --place, but the outputs of this network are no sequence that has places; leave it out, "
+                         "and give --target" + ", or --box" * (y.ndim == 4))
+    if asked.place is not None and not -y.shape[1] <= asked.place < y.shape[1]:
+        raise CannotGoOn(f"got --place {asked.place}, expected one of the {y.shape[1]} places of the outputs, from 0 "
+                         f"to {y.shape[1] - 1}; -1 is the last")
+    return Explanation(asked.method, method, target, versus, opposite, binary, y.ndim > 2, asked.box, asked.place,
                        batch_size=asked.batch_size, workers=asked.workers)
 
 

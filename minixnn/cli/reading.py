@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from minixnn.card import largest_pixel
-from minixnn.cli import images, tables
+from minixnn.cli import images, tables, tokens
 from minixnn.cli.errors import CannotGoOn, sentence, visible
 from minixnn.cli.expected import expected, of_unit_pixels, prepares
 from minixnn.layers import Flatten
@@ -35,9 +35,23 @@ class Rows(NamedTuple):
     note: str = ""
 
 
+class Text(NamedTuple):
+    path: Any
+    x: list                  # sequences of tokens, (1, tokens) each
+    words: list              # how each sequence is written, a text for each token
+    note: str = ""
+
+
 class Array(NamedTuple):
     path: Any
     batch: Any               # images.Batch
+
+
+def inputs_of(item: Picture | Rows | Text | Array) -> list:
+    """The batches of inputs that a file holds; of sequences of tokens one each, since they may differ in length."""
+    if isinstance(item, Array):
+        return [item.batch[:]]
+    return item.x if isinstance(item, Text) else [item.x if isinstance(item, Rows) else item.x[None]]
 
 
 class Reader:
@@ -48,17 +62,26 @@ class Reader:
         self.expected = expected(net, asked.size)
         self.explanation: Any = None
         self.bytes = net.card.source == "bytes"
+        if asked.vocabulary is not None and self.expected.tokens is None:
+            raise ValueError("got --vocabulary, but the network takes no tokens; leave it out")
+        self.vocabulary, self.given = tokens.vocabulary(asked.vocabulary), dict[Path, str]()
         self.how = asked.fit or net.card.fit, largest_pixel(net.card, net.layers[0])
         self.of_pictures = of_unit_pixels(net)
         if self.expected.row is not None:                       # pictures may be given, too: their pixels in a row
             self.of_pictures = Network([Flatten()]).then(self.of_pictures)
         elif self.expected.picture[2] == 3 and self.of_pictures is net and not prepares(net):
             warnings.warn("the network takes three channels, and nothing says how pixels were prepared when it was "
-                          "trained, so they enter from 0 to 1; give --mean and --std (0 and 1, if that is right)")
+                          "trained, so they enter from 0 to 1; give --mean and --std (0 and 1, if that is right)",
+                          stacklevel=2)
 
     def find(self) -> list[Path]:
         if self.bytes:
             return images.find(self.asked.images, None)
+        if self.expected.tokens is not None:
+            texts = [text for text in self.asked.images if tokens.is_list(text)]
+            self.given = {Path(f"tokens{n or ''}"): text for n, text in enumerate(texts)}
+            files = [text for text in self.asked.images if text not in texts]
+            return [*self.given, *(images.find(files, (".npy", ".txt")) if files else [])]
         rows = self.expected.row is not None or self.expected.sequence is not None
         return images.find(self.asked.images, images.PICTURES + tables.TABLES * rows)
 
@@ -66,8 +89,8 @@ class Reader:
         print(visible(f"minixnn: {path} left out: {sentence(error)}"), file=sys.stderr)
         self.status, self.failed = 1, self.failed + 1
 
-    def read(self, path: Path) -> Picture | Array | Rows | None:
-        """A Picture, Rows or an Array; None if the file cannot be read, which is said."""
+    def read(self, path: Path) -> Picture | Array | Rows | Text | None:
+        """A Picture, Rows, a Text or an Array; None if the file cannot be read, which is said."""
         try:
             return self.opened(path)
         except ImportError as error:
@@ -76,18 +99,23 @@ class Reader:
             self.left_out(path, error)
         return None
 
-    def opened(self, path: Path) -> Picture | Array | Rows:
+    def opened(self, path: Path) -> Picture | Array | Rows | Text:
         row, shape, invert = self.expected.row, self.expected.picture, self.asked.invert
         if self.bytes:
             images.expect_file(path)
             data = path.read_bytes()
             return Picture(path, magika.tokens(data), "", data)
+        if self.expected.tokens is not None:
+            count, length = self.expected.tokens
+            found = tokens.read(path, self.given.get(path), count, length, self.vocabulary)
+            return Text(path, [row[None] for row in found], [tokens.written(row, self.vocabulary) for row in found])
         if self.expected.sequence is not None:
             images.expect_file(path)
             return Rows(path, *tables.sequences(path, self.expected.sequence, self.asked.header))
         if tables.is_table(path):
             if row is None:
-                raise ValueError("is a table, but the network takes pictures")
+                raise ValueError(f"is a table by its name, {path.suffix}, but the network takes pictures; give them, "
+                                 "or a network for tables; if it is a picture, call it .jpg or .png")
             return Rows(path, *tables.read(path, row, self.asked.header))
         array, notes = images.decode(path, shape[2])
         if row is not None and array.ndim < 3 and array.shape[-1] == row and path.suffix.lower() == ".npy":
@@ -113,7 +141,8 @@ class Reader:
     def check_row(self, shape: tuple[int, ...]) -> None:
         if self.expected.row not in (None, np.prod(shape)):
             raise ValueError(f"has {' x '.join(map(str, shape))} numbers, the network takes rows of "
-                             f"{self.expected.row}; give --size HEIGHTxWIDTH with {self.expected.row} pixels")
+                             f"{self.expected.row}; give such rows as a .csv or .npy file, or of a grey picture with "
+                             f"{self.expected.row} pixels its --size HEIGHTxWIDTH")
 
     def groups(self, paths: Iterator[Any]) -> Iterator[list]:
         """Pictures some at a time, as many as fit into memory; tables and arrays of images each alone."""

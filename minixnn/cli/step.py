@@ -1,6 +1,7 @@
 """`minixnn step`: one run of a method, recorded line by line, as a web page to step through."""
 from __future__ import annotations
 
+import pathlib
 from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
@@ -9,10 +10,10 @@ from typing import Any
 from minixnn import plot
 from minixnn.attribution import NAMES
 from minixnn.cli.errors import CannotGoOn, say
-from minixnn.cli.expected import open_model, usual_model
-from minixnn.cli.explain import USUAL
-from minixnn.cli.methods import METHODS, chosen, explanation, options, outputs, rules_of, settings_of
-from minixnn.cli.reading import Array, Reader, Rows
+from minixnn.cli.expected import open_model, usual_method, usual_model
+from minixnn.cli.methods import METHODS, chosen, explanation, key_of, options, outputs, rules_of, settings_of
+from minixnn.cli.reading import Array, Picture, Reader, Rows, Text, inputs_of
+from minixnn.network import Network
 from minixnn.plot.steps import METHODS as PASSES
 
 # Methods that are one pass and a line more, and that pass
@@ -21,10 +22,11 @@ MADE_OF = {"sensitivity": "gradient", "saliency": "gradient", "gradient_times_in
 
 def step(asked: Namespace) -> int:
     """Write the page; returns the exit status."""
+    asked.out = page_file(asked.out)
     asked.model = asked.model or usual_model(asked.images)
     reader = Reader(asked, open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size))
     x, net, path = one_input(reader)
-    names = list(dict.fromkeys(asked.method or [USUAL.get(net.card.source or "", "lrp_epsilon")]))
+    names = list(dict.fromkeys(key_of(METHODS, name, "--method") for name in asked.method or [usual_walk(net)]))
     several = [chosen(METHODS, name, "method", settings_for(name, names, asked.options)) for name in names]
     if len(names) > 1 and None in map(rules_of, several):
         raise ValueError(f"got --method {' and '.join(names)}, expected methods of relevance alone, such as "
@@ -38,15 +40,29 @@ def step(asked: Namespace) -> int:
     if walk.startswith("deeplift"):
         given["x_ref"] = x * 0                      # as attribution.deeplift has it where no reference is given
     if not found.plain:
-        given["start"] = found.start(y, x.shape[1:3])
-    label = net.card.label(int(not found.opposite) if found.binary else int(found.targets(y)[0]))
+        given["start"] = found.start(y, x)
+    label = net.card.label(int(not found.opposite) if found.binary else int(found.targets(y, x)[0]))
     title = f"{NAMES[names[0]] if len(names) == 1 else 'LRP'} of {path.name}, step by step: {label}"
     try:
-        plot.steps(net, x, found.targets(y), path=asked.out, method=walk, layer=asked.layer, title=title, **given)
+        plot.steps(net, x, found.targets(y, x), path=asked.out, method=walk, layer=asked.layer, title=title, **given)
     except ValueError as error:
         raise ValueError(str(error).replace("layer=", "--layer ")) from error
     say(f"{asked.out}: open it in a browser")
     return reader.status
+
+
+def page_file(path: pathlib.Path) -> pathlib.Path:
+    """The file to write, with an ending that a browser knows; refused before anything is computed."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise CannotGoOn(f"-o names the folder {path}, expected the file to write, such as {path / 'walk.html'}"
+                         if path.is_dir() else f"cannot write {path}: there is no folder {path.parent}")
+    return path if path.suffix else path.with_suffix(".html")
+
+
+def usual_walk(net: Network) -> str:
+    """As `minixnn explain` has it; but one rule for all layers where it would take a rule for each kind."""
+    usual = usual_method(net)
+    return "lrp_epsilon" if usual == "lrp_epsilon_plus" else usual
 
 
 def one_input(reader: Reader) -> tuple[Any, Any, Any]:
@@ -57,12 +73,12 @@ def one_input(reader: Reader) -> tuple[Any, Any, Any]:
     item = reader.read(files[0])
     if item is None:
         raise CannotGoOn("the file could not be read")
-    x = item.batch[:1] if isinstance(item, Array) else item.x[:1] if isinstance(item, Rows) else item.x[None]
-    count = len(item.batch) if isinstance(item, Array) else len(item.x) if isinstance(item, Rows) else 1
+    x = item.batch[:1] if isinstance(item, Array) else inputs_of(item)[0][:1]
+    count = len(item.batch) if isinstance(item, Array) else 1 if isinstance(item, Picture) else len(item.x)
     note = item.batch.note if isinstance(item, Array) else item.note
     if note or count > 1:
         say(f"{item.path}: " + ", ".join(filter(None, (note, f"the first of {count}" if count > 1 else ""))))
-    return x, reader.net if isinstance(item, Rows) else reader.of_pictures, item.path
+    return x, reader.net if isinstance(item, (Rows, Text)) else reader.of_pictures, item.path
 
 
 def pass_of(name: str, method: Callable) -> tuple[str, dict[str, Any]]:
@@ -87,9 +103,11 @@ def walkable() -> list[str]:
 
 
 def settings_for(name: str, names: list[str], settings: list[str]) -> list[str]:
-    """The settings meant for a method: of several, each takes what it has."""
-    known = options(METHODS[name]) if name in METHODS else {}
-    return settings if len(names) == 1 else [each for each in settings if each.partition("=")[0] in known]
+    """The settings meant for a method: of several, each takes what it has. What none has stays, to be refused."""
+    known = {each: options(METHODS[each]) if each in METHODS else {} for each in names}
+    keys = {setting: setting.partition("=")[0] for setting in settings}
+    return [each for each in settings if keys[each] in known[name] or all(keys[each] not in own for own in
+                                                                          known.values())]
 
 
 def shown(name: str, method: Callable | partial) -> str:

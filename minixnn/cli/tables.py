@@ -56,7 +56,9 @@ def read_text(path: pathlib.Path, header: bool = False) -> tuple:
         for column, cell in enumerate(line):
             if not number(cell):
                 where = f"{names[column]!r}" if names and column < len(names) else column
-                raise ValueError(f"has {cell!r} in row {n}, column {where}, expected a finite number")
+                decimal = bool("," in cell and number(cell.replace(",", ".")))
+                comma = "; a number has a point, 1.5, where this has a comma" * decimal
+                raise ValueError(f"has {cell!r} in row {n}, column {where}, expected a finite number{comma}")
     if names and len(names) != len(lines[0]):
         raise ValueError(f"has {len(names)} names in its first line and {len(lines[0])} columns of numbers")
     return np.array([[float(cell) for cell in line] for line in lines], np.float32), names

@@ -40,6 +40,18 @@ def write(run: Any, picture: Picture, R: Array, said: dict[str, Any]) -> None:
         print(terminal(lines, limit))
 
 
+def write_tokens(run: Any, path: Any, lines: list[list[tuple]], told: list[str]) -> None:
+    """As `write`, for sequences of tokens [(text, relevance), ...], with what is told of each."""
+    sizes = abs(np.array([r for line in lines for _, r in line]))
+    limit = float(sizes.max()) or 1.0
+    if run.figures:
+        title = errors.visible(f"{path.name}: {NAMES[run.asked.method]}")
+        what = f"{told[0].partition(': ')[2]}" if len(told) == 1 else f"{len(told)} sequences"
+        results.save_text(run.names(path, PAGE), page(title, errors.visible(what), lines, limit, note=""))
+    if run.asked.color == "always" or run.asked.color == "auto" and can_colour():
+        print(terminal([[("".join(map(visible, text)), r) for text, r in line] for line in lines], limit))
+
+
 def can_colour() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
@@ -139,8 +151,8 @@ def colour(r: float, limit: float) -> list[int]:
     return [int(part) for part in 255 * drawing.colours(np.array([[r]]).clip(-limit, limit), limit)[0, 0] + 0.5]
 
 
-def page(title: str, what: str, lines: list[list[tuple]], limit: float) -> str:
-    """A page that needs no other file; the pointer on a letter shows its number."""
+def page(title: str, what: str, lines: list[list[tuple]], limit: float, note: str = NOTE) -> str:
+    """A page that needs no other file; the pointer on a letter, or on a token, shows its number."""
     def piece(text, r):
         text = html.escape(text)
         if r is None:
@@ -149,7 +161,8 @@ def page(title: str, what: str, lines: list[list[tuple]], limit: float) -> str:
         ink = "" if red + green + blue > 380 else ";color:#fff"
         return f'<span style="background:#{red:02x}{green:02x}{blue:02x}{ink}" title="{r:+.3g}">{text}</span>'
     body = "\n".join("".join(piece(text, r) for text, r in line) for line in lines)
+    ends, unit = (f"{100 * QUANTILE:g} % quantile of", "letter") if note else ("largest", "token")
     return (f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
             f"<style>{STYLE}</style>\n<h1>{html.escape(title)}</h1>\n<p>{html.escape(what)}. Red speaks for it, blue "
-            f"against it; colours end at {limit:.3g}, the {100 * QUANTILE:g} % quantile of |R|. Point at a letter to "
-            f"read its relevance. {html.escape(NOTE)}</p>\n<pre>{body}</pre>\n</html>\n")
+            f"against it; colours end at {limit:.3g}, the {ends} |R|. Point at a {unit} to read its relevance. "
+            f"{html.escape(note)}</p>\n<pre>{body}</pre>\n</html>\n")

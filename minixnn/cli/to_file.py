@@ -107,7 +107,7 @@ def reserve(path: pathlib.Path, shape: tuple[int, ...]) -> None:
 def called(value: Callable) -> str:
     """A method in words, the same in every process: its name and its options."""
     if hasattr(value, "func"):                              # a functools.partial
-        options = ", ".join(f"{name}={called(option)}" for name, option in value.keywords.items())
+        options = ", ".join(f"{name}={called(option)}" for name, option in getattr(value, "keywords", {}).items())
         return f"{called(value.func)}({options})"
     if inspect.ismethod(value):                             # the object decides, not the name of its method
         return f"{value.__func__.__qualname__} of {value.__self__}"

@@ -11,7 +11,7 @@ def library() -> Any:
     """The onnx package."""
     try:
         import onnx
-        import onnx.inliner
+        import onnx.inliner                                     # noqa: F401  (it is used as onnx.inliner)
         return onnx
     except ImportError as error:
         raise ImportError("reading ONNX files needs the onnx package: pip install onnx") from error

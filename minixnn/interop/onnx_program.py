@@ -126,7 +126,8 @@ class Reader:
             graph = self.onnx.helper.make_graph(
                 [node], "g", [value(name, 1, None) for name in dict.fromkeys(node.input) if name],
                 [value(name, 1, None) for name in node.output if name])
-            if node.op_type in ("Div", "Mod") and arrays[1].dtype.kind in "iu" and not arrays[1].all():
+            divisor = arrays[1] if node.op_type in ("Div", "Mod") else None
+            if divisor is not None and divisor.dtype.kind in "iu" and not divisor.all():
                 raise ValueError("divides by zero")
             for opset in (self.opset, self.onnx.defs.onnx_opset_version()):
                 try:

@@ -112,8 +112,9 @@ def recorded(graph: Recording, net: Network, example: list[Array], method: str |
 
 def picked(net: Network) -> dict[int, list[int]]:
     """{number of an input: the layers that it enters} of a network of several; {} where x is one array."""
-    first = [l for l in net.readers(0) if isinstance(net.layers[l], ours.Input)]
-    return {net.layers[l].index: net.readers(l + 1) for l in sorted(first, key=lambda l: net.layers[l].index)}
+    first = ((net.layers[l], l) for l in net.readers(0))
+    indices = sorted((layer.index, l) for layer, l in first if isinstance(layer, ours.Input))
+    return {index: net.readers(l + 1) for index, l in indices}
 
 
 def example_of(net: Network, input_shape: Any, example: Any, dtype: Any) -> list[Array]:
@@ -212,7 +213,7 @@ def placed(net: Network, rules: list) -> list:
             return at_place(place, rule, *arguments)
         named.__name__ = name_of(rule)
         return named
-    return composites.Chosen(net, (at(layer.place_in_file, rule) for layer, rule in zip(net.layers, rules)))
+    return composites.Chosen(net, (at(vars(layer)["place_in_file"], rule) for layer, rule in zip(net.layers, rules)))
 
 
 def at_place(place: tuple[Recording, str], function: Callable, *arguments: Any) -> Any:

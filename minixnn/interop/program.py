@@ -25,7 +25,9 @@ class Ref(NamedTuple):
 
 @dataclass
 class Operation:
-    """name         what it is called in the program, "aten.conv2d" or "Conv": how TABLE finds it
+    """A step of the program.
+
+    name            what it is called in the program, "aten.conv2d" or "Conv": how TABLE finds it
     args, kwargs    with a Ref for each value; they may be nested in lists
     outputs         names of what it computes
     place           how sentences call it
@@ -82,7 +84,7 @@ class Size(int):
     """A number that depends on the number of images: for one of BATCHES, and `other` for the second."""
     other: int
 
-    def __new__(cls, value: int, other: int) -> "Size":
+    def __new__(cls, value: int, other: int) -> Size:
         size = super().__new__(cls, value)
         size.other = int(other)
         return size

@@ -76,7 +76,8 @@ def drop_head(plan: Plan, rank: int) -> str | None:
     if kind == "Concat" and (z := two_classes(plan)) is not None:
         plan.keep(z)
         return "Sigmoid"
-    if kind not in HEADS or kind.endswith("Softmax") and last.axis not in (-1, 1) or plan.inputs[end - 1] == (0,):
+    if kind not in HEADS or plan.inputs[end - 1] == (0,) or (
+            isinstance(last, ours.LogSoftmax) and last.axis not in (-1, 1)):
         return None
     plan.keep(plan.inputs[end - 1][0])
     return kind
@@ -178,19 +179,20 @@ def activation(plan: Plan, region: list[int], x: int) -> Layer | None:
 def norm(plan: Plan, region: list[int], x: int) -> Layer | None:
     """The LayerNorm or RMSNorm that these layers compute, if it is one."""
     parts = [plan.layers[l] for l in region]
-    axes = {layer.axes for layer in parts if type(layer).__name__ == "MeanOver"}
-    kinds = {type(layer).__name__ for layer in parts}
-    if len(axes) != 1 or not kinds & {"Power"} or any(not layer.keepdims for layer in parts if isinstance(
-            layer, ours.MeanOver)) or any(axis >= 0 for axis in next(iter(axes))):
+    means = [layer for layer in parts if type(layer) is ours.MeanOver]
+    every = {layer.axes for layer in means if layer.axes is not None}
+    if len(every) != 1 or not any(isinstance(layer, ours.Power) for layer in parts) or any(
+            not layer.keepdims for layer in parts if isinstance(layer, ours.MeanOver)) or any(
+            axis >= 0 for axis in next(iter(every))):
         return None
-    axes, rng = axes.pop(), np.random.default_rng(0)
+    axes, rng = every.pop(), np.random.default_rng(0)
     shape = (2, 3, 5, 4)[-max(2, 1 - min(axes)):]
     values = [scale * rng.normal(size=shape) + shift for scale, shift in ((1, 0.5), (1e-2, 0))]
     try:
         expected = [run(plan, region, x, v) for v in values]
     except ValueError:
         return None
-    shifts = [float(layer.b.reshape(-1)[0]) for layer in parts if type(layer).__name__ == "Shift"]
+    shifts = [float(layer.b.reshape(-1)[0]) for layer in parts if type(layer) is ours.Shift and layer.b is not None]
     for epsilon in dict.fromkeys([*(e for e in shifts if 0 < e < 1e-2), 0.0]):
         for kind in (ours.LayerNorm, ours.RMSNorm):
             with np.errstate(all="ignore"):
@@ -217,31 +219,30 @@ def merged(plan: Plan, l: int) -> bool:
 
 def pair(a: Layer, b: Layer) -> Layer | None:
     """One layer for a and then b, if there is one."""
-    first, second = type(a).__name__, type(b).__name__
-    if (first, second) == ("Permute", "Permute"):
+    if isinstance(a, ours.Permute) and isinstance(b, ours.Permute):
         return ours.Permute(tuple(a.axes[axis] for axis in b.axes))
-    if (first, second) == ("ToFloat", "ToFloat"):
+    if isinstance(a, ours.ToFloat) and isinstance(b, ours.ToFloat):
         return a
-    if (first, second) == ("Scale", "Scale") and isinstance(a.c, float) and isinstance(b.c, float):
+    if isinstance(a, ours.Scale) and isinstance(b, ours.Scale) and isinstance(a.c, float) and isinstance(b.c, float):
         return ours.Scale(a.c * b.c)
-    if first == second == "Clip" and {a.low, b.low} & {None} and {a.high, b.high} & {None}:
+    if isinstance(a, ours.Clip) and isinstance(b, ours.Clip) and {a.low, b.low} & {None} and {a.high, b.high} & {None}:
         low, high = (q if p is None else p for p, q in ((a.low, b.low), (a.high, b.high)))
         return ours.Clip(low, high) if low is None or high is None or low < high else None
     if isinstance(a, ours.LayerNorm) and a.beta is None:              # RMSNorm is one, too
-        c = {"ChannelScale": lambda: b.W if b.b is None else None, "Scale": lambda: b.c if b.arrays() else None,
-             "Shift": lambda: b.b}.get(second, lambda: None)()
+        c = b.b if type(b) is ours.Shift else b.W if type(b) is ours.ChannelScale and b.b is None else \
+            b.c if isinstance(b, ours.Scale) and not isinstance(b.c, float) else None
         if c is None or c.ndim > len(a.axes) and max(c.shape[:-len(a.axes)]) > 1:
             return None
         c = c.reshape(c.shape[max(0, c.ndim - len(a.axes)):])
-        if second == "Shift":
+        if isinstance(b, ours.Shift):
             return type(a)(a.gamma, c, a.axes, a.epsilon)
         return type(a)(c, None, a.axes, a.epsilon) if a.gamma is None else None
-    shift = b.b if second == "Shift" else b.b if second == "ChannelScale" and (b.W == 1).all() else None
+    shift = b.b if type(b) is ours.Shift or type(b) is ours.ChannelScale and (b.W == 1).all() else None
     if shift is None or shift.shape[-1:] != (shift.size,):
         return None
-    if first in ("Dense", "Conv2d", "Conv1d", "Conv3d", "ConvTranspose2d"):
-        outputs = a.W.shape[-1] * (a.groups if first == "ConvTranspose2d" else 1)
-    elif first == "ChannelScale":
+    if isinstance(a, (ours.Dense, ours.Conv2d)) or type(a) is ours.ConvTranspose2d:
+        outputs = a.W.shape[-1] * (a.groups if isinstance(a, ours.ConvTranspose2d) else 1)
+    elif type(a) is ours.ChannelScale:
         outputs = a.W.size
     else:
         return None
@@ -256,13 +257,13 @@ def prepare(plan: Plan, dtype: Any, channels: int) -> None:
     scale, shift, users, at = np.ones(1, dtype), np.zeros(1, dtype), plan.users(), 0
     while len(users[at]) == 1 and plan.inputs[users[at][0]] == (at,):
         layer = plan.layers[users[at][0]]
-        kind = type(layer).__name__
-        s = layer.W if kind in ("ChannelScale", "BatchNorm2d") else \
-            np.asarray(layer.c if kind == "Scale" else [1], dtype)
-        t = layer.b if kind in ("Shift", "ChannelScale", "BatchNorm2d") else np.zeros(1, dtype)
-        t = np.zeros(1, dtype) if t is None else t
-        if kind not in ("Shift", "ChannelScale", "Scale", "BatchNorm2d") or any(
-                a.size not in (1, channels) or a.ndim and a.shape[-1] != a.size for a in (s, t)):
+        if type(layer) not in (ours.Shift, ours.Scale) and not isinstance(layer, ours.ChannelScale):
+            break
+        s = layer.W if isinstance(layer, ours.ChannelScale) else \
+            np.asarray(layer.c if isinstance(layer, ours.Scale) else [1], dtype)
+        b = getattr(layer, "b", None)
+        t = np.zeros(1, dtype) if b is None else b
+        if any(a.size not in (1, channels) or a.ndim and a.shape[-1] != a.size for a in (s, t)):
             break
         s, t = s.reshape(-1), t.reshape(-1)
         scale, shift, at = scale * s, shift * s + t, users[at][0] + 1

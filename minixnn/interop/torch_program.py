@@ -26,7 +26,7 @@ def evaluating(torch: Any, module: Any) -> Iterator:
     Every part of it is in its own mode again afterwards.
     """
     modes = {part: part.training for part in module.modules()}
-    configs = [getattr(part, "config", None) for part in modes]
+    configs = [part.config for part in modes if hasattr(part, "config")]
     caching = {id(config): config for config in configs if getattr(config, "use_cache", False)}
     try:
         with contextlib.suppress(NotImplementedError):      # what torch.export made is as it was exported

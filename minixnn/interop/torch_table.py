@@ -581,3 +581,26 @@ for _name in ("new_ones", "new_zeros", "new_full", "new_empty"):
 def cumsum(b: Builder, x: Traced, axis: int, dtype: Any = None) -> Traced:
     W = np.tri(x.shape[axis], dtype=b.dtype).T  # a matrix of ones
     return op.swap(b, op.linear(b, op.swap(b, x, axis, -1), W), axis, -1)
+
+
+def _recurrent(cell: Any, **settings: Any) -> Callable:
+    """nn.RNN, nn.GRU and nn.LSTM, of which the arrays come layer by layer, and of a layer direction by direction."""
+    def read(b: Builder, x: Traced, start: Any, arrays: Any, biases: Any, layers: int, dropout: float, training: bool,
+             bidirectional: bool, batch_first: bool) -> tuple:
+        if not isinstance(biases, bool):
+            raise ValueError("reads packed sequences of several lengths, expected a tensor, all of one length")
+        each, ways = 4 if biases else 2, 2 if bidirectional else 1
+        if len(arrays) != layers * ways * each:
+            raise ValueError("projects its state (proj_size), expected the state itself")
+        own = [[np.asarray(a).T for a in arrays[n:n + each]] + [None] * (4 - each)
+               for n in range(0, len(arrays), each)]
+        y, states = op.recurrent(b, cell, x if batch_first else op.swap(b, x, 0, 1),
+                                 [own[n:n + ways] for n in range(0, len(own), ways)],
+                                 start if isinstance(start, (list, tuple)) else [start], **settings)
+        y = y.seen_as((*y.axes[:2], y.axes[2] + y.axes[3]))
+        return (y if batch_first else op.swap(b, y, 0, 1), *states)
+    return read
+
+
+TABLE.update({"aten.gru": _recurrent(ours.GRU), "aten.lstm": _recurrent(ours.LSTM),
+              "aten.rnn_tanh": _recurrent(ours.RNN), "aten.rnn_relu": _recurrent(ours.RNN, activation="relu")})

@@ -1,11 +1,9 @@
 """Elementwise nonlinearities made of straight pieces. Each gives f and its derivative; the smooth ones: `smooth.py`."""
-from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module, negative, positive
-from minixnn.layers.base import Elementwise, expect_arrays
-from minixnn.layers.smooth import Sigmoid, Softplus, Tanh       # noqa: F401: they have been importable from here
+from minixnn.layers.base import Elementwise, Settings, expect_arrays
 
 
 class ReLU(Elementwise):
@@ -36,7 +34,7 @@ class LeakyReLU(Elementwise):
     def __init__(self, slope: float = 0.01) -> None:
         self.slope = slope
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"slope": self.slope}
 
     def forward(self, x: Array) -> Array:
@@ -81,7 +79,7 @@ class Clip(Elementwise):
             raise ValueError(f"Clip got low={low}, high={high}, expected low < high")
         self.low, self.high = low, high
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"low": self.low, "high": self.high}
 
     def forward(self, x: Array) -> Array:
@@ -118,7 +116,7 @@ class ReLU6(Clip):
     def __init__(self) -> None:
         super().__init__(0, 6)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {}
 
 
@@ -132,7 +130,7 @@ class Hardsigmoid(Elementwise):
     def __init__(self, slope: float = 1 / 6, offset: float = 0.5) -> None:
         self.slope, self.offset = slope, offset
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"slope": self.slope, "offset": self.offset}
 
     def forward(self, x: Array) -> Array:

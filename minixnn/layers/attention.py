@@ -13,14 +13,13 @@ Each line is a layer of the network, so the heads' weights are A[l + 1] beside i
 R[l + 1] beside its MatMul, and the papers' rules are those of these layers: `joins.half_each`,
 `joins.signal_takes_all`, `softmax.softmax_taylor`. `composites.attn_lrp` and `cp_lrp` put them in their places.
 """
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.axes import Permute
-from minixnn.layers.base import Layer, carry_back, expect_arrays, expect_rank
+from minixnn.layers.base import Layer, Settings, carry_back, expect_arrays, expect_rank
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.dense import Dense
 from minixnn.layers.joins import Add, MatMul
@@ -59,8 +58,9 @@ class Attention(Block):
     def random(cls, channels: int, heads: int, rng: np.random.Generator, causal: bool = False,
                dtype: DTypeLike = np.float32) -> "Attention":
         """Attention to train from, of as many channels out as in."""
-        W = [Dense.random(channels, channels, rng, init="glorot", dtype=dtype).W for _ in range(4)]
-        return cls(*W, *(np.zeros(channels, dtype) for _ in range(4)), heads=heads, causal=causal)
+        W_q, W_k, W_v, W_o = (Dense.random(channels, channels, rng, init="glorot", dtype=dtype).W for _ in range(4))
+        b_q, b_k, b_v, b_o = (np.zeros(channels, dtype) for _ in range(4))
+        return cls(W_q, W_k, W_v, W_o, b_q, b_k, b_v, b_o, heads=heads, causal=causal)
 
     def write(self, graph: Graph, *x: int) -> int:
         if not 1 <= len(x) <= 3:
@@ -76,7 +76,7 @@ class Attention(Block):
         if self.hide is not None:
             S = graph.add(S, self.hide, name="mask")
         A = graph.add(S, Softmax(), name="weights")
-        O = graph.add((A, V), MatMul(), name="mixture")                                                 # noqa: E741
+        O = graph.add((A, V), MatMul(), name="mixture")
         return graph.add(O, JoinHeads(), Dense(self.W_o, self.b_o), name="output")
 
     def __repr__(self):
@@ -94,7 +94,7 @@ class SplitHeads(Reshaping):
             raise ValueError(f"SplitHeads got heads={heads!r}, expected a positive whole number")
         self.heads = heads
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"heads": self.heads}
 
     def forward(self, x: Array) -> Array:
@@ -149,7 +149,7 @@ class Hide(Layer):
     def arrays(self) -> dict[str, Array]:
         return {"mask": self.mask}
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"causal": self.causal}
 
     def visible(self, x: Array) -> Array:
@@ -175,5 +175,7 @@ class Hide(Layer):
         return self.gradient(x, y, m)
 
     def __repr__(self):
-        return f"Hide({'causal' * self.causal}{', ' * (self.causal and self.mask is not None)}" \
-               f"{'' if self.mask is None else 'mask of %d x %d' % self.mask.shape})"
+        said = ["causal"] * self.causal
+        if self.mask is not None:
+            said.append(f"mask of {self.mask.shape[0]} x {self.mask.shape[1]}")
+        return f"Hide({', '.join(said)})"

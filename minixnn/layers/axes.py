@@ -1,12 +1,12 @@
 """Layers that move whole axes: Permute, Reshape, Slice, Roll, Pad. What comes back goes the way the numbers came."""
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module, like
-from minixnn.layers.base import Layer, carry_back
+from minixnn.layers.base import Layer, Settings, carry_back
 from minixnn.layers.gather import add_along
 from minixnn.layers.shape import Reshaping
 
@@ -25,7 +25,7 @@ class Permute(Reshaping):
         if sorted(self.axes) != list(range(len(self.axes))):
             raise ValueError(f"Permute got axes={axes!r}, expected each axis of one input once, such as (2, 0, 1)")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"axes": self.axes}
 
     def forward(self, x: Array) -> Array:
@@ -54,7 +54,7 @@ class Reshape(Reshaping):
         if len(self.rows) != 2 or not all(isinstance(n, int) and n > 0 for n in self.rows):
             raise ValueError(f"Reshape got rows={rows!r}, expected how many rows of x and of y belong to one input")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"shape": self.shape, **({} if self.rows == (1, 1) else {"rows": self.rows})}
 
     def forward(self, x: Array) -> Array:
@@ -91,7 +91,7 @@ class Slice(Reshaping):
                              "other than 0")
         self.axis, self.start, self.stop, self.step = axis, start, stop, step
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"axis": self.axis, "start": self.start, "stop": self.stop, "step": self.step}
 
     def index(self, x: Array) -> tuple[slice, ...]:
@@ -118,7 +118,7 @@ class ChannelSelect(Slice):
     def __init__(self, start: int | None = None, stop: int | None = None) -> None:
         super().__init__(-1, start, stop)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"start": self.start, "stop": self.stop}
 
 
@@ -135,7 +135,7 @@ class Roll(Reshaping):
             raise ValueError(f"Roll got shifts={shifts!r}, axes={axes!r}, expected one shift for each axis, and not "
                              "the axis 0 of the images")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"shifts": self.shifts, "axes": self.axes}
 
     def forward(self, x: Array) -> Array:
@@ -143,6 +143,9 @@ class Roll(Reshaping):
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return array_module(dy).roll(dy, tuple(-n for n in self.shifts), axis=self.axes)
+
+
+PadMode: TypeAlias = Literal["constant", "edge", "reflect", "wrap"]
 
 
 class Pad(Reshaping):
@@ -153,18 +156,18 @@ class Pad(Reshaping):
     preserves_sign = True
     rule = staticmethod(crop)
 
-    def __init__(self, pads: Sequence[tuple[int, int]], mode: Any = "constant", value: float = 0.0) -> None:
-        self.pads = tuple(tuple(each) if hasattr(each, "__len__") else (each,) for each in pads)
-        self.mode, self.value = mode, value
-        if not all(len(each) == 2 and min(each) >= 0 for each in self.pads):
+    def __init__(self, pads: Sequence[tuple[int, int]], mode: PadMode = "constant", value: float = 0.0) -> None:
+        if not all(hasattr(each, "__len__") and len(each) == 2 and min(each) >= 0 for each in pads):
             raise ValueError(f"Pad got pads={pads!r}, expected (before, after) for each axis of one input")
+        self.pads = tuple((before, after) for before, after in pads)
+        self.mode, self.value = mode, value
         if mode not in ("constant", "edge", "reflect", "wrap"):
             raise ValueError(f"Pad got mode={mode!r}, expected 'constant', 'edge', 'reflect' or 'wrap'")
         self.preserves_sign = value >= 0
         if mode != "constant":                  # all came from somewhere in x
             self.rule = carry_back
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         more = {"mode": self.mode, "value": self.value}
         return {"pads": self.pads, **{k: v for k, v in more.items() if v not in ("constant", 0)}}
 

@@ -26,6 +26,7 @@ import numpy as np
 
 from minixnn.arrays import Array, array_module, tiny
 
+Settings: TypeAlias = dict[str, Any]            # arguments of a constructor, as plain values that JSON can hold
 Rule: TypeAlias = Callable[..., Array]          # (layer, x, y, R) -> R of x; the dots stand for a rule's own knobs
 
 
@@ -57,7 +58,7 @@ class Layer:
     preserves_sign = False      # whether y >= 0 where x >= 0
     stabilized = False          # whether its default rule has an epsilon, which then is that of the network's rules
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """Constructor arguments other than arrays, as plain values that JSON can hold."""
         return {}
 

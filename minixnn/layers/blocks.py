@@ -71,7 +71,7 @@ class Block:
 class Branches(Block):
     """y = join(chain(x) for each chain). chains: lists of layers; join: a layer of several inputs, such as Add()."""
 
-    def __init__(self, chains: Sequence[Sequence[Any]], join: Join | None = None) -> None:
+    def __init__(self, chains: Sequence[Sequence[Layer | Block]], join: Join | None = None) -> None:
         self.chains, self.join = [list(chain) for chain in chains], Concat() if join is None else join
         if len(self.chains) < 2:
             raise ValueError(f"{type(self).__name__} got {len(self.chains)} chains, expected two or more lists of "
@@ -91,7 +91,8 @@ class Residual(Block):
     epsilon: the sum's own stabiliser, see `Add`.
     """
 
-    def __init__(self, body: Sequence[Any], shortcut: Sequence[Any] = (), epsilon: float | None = None) -> None:
+    def __init__(self, body: Sequence[Layer | Block], shortcut: Sequence[Layer | Block] = (),
+                 epsilon: float | None = None) -> None:
         self.body, self.shortcut, self.epsilon = list(body), list(shortcut), epsilon
         if not self.body:
             raise ValueError("Residual got an empty body, expected a list such as [Conv2d(W, b), ReLU()]")

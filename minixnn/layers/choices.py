@@ -8,23 +8,23 @@ through a step: it is flat wherever it has a slope at all. Truth values are 1 an
     Constant(c)                 y = c, whatever x is        ToFloat()               whole numbers as floating point
     Categories(W)               y = W[x] of numbers that are whole, written as floating point
 """
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Elementwise, Join, Layer, carry_back, expect_arrays, quotient_or, sum_to
+from minixnn.arrays import Array, Inputs, array_module
+from minixnn.layers.base import Elementwise, Join, Layer, Settings, carry_back, expect_arrays, quotient_or, sum_to
 from minixnn.layers.embedding import Embedding
 
 COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 
 
-def stop_at_step(layer: Layer, x: Any, y: Array, R: Array) -> Any:
+def stop_at_step(layer: Layer, x: Inputs, y: Array, R: Array) -> Inputs:
     """A step's rule: what is flat passes no relevance on, as it passes no gradient. What arrives is lost."""
     return layer.gradient(x, y, R)
 
 
-def leave_constant(layer: "Constant", x: Any, y: Array, R: Array) -> Any:
+def leave_constant(layer: "Constant", x: Inputs, y: Array, R: Array) -> Inputs:
     """A constant's rule: what arrives stays with it, for it is no input, like a bias."""
     return layer.gradient(x, y, R)
 
@@ -48,7 +48,7 @@ class CompareTo(Elementwise):
         expect_arrays(weights=[c])
         self.function, self.c = function, c
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"function": self.function}
 
     def arrays(self) -> dict[str, Array]:
@@ -73,7 +73,7 @@ class Compare(Join):
         expect_comparison(self, function)
         self.function = function
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"function": self.function}
 
     def forward(self, x: tuple[Array, ...]) -> Array:
@@ -82,7 +82,8 @@ class Compare(Join):
     def gradient(self, x: tuple[Array, ...], y: Array, dy: Array) -> tuple[Array, ...]:
         return tuple(zeros(a, dy) for a in x)
 
-    def deeplift(self, x: Any, y: Array, x_ref: Any, y_ref: Array, m: Array) -> tuple[Array, ...]:
+    def deeplift(self, x: tuple[Array, ...], y: Array, x_ref: tuple[Array, ...], y_ref: Array,
+                 m: Array) -> tuple[Array, ...]:
         """Rescale rule for y = f(x_1 - x_2): Shrikumar et al. 2017, section 3.5.2. Contributions sum exactly."""
         if any(a.dtype.kind != "f" for a in x):
             return self.gradient(x, y, m)
@@ -102,7 +103,8 @@ class Choose(Join):
         c, a, b = x
         return zeros(c, dy), sum_to(dy * (c != 0), a.shape), sum_to(dy * (c == 0), b.shape)
 
-    def deeplift(self, x: Any, y: Array, x_ref: Any, y_ref: Array, m: Array) -> tuple[Array, ...]:
+    def deeplift(self, x: tuple[Array, ...], y: Array, x_ref: tuple[Array, ...], y_ref: Array,
+                 m: Array) -> tuple[Array, ...]:
         """y = b + s (a - b), s = 1 where c is not 0: each factor by the mean of the other, s by rescale."""
         (c, a, b), (c_ref, a_ref, b_ref) = x, x_ref
         s, s_ref = ((each != 0).astype(m.dtype) for each in (c, c_ref))
@@ -123,17 +125,17 @@ class Constant(Layer):
     def arrays(self) -> dict[str, Array]:
         return {"c": self.c}
 
-    def forward(self, x: Any) -> Array:
+    def forward(self, x: Inputs) -> Array:
         rows = x[0] if isinstance(x, tuple) else x          # only how many there are counts
         return array_module(rows).broadcast_to(self.c, (len(rows), *self.c.shape)) + self.c.dtype.type(0)
 
-    def gradient(self, x: Any, y: Array, dy: Array) -> Any:
+    def gradient(self, x: Inputs, y: Array, dy: Array) -> Inputs:
         return tuple(zeros(part, dy) for part in x) if isinstance(x, tuple) else zeros(x, dy)
 
-    def parameter_gradients(self, x: Any, dy: Array) -> dict[str, Array]:
+    def parameter_gradients(self, x: Inputs, dy: Array) -> dict[str, Array]:
         return {"c": dy.sum(axis=0)}
 
-    def deeplift(self, x: Any, y: Array, x_ref: Any, y_ref: Array, m: Array) -> Any:
+    def deeplift(self, x: Inputs, y: Array, x_ref: Inputs, y_ref: Array, m: Array) -> Inputs:
         return self.gradient(x, y, m)
 
     def __repr__(self):
@@ -147,10 +149,10 @@ class ToFloat(Elementwise):
     def __init__(self, dtype: str = "float32") -> None:
         self.dtype = str(np.dtype(dtype))
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"dtype": self.dtype}
 
-    def map_arrays(self, f: Any) -> Layer:
+    def map_arrays(self, f: Callable[[Array], Array]) -> Layer:
         return type(self)(str(f(np.zeros(1, self.dtype)).dtype))
 
     def forward(self, x: Array) -> Array:

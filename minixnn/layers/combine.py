@@ -2,10 +2,10 @@
 
 To a join x is a tuple; what it returns on the way back is a tuple, too, one array beside each input.
 """
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Join, carry_back, expect_arrays, expect_axes, sum_to
+from minixnn.layers.base import Join, Settings, carry_back, expect_arrays, expect_axes, sum_to
 from minixnn.layers.reduce import MaxOver, MinOver, winner_takes_all
 
 Arrays: TypeAlias = tuple[Array, ...]           # one beside each input of a join
@@ -110,7 +110,7 @@ class Stack(Join):
             raise ValueError(f"Stack got axis={axis!r}, expected a whole number other than 0, the axis of the images")
         self.axis = axis
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"axis": self.axis}
 
     def forward(self, x: Arrays) -> Array:

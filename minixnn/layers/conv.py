@@ -16,14 +16,13 @@ Nothing here asks along how many axes a window slides: videos have one more.
 """
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers import depthwise
-from minixnn.layers.base import Affine, Layer, expect_arrays, expect_rank
+from minixnn.layers.base import Affine, Layer, Settings, expect_arrays, expect_rank
 from minixnn.layers.dense import draw
 from minixnn.layers.windows import (AXES, Padding, Pads, check_padding, crop, offsets, output_size, pad, pair,
                                     pixels_to_add, span, spread)
@@ -68,7 +67,7 @@ class Conv2d(Affine):
         b = np.zeros(channels_out, dtype) if bias else None
         return cls(W.astype(dtype), b, stride, padding, dilation, groups)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"stride": self.stride, "padding": self.padding, **spread(self.dilation, self.groups)}
 
     def place(self, x: Array) -> tuple[Pads, tuple[int, ...]]:
@@ -142,7 +141,7 @@ def windows_at_a_time(x: Array, K: int) -> int:
 
 
 def column_chunks(x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], size: tuple[int, ...],
-                  dilation: tuple[int, ...] = ()) -> Iterator[tuple[Any, ...]]:
+                  dilation: tuple[int, ...] = ()) -> Iterator[tuple[slice, slice, Array]]:
     """Yield (images, rows, columns): the windows of some images and output rows, one window per row.
 
     `columns` is (windows, kh * kw * C) and lives in a buffer that the next step overwrites. `x` is padded.
@@ -250,7 +249,7 @@ def weight_gradient(x: Array, dy: Array, shape: tuple[int, ...], stride: tuple[i
         parts = [weight_gradient(x_g, dy_g, (*shape[:-1], shape[-1] // groups), stride, dilation)
                  for x_g, dy_g in zip(cut(x, groups), cut(dy, groups))]
         return array_module(x).concatenate(parts, axis=-1)
-    dW = 0
+    dW: Array = 0
     for images, rows, columns in column_chunks(x, shape[:-2], stride, dy.shape[1:-1], dilation):
         dW = dW + columns.T @ dy[images, rows].reshape(-1, shape[-1])       # (kh kw C, rows) @ (rows, O)
     return dW.reshape(shape)

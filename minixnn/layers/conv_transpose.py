@@ -7,12 +7,12 @@ pixels apart, where what overlaps is added. That is `conv.scatter`, the gradient
 and its own gradient is that convolution.
 """
 import math
-from typing import Any
+from numpy.typing import DTypeLike
 
 import numpy as np
 
 from minixnn.arrays import Array
-from minixnn.layers.base import Affine, expect_arrays, expect_rank
+from minixnn.layers.base import Affine, Settings, expect_arrays, expect_rank
 from minixnn.layers.conv import KERNELS, check_kernel, correlate, scatter, weight_gradient
 from minixnn.layers.dense import draw
 from minixnn.layers.windows import AXES, Padding, check_padding, pad, pair, span, spread
@@ -49,17 +49,17 @@ class ConvTranspose2d(Affine):
     @classmethod
     def random(cls, size: int | tuple[int, ...], channels_in: int, channels_out: int, rng: np.random.Generator,
                bias: bool = True, stride: int | tuple[int, ...] = 1, padding: Padding = 0, init: str = "he",
-               dtype: Any = np.float32, output_padding: int | tuple[int, ...] = 0, dilation: int | tuple[int, ...] = 1,
-               groups: int = 1) -> "ConvTranspose2d":
+               dtype: DTypeLike = np.float32, output_padding: int | tuple[int, ...] = 0,
+               dilation: int | tuple[int, ...] = 1, groups: int = 1) -> "ConvTranspose2d":
         """A layer to train from: weights drawn by `init` from the Generator `rng`, bias zero (or none)."""
         kernel, steps = pair(size, "size", rank=cls.rank), pair(stride, "stride", rank=cls.rank)
-        O = channels_out // groups                                                                      # noqa: E741
+        O = channels_out // groups
         sees = max(1, math.prod(kernel) // math.prod(steps)) * channels_in // groups    # how many inputs an output has
         W = draw((*kernel, channels_in, O), sees, math.prod(kernel) * O, rng, init)
         b = np.zeros(channels_out, dtype) if bias else None
         return cls(W.astype(dtype), b, stride, padding, output_padding, dilation, groups)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"stride": self.stride, "padding": self.padding, "output_padding": self.output_padding,
                 **spread(self.dilation, self.groups)}
 

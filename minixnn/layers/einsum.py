@@ -7,15 +7,14 @@ product of matrices, with the letters that both factors and the result have in f
     Contract(W, equation)   an affine layer: the second factor is the constant W, which has no axis of images
 """
 import math
-from typing import Any
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Affine, Join, expect_arrays
+from minixnn.layers.base import Affine, Join, Layer, Settings, expect_arrays
 from minixnn.layers.joins import half_each
 
 
 def parse(equation: str) -> tuple[str, str, str]:
-    """ "nij,njk->nik" as ("nij", "njk", "nik"); ValueError for what is no product of two arrays."""
+    """The parts of an equation: "nij,njk->nik" as ("nij", "njk", "nik"). ValueError where it is no product of two."""
     if not isinstance(equation, str):
         raise ValueError(f"got the equation {equation!r}, expected text such as 'nij,njk->nik'")
     factors, arrow, y = equation.replace(" ", "").partition("->")
@@ -29,7 +28,7 @@ def parse(equation: str) -> tuple[str, str, str]:
 
 def multiply(a: Array, b: Array, axes_a: str, axes_b: str, axes_y: str) -> Array:
     """The sum of a b over all letters that `axes_y` lacks. A letter of y in neither factor gets the length 1."""
-    sizes = {letter: 1 for letter in axes_y} | dict(zip(axes_a, a.shape)) | dict(zip(axes_b, b.shape))
+    sizes = dict.fromkeys(axes_y, 1) | dict(zip(axes_a, a.shape)) | dict(zip(axes_b, b.shape))
     both = [letter for letter in axes_a if letter in axes_b and letter in axes_y]
     inner = [letter for letter in axes_a if letter in axes_b and letter not in axes_y]
     own_a, own_b = ([letter for letter in axes_y if letter in mine and letter not in other]
@@ -51,7 +50,7 @@ def spread(dx: Array, shape: tuple[int, ...]) -> Array:
     return dx if dx.shape == shape else array_module(dx).broadcast_to(dx, shape) + dx.dtype.type(0)
 
 
-def check_sizes(layer: Any, *arrays: tuple[Array, str]) -> None:
+def check_sizes(layer: Layer, *arrays: tuple[Array, str]) -> None:
     """Refuse factors that lack an axis, or differ along one that they share."""
     sizes: dict[str, int] = {}
     for array, axes in arrays:
@@ -72,7 +71,7 @@ class Einsum(Join):
             raise ValueError(f"Einsum got {equation!r}, expected both factors and the result to begin with one letter, "
                              "the axis of the images")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"equation": self.equation}
 
     def forward(self, x: tuple[Array, ...]) -> Array:
@@ -107,7 +106,7 @@ class Contract(Affine):
     def arrays(self) -> dict[str, Array]:
         return {"W": self.W}
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"equation": self.equation}
 
     def forward(self, x: Array) -> Array:

@@ -4,12 +4,11 @@ A token is a row of ones and zeros with a single 1, and its embedding a product 
 instead. What comes back is what the token's 1 is worth: one number for each position of the text.
 """
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module, holds
-from minixnn.layers.base import Layer, expect_arrays
+from minixnn.layers.base import Layer, Settings, expect_arrays
 
 
 def sum_over_channels(layer: Layer, x: Array, y: Array, R: Array) -> Array:
@@ -71,7 +70,7 @@ class OneHot(Embedding):
     def arrays(self) -> dict[str, Array]:
         return {}                               # nothing to learn, nothing to save
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"tokens": self.W.shape[0]}
 
     def map_arrays(self, f: Callable) -> Layer:

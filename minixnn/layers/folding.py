@@ -11,7 +11,8 @@ The functions return changes, {place: layer}, or None where no layer can take s 
 """
 import math
 import warnings
-from typing import Any, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.axes import ChannelSelect
@@ -25,13 +26,16 @@ from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, Glo
 from minixnn.layers.shape import ChannelShuffle, Dropout, Flatten, Identity
 from minixnn.layers.upsample import Upsample
 
+if TYPE_CHECKING:
+    from minixnn.network import Network
+
 MEANS = (AdaptiveAvgPool2d, Dropout, GlobalAvgPool, Identity, Upsample)
 MAXIMA = (GlobalMaxPool, MaxPool2d)             # of each channel by itself, as MaxOver need not be
 KEEPING = (*MEANS, *MAXIMA, SumPool2d, ChannelShuffle, Elementwise, Add, Multiply)     # as many channels as before
 Changes: TypeAlias = dict[int, Layer | None]
 
 
-def fold_batch_norm(net: Any) -> Any:
+def fold_batch_norm(net: "Network") -> "Network":
     """An equivalent network in which batch normalisation is merged into its neighbours, before or behind it.
 
     After a Dense or Conv2d layer y = x W + b, the pair (y - mean) s + beta is one layer with weights W s and
@@ -66,22 +70,22 @@ def fold_batch_norm(net: Any) -> Any:
     return net
 
 
-def changed(net: Any, changes: Changes) -> Any:
+def changed(net: "Network", changes: Changes) -> "Network":
     """The network with other layers in some places; where the layer is None, what read it reads its input."""
     layers, inputs, names, numbers = [], [], [], [0]        # numbers[i]: where A[i] lies in the new network
     for l, layer in enumerate(net.layers):
-        layer, sources = changes.get(l, layer), tuple(numbers[i] for i in net.inputs[l])
-        if layer is None:
+        new, sources = changes.get(l, layer), tuple(numbers[i] for i in net.inputs[l])
+        if new is None:
             numbers.append(sources[0])
             continue
-        layers.append(layer)
+        layers.append(new)
         inputs.append(sources)
         names.append(net.names[l])
         numbers.append(len(layers))
     return type(net)(layers, inputs, names=names, card=net.card)
 
 
-def into_before(net: Any, i: int, s: Array, t: Array) -> Changes | None:
+def into_before(net: "Network", i: int, s: Array, t: Array) -> Changes | None:
     """What makes A[i] into s A[i] + t, by other layers below; its one reader expects that."""
     l = i - 1
     if i == 0 or readings(net, i) != 1 or net.layers.count(net.layers[l]) > 1:
@@ -111,13 +115,13 @@ def into_before(net: Any, i: int, s: Array, t: Array) -> Changes | None:
     return None
 
 
-def into_behind(net: Any, i: int, s: Array, t: Array) -> Changes | None:
+def into_behind(net: "Network", i: int, s: Array, t: Array) -> Changes | None:
     """What makes all readers of A[i] expect s A[i] + t in its place."""
     readers = net.readers(i)
     return together(by_reader(net, l, s, t) for l in readers) if readers else None
 
 
-def by_reader(net: Any, l: int, s: Array, t: Array) -> Changes | None:
+def by_reader(net: "Network", l: int, s: Array, t: Array) -> Changes | None:
     """What makes layer l take s x + t."""
     layer = net.layers[l]
     if net.layers.count(layer) > 1:
@@ -146,7 +150,7 @@ def by_reader(net: Any, l: int, s: Array, t: Array) -> Changes | None:
     return into_behind(net, l + 1, s, t)
 
 
-def together(parts: Any) -> Changes | None:
+def together(parts: Iterable[Changes | None]) -> Changes | None:
     """Several changes as one; None if one of them is not possible."""
     whole: Changes = {}
     for part in parts:
@@ -156,7 +160,7 @@ def together(parts: Any) -> Changes | None:
     return whole
 
 
-def readings(net: Any, i: int) -> int:
+def readings(net: "Network", i: int) -> int:
     """How often A[i] is read: twice by x + x."""
     return sum(sources.count(i) for sources in net.inputs)
 
@@ -184,7 +188,7 @@ def lets_pass(layer: Layer, s: Array) -> bool:
     return isinstance(layer, MEANS) or isinstance(layer, MAXIMA) and bool((s > 0).all())
 
 
-def is_scale(layer: Layer) -> bool:
+def is_scale(layer: Layer) -> TypeGuard[ChannelScale]:
     """Whether the layer is a scale for each channel itself."""
     return isinstance(layer, ChannelScale)
 
@@ -196,7 +200,7 @@ def is_unpadded(layer: Conv2d | AvgPool2d) -> bool:
     return layer.padding == "valid" or not any(map(any, layer.padding))
 
 
-def channels_of(net: Any, i: int) -> int:
+def channels_of(net: "Network", i: int) -> int:
     """How many channels A[i] has; 0 where that cannot be told from the last affine layer below it."""
     while i > 0:
         layer = net.layers[i - 1]
@@ -215,7 +219,7 @@ def channels_of(net: Any, i: int) -> int:
     return 0
 
 
-def inputs_of(net: Any, i: int) -> int:
+def inputs_of(net: "Network", i: int) -> int:
     """How many inputs the dense layer has that reads A[i]; 0 where something else than a Dropout comes before it."""
     readers = net.readers(i)
     while len(readers) == 1:

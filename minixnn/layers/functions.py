@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Elementwise
+from minixnn.layers.base import Elementwise, Settings
 from minixnn.layers.gelu import normal_cdf
 from minixnn.layers.smooth import sigmoid, softplus
 
@@ -43,7 +43,7 @@ class Function(Elementwise):
             raise ValueError(f"Function got name={name!r}, expected one of {', '.join(FUNCTIONS)}")
         self.name = name
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"name": self.name}
 
     @property
@@ -73,7 +73,7 @@ class Power(Elementwise):
             raise ValueError(f"Power got exponent={exponent!r}, expected a number other than 0")
         self.exponent = exponent
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"exponent": self.exponent}
 
     @property

@@ -6,12 +6,12 @@ a Scatter.
 """
 import math
 from collections.abc import Sequence
-from typing import Any
+from numpy.typing import ArrayLike
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module, like, to_numpy
-from minixnn.layers.base import Affine, Layer, carry_back
+from minixnn.layers.base import Affine, Layer, Settings, carry_back
 from minixnn.layers.shape import Reshaping
 
 
@@ -33,14 +33,14 @@ def add_along(dx: Array, index: np.ndarray, dy: Array, axis: int) -> Array:
 class Indexed(Layer):
     """What Gather and Scatter share, whole numbers on the host: a setting, not an array to cast or learn."""
 
-    def set_index(self, index: Any) -> None:
+    def set_index(self, index: ArrayLike) -> None:
         """index: an array, or a list of lists, of any number of axes."""
         self.index = np.asarray(to_numpy(index))
         if self.index.dtype.kind not in "iu" or not self.index.size:
             raise ValueError(f"{type(self).__name__} got an index of type {self.index.dtype} and shape "
                              f"{self.index.shape}, expected whole numbers")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"index": self.index.tolist()}
 
     def places(self, n: int) -> np.ndarray:
@@ -59,13 +59,13 @@ class Gather(Indexed, Reshaping):
     """
     rule = staticmethod(carry_back)
 
-    def __init__(self, index: Any, axis: int | None = None) -> None:
+    def __init__(self, index: ArrayLike, axis: int | None = None) -> None:
         self.set_index(index)
         if axis == 0:
             raise ValueError("Gather got axis=0, that of the images, expected another, or None")
         self.axis = axis
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {**super().settings(), "axis": self.axis}
 
     def split(self, x: Array) -> tuple[Array, int]:
@@ -100,12 +100,12 @@ class Scatter(Indexed, Affine):
     W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
     preserves_sign = True
 
-    def __init__(self, index: Any, shape: Sequence[int]) -> None:
+    def __init__(self, index: ArrayLike, shape: Sequence[int]) -> None:
         self.set_index(index)
         self.shape = tuple(shape)
         self.places(math.prod(self.shape))
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {**super().settings(), "shape": self.shape}
 
     def arrays(self) -> dict[str, Array]:

@@ -1,12 +1,11 @@
 """GELU, and the normal distribution function that it is made of, which neither NumPy nor CuPy has."""
 import functools
 import math
-from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Elementwise
+from minixnn.layers.base import Elementwise, Settings
 
 
 class GELU(Elementwise):
@@ -20,7 +19,7 @@ class GELU(Elementwise):
             raise ValueError(f"GELU got approximate={approximate!r}, expected 'none' or 'tanh'")
         self.approximate = approximate
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"approximate": self.approximate}
 
     def forward(self, x: Array) -> Array:
@@ -63,7 +62,7 @@ def normal_cdf(x: Array) -> Array:
 @functools.cache
 def coefficients(degree: int) -> tuple[float, ...]:
     """The first Chebyshev coefficients of f, found from its values by Python's own erfc."""
-    def values(u: Any) -> Any:
+    def values(u: Array) -> Array:
         return np.array([f(v) for v in u])
     return tuple(map(float, np.polynomial.chebyshev.chebinterpolate(values, degree)))
 

@@ -10,10 +10,10 @@ To a join x is a tuple. What it returns on the way back is a tuple, too: one arr
 A sum and a concatenation say themselves what each input has contributed. A product does not: in y = a b nothing says
 how much of y is a's. The rules of products are decisions, and stand here beside each other.
 """
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from minixnn.arrays import Array, array_module, stabilize
-from minixnn.layers.base import Join, expect_axes, sum_to
+from minixnn.layers.base import Join, Settings, expect_axes, sum_to
 
 Arrays: TypeAlias = tuple[Array, ...]           # one beside each input of a join
 
@@ -75,7 +75,7 @@ class Add(Join):
     def __init__(self, epsilon: float | None = None) -> None:
         self.epsilon = epsilon
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {} if self.epsilon is None else {"epsilon": self.epsilon}
 
     def forward(self, x: Arrays) -> Array:
@@ -102,7 +102,7 @@ class Concat(Join):
             raise ValueError(f"Concat got axis={axis!r}, expected a whole number other than 0, the axis of the images")
         self.axis = axis
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {} if self.axis == -1 else {"axis": self.axis}
 
     def forward(self, x: Arrays) -> Array:

@@ -12,13 +12,12 @@ Nearly the same happens in both where the mean is small. Under gradient x input 
 change when x is multiplied by a number, so its derivative along x is zero.
 """
 from collections.abc import Iterable
-from typing import Any
 
 from minixnn.arrays import Array, stabilize
-from minixnn.layers.base import Layer, expect_arrays, sum_to
+from minixnn.layers.base import Layer, Settings, expect_arrays, sum_to
 
 
-def scale_held_fixed(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
+def scale_held_fixed(layer: "Normalization", x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
     """LRP-epsilon of a normalisation whose scale is a constant. Ali et al. 2022; Achtibat et al. 2024, proposition 3.4.
 
         R_j = x_j sum_k a_kj R_k / (y_k + epsilon sgn y_k)          y_k = sum_j a_kj x_j + beta_k
@@ -39,6 +38,13 @@ class Normalization(Layer):
     """What the three share. A subclass says in `mean` which numbers are normalised together."""
     rule, affine_rules, stabilized = staticmethod(scale_held_fixed), (), True
     centered = True                             # whether the mean is subtracted
+    gamma: Array | None
+    beta: Array | None
+    epsilon: float
+
+    def check(self, x: Array) -> None:
+        """Refuse an x that lacks the axes, or has other sizes than gamma and beta."""
+        raise NotImplementedError(f"{type(self).__name__}.check")
 
     def arrays(self) -> dict[str, Array]:
         return {"gamma": self.gamma, "beta": self.beta}
@@ -104,7 +110,7 @@ class LayerNorm(Normalization):
                              "axis 0 of the images: (-1,) or (-2, -1), for instance")
         self.gamma, self.beta, self.epsilon = gamma, beta, epsilon
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"axes": self.axes, "epsilon": self.epsilon}
 
     def mean(self, x: Array) -> Array:
@@ -136,7 +142,7 @@ class GroupNorm(Normalization):
             raise ValueError(f"GroupNorm got groups={groups!r}, expected a positive whole number")
         self.gamma, self.beta, self.groups, self.epsilon = gamma, beta, groups, epsilon
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"groups": self.groups, "epsilon": self.epsilon}
 
     def mean(self, x: Array) -> Array:

@@ -1,8 +1,7 @@
 """Local response normalisation: AlexNet's, across neighbouring channels."""
-from typing import Any
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Layer, pass_on
+from minixnn.layers.base import Layer, Settings, pass_on
 
 
 class LocalResponseNorm(Layer):
@@ -19,7 +18,7 @@ class LocalResponseNorm(Layer):
             raise ValueError(f"LocalResponseNorm got size={size!r}, expected a positive whole number of channels")
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
 
     def window_sum(self, x: Array, back: bool = False) -> Array:

@@ -1,11 +1,10 @@
 """Batch normalisation, and the scaling of channels that it amounts to once training is over."""
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module, require
-from minixnn.layers.base import Affine, Layer, expect_arrays
+from minixnn.layers.base import Affine, Layer, Settings, expect_arrays
 
 
 class ChannelScale(Affine):
@@ -74,7 +73,7 @@ class BatchNorm2d(ChannelScale):
     def with_weights(self, W: Array, b: Array | None) -> Affine:
         return ChannelScale(W, b)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"epsilon": self.epsilon, "momentum": self.momentum}
 
     def arrays(self) -> dict[str, Array]:

@@ -1,13 +1,12 @@
 """Pooling layers: the maximum, the average or the sum over windows of an image, channel by channel."""
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Affine, Layer, expect_rank
-from minixnn.layers.reduce import Maximum, MaxOver, MeanOver, winner_takes_all      # noqa: F401: importable from here
+from minixnn.layers.base import Affine, Layer, Settings, expect_rank
+from minixnn.layers.reduce import Maximum, MaxOver, MeanOver
 from minixnn.layers.upsample import Mixed
 from minixnn.layers.windows import (AXES, Padding, Pads, check_padding, crop, offsets, output_size, pad, pair,
                                     pixels_to_add, span, spread)
@@ -31,7 +30,7 @@ class Windowed(Layer):
             raise ValueError(f"got padding={padding!r} for windows of {self.size}: some windows would hold "
                              "padding alone; pad by less than the window's size")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         more = {**({"ceil": True} if self.ceil else {}), **spread(self.dilation, 1)}
         return {"size": self.size, "stride": self.stride, "padding": self.padding, **more}
 
@@ -105,7 +104,7 @@ class GlobalMaxPool(MaxOver):
     def __init__(self) -> None:
         super().__init__()
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {}
 
     def along(self, x: Array) -> tuple[int, ...]:
@@ -171,7 +170,7 @@ class AvgPool2d(SumPool2d):
         super().__init__(size, stride, padding, ceil, dilation)
         self.count_padding = count_padding
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {**super().settings(), "count_padding": self.count_padding}
 
     def weights(self, x: Array, pads: Pads, size: tuple[int, ...]) -> Array:
@@ -199,7 +198,7 @@ class GlobalAvgPool(MeanOver):
     def __init__(self) -> None:
         super().__init__()
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {}
 
     def along(self, x: Array) -> tuple[int, ...]:
@@ -220,7 +219,7 @@ class AdaptiveAvgPool2d(Mixed):
     def __init__(self, size: int | tuple[int, ...]) -> None:
         self.size = pair(size, "size", rank=self.rank)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"size": self.size}
 
     def mixtures(self, x: Array) -> list[Array]:

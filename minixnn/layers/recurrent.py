@@ -10,12 +10,13 @@
 
 [x_t, h] is token t beside the state before it. The layers of a cell are the same objects at every step, so there is one
 set of weights. Each gate is a `Dense` and a `Sigmoid`, and enters a `Multiply` as the second factor: under the default
-rule, `joins.signal_takes_all`, the signal receives all and the gate nothing (Arras et al. 2017, section 3.1; 2019).
+rule, `joins.signal_takes_all`, the signal receives all and the gate nothing (Arras et al. 2017, 2019).
 Token and state share a gate's or candidate's relevance in one sum over both, except in a GRU whose reset gate comes
 after the product: there candidate = Add(Dense of x_t, Multiply(Dense of h, r)) is two steps, and each has the
 stabiliser of the rules. 1 - z is sigmoid(-a), where z = sigmoid(a).
 """
-from typing import Any, TypeAlias
+import copy
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -23,7 +24,7 @@ from numpy.typing import DTypeLike
 from minixnn.arrays import Array, array_module
 from minixnn.layers.activation import ReLU
 from minixnn.layers.axes import Reshape
-from minixnn.layers.base import Layer, expect_arrays
+from minixnn.layers.base import Layer, Settings, expect_arrays
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.choices import leave_constant
 from minixnn.layers.combine import Stack
@@ -45,7 +46,7 @@ class InitialState(Layer):
             raise ValueError(f"InitialState got units={units!r}, expected a positive whole number")
         self.units = units
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"units": self.units}
 
     def forward(self, x: Array) -> Array:
@@ -56,6 +57,9 @@ class InitialState(Layer):
 
     def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         return self.gradient(x, y, m)
+
+
+Cell = TypeVar("Cell", bound="Recurrent")
 
 
 class Recurrent(Block):
@@ -90,12 +94,18 @@ class Recurrent(Block):
         self.cell = {name: self.joint(n) for n, name in enumerate(self.gates)}
 
     @classmethod
-    def random(cls, inputs: int, units: int, rng: np.random.Generator, *, steps: int, reverse: bool = False,
-               dtype: DTypeLike = np.float32) -> Any:
+    def random(cls: type[Cell], inputs: int, units: int, rng: np.random.Generator, *, steps: int, reverse: bool = False,
+               dtype: DTypeLike = np.float32) -> Cell:
         """A layer to train from: weights by Glorot & Bengio 2010 for each gate, biases 0."""
         W_x, W_h = (np.concatenate([draw((n, units), n, units, rng, "glorot") for _ in cls.gates], axis=1).astype(dtype)
                     for n in (inputs, units))
         return cls(W_x, W_h, np.zeros(len(cls.gates) * units, dtype), steps=steps, reverse=reverse)
+
+    def unrolled(self: Cell, steps: int) -> Cell:
+        """The same cell, of the same layer objects, for sequences of another length."""
+        other = copy.copy(self)
+        other.steps = steps
+        return other
 
     def columns(self, n: int) -> list[Array | None]:
         """W_x, W_h, b_x, b_h of the n-th gate alone."""
@@ -134,8 +144,8 @@ class Recurrent(Block):
         return graph.add(tuple(made), Stack(1), name="states")
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.W_x.shape[0]} -> {len(self.W_h)}, steps={self.steps}" \
-               f"{', reverse=True' if self.reverse else ''})"
+        reverse = ", reverse=True" if self.reverse else ""
+        return f"{type(self).__name__}({self.W_x.shape[0]} -> {len(self.W_h)}, steps={self.steps}{reverse})"
 
 
 class RNN(Recurrent):

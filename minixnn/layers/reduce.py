@@ -5,12 +5,12 @@ length of 1.
 """
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import SupportsIndex
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Affine, Layer, quotient_or
+from minixnn.layers.base import Affine, Layer, Settings, quotient_or
 
 
 def winner_takes_all(layer: Layer, x: Array, y: Array, R: Array) -> Array:
@@ -55,13 +55,14 @@ class Over(Layer):
     """What all of them share: the axes."""
 
     def __init__(self, axes: Sequence[int] | int | None = None, keepdims: bool = False) -> None:
-        self.axes: Any = axes if axes is None else (axes,) if hasattr(axes, "__index__") else tuple(axes)
+        self.axes: tuple[int, ...] | None = None if axes is None else (axes,) if isinstance(axes, SupportsIndex) \
+            else tuple(axes)
         self.keepdims = bool(keepdims)
         if self.axes is not None and (0 in self.axes or not self.axes):
             raise ValueError(f"{type(self).__name__} got axes={axes!r}, expected one or more without the axis 0 of the "
                              "images, or None for all of an input")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"axes": self.axes, "keepdims": self.keepdims}
 
     def along(self, x: Array) -> tuple[int, ...]:

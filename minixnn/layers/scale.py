@@ -3,12 +3,11 @@
 The constant has any shape that broadcasts to one input. It may be larger than the input: x (N, 1, C) and a constant
 (T, C) make y (N, T, C), each number of x going into T outputs.
 """
-from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module, stabilize
-from minixnn.layers.base import Affine, Layer, Rule, expect_arrays, sum_to
+from minixnn.layers.base import Affine, Layer, Rule, Settings, expect_arrays, sum_to
 
 
 def pass_scaled(layer: "Scale", x: Array, y: Array, R: Array) -> Array:
@@ -52,7 +51,7 @@ class Scale(Layer):
     def arrays(self) -> dict[str, Array]:
         return {} if isinstance(self.c, float) else {"c": self.c}
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"c": self.c} if isinstance(self.c, float) else {}
 
     @property
@@ -114,7 +113,7 @@ class Shift(Affine):
         return low + b, high + b
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
-        return {"b": sum_to(dy, self.b.shape)}
+        return {"b": sum_to(dy, self.shape)}
 
     def __repr__(self):
         return f"{type(self).__name__}({'' if self.b is None else 'x'.join(map(str, self.b.shape))})"

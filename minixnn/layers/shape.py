@@ -1,10 +1,9 @@
 """Layers that move numbers about without computing: Flatten, Unflatten, channels, and Dropout when not training."""
-from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array, array_module, like
-from minixnn.layers.base import Layer, carry_back, pass_on
+from minixnn.layers.base import Layer, Settings, carry_back, pass_on
 
 
 class Reshaping(Layer):
@@ -36,7 +35,7 @@ class Input(Layer):
             raise ValueError(f"Input got index={index!r}, expected the number of an input, from 0")
         self.index = index
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"index": self.index}
 
     def forward(self, x: tuple[Array, ...]) -> Array:
@@ -72,7 +71,7 @@ class ChannelShuffle(Reshaping):
             raise ValueError(f"ChannelShuffle got groups={groups!r}, expected a positive whole number")
         self.groups = groups
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"groups": self.groups}
 
     def forward(self, x: Array) -> Array:
@@ -98,7 +97,7 @@ class Dropout(Layer):
             raise ValueError(f"Dropout got rate={rate}, expected a share of units in [0, 1)")
         self.rate = rate
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"rate": self.rate}
 
     def training(self, x: Array, rng: np.random.Generator) -> Layer:

@@ -3,10 +3,9 @@
 Relevance passes them unchanged, as it passes a ReLU. Deconvolution and guided backpropagation change what a rectifier
 does, and none of these is one: they are the gradient here. Each class gives f and its derivative, from x and y = f(x).
 """
-from typing import Any
 
 from minixnn.arrays import Array, array_module, negative, positive
-from minixnn.layers.base import Elementwise
+from minixnn.layers.base import Elementwise, Settings
 
 
 def sigmoid(x: Array) -> Array:
@@ -50,7 +49,7 @@ class Softplus(Elementwise):
             raise ValueError(f"Softplus got beta={beta}, expected a number above 0")
         self.beta = beta
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"beta": self.beta}
 
     def forward(self, x: Array) -> Array:
@@ -66,7 +65,7 @@ class ELU(Elementwise):
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"alpha": self.alpha}
 
     def forward(self, x: Array) -> Array:

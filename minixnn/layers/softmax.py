@@ -4,10 +4,9 @@
 
 Everything is written with l, so that nothing overflows and nothing is divided by a sum that is zero.
 """
-from typing import Any
 
 from minixnn.arrays import Array, array_module, stabilize
-from minixnn.layers.base import Layer, Rule, quotient_or
+from minixnn.layers.base import Layer, Rule, Settings, quotient_or
 
 HIDDEN = -1e30              # the score of what is not to be seen: its weight is 0, no rule meets 0 times infinity
 
@@ -24,7 +23,7 @@ def log_sum_exp(x: Array, axis: int = -1) -> Array:
     return top + xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True))
 
 
-def softmax_taylor(layer: Layer, x: Array, y: Array, R: Array) -> Array:
+def softmax_taylor(layer: "LogSoftmax", x: Array, y: Array, R: Array) -> Array:
     """First-order Taylor expansion of a softmax at x. Achtibat et al. 2024, proposition 3.1.
 
         R_j = x_j (R_j - s_j sum_k R_k)
@@ -63,7 +62,7 @@ class LogSoftmax(Layer):
                              "of the images")
         self.axis = axis
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"axis": self.axis}
 
     def forward(self, x: Array) -> Array:
@@ -97,7 +96,7 @@ class Softmax(LogSoftmax):
         super().__init__(axis)
         self.masked = masked
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {**super().settings(), **({"masked": True} if self.masked else {})}
 
     def forward(self, x: Array) -> Array:

@@ -9,13 +9,12 @@
 
 Dosovitskiy et al. 2021, section 3.1.
 """
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Layer, expect_arrays, expect_rank
+from minixnn.layers.base import Layer, Settings, expect_arrays, expect_rank
 from minixnn.layers.gather import Gather
 from minixnn.layers.scale import Shift
 from minixnn.layers.shape import Reshaping
@@ -39,7 +38,7 @@ class TakeToken(Gather):
         super().__init__(index, 1)
         self.of = of
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"index": int(self.index), **({} if self.of is None else {"of": self.of})}
 
     def places(self, n: int) -> np.ndarray:
@@ -77,7 +76,8 @@ class PositionEmbedding(Shift):
         return super().forward(x)
 
     def __repr__(self):
-        return "PositionEmbedding()" if self.b is None else "PositionEmbedding(%d tokens, %d channels)" % self.b.shape
+        return "PositionEmbedding()" if self.b is None else \
+            f"PositionEmbedding({self.b.shape[0]} tokens, {self.b.shape[1]} channels)"
 
 
 def leave_token(layer: Layer, x: Array, y: Array, R: Array) -> Array:

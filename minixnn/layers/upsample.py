@@ -12,12 +12,12 @@ Between pixels a mixture is linear, of the two nearest along an axis; or cubic, 
 1981, equation 4, with a = -3/4). A place beyond the border has the pixel at the border.
 """
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from minixnn.arrays import Array, like
-from minixnn.layers.base import Affine, expect_rank
+from minixnn.layers.base import Affine, Settings, expect_rank
 from minixnn.layers.windows import AXES, pair
 
 MOST_PIXELS = 2 ** 15            # on a side of what comes out
@@ -65,7 +65,7 @@ class Upsample(Mixed):
     "nearest", "nearest-exact", "bilinear" or "bicubic", as torch names them for images.
     """
 
-    def __init__(self, scale: Any = None, size: int | tuple[int, ...] | None = None,
+    def __init__(self, scale: float | Sequence[float] | None = None, size: int | tuple[int, ...] | None = None,
                  mode: str = "nearest", align_corners: bool = False) -> None:
         if (scale is None) == (size is None):
             raise ValueError(f"Upsample got scale={scale!r} and size={size!r}, expected one of the two")
@@ -73,30 +73,31 @@ class Upsample(Mixed):
             raise ValueError(f"Upsample got mode={mode!r}, expected one of {', '.join(MODES)}")
         if align_corners and mode not in ("bilinear", "bicubic"):
             raise ValueError(f"Upsample got align_corners with mode={mode!r}, expected it with 'bilinear' or 'bicubic'")
-        self.scale = None if scale is None else tuple(map(float, scale if np.ndim(scale) else (scale, scale)))
+        self.scale = None if scale is None else tuple(map(float, np.broadcast_to(scale, np.shape(scale) or (2,))))
         if self.scale is not None and not (len(self.scale) in AXES and 0 < min(self.scale) <= max(self.scale) < np.inf):
             raise ValueError(f"Upsample got scale={scale!r}, expected a number above 0 or a pair of them")
         self.size = None if size is None else pair(size, "size", rank=2 if hasattr(size, "__index__") else len(size))
         self.mode, self.align_corners = mode, align_corners
         self.preserves_sign = mode != "bicubic"
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         return {"scale": self.scale, "size": self.size, "mode": self.mode, "align_corners": self.align_corners}
 
     def mixtures(self, x: Array) -> list[Array]:
         """(h, H) and (w, W), whose rows sum to 1."""
-        rank, matrices = len(self.size or self.scale or ()), []
+        size, scale, matrices = self.size or (), self.scale or (), []
+        rank = len(size or scale)
         expect_rank(self, x, rank + 2, AXES[rank])
         pixels = " x ".join(map(str, x.shape[1:-1]))
         for axis, n in enumerate(x.shape[1:-1]):
-            m = self.size[axis] if self.size else int(n * self.scale[axis])
+            m = size[axis] if size else int(n * scale[axis])
             if m > MOST_PIXELS:
                 raise ValueError(f"{self!r} got images of {pixels} pixels, would make {m} of {n}, "
                                  f"expected at most {MOST_PIXELS} on a side")
             if m < 1:
                 raise ValueError(f"{self!r} got images of {pixels} pixels, of which nothing is left")
             even = self.mode == "nearest" and m in (n, 2 * n)               # torch takes the sizes then, not the scale
-            step = n / m if self.size or even else 1 / self.scale[axis]
+            step = n / m if size or even else 1 / scale[axis]
             matrices.append(like(x, self.mixture(n, m, step).astype(x.dtype)))
         return matrices
 

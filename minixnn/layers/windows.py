@@ -7,7 +7,7 @@ axes here holds for one and three.
 import itertools
 from collections.abc import Iterator, Sequence
 from operator import index                      # a whole number, be it Python's or NumPy's; else TypeError
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Layer
@@ -19,7 +19,7 @@ Padding: TypeAlias = int | str | Sequence           # what users write: "valid",
 MOST_PADDING = 4096             # pixels on a side; a file that asks for more would only fill the memory
 
 
-def pair(value: Any, name: str, least: int = 1, rank: int = 2) -> tuple[int, ...]:
+def pair(value: int | Sequence[int], name: str, least: int = 1, rank: int = 2) -> tuple[int, ...]:
     """3 -> (3, 3); (2, 3) -> (2, 3). Sizes and strides are given either way. rank: along how many axes."""
     try:
         numbers = tuple(map(index, [value] * rank if hasattr(value, "__index__") else value))
@@ -31,7 +31,7 @@ def pair(value: Any, name: str, least: int = 1, rank: int = 2) -> tuple[int, ...
     raise ValueError(f"got {name}={value!r}, expected {kind} or {'a pair' if rank == 2 else rank} of them")
 
 
-def check_padding(padding: Any, rank: int = 2) -> Any:
+def check_padding(padding: Padding, rank: int = 2) -> Any:
     """`padding` in its one canonical form: "valid", "same", or ((top, bottom), (left, right))."""
     if isinstance(padding, str) and padding in ("valid", "same"):
         return padding
@@ -53,7 +53,7 @@ def span(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
     return tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation))
 
 
-def pixels_to_add(padding: Any, image: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...]) -> Pads:
+def pixels_to_add(padding: Padding, image: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...]) -> Pads:
     """((top, bottom), (left, right)) for an image of (H, W) pixels. `kernel` is the span of a window.
 
     "same" adds what makes the output ceil(n / stride) pixels long; an odd pixel is added at the end.
@@ -61,7 +61,7 @@ def pixels_to_add(padding: Any, image: tuple[int, ...], kernel: tuple[int, ...],
     if padding == "valid":
         return ((0, 0),) * len(image)
     if padding != "same":
-        return padding
+        return cast(Pads, padding)              # check_padding has brought it into this form
     sides = []
     for n, k, s in zip(image, kernel, stride):
         short = max((-(-n // s) - 1) * s + k - n, 0)
@@ -80,7 +80,7 @@ def output_size(layer: Layer, image: tuple[int, ...], pads: Pads, kernel: tuple[
     return size
 
 
-def spread(dilation: tuple[int, ...], groups: int) -> dict[str, Any]:
+def spread(dilation: tuple[int, ...], groups: int) -> dict[str, int | tuple[int, ...]]:
     """The settings that most windows leave at 1, as far as these do not."""
     return {**({} if set(dilation) == {1} else {"dilation": dilation}), **({} if groups == 1 else {"groups": groups})}
 

@@ -12,21 +12,19 @@ ledger then calls what it withholds "unexplained".
 """
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
-from minixnn.arrays import Array, array_module, negative, positive, stabilize
-from minixnn.layers.attention import lose_hidden
-from minixnn.layers.axes import crop
-from minixnn.layers.base import Layer, carry_back, pass_on
+from minixnn.arrays import Array, Inputs, array_module, negative, positive, stabilize
+from minixnn.layers.attention import Hide, lose_hidden
+from minixnn.layers.axes import Pad, crop
+from minixnn.layers.base import Affine, Layer, Rule, carry_back, pass_on
 from minixnn.layers.choices import leave_constant, stop_at_step
 from minixnn.layers.combine import numerator_takes_all
 from minixnn.layers.embedding import sum_over_channels
-from minixnn.layers.joins import Arrays, Multiply, by_contribution, cut, half_each, signal_takes_all
-from minixnn.layers.layer_norm import identity, scale_held_fixed
-from minixnn.layers.pool import winner_takes_all
-from minixnn.layers.reduce import share_of_square
-from minixnn.layers.scale import pass_scaled, share_with_constant
-from minixnn.layers.softmax import log_taylor, softmax_taylor
+from minixnn.layers.joins import Add, Arrays, Multiply, by_contribution, cut, half_each, signal_takes_all
+from minixnn.layers.layer_norm import Normalization, identity, scale_held_fixed
+from minixnn.layers.reduce import share_of_square, winner_takes_all
+from minixnn.layers.scale import Scale, pass_scaled, share_with_constant
+from minixnn.layers.softmax import LogSoftmax, log_taylor, softmax_taylor
 from minixnn.layers.tokens import leave_token
 from minixnn.ledger.withheld import Withheld, division
 from minixnn.rules import deep_taylor, lrp
@@ -46,13 +44,13 @@ def epsilon_rms(layer: Layer, x: Array, y: Array, R: Array, share: float = 0.25)
     return Withheld(bias=0 if b is None else b * s, stabilizer=signed * s, lost=kept.lost)
 
 
-def gamma(layer: Layer, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Withheld:
+def gamma(layer: Affine, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Withheld:
     """z_k = sum_j x_j (w_jk + gamma w_jk+) + (b_k + gamma b_k+)"""
     b = None if layer.b is None else layer.b + gamma * positive(layer.b)
     return division(R, layer.with_weights(layer.W + gamma * positive(layer.W), b).forward(x), b)
 
 
-def gamma_signed(layer: Layer, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Withheld:
+def gamma_signed(layer: Affine, x: Array, y: Array, R: Array, gamma: float = 0.25) -> Withheld:
     """z_k and b_k of the boosted positive part where sum_j x_j w_jk + b_k >= 0, of the negative part elsewhere."""
     W, b, where = layer.W, layer.b, array_module(x).where
     up = layer.with_weights(W + gamma * positive(W), None)
@@ -65,7 +63,7 @@ def gamma_signed(layer: Layer, x: Array, y: Array, R: Array, gamma: float = 0.25
     return division(R, z if b is None else z + b, b)
 
 
-def alpha_beta(layer: Layer, x: Array, y: Array, R: Array, alpha: float = 2.0, beta: float = 1.0) -> Withheld:
+def alpha_beta(layer: Affine, x: Array, y: Array, R: Array, alpha: float = 2.0, beta: float = 1.0) -> Withheld:
     """Two divisions: alpha R_k by z_k+ = sum_j (x_j w_jk)+ + b_k+, and -beta R_k by z_k- = sum_j (x_j w_jk)- + b_k-.
 
     Where a side is empty its share is lost: alpha R_k with no z_jk+, and -beta R_k with no z_jk-. Losing
@@ -79,7 +77,7 @@ def alpha_beta(layer: Layer, x: Array, y: Array, R: Array, alpha: float = 2.0, b
     return Withheld(*(one + two for one, two in zip(*sides)))
 
 
-def flat(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
+def flat(layer: Affine, x: Array, y: Array, R: Array) -> Withheld:
     """z_k = the number of inputs that output k sees; 0 for a window that lies in the padding."""
     return division(R, layer.with_weights(layer.W * 0 + 1, None).forward(array_module(x).ones_like(x)))
 
@@ -87,45 +85,45 @@ def flat(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
 def proportional(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     """z_k = sum_j x_j over the window"""
     pool = layer.summing() if hasattr(layer, "summing") else layer
-    return division(R, pool.forward(x), pool.b)
+    return division(R, pool.forward(x), getattr(pool, "b", None))
 
 
-def w_square(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
+def w_square(layer: Affine, x: Array, y: Array, R: Array) -> Withheld:
     """z_k = sum_j w_jk^2"""
     return division(R, layer.with_weights(layer.W ** 2, None).forward(array_module(x).ones_like(x)))
 
 
-def z_plus(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
+def z_plus(layer: Affine, x: Array, y: Array, R: Array) -> Withheld:
     """z_k = sum_j x_j w_jk+"""
     return division(R, layer.with_weights(positive(layer.W), None).forward(x))
 
 
-def z_box(layer: Layer, x: Array, y: Array, R: Array, low: float | Array, high: float | Array) -> Withheld:
+def z_box(layer: Affine, x: Array, y: Array, R: Array, low: float | Array, high: float | Array) -> Withheld:
     """z_k = sum_j (x_j w_jk - l_j w_jk+ - h_j w_jk-)"""
     low, high = (x * 0 + low).astype(x.dtype), (x * 0 + high).astype(x.dtype)
     plain, up, down = (layer.with_weights(W, None) for W in (layer.W, positive(layer.W), negative(layer.W)))
     return division(R, plain.forward(x) - up.forward(low) - down.forward(high))
 
 
-def normalization(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
+def normalization(layer: Normalization, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
     """z_k = sum_j a_kj x_j + beta_k, with the scale in a"""
     return division(R, y, layer.beta, epsilon)
 
 
-def softmax(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
+def softmax(layer: LogSoftmax, x: Array, y: Array, R: Array) -> Withheld:
     """Of a softmax expanded at x:  R_k = (x_k - sum_i s_i x_i) R_k + what is left over, which has no input"""
     kept = array_module(x).where(array_module(x).isinf(x), 0, x)
     return Withheld(bias=R * (1 - kept + (y * kept).sum(axis=layer.axis, keepdims=True)))
 
 
-def log_softmax(layer: Layer, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
+def log_softmax(layer: LogSoftmax, x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
     """l_k = (x_k - sum_i s_i x_i) + b_k"""
     kept = array_module(x).where(array_module(x).isinf(x), 0, x)
     linear = kept - (array_module(x).exp(y) * kept).sum(axis=layer.axis, keepdims=True)
     return division(R, y, y - linear, epsilon)
 
 
-def contributions(layer: Layer, x: Arrays, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
+def contributions(layer: Add, x: Arrays, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
     """y = sum_i x_i"""
     return division(R, y, epsilon=epsilon if layer.epsilon is None else layer.epsilon)
 
@@ -140,19 +138,19 @@ def signal(layer: Layer, x: Arrays, y: Array, R: Array, signal: int = 0, epsilon
     return Withheld() if isinstance(layer, Multiply) else division(R, y, epsilon=epsilon)
 
 
-def cropped(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
+def cropped(layer: Pad, x: Array, y: Array, R: Array) -> Withheld:
     """Relevance of the zeros around an image is lost: they are no inputs."""
     inside = array_module(R).zeros_like(R)
     inside[layer.inside(x)] = R[layer.inside(x)]
     return Withheld(lost=R - inside)
 
 
-def hidden(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
+def hidden(layer: Hide, x: Array, y: Array, R: Array) -> Withheld:
     """Relevance of scores that are hidden is lost: none of x is in them."""
     return Withheld(lost=R * ~layer.visible(x))
 
 
-def scaled(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
+def scaled(layer: Scale, x: Array, y: Array, R: Array) -> Withheld:
     """What is multiplied by 0 shows nothing of x."""
     return Withheld(lost=R * (layer.c == 0))
 
@@ -167,17 +165,17 @@ def class_token(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     return Withheld(bias=R[:, 0])
 
 
-def constant(layer: Layer, x: Any, y: Array, R: Array) -> Withheld:
+def constant(layer: Layer, x: Inputs, y: Array, R: Array) -> Withheld:
     """What came to a constant, which is no input"""
     return Withheld(bias=R)
 
 
-def step(layer: Layer, x: Any, y: Array, R: Array) -> Withheld:
+def step(layer: Layer, x: Inputs, y: Array, R: Array) -> Withheld:
     """What came to a comparison, which is flat"""
     return Withheld(lost=R)
 
 
-ACCOUNTS = {lrp.epsilon: epsilon, lrp.epsilon_rms: epsilon_rms, lrp.gamma: gamma,
+ACCOUNTS: dict[Rule, Callable] = {lrp.epsilon: epsilon, lrp.epsilon_rms: epsilon_rms, lrp.gamma: gamma,
             lrp.gamma_signed: gamma_signed, lrp.alpha_beta: alpha_beta, lrp.flat: flat, lrp.proportional: proportional,
             deep_taylor.w_square: w_square, deep_taylor.z_plus: z_plus, deep_taylor.z_box: z_box,
             scale_held_fixed: normalization, softmax_taylor: softmax, log_taylor: log_softmax, crop: cropped,
@@ -194,7 +192,7 @@ def nothing(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
     return Withheld()
 
 
-def account_of(layer: Layer, rule: Any, accounts: Mapping[Any, Any] = ACCOUNTS) -> Callable | None:
+def account_of(layer: Layer, rule: Rule, accounts: Mapping[Rule, Callable] = ACCOUNTS) -> Callable | None:
     """The account of what `layer` withholds under `rule`; None for a rule that we do not know.
 
     functools.partial is looked through: partial(lrp.epsilon, epsilon=0.1) has the account `epsilon` with that knob.

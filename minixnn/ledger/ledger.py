@@ -1,15 +1,15 @@
 """The ledger of a pass: a row per layer. What its columns mean stands in `ledger/__init__.py`."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from minixnn import passes
-from minixnn.arrays import Array, to_numpy
+from minixnn.arrays import Array, Inputs, to_numpy
 from minixnn.batching import default_batch_size, is_list, rows, some
 from minixnn.logits import at_logits, head_of, logits
-from minixnn.layers.base import Join, Rule
+from minixnn.layers.base import Join, Layer, Rule
 from minixnn.ledger.table import table
 from minixnn.progress import progress
 from minixnn.rules import lrp
@@ -20,24 +20,28 @@ from minixnn.rules.arguments import Rules
 from minixnn.rules.composites import name_of, rules_for
 
 
+Number: TypeAlias = Any         # a number, or an array (N,) with one for each image
+Index: TypeAlias = Any          # a number, or text in its place in the row of the whole network
+
+
 @dataclass(frozen=True)
 class Row:
     """The balance of one layer: numbers, or arrays (N,) with one number per image.
 
     relevance_out = relevance_in + absorbed_by_bias + absorbed_by_stabilizer + created_or_lost + unexplained + residual
     """
-    l: Any                          # index of the layer, or of the first of several; "" in the row of the whole network
+    l: Index                        # index of the layer, or of the first of several; "" in the row of the whole network
     place: str                      # the name of its place, such as "stage2.block1.conv1"
     layer: str
     rule: str
-    relevance_out: Any              # sum_k R_k at the layer's output: what comes from above
-    relevance_in: Any               # sum_j R_j at its inputs: what is handed to the layers below
-    absorbed_by_bias: Any
-    absorbed_by_stabilizer: Any
-    created_or_lost: Any            # above zero: lost, below zero: created
-    unexplained: Any                # withheld by a rule that has no account
-    residual: Any
-    moved: Any                      # sum_k |R_k| or sum_j |R_j|, the larger: what a residual is to be compared with
+    relevance_out: Number           # sum_k R_k at the layer's output: what comes from above
+    relevance_in: Number            # sum_j R_j at its inputs: what is handed to the layers below
+    absorbed_by_bias: Number
+    absorbed_by_stabilizer: Number
+    created_or_lost: Number         # above zero: lost, below zero: created
+    unexplained: Number             # withheld by a rule that has no account
+    residual: Number
+    moved: Number                   # sum_k |R_k| or sum_j |R_j|, the larger: what a residual is to be compared with
     sent: dict                      # {i: what of relevance_in went to A[i]}
 
     def map(self, f: Callable) -> "Row":
@@ -99,7 +103,7 @@ class Ledger:
 
 
 def ledger(net: Network, x: Array, target: Target = None, rules: Rules = lrp.epsilon, start: Array | None = None,
-           accounts: Mapping[Any, Any] | None = None, batch_size: int | None = None,
+           accounts: Mapping[Rule, Callable] | None = None, batch_size: int | None = None,
            quiet: bool = False) -> Ledger:
     """Run `passes.lrp(net, x, target, rules, start)` and say, for every layer, where the relevance went: a Ledger.
 
@@ -128,7 +132,7 @@ def ledger(net: Network, x: Array, target: Target = None, rules: Rules = lrp.eps
 
 
 def audit(net: Network, x: Array, R: list[Array], rules: Rules,
-          accounts: Mapping[Any, Any] | None = None) -> Ledger:
+          accounts: Mapping[Rule, Callable] | None = None) -> Ledger:
     """The Ledger of a pass that has been run: of its list R, one array beside every activation and the output.
 
     x is what it started from and `rules` what it used. The list may come from `passes.lrp`, from
@@ -152,7 +156,7 @@ def audit(net: Network, x: Array, R: list[Array], rules: Rules,
     return Ledger(rows)
 
 
-def shares(net: Network, A: list[Array], R: list[Array], rules: Sequence[Rule]) -> list[dict[int, Any]]:
+def shares(net: Network, A: list[Array], R: list[Array], rules: Sequence[Rule]) -> list[dict[int, Array]]:
     """For each layer {i: the part of R[i] that it sent there}.
 
     Where one layer alone reads A[i] that is R[i] itself. Where several do, they are asked for their own parts, all but
@@ -172,22 +176,22 @@ def shares(net: Network, A: list[Array], R: list[Array], rules: Sequence[Rule]) 
     return sent
 
 
-def less(r: Any, part: Any) -> Any:
+def less(r: Inputs, part: Inputs) -> Inputs:
     """r - part; of several inputs, for each."""
     return tuple(map(less, r, part)) if isinstance(r, tuple) else r - part
 
 
-def shapes(a: Any) -> Any:
+def shapes(a: Inputs) -> tuple:
     """The shape of an array; of several inputs a tuple of them."""
     return tuple(map(shapes, a)) if isinstance(a, tuple) else a.shape
 
 
-def same(r: Any, other: Any) -> bool:
+def same(r: Inputs, other: Inputs) -> bool:
     """Whether two relevances are equal."""
     return shapes(r) == shapes(other) and bool((r == other).all())
 
 
-def balance(l: int, layer: Any, x: Any, y: Array, R_out: Array, sent: Any, rule: Rule, account: Callable | None,
+def balance(l: int, layer: Layer, x: Inputs, y: Array, R_out: Array, sent: Inputs, rule: Rule, account: Callable | None,
             place: str = "", images: int | None = None) -> Row:
     """One row, with arrays (N,): R_out came to layer l, its inputs got `sent`, and `account` explains the rest.
 
@@ -209,7 +213,7 @@ def balance(l: int, layer: Any, x: Any, y: Array, R_out: Array, sent: Any, rule:
                sent=totals)
 
 
-def size(R: Any) -> Any:
+def size(R: Inputs) -> Array:
     """|R|; of several inputs, for each."""
     return tuple(map(abs, R)) if isinstance(R, tuple) else abs(R)
 
@@ -236,7 +240,7 @@ def shown(rule: Rule) -> str:
     return "" if getattr(rule, "func", rule) in PASSING_ON else name_of(rule)
 
 
-def per_image(R: Any, images: int) -> Array:
+def per_image(R: Inputs, images: int) -> Array:
     """R (N, ...) summed over each image, in double precision and on the host: (N,). Of several inputs, over all.
 
     Windows of an image may be rows of their own, (N windows, ...); those of one image follow one another.
@@ -248,6 +252,6 @@ def per_image(R: Any, images: int) -> Array:
 
 def join(rows: Sequence[Row]) -> Row:
     """The same row of several batches as one, the arrays put together."""
-    columns: dict[str, Any] = {name: np.concatenate([getattr(row, name) for row in rows]) for name in COLUMNS}
+    columns: dict[str, Number] = {name: np.concatenate([getattr(row, name) for row in rows]) for name in COLUMNS}
     return replace(rows[0], **columns,
                    sent={i: np.concatenate([row.sent[i] for row in rows]) for i in rows[0].sent})

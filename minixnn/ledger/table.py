@@ -1,5 +1,5 @@
 """A ledger as a table of text, for a terminal."""
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -12,9 +12,26 @@ PARTS = [("relevance_in", "handed on", "handed on", "#b5b5b5"),
          ("residual", "residual", "residual", "#000000")]
 
 
-def table(book: Any) -> str:
-    """The ledger as text: output first, pixels last, as relevance flows. In each line the first number is the sum
-    of all that follow it. "unexplained" appears where a rule has no account."""
+class Row(Protocol):
+    """What is read of the row of the whole network."""
+    relevance_out: float
+
+
+class Book(Protocol):
+    """What the text and the figure of a `Ledger` read of it."""
+    rows: list
+
+    @property
+    def total(self) -> "Row":
+        """The row of the whole network."""
+
+
+def table(book: Book) -> str:
+    """The ledger as text: output first, pixels last, as relevance flows.
+
+    In each line the first number is the sum
+    of all that follow it. "unexplained" appears where a rule has no account.
+    """
     parts = [(name, heading) for name, heading, *_ in PARTS if name != "unexplained" or any_of(book, name)]
     total, end = book.total, [column for column, _ in parts]
     largest = max(max(abs(getattr(row, name)) for name in ["relevance_out", *end[:-1]]) for row in book.rows)
@@ -34,12 +51,12 @@ def table(book: Any) -> str:
     return "\n".join([texts[0].rstrip(), rule, *texts[1:len(book.rows) + 1], rule, *texts[len(book.rows) + 1:]])
 
 
-def number(value: Any, places: int) -> str:
+def number(value: float, places: int) -> str:
     """So many decimal places; nothing as 0, and what is too small for the places as a power of ten."""
     if value == 0:
         return "0"
     return f"{value:.{places}f}" if abs(value) >= 0.5 * 10 ** -places else f"{value:.0e}"
 
 
-def any_of(book: Any, name: str) -> bool:
+def any_of(book: Book, name: str) -> bool:
     return any(getattr(row, name) for row in book.rows)

@@ -63,7 +63,7 @@ def translate(images: Array, down: float, right: float, fill: float = 0.0) -> Ar
     array_module(images)                        # refuses what is not an array
     if not np.isfinite([down, right]).all():
         raise ValueError(f"got a shift by {down} and {right} pixels, expected finite numbers")
-    moved = 0
+    moved: Array = 0
     for i, part in whole_shifts(down):
         for j, share in whole_shifts(right):
             moved = moved + part * share * (shift_by(images, i, j, fill) if part * share else 0)

@@ -5,12 +5,13 @@ random numbers; after each the image is explained anew and its heatmap compared 
 from `minixnn.metrics`.
 """
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from minixnn.arrays import Array, like, to_numpy
 from minixnn.layers import Affine, Prepare
+from minixnn.layers.base import Layer
 from minixnn.metrics.measuring import map_images, method_of, quotient
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
@@ -62,7 +63,7 @@ def unchanged(R: Array) -> Array:
     return R
 
 
-def reinitialized(layer: Any, rng: np.random.Generator) -> Any:
+def reinitialized(layer: Layer, rng: np.random.Generator) -> Layer:
     """The layer as if before training: normal weights as large as the old ones, biases zero.
 
     "As large" is the root mean square, so that activations keep their size. Other layers with arrays, such as batch
@@ -75,7 +76,7 @@ def reinitialized(layer: Any, rng: np.random.Generator) -> Any:
     return layer.with_weights(W, None if layer.b is None else layer.b * 0)
 
 
-def shuffled(layer: Any, rng: np.random.Generator) -> Any:
+def shuffled(layer: Layer, rng: np.random.Generator) -> Layer:
     """The layer with the entries of each of its arrays in random order: the same numbers, in the wrong places."""
     return layer.map_arrays(lambda array: array.reshape(-1)[like(array, rng.permutation(array.size))]
                             .reshape(array.shape))

@@ -60,6 +60,6 @@ def inverted_bottleneck(arrays: Mapping[str, Array], name: str, t: int, stride: 
 def unit(arrays: Mapping[str, Array], conv: str, norm: str, stride: int = 1, groups: int = 1) -> list[Layer]:
     """A convolution and its batch normalisation. Kernels are stored (O, C / groups, kh, kw), as in torch."""
     W = np.ascontiguousarray(arrays[f"{conv}.weight"].transpose(2, 3, 1, 0))                # (kh, kw, C / groups, O)
-    return [Conv2d(W, stride=stride, groups=groups),
-            BatchNorm2d(*(arrays[f"{norm}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")),
-                        epsilon=EPSILON)]
+    gamma, beta, mean, variance = (arrays[f"{norm}.{name}"] for name in (
+        "weight", "bias", "running_mean", "running_var"))
+    return [Conv2d(W, stride=stride, groups=groups), BatchNorm2d(gamma, beta, mean, variance, EPSILON)]

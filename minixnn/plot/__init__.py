@@ -8,7 +8,7 @@ Pictures may be (N, H, W, 1), (N, H, W, 3), (N, H, W), (N, D) with D a square nu
 sizes; NumPy or CuPy. matplotlib is imported when a figure is drawn, not before.
 """
 from minixnn.plot import diagrams
-from minixnn.plot.charts import bars, curves, tokens
+from minixnn.plot.charts import bars, curves, spelled, tokens
 from minixnn.plot.diagrams import network
 from minixnn.plot.figures import heatmaps, images, overlay
 from minixnn.plot.ledger import ledger
@@ -17,4 +17,4 @@ from minixnn.plot.steps import steps
 from minixnn.plot.style import LINES, STYLE, pyplot, show, signed_colours
 
 __all__ = ["LINES", "STYLE", "bars", "curves", "diagrams", "heatmaps", "images", "ledger", "microscope", "network",
-           "overlay", "pyplot", "show", "signed_colours", "steps", "tokens"]
+           "overlay", "pyplot", "show", "signed_colours", "spelled", "steps", "tokens"]

@@ -1,6 +1,6 @@
 """Curves and bars, with their errors; and words in the colours of their relevance."""
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BARS = ("#2b6ca3", "0.72", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "0.4")       # the subject dark
 
 
-def curves(x: Array, lines: Mapping[str, Any], xlabel: str = "", ylabel: str = "", title: str | None = None,
+def curves(x: Array, lines: Mapping[str, Array], xlabel: str = "", ylabel: str = "", title: str | None = None,
            xscale: str = "linear", yscale: str = "linear") -> "Figure":
     """Curves over the same `x`: {name: y} or {name: (mean, standard error)}, the latter with a band of one error.
 
@@ -42,7 +42,7 @@ def curves(x: Array, lines: Mapping[str, Any], xlabel: str = "", ylabel: str = "
     return figure
 
 
-def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
+def bars(values: Mapping[str, float | tuple | Mapping], xlabel: str = "", title: str | None = None,
          references: Mapping[str, float] | None = None) -> "Figure":
     """Horizontal bars, the first on top: {name: value} or {name: (mean, standard error)}, the latter with its error.
 
@@ -51,7 +51,8 @@ def bars(values: Mapping[str, Any], xlabel: str = "", title: str | None = None,
     vertical lines across all bars: chance, say, or the input taken as its own explanation.
     """
     plt = pyplot()
-    series = values if all(isinstance(each, dict) for each in values.values()) else {None: values}
+    grouped = all(isinstance(each, dict) for each in values.values())
+    series: Mapping = values if grouped else {None: values}
     names = list(dict.fromkeys(name for each in series.values() for name in each))
     height = 1.5 + len(names) * (0.2 + 0.25 * max(len(series), 1.2)) + (0.4 if len(series) > 1 or references else 0)
     thick, written = 0.8 / len(series), _digits(series)
@@ -152,7 +153,53 @@ def tokens(words: Sequence, R: Array, vocabulary: Sequence[str] | Mapping[int, s
     return figure
 
 
-def _word(each: Any, vocabulary: Any) -> str:
+def spelled(words: Sequence[Sequence[str]], R: Sequence[Array], below: Sequence[Sequence[str]],
+            marked: Sequence[int | None] | None = None, titles: Sequence[str] | None = None, title: str | None = None,
+            columns: int = 4) -> "Figure":
+    """Words in letters that are coloured by relevance, each with its phonemes below; one picture for each word.
+
+    words: strings, or lists of tokens. R: for each word one number a token; colours end at the largest of the word.
+    below: what stands under each word, a list of strings. marked: which of these is explained, set in a box; None for
+    none. ValueError where a word has not as many letters as relevances, or the lists are not of one length.
+    """
+    R = [np.asarray(to_numpy(r), float) for r in R]
+    for name, values in (("relevances", R), ("lines below", below), ("marks", marked), ("titles", titles)):
+        if values is not None and len(values) != len(words):
+            raise ValueError(f"got {len(values)} {name} for {len(words)} words, expected one for each")
+    for word, r in zip(words, R):
+        if r.shape != (len(word),):
+            raise ValueError(f"got relevances of shape {r.shape} for {word!r}, expected {len(word)}: one a token")
+    plt, colours = pyplot(), signed_colours()
+    columns, rows = min(columns, len(words)), -(-len(words) // min(columns, len(words)))
+    wide = max([0.32 * len(word) for word in words] + [0.09 * len(name) for name in titles or ()]) + 0.3    # inches
+    high = 1.05 + 0.35 * (titles is not None)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(rows, columns, squeeze=False, layout="constrained", figsize=(
+            max(columns * wide, 6), rows * high + 0.3 + 0.6 * (title is not None)))
+        for ax in axes.flat:
+            ax.axis("off")
+        for n, (ax, word, r, line) in enumerate(zip(axes.flat, words, R, below)):
+            for t, (letter, value) in enumerate(zip(word, r / (abs(r).max() or 1))):
+                shade = colours((value + 1) / 2)
+                ax.add_patch(plt.Rectangle((t + 0.03, 0), 0.94, 1, color=shade, linewidth=0))
+                ax.text(t + 0.5, 0.5, letter, ha="center", va="center", fontsize=17, parse_math=False,
+                        color="white" if sum(shade[:3]) < 1.5 else "black")
+            chosen = None if marked is None else marked[n]
+            for k, each in enumerate(line):
+                ax.text((k + 0.5) * len(word) / len(line), 1.55, each, ha="center", va="center", fontsize=11,
+                        parse_math=False, weight="bold" if k == chosen else "normal",
+                        color="black" if k == chosen or chosen is None else "0.45",
+                        bbox={"boxstyle": "square,pad=0.15", "fill": False} if k == chosen else None)
+            ax.set(xlim=(0, len(word)), ylim=(2, -0.05))
+            if titles is not None:
+                ax.set_title(titles[n], fontsize=12)
+        figure.suptitle(wrapped(title, figure.get_figwidth()))
+        figure.supxlabel("red speaks for the phoneme in the box, blue against it; colours end at each word's largest"
+                         if marked is not None else "", fontsize=10)
+    return figure
+
+
+def _word(each: str | SupportsIndex, vocabulary: Sequence[str] | Mapping[int, str] | None) -> str:
     """A token as text."""
     if isinstance(each, str):
         return each

@@ -3,8 +3,8 @@
 The colours are those of `minixnn.plot`: red speaks for the output, blue against it, white is zero. One call makes
 one figure and returns it; end the script with `plot.show()`.
 """
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -99,8 +99,9 @@ def network(net: Network, x: Array | None = None, depth: int | None = None, titl
     return figure
 
 
-def plane(f: Callable, panels: Any, span: Any, title: str | None = None, labels: tuple[str, str] = ("$x_1$", "$x_2$"),
-          levels: int = 10, zero: Any = None, points: Sequence = (), value: str = "f") -> "Figure":
+def plane(f: Callable, panels: Mapping[str, tuple], span: tuple[float, float], title: str | None = None,
+          labels: tuple[str, str] = ("$x_1$", "$x_2$"), levels: int = 10, zero: str | None = None,
+          points: Sequence = (), value: str = "f") -> "Figure":
     """Functions of two inputs: contours of `f` over a square, and arrows on it, one panel for each explanation.
 
     f: a function (n, 2) -> (n,). panels: {name: (where (n, 2), arrow (n, 2))}, the arrows in the units of the axes.
@@ -133,8 +134,8 @@ def plane(f: Callable, panels: Any, span: Any, title: str | None = None, labels:
     return figure
 
 
-def surfaces(panels: Any, span: Any, title: str | None = None, labels: tuple[str, str] = ("$x_1$", "$x_2$"),
-             zlabel: str = "$R_1$") -> "Figure":
+def surfaces(panels: Mapping[str, Callable], span: tuple[float, float], title: str | None = None,
+             labels: tuple[str, str] = ("$x_1$", "$x_2$"), zlabel: str = "$R_1$") -> "Figure":
     """Functions of the plane as surfaces, side by side: where one jumps, its surface is torn.
 
     panels: {name: function (n, 2) -> (n,)}. span: (lowest, highest) value of both axes. Heights are coloured as
@@ -162,7 +163,8 @@ def surfaces(panels: Any, span: Any, title: str | None = None, labels: tuple[str
     return figure
 
 
-def schematic(parts: Sequence, arrows: Sequence, title: str | None = None, losses: Sequence = ()) -> "Figure":
+def schematic(parts: Mapping[str, tuple], arrows: Sequence[tuple[str, str]],
+              title: str | None = None, losses: Sequence = ()) -> "Figure":
     """Which network hands what to which: boxes and pictures, joined by arrows.
 
     parts: {key: (column, row, text)} for a box with a text in it, {key: (column, row, text, picture)} for a picture

@@ -3,7 +3,7 @@
 No colour without its meaning: where maps share a scale the colour bar has its numbers, and a line of text at the
 bottom says where colours end if that is not the largest number of all.
 """
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,7 +64,7 @@ def heatmaps(maps: Mapping[str, Array], images: Array | Sequence[Array] | None =
     if len(set(counts.values())) != 1:
         raise ValueError(f"got numbers of pictures {counts}, expected one heatmap per image and method")
     everything = [R for row in maps.values() for R in row]
-    beside = [] if transpose and names is None else names if transpose else counts
+    beside: Iterable[object] = counts if not transpose else () if names is None else names
     longest = max((len(line) for name in beside for line in str(name).split("\n")), default=0)
     figure, axes = _grid(len(rows), len(rows[0][1]), rows[0][1][0].shape, title, transpose, 1.2 + 0.11 * longest)
     for line, (method, pictures) in enumerate(rows):
@@ -73,7 +73,7 @@ def heatmaps(maps: Mapping[str, Array], images: Array | Sequence[Array] | None =
                 _draw_picture(ax, picture, _ink(images))
             else:
                 limit = _limit(_sharing(scale, picture, pictures, everything), quantile)
-                _draw_heat(ax, picture, limit, images[n] if outlines else None)
+                _draw_heat(ax, picture, limit, images[n] if outlines and images is not None else None)
             _annotate(ax, n, None, boxes)
             _label_edge(ax, line, n, method, None if names is None else str(names[n]), transpose)
         if scale == "method" and pictures is not images:

@@ -1,6 +1,6 @@
 """Where relevance went, as bars: the figure of a ledger."""
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,10 +8,11 @@ from minixnn.ledger.table import PARTS
 from minixnn.plot.style import STYLE, pyplot, wrapped
 
 if TYPE_CHECKING:
+    from minixnn.ledger import Ledger
     from matplotlib.figure import Figure
 
 
-def ledger(book: Any, title: str | None = None, every_layer: bool = False) -> "Figure":
+def ledger(book: "Ledger", title: str | None = None, every_layer: bool = False) -> "Figure":
     """The ledger as a figure: a bar per layer, from the output at the top to the pixels at the bottom.
 
     A bar is cut into what the layer handed on and what it withheld; parts below zero, relevance created, lie left
@@ -46,7 +47,7 @@ def ledger(book: Any, title: str | None = None, every_layer: bool = False) -> "F
     return figure
 
 
-def called(rows: Sequence, name: str, label: str) -> Any:
+def called(rows: Sequence, name: str, label: str) -> str | None:
     """The entry of the legend, which says what the part is on that side of zero where it is seen; none if unseen."""
     if not seen(rows, name):
         return None
@@ -58,7 +59,7 @@ def called(rows: Sequence, name: str, label: str) -> Any:
     return "lost" if name == "created_or_lost" and False not in signs else label
 
 
-def offsets(rows: Sequence, name: str) -> Any:
+def offsets(rows: Sequence, name: str) -> list[float]:
     """Where each row's part `name` begins: parts above zero pile up to the right, parts below zero to the left."""
     begin = []
     for row in rows:
@@ -71,6 +72,6 @@ def offsets(rows: Sequence, name: str) -> Any:
     return begin
 
 
-def seen(rows: Sequence, name: str) -> Any:
+def seen(rows: Sequence, name: str) -> bool:
     """Whether the part is long enough to be seen in any bar."""
     return any(abs(getattr(row, name)) > 1e-3 * row.moved for row in rows)

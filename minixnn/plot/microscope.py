@@ -9,15 +9,14 @@ import inspect
 import json
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from minixnn.arrays import Array, to_numpy
 from minixnn.layers import MaxPool2d
-from minixnn.layers.base import Layer
+from minixnn.layers.base import Layer, Rule
 from minixnn.layers.folding import fold_batch_norm
 from minixnn.network import Network
 from minixnn.rules import composites, deep_taylor, lrp
@@ -25,9 +24,10 @@ from minixnn.rules import composites, deep_taylor, lrp
 FOLDER = pathlib.Path(__file__).parents[1] / "data" / "microscope"
 MODULES = ("arrays", "layers", "rules", "network", "formulas", "pictures", "columns", "inspector", "page")
 KINDS = ("Dense", "Conv2d", "MaxPool2d", "AvgPool2d", "SumPool2d", "GlobalAvgPool", "ReLU", "Flatten", "Dropout")
-RULES = {"epsilon": lrp.epsilon, "gamma": lrp.gamma, "alpha_beta": lrp.alpha_beta, "flat": lrp.flat,
-         "proportional": lrp.proportional, "w_square": deep_taylor.w_square, "z_plus": deep_taylor.z_plus,
-         "z_box": deep_taylor.z_box}
+RULES: dict[str, Rule] = {
+    "epsilon": lrp.epsilon, "gamma": lrp.gamma, "alpha_beta": lrp.alpha_beta, "flat": lrp.flat,
+    "proportional": lrp.proportional, "w_square": deep_taylor.w_square, "z_plus": deep_taylor.z_plus,
+    "z_box": deep_taylor.z_box}
 
 
 def microscope(net: Network | dict[str, Network], images: Array, labels: Sequence[int] | Array | None = None) -> str:
@@ -59,7 +59,7 @@ def script() -> str:
     return re.sub(r"^export ", "", re.sub(r"^import [^;]*;\n", "", text, flags=re.M), flags=re.M)
 
 
-def written(net: Network, images: Array, low: Any, high: Any) -> Any:
+def written(net: Network, images: Array, low: float | Array, high: float | Array) -> dict:
     """A network as JSON can hold it: shape of an image, layers, and for each composite a rule per layer."""
     net = fold_batch_norm(net)
     A = net.trace(images[:1].astype(np.float32))
@@ -71,7 +71,7 @@ def written(net: Network, images: Array, low: Any, high: Any) -> Any:
                            for name, rules in choices(net, low, high).items()}}
 
 
-def written_layer(l: int, layer: Layer, x: Array) -> Any:
+def written_layer(l: int, layer: Layer, x: Array) -> dict:
     """Kind, settings and weights of layer l, which gets x."""
     kind, settings = type(layer).__name__, layer.settings()
     beyond = any(settings.get(name, 1) not in (1, (1, 1)) for name in ("dilation", "groups"))
@@ -88,7 +88,7 @@ def written_layer(l: int, layer: Layer, x: Array) -> Any:
                for name, array in arrays.items()}}
 
 
-def choices(net: Network, low: Any, high: Any) -> Any:
+def choices(net: Network, low: float | Array, high: float | Array) -> dict:
     """What the menu of rules offers, the first to begin with: composites by their names, and one rule everywhere."""
     return {"epsilon_plus": composites.epsilon_plus, "epsilon_plus_flat": composites.epsilon_plus_flat,
             "epsilon_alpha2_beta1": composites.epsilon_alpha2_beta1,
@@ -101,7 +101,7 @@ def choices(net: Network, low: Any, high: Any) -> Any:
             "z_plus": deep_taylor.z_plus}
 
 
-def written_rule(layer: Layer, rule: Any) -> Any:
+def written_rule(layer: Layer, rule: Callable) -> dict:
     """{"rule": "gamma", "knobs": {"gamma": 0.25}}; what the layer does by itself where no rule of `RULES` is given."""
     function = getattr(rule, "func", rule)
     name = getattr(function, "__name__", "")
@@ -110,20 +110,20 @@ def written_rule(layer: Layer, rule: Any) -> Any:
     return {"rule": name, "knobs": {**knobs(function), **getattr(rule, "keywords", {})}}
 
 
-def knobs(function: Any) -> Any:
+def knobs(function: Callable) -> dict:
     """{"epsilon": 1e-06}: the arguments of a rule that have a default."""
     parameters = inspect.signature(function).parameters.values()
     return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
 
 
-def described(rule: Any) -> Any:
+def described(rule: Callable) -> dict:
     """What the page tells of a rule: whose it is, and its source without the docstring."""
     code = inspect.getsource(rule)
     text = re.sub(r'\n    """.*?"""', "", code, count=1, flags=re.S)
     return {"name": f"{rule.__module__.removeprefix('minixnn.')}.{rule.__name__}",
-            "title": inspect.getdoc(rule).splitlines()[0], "source": text.rstrip()}
+            "title": (inspect.getdoc(rule) or "").partition("\n")[0], "source": text.rstrip()}
 
 
-def text_of(array: Array) -> Any:
+def text_of(array: Array) -> str:
     """The bytes of an array, lowest byte first, as base64."""
     return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()

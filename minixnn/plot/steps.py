@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from os import PathLike
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -43,11 +43,12 @@ SAMPLE = 4096                   # so many entries of a large array tell whether 
 MOST_BYTES = 2 ** 20            # of a page
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"   # 63 shades: the middle one is zero
 METHODS = ("lrp", "deep_taylor", "gradient", "deconvnet", "guided_backprop", "deeplift", "deeplift_reveal_cancel")
+Value: TypeAlias = Any          # whatever a name stands for while a pass runs
 
 
 def steps(net: Network, x: Array, target: Target = None, rules: Rules | Mapping[str, Rules] = lrp.epsilon,
           path: str | PathLike | None = None, *, method: str = "lrp", layer: int | None = None,
-          title: str | None = None, **options: Any) -> str:
+          title: str | None = None, **options: object) -> str:
     """Run a pass on the first image of x, record every line of it, and return the page, which `path` keeps as a file.
 
     rules: as for `passes.lrp`; or a dictionary {name: rules} of variants to switch among on the page. method: the pass,
@@ -87,12 +88,12 @@ def steps(net: Network, x: Array, target: Target = None, rules: Rules | Mapping[
     return page
 
 
-def shown(rules: Any) -> str:
+def shown(rules: Rules) -> str:
     """What a variant is called where it has no name of its own."""
     return name_of(rules) if callable(rules) else "a list of rules"
 
 
-def entered(net: Network, method: str, given: dict[str, Any]) -> set[CodeType]:
+def entered(net: Network, method: str, given: dict) -> set[CodeType]:
     """The code that steps from the loop of the pass lead into: rules, or the layers' own methods."""
     if method == "lrp":
         functions = given["rules"]
@@ -106,11 +107,11 @@ def entered(net: Network, method: str, given: dict[str, Any]) -> set[CodeType]:
     return set(filter(None, map(code_of, functions)))
 
 
-def code_of(function: Any) -> CodeType | None:
+def code_of(function: object) -> CodeType | None:
     """The code of a function without its knobs, of a method, or of an object that can be called."""
     while hasattr(function, "func"):
         function = function.func
-    function = function if hasattr(function, "__code__") else getattr(type(function), "__call__", None)
+    function = function if hasattr(function, "__code__") else getattr(type(function), "__call__", None)    # noqa: B004
     return getattr(function, "__code__", None)
 
 
@@ -125,7 +126,7 @@ def record(run: Callable, arguments: tuple, named: dict, functions: set[CodeType
     raised: list[dict] = []                     # where an exception was raised that nothing has caught yet
     frames: list[FrameType] = []                # the pass, and what has been stepped into and has not returned
 
-    def trace(frame: FrameType, event: str, value: Any) -> Any:
+    def trace(frame: FrameType, event: str, value: object) -> Callable | None:
         if frames:
             if frame.f_code not in functions or frame.f_back is not frames[-1] \
                     or layer not in (None, frames[0].f_locals.get("l")):
@@ -135,7 +136,7 @@ def record(run: Callable, arguments: tuple, named: dict, functions: set[CodeType
         frames.append(frame)
         return local(frame, event, value)
 
-    def local(frame: FrameType, event: str, value: Any) -> Any:
+    def local(frame: FrameType, event: str, value: object) -> Callable | None:
         if event == "line":
             raised.clear()
         if event == "exception" or not raised:
@@ -165,11 +166,11 @@ class Book:
         self.sources: dict[CodeType, int] = {}
         self.texts: list[dict] = []
         self.layers: dict[int, tuple] = {}      # identity of a layer -> it, kept alive, and the number of its value
-        self.numbers: dict[Any, int] = {}       # key of a value -> its number
-        self.values: list[Any] = []
-        self.seen: dict[Any, tuple] = {}        # identity and a sample of an array -> it, kept alive, and its number
+        self.numbers: dict[object, int] = {}    # key of a value -> its number
+        self.values: list = []
+        self.seen: dict[object, tuple] = {}     # identity and a sample of an array -> it, kept alive, and its number
 
-    def event(self, frame: FrameType, kind: str, value: Any, depth: int, loop: FrameType) -> dict:
+    def event(self, frame: FrameType, kind: str, value: Value, depth: int, loop: FrameType) -> dict:
         """One step: where it is, how deep, and the names that exist there."""
         exist = frame.f_locals
         names = {name: self.number_of_layer(each, exist["x"], exist["y"])
@@ -199,7 +200,7 @@ class Book:
                                "doc": [begin, end], "spans": spans(text)})
         return self.sources[code]
 
-    def number_of_layer(self, layer: Affine, x: Any, y: Any) -> int:
+    def number_of_layer(self, layer: Affine, x: Array, y: Array) -> int:
         """The number of an affine layer that a rule holds, with its weights as a matrix where they are few."""
         if id(layer) not in self.layers:
             described = {"text": repr(layer), **matrix(layer, x, y)}
@@ -207,7 +208,7 @@ class Book:
             self.values.append(described)
         return self.layers[id(layer)][1]
 
-    def number_of(self, value: Any) -> int:
+    def number_of(self, value: Value) -> int:
         """The number of a value; the same for equal ones."""
         large = hasattr(value, "dtype") and getattr(value, "size", 0) > SAMPLE
         if large:                               # is found again by a sample, which a change in place changes too
@@ -224,7 +225,7 @@ class Book:
             self.seen[known] = value, self.numbers[key]
         return self.numbers[key]
 
-    def described(self, value: Any) -> Any:
+    def described(self, value: Value) -> dict | tuple:
         """A value as JSON can hold it. Of arrays (key, description)."""
         if hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
             host = to_numpy(value)
@@ -245,8 +246,9 @@ class Book:
 def docstring(lines: list[str]) -> tuple[int, int]:
     """Where the docstring of a function lies among its lines, [begin, end); (0, 0) if it has none."""
     try:
-        first = ast.parse("\n".join(lines)).body[0].body[0]
-    except (SyntaxError, AttributeError, IndexError):
+        function = ast.parse("\n".join(lines)).body[0]
+        first = getattr(function, "body", [])[0]
+    except (SyntaxError, IndexError):
         return 0, 0
     if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
         return first.lineno - 1, first.end_lineno or first.lineno
@@ -305,7 +307,7 @@ def page_of(net: Network, recordings: dict[str, list[dict]], book: Book, title: 
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
 
 
-def matrix(layer: Affine, x: Any, y: Any) -> dict:
+def matrix(layer: Affine, x: Array, y: Array) -> dict:
     """Of a small layer its weights, written out as w_jk: {"w": [[...], ...], "b": [...]}; else {}."""
     if not hasattr(x, "shape") or not hasattr(y, "shape") or x[0].size * y[0].size > WEIGHTS:
         return {}

@@ -4,9 +4,13 @@ import os
 import pathlib
 import sys
 import textwrap
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from minixnn.arrays import Array
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
 
 STYLE = {"font.size": 13, "axes.titlesize": 13, "figure.titlesize": 16, "axes.spines.top": False,
          "axes.spines.right": False, "legend.frameon": False, "savefig.dpi": 150}
@@ -17,7 +21,7 @@ SIGNED_STOPS = [(0, "#2f7fbc"), (.15, "#6aaed6"), (.3, "#b5d4e9"), (.43, "#e3eef
                 (.57, "#fbe3d4"), (.68, "#f4a582"), (.8, "#d6503e"), (.91, "#a50f20"), (1, "#5c0013")]
 
 
-def show() -> Any:
+def show() -> None:
     """End a script: its open figures appear on the screen or, where there is none, in the folder `figures`.
 
     Saved figures are called after the script and counted: figures/2_3_lrp_1.png. The folder lies beside `lessons`
@@ -45,7 +49,7 @@ def show() -> Any:
 _saved: dict = {}             # script -> figures saved by this process, so that a second show() goes on counting
 
 
-def pyplot() -> Any:
+def pyplot() -> ModuleType:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -61,14 +65,14 @@ def wrapped(title: str | None, width: float, size: float = STYLE["figure.titlesi
 
 
 @functools.cache
-def signed_colours() -> Any:
+def signed_colours() -> "Colormap":
     """The colour map of every heatmap: blue below zero, white at zero, red above. NaN is grey."""
     from matplotlib.colors import LinearSegmentedColormap
     return LinearSegmentedColormap.from_list("minixnn_signed", SIGNED_STOPS, N=513).with_extremes(bad="0.6")
 
 
 @functools.cache
-def ink_colours(low: float | Array, high: float | Array) -> Any:
+def ink_colours(low: float | Array, high: float | Array) -> "Colormap | str":
     """The colour map of pictures from `low` to `high`: 0 is white paper, `high` black ink, and below 0 is green.
 
     Red and blue are kept for relevance. A negative number is as strong a colour as its size asks for beside `high`.

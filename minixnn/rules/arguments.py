@@ -3,7 +3,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -24,7 +24,7 @@ Rules: TypeAlias = Rule | Sequence | Callable[[HasLayers], Sequence]    # one ru
 
 def is_composite(rules: Rules) -> bool:
     """Whether `rules` is to be called with the network: a function that asks for one argument only."""
-    return callable(rules) and len(asked := _asked(rules) or ()) == 1 and asked[0] != "*"
+    return callable(rules) and len(asked := _asked(rules) or ()) == 1 and "*" not in asked
 
 
 def check_arguments(rule: Rule) -> Rule:
@@ -61,7 +61,7 @@ def _parameters(function):
                  if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
-def name_of(rule: Any) -> str:
+def name_of(rule: Rule | None) -> str:
     """How a rule is called in a table: "alpha_beta (alpha=1.0, beta=0.0)" for a partial, "" for None."""
     if rule is None:
         return ""

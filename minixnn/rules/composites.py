@@ -12,18 +12,19 @@ a rule that favours the positive ones; at the pixels a rule that knows what a pi
 The projections of attention are dense layers and get their rule. What neighbours a layer has follows the network's
 connections: `surroundings`.
 """
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from minixnn.arrays import Array
 from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Einsum, Embedding, Identity, MatMul,
                             Multiply, Softmax)
-from minixnn.layers.base import Elementwise, Join, Layer, Rule
+from minixnn.layers.base import Join, Layer, Rule
 from minixnn.layers.joins import half_each, signal_takes_all
-from minixnn.layers.pool import Maximum
+from minixnn.layers.reduce import Maximum
 from minixnn.rules import deep_taylor as dt
 from minixnn.rules import lrp
-from minixnn.rules.arguments import HasLayers, check_arguments, is_composite, name_of
+from minixnn.rules.arguments import HasLayers, Rules, check_arguments, is_composite, name_of
 
 alpha1_beta0 = partial(lrp.alpha_beta, alpha=1.0, beta=0.0)
 alpha2_beta1 = partial(lrp.alpha_beta, alpha=2.0, beta=1.0)
@@ -37,11 +38,12 @@ class Surroundings(NamedTuple):
     """What composites ask of each activation A[i]; lists with an entry for each."""
     pixels: list[bool]          # whether it holds the network's own inputs, at most prepared, moved or pooled
     nonnegative: list[bool]     # whether it is known to be >= 0, by the kinds of the layers below
-    low: list[Any]              # bounds of the pixels there, behind what prepares them; None where not known
-    high: list[Any]
+    low: list[Array | None]     # bounds of the pixels there, behind what prepares them; None where not known
+    high: list[Array | None]
 
 
-def surroundings(network: Any, nonnegative: bool = False, low: Any = None, high: Any = None) -> Surroundings:
+def surroundings(network: HasLayers, nonnegative: bool = False, low: float | Array | None = None,
+                 high: float | Array | None = None) -> Surroundings:
     """Follow the connections of a network from its input, of which sign and bounds may be known.
 
     Pixels have bounds as long as they are pixels; where several inputs meet in a join they have none.
@@ -53,21 +55,24 @@ def surroundings(network: Any, nonnegative: bool = False, low: Any = None, high:
         positive = all(here.nonnegative[i] for i in sources) and getattr(layer, "preserves_sign", False)
         low, high = (None, None) if mixed or isinstance(layer, Join) else (here.low[i], here.high[i])
         bounds = layer.bounds(low, high) if hasattr(layer, "bounds") and low is not None else (low, high)
-        for values, value in zip(here, (not mixed, positive or getattr(layer, "nonnegative", False), *bounds)):
-            values.append(value)
+        here.pixels.append(not mixed)
+        here.nonnegative.append(positive or getattr(layer, "nonnegative", False))
+        here.low.append(bounds[0])
+        here.high.append(bounds[1])
     return here
 
 
-def rectified(net: Any, i: int) -> bool:
+def rectified(net: HasLayers, i: int) -> bool:
     """Whether all that read A[i] cut off at once what is negative, a maximum at most between, so that it gets no R."""
     readers = net.readers(i)
     return bool(readers) and all(
-        rectified(net, l + 1) if isinstance(net.layers[l], Maximum) else
-        isinstance(net.layers[l], Elementwise) and net.layers[l].is_rectifier for l in readers)
+        rectified(net, l + 1) if isinstance(net.layers[l], Maximum) else getattr(net.layers[l], "is_rectifier", False)
+        for l in readers)
 
 
-def by_kind(net: Any, conv: Rule, dense: Rule = lrp.epsilon, first: Any = None, max_pool: Rule | None = None,
-            signed: Rule | None = None, nonnegative: bool = False, others: Any = ()) -> list:
+def by_kind(net: HasLayers, conv: Rule, dense: Rule = lrp.epsilon, first: Rule | Sequence[Rule | None] | None = None,
+            max_pool: Rule | None = None, signed: Rule | None = None, nonnegative: bool = False,
+            others: Mapping[type, Rule] | Sequence = ()) -> list[Rule | None]:
     """The rule `conv` for convolutions, `dense` for dense layers, `lrp.epsilon` as there for other affine layers.
 
     `first`, if given, takes the place of the rule of each convolution or dense layer that sees the pixels: a rule, or
@@ -75,7 +80,8 @@ def by_kind(net: Any, conv: Rule, dense: Rule = lrp.epsilon, first: Any = None, 
     outputs that no ReLU cuts off (nonnegative: the network's own inputs are not). `max_pool` None: winner takes all.
     Sums, products of matrices and normalisations get the stabiliser of `dense`. `others`: {class: rule}.
     """
-    rules, epsilon, here = [], epsilon_of(dense), surroundings(net, nonnegative)
+    epsilon, here = epsilon_of(dense), surroundings(net, nonnegative)
+    rules: list[Rule | None] = []
     for l, (layer, sources) in enumerate(zip(net.layers, net.inputs)):
         i = sources[0]
         if isinstance(layer, WEIGHTED):
@@ -84,27 +90,27 @@ def by_kind(net: Any, conv: Rule, dense: Rule = lrp.epsilon, first: Any = None, 
                                  "known for z^B; give a list of rules")
             one_sign = here.nonnegative[i] and rectified(net, l + 1)
             usual = dense if isinstance(layer, Dense) else signed if signed and not one_sign else conv
-            at_pixels = first[i] if isinstance(first, list) else first
+            at_pixels = first if callable(first) or first is None else first[i]
             rules.append(at_pixels if first is not None and here.pixels[i] else usual)
         elif isinstance(layer, Maximum):
             rules.append(max_pool)
         else:
-            usual = in_place_of(dense if is_epsilon(dense) else lrp.epsilon, layer, epsilon)
-            rules.append(of_class(layer, others) or usual)
+            rules.append(of_class(layer, others)
+                         or in_place_of(dense if is_epsilon(dense) else lrp.epsilon, layer, epsilon))
     return rules
 
 
-def of_class(layer: Layer, others: Any) -> Any:
+def of_class(layer: Layer, others: Mapping[type, Rule] | Sequence) -> Rule | None:
     """The rule that `others`, {class: rule}, has for this layer; None if it has none."""
-    return next((others[kind] for kind in others if isinstance(layer, kind)), None)
+    return next((rule for kind, rule in dict(others).items() if isinstance(layer, kind)), None)
 
 
-def in_place_of(rule: Rule | None, layer: Layer, epsilon: float = 1e-6) -> Any:
+def in_place_of(rule: Rule | None, layer: Layer, epsilon: float = 1e-6) -> Rule | None:
     """The rule of one layer where `rule` is meant for all affine layers: others take its stabiliser only."""
     if isinstance(layer, Affine):
         return rule
-    own: Any = getattr(layer, "rule", None)
-    return partial(own, epsilon=epsilon) if epsilon != 1e-6 and getattr(layer, "stabilized", False) else None
+    own: Rule | None = getattr(layer, "rule", None)
+    return partial(own, epsilon=epsilon) if own and epsilon != 1e-6 and getattr(layer, "stabilized", False) else None
 
 
 def epsilon_plus(net: HasLayers, epsilon: float = 1e-6) -> list:
@@ -175,7 +181,7 @@ def cp_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
     return rules
 
 
-def behind_softmax(net: Any, i: int) -> bool:
+def behind_softmax(net: HasLayers, i: int) -> bool:
     """Whether A[i] is what a softmax makes, at most moved or scaled since."""
     while i > 0:
         layer = net.layers[i - 1]
@@ -193,7 +199,7 @@ def deep_taylor(net: HasLayers, low: float | Array | None = None, high: float | 
     return by_kind(net, conv=dt.z_plus, dense=dt.z_plus, first=first, max_pool=lrp.proportional)
 
 
-def z_boxes(net: Any, low: float | Array, high: float | Array) -> list[Rule | None]:
+def z_boxes(net: HasLayers, low: float | Array, high: float | Array) -> list[Rule | None]:
     """z^B for each activation, with the bounds of the pixels as they are there: behind what prepares them."""
     here = surroundings(net, low=low, high=high)
     return [None if low is None else partial(dt.z_box, low=low, high=high) for low, high in zip(here.low, here.high)]
@@ -202,12 +208,12 @@ def z_boxes(net: Any, low: float | Array, high: float | Array) -> list[Rule | No
 class Chosen(list):
     """A complete list of rules for one network, as `rules_for` returns it: nothing is left to choose or to check."""
 
-    def __init__(self, net: Any, rules: Any) -> None:
+    def __init__(self, net: HasLayers, rules: Iterable[Rule | None]) -> None:
         super().__init__(rules)
         self.net = net
 
 
-def rules_for(net: Any, rules: Any) -> list[Rule]:
+def rules_for(net: HasLayers, rules: Rules) -> list[Rule]:
     """One function (layer, x, y, R) -> R for each layer, from one rule, a list of rules, or a composite.
 
     None stands for the layer's default rule. ValueError where a layer has none, takes no other, or the rule has other
@@ -239,7 +245,7 @@ def rules_for(net: Any, rules: Any) -> list[Rule]:
     return chosen
 
 
-def for_all(net: Any, rule: Rule, epsilon: float) -> list[Rule]:
+def for_all(net: HasLayers, rule: Rule, epsilon: float) -> list[Rule]:
     """`rule` for every affine layer; the others have their default rules, with its stabiliser."""
     rules = Chosen(net, [rule if isinstance(layer, Affine) else getattr(layer, "rule", None) for layer in net.layers])
     if epsilon != 1e-6:
@@ -249,7 +255,7 @@ def for_all(net: Any, rule: Rule, epsilon: float) -> list[Rule]:
     return rules
 
 
-def check_rule(rule: Any, layer: Layer, l: int) -> None:
+def check_rule(rule: Rule | None, layer: Layer, l: int) -> None:
     """Refuse what cannot be the rule of this layer, in a sentence that says what can."""
     own = getattr(layer, "rule", None)
     if rule is None:
@@ -274,11 +280,11 @@ def stabilized(epsilon: float) -> Rule:
     return lrp.epsilon if epsilon == 1e-6 else partial(lrp.epsilon, epsilon=epsilon)
 
 
-def is_epsilon(rule: Any) -> bool:
+def is_epsilon(rule: Rule | None) -> bool:
     """Whether `rule` is lrp.epsilon, with or without a knob."""
     return getattr(rule, "func", rule) is lrp.epsilon
 
 
-def epsilon_of(rule: Any, default: float = 1e-6) -> float:
+def epsilon_of(rule: Rules, default: float = 1e-6) -> float:
     """The stabiliser of `rule` if it is lrp.epsilon with or without a knob; else the usual one."""
     return rule.keywords.get("epsilon", default) if isinstance(rule, partial) and is_epsilon(rule) else default

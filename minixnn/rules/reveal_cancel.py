@@ -14,12 +14,11 @@ each kind of layer does, r being the reference of its input:
 y+ is how much the positive part changes f, averaged over being added first and being added last: its Shapley
 value, with + and - as the two players. So y+ + y- = y - y_ref, and contributions sum to the difference.
 """
-from typing import Any
 
-from minixnn.arrays import Array, array_module, negative, positive
+from minixnn.arrays import Array, Inputs, array_module, negative, positive
 from minixnn.layers import Add, Affine, Concat, Dropout, Elementwise, Prepare
 from minixnn.layers.base import Layer, quotient_or
-from minixnn.layers.pool import Maximum
+from minixnn.layers.reduce import Maximum
 from minixnn.layers.shape import Reshaping
 
 
@@ -41,7 +40,7 @@ def forward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array]) -> tuple[A
                               "rule, works on every layer that has the method deeplift")
 
 
-def backward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array], m: Any) -> tuple[Any, ...]:
+def backward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array], m: tuple[Array, Array]) -> tuple[Inputs, ...]:
     """The multipliers (m+, m-) of a layer's inputs from those of its outputs."""
     if isinstance(layer, Affine):
         return affine_backward(layer, x, x - r, *m)
@@ -80,7 +79,7 @@ def corners(r: Array, d_pos: Array, d_neg: Array) -> tuple[Array, ...]:
     return r, r + d_pos, r + d_neg, (r + d_neg) + d_pos
 
 
-def elementwise_backward(layer: Layer, r: Array, d_pos: Array, d_neg: Array, m_pos: Array,
+def elementwise_backward(layer: Elementwise, r: Array, d_pos: Array, d_neg: Array, m_pos: Array,
                          m_neg: Array) -> tuple[Array, Array]:
     """m+ y+ / d+, and likewise for the negative side; where d+ is 0 up to rounding the limit, a mean of derivatives."""
     start, up, down, end = (layer.forward(point) for point in corners(r, d_pos, d_neg))

@@ -17,9 +17,7 @@ chosen so that x~ stays where inputs can be (Montavon et al. 2017, appendix):
 Every neuron has its own root: x~ is an array (N, I, O) for a Dense layer with I inputs and O neurons, which is why
 the rules never compute it. A neuron that is zero at x already is its own root and hands nothing on.
 """
-import functools
 import warnings
-from typing import Any
 
 from minixnn.arrays import Array, positive, require, stabilize
 from minixnn.layers import Affine, Dense
@@ -48,7 +46,7 @@ def z_box_direction(layer: Affine, x: Array, low: float | Array, high: float | A
 DIRECTIONS: dict[str, Rule] = {"w_square": w_square_direction, "z_plus": z_plus_direction, "z_box": z_box_direction}
 
 
-def search_direction(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
+def search_direction(layer: Affine, x: Array, rule: Rule, **knobs: float | Array) -> Array:
     """v (N, I, O) for each neuron of the Dense `layer`. rule: one of the three functions in `deep_taylor`.
 
     low and high of z_box are keywords here, or come with the rule, as in partial(deep_taylor.z_box, low=0, high=1).
@@ -59,7 +57,7 @@ def search_direction(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array
     return DIRECTIONS[rule.__name__](layer, x, **knobs)
 
 
-def root_points(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
+def root_points(layer: Affine, x: Array, rule: Rule, **knobs: float | Array) -> Array:
     """x~ (N, I, O): x~[n, :, k] is the root point of neuron k for image n, found as `rule` finds it.
 
     Warns where a bias is positive: such a neuron may have no root among the inputs that can occur, or none
@@ -74,7 +72,7 @@ def root_points(layer: Affine, x: Array, rule: Rule, **knobs: Any) -> Array:
     return x[:, :, None] - t[:, None, :] * v
 
 
-def root_point(layer: Affine, x: Array, k: int, rule: Rule, **knobs: Any) -> Array:
+def root_point(layer: Affine, x: Array, k: int, rule: Rule, **knobs: float | Array) -> Array:
     """x~ (N, I) of neuron k alone."""
     if not 0 <= k < layer.W.shape[1]:
         raise ValueError(f"got neuron {k}, expected one from 0 to {layer.W.shape[1] - 1}")
@@ -82,10 +80,9 @@ def root_point(layer: Affine, x: Array, k: int, rule: Rule, **knobs: Any) -> Arr
     return root_points(layer.with_weights(layer.W[:, k:k + 1], bias), x, rule, **knobs)[:, :, 0]
 
 
-def unwrapped(rule: Rule, knobs: dict[str, Any]) -> tuple[Rule, dict[str, Any]]:
+def unwrapped(rule: Rule, knobs: dict[str, float | Array]) -> tuple[Rule, dict[str, float | Array]]:
     """The rule's own function, and all its knobs, whether they came with it (a partial) or beside it."""
-    if isinstance(rule, functools.partial):
-        rule, knobs = rule.func, {**rule.keywords, **knobs}
+    rule, knobs = getattr(rule, "func", rule), {**getattr(rule, "keywords", {}), **knobs}
     if getattr(rule, "__name__", None) not in DIRECTIONS or getattr(deep_taylor, rule.__name__) is not rule:
         raise ValueError(f"got the rule {rule!r}, expected w_square, z_plus or z_box of minixnn.rules.deep_taylor")
     return rule, knobs

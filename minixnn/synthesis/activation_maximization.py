@@ -1,7 +1,7 @@
 """Activation maximisation in pixel space, with an expert, and in code space: three loops, written out."""
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -29,6 +29,16 @@ class Prototype:
                          [f"{c:6d}  {p:9.4f}  {a:11.3f}  {b:10.3f}" for c, p, a, b in rows])
 
 
+class Expert(Protocol):
+    """Knows what images look like: `synthesis.GaussianMixture`, or any object with these two methods."""
+
+    def log_density(self, x: Array) -> Array:
+        """(N,), the larger the more like images."""
+
+    def gradient(self, x: Array) -> Array:
+        """The gradient of log_density, like x."""
+
+
 def log_probability(y: Array, wanted: Array) -> tuple[Array, Array]:
     """Objective log p(c | x) = y_c - log sum_k exp(y_k), and its derivative by the outputs y (N, K).
 
@@ -47,7 +57,7 @@ def logit(y: Array, wanted: Array) -> tuple[Array, Array]:
 
 
 def activation_maximization(net: Network, target: int | Sequence[int] | Array, shape: tuple[int, ...] | None = None,
-                            start: Array | None = None, penalty: float = 0.01, towards: Any = 0.0,
+                            start: Array | None = None, penalty: float = 0.01, towards: float | Array = 0.0,
                             objective: Callable = log_probability, bounds: tuple[float, float] | None = None,
                             steps: int = 300, learning_rate: float = 0.05, quiet: bool = True) -> Prototype:
     """The image that maximises a class, kept small. Erhan et al. 2009; Montavon et al. 2018, section 3.1.
@@ -77,7 +87,7 @@ def activation_maximization(net: Network, target: int | Sequence[int] | Array, s
     return finished(net, x, target, wanted, cost)
 
 
-def with_expert(net: Network, target: int | Sequence[int] | Array, expert: Any, shape: tuple[int, ...] | None = None,
+def with_expert(net: Network, target: int | Sequence[int] | Array, expert: Expert, shape: tuple[int, ...] | None = None,
                 start: Array | None = None, weight: float = 1.0, objective: Callable = log_probability,
                 bounds: tuple[float, float] | None = None, steps: int = 300, learning_rate: float = 0.02,
                 quiet: bool = True) -> Prototype:
@@ -110,7 +120,7 @@ def with_expert(net: Network, target: int | Sequence[int] | Array, expert: Any, 
 
 
 def in_code_space(net: Network, target: int | Sequence[int] | Array, generator: Network, start: Array | None = None,
-                  penalty: float = 0.3, towards: Any = 0.0, objective: Callable = logit,
+                  penalty: float = 0.3, towards: float | Array = 0.0, objective: Callable = logit,
                   bounds: tuple[float, float] | None = None, steps: int = 200, learning_rate: float = 0.1,
                   quiet: bool = True) -> Prototype:
     """The code whose generated image maximises a class. Nguyen et al. 2016; Montavon et al. 2018, section 3.3.
@@ -182,7 +192,7 @@ def check_target(target: int | Sequence[int] | Array) -> Array:
     return target
 
 
-def list_of(target: int | Sequence[int] | Array) -> Any:
+def list_of(target: int | Sequence[int] | Array) -> int | list:
     return list(target) if hasattr(target, "__iter__") else target
 
 
@@ -197,13 +207,13 @@ def prepare(net: Network, n: int, shape: tuple[int, ...] | None, start: Array | 
         if weights is None:
             raise ValueError("got shape= for a network without weights, which does not tell in which kind of array to "
                              "compute; give start= instead")
-        return array_module(weights).full((n, *shape), fill, dtype=weights.dtype)
+        return array_module(weights).full((n, *(shape or ())), fill, dtype=weights.dtype)
     if len(start) not in (1, n):
         raise ValueError(f"got {len(start)} starts for {n} targets, expected one for each, or one for all")
     return array_module(start).broadcast_to(start, (n, *start.shape[1:])).copy()
 
 
-def near_best_centre(net: Network, target: int | Sequence[int] | Array, expert: Any) -> Array:
+def near_best_centre(net: Network, target: Array, expert: Expert) -> Array:
     """For each target halfway between the mean of all the expert's centres and the best of them -> (N, ...)
 
     The best is the likeliest of those that `net` gives to the target with a probability above 0.9; if there is none,
@@ -221,7 +231,7 @@ def near_best_centre(net: Network, target: int | Sequence[int] | Array, expert: 
     return 0.5 * (array_module(centres).stack(best) + centres.mean(axis=0))
 
 
-def check_towards(towards: Any, x: Array) -> Array:
+def check_towards(towards: float | Array, x: Array) -> Array:
     """`towards` if it is a number or fits x (N, ...)."""
     shape = getattr(towards, "shape", ())
     if shape not in ((), x.shape, (1, *x.shape[1:])):

@@ -12,7 +12,6 @@ for the digit, and a discriminator alone digits that have nothing to do with the
     adversarial  -log d(x')                 a discriminator d, trained meanwhile to tell drawn digits from real ones,
                                             takes it for real. Goodfellow et al. 2014
 """
-from typing import Any
 
 import numpy as np
 
@@ -52,14 +51,14 @@ def encoder() -> Network:
     Codes are the hidden layer, standardised: over the training digits each number has mean 0 and variance 1. So the
     code 0 is the mean of all digits, and ||z||^2 says how far away z is. The generator's first two layers undo it.
     """
-    scale = Network.load(datasets.DATA / "generator.npz").layers[0]                                    # h = z W + b
-    return hidden().then(Network([ChannelScale(1 / scale.W, -scale.b / scale.W)]))
+    scale = Network.load(datasets.DATA / "generator.npz").layers[0].arrays()                           # h = z W + b
+    return hidden().then(Network([ChannelScale(1 / scale["W"], -scale["b"] / scale["W"])]))
 
 
 def fit(generator: Network, discriminator: Network, encoder: Network, images: Array, rng: np.random.Generator,
         epochs: int = 4, learning_rate: float = 1e-3, batch_size: int = 100, image: float = 1.0,
         feature: float = 1.0, adversarial: float = 10.0, memory: float = 0.998,
-        quiet: bool = False) -> list[dict[str, Any]]:
+        quiet: bool = False) -> list[dict[str, float]]:
     """Train `generator` and `discriminator`, in place and in turns, on images (N, 28, 28, 1).
 
     encoder: from images to what the generator starts from. image, feature, adversarial: weights of the three terms.

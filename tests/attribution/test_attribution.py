@@ -411,7 +411,7 @@ def test_deep_taylor_warns_of_positive_biases_only_and_by_layer():
     def net(b):
         return Network([Conv2d(W, np.array([-1., 0])), ReLU(), GlobalAvgPool(), Dense(np.ones((2, 2)), b)])
 
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match="positive biases") as warned:
         passes.deep_taylor(net(np.array([-1., .1])), x)
     assert len(warned) == 1 and "positive biases in layer 3 (Dense(2 -> 2))" in str(warned[0].message)
     assert warned[0].filename == __file__                   # it points at who asked

@@ -1,11 +1,11 @@
 """Concept relevance: are a channel's maps what a loop over neurons says, and do they sum to the whole?"""
 import numpy as np
 import pytest
-import small_networks
 
 from minixnn import Dense, Network, ReLU, Residual, attribution, passes
 from minixnn.layers import Conv2d, Flatten, GlobalAvgPool, Input, MaxPool2d
 from minixnn.rules import composites, lrp
+from tests import small_networks
 
 RULES = [lrp.epsilon, lrp.gamma_signed, lrp.flat, composites.alpha1_beta0, composites.alpha2_beta1,
          composites.epsilon_plus_flat, composites.epsilon_gamma_box, composites.by_depth]
@@ -23,7 +23,7 @@ def images(count=3, seed=1):
     return np.random.default_rng(seed).uniform(0, 1, (count, 8, 8, 2))
 
 
-@pytest.mark.parametrize("rules", RULES, ids=str)
+@pytest.mark.parametrize("rules", RULES, ids=composites.name_of)
 @pytest.mark.parametrize("i", [1, 2, 3, 5, 6])
 def test_the_maps_of_all_channels_sum_to_the_whole(i, rules):
     net, x, target = network(), images(), [0, 2, 1]

@@ -13,6 +13,7 @@ import pytest
 from tests.backends import record_cupy
 
 from tests.backends import standin as device
+from tests.backends.portable import CLAIMS, FINE
 
 RNG = np.random.default_rng(0)
 HOST = RNG.normal(size=(3, 4)).astype("float32")
@@ -75,30 +76,6 @@ LEAKS = {
 def test_a_leak_is_caught(leak, x):
     with pytest.raises((TypeError, AttributeError, ValueError, IndexError)):
         LEAKS[leak](x)
-
-
-FINE = {
-    "operators": lambda xp, x: 2 * x - x / 3 + (-x) ** 2 + abs(x),
-    "comparisons": lambda xp, x: (x > 0) & ~(x == 1) | (x <= -1),
-    "a numpy number": lambda xp, x: np.float32(2) * x + x * np.float32(3),
-    "maximum and out": lambda xp, x: xp.maximum(x, 0, out=xp.empty_like(x)),
-    "copysign in place": lambda xp, x: xp.copysign(1e-3, x, out=xp.zeros_like(x)),
-    "where with numbers": lambda xp, x: xp.where(x > 0, x, np.inf),
-    "matmul and out": lambda xp, x: xp.matmul(x, x.T, out=xp.empty((3, 3), x.dtype)),
-    "einsum": lambda xp, x: xp.einsum("ij,kj->ik", x, x),
-    "tensordot": lambda xp, x: xp.tensordot(x, x, ([1], [1])),
-    "a reduction": lambda xp, x: x.sum(axis=1, keepdims=True) + xp.mean(x) + x.max(),
-    "views by stride": lambda xp, x: xp.lib.stride_tricks.as_strided(x, (2, 2, 4), (x.strides[0], *x.strides)).copy(),
-    "windows": lambda xp, x: xp.lib.stride_tricks.sliding_window_view(x, (2, 2)).sum(axis=(2, 3)),
-    "a mask": lambda xp, x: x[x > 0],
-    "a gather": lambda xp, x: xp.take_along_axis(x, x.argmax(axis=1)[:, None], 1),
-    "padding": lambda xp, x: xp.pad(x, ((1, 1), (0, 2))),
-    "layout": lambda xp, x: x[:, ::-1].T.reshape(-1)[None, ...].astype("float64"),
-    "stacking": lambda xp, x: xp.concatenate([x, xp.stack([x[0], x[1]])]),
-    "one entry": lambda xp, x: x[1, 2],
-    "a layout": lambda xp, x: x + x.flags.c_contiguous + x.T.flags.f_contiguous,
-    "constants": lambda xp, x: x[:, xp.newaxis] * xp.pi + xp.arange(4, dtype=xp.float32),
-}
 
 
 @pytest.mark.parametrize("code", FINE)
@@ -205,6 +182,14 @@ def test_half_precision_is_added_up_in_single():
     assert list(device.asarray(large).sum(axis=0).get()) == [60000, 3]
     with np.errstate(all="ignore"):
         assert np.isinf(large.sum(axis=0)[0]), "NumPy adds row after row in half precision"
+
+
+@pytest.mark.parametrize("sentence", CLAIMS)
+def test_the_stand_in_does_what_it_says_of_cupy_or_refuses(sentence):
+    try:
+        assert CLAIMS[sentence](device)
+    except device.Undefined:
+        pass
 
 
 def test_moving_there_copies_and_moving_back_copies(x):

@@ -39,7 +39,6 @@ def minixnn(work, batch, workers=1):
     from minixnn.rules import composites
     rng = np.random.default_rng(0)
     if work == "VGG-16 epsilon_plus_flat":
-        from tests.benchmarks.gpu import vgg16
         net, x = vgg16(rng), rng.random((batch, 224, 224, 3), dtype="float32")
         return lambda: attribution.lrp(net, x, 0, composites.epsilon_plus_flat, workers=workers)
     if work == PHOTOGRAPH:
@@ -90,7 +89,6 @@ def floor(work, batch):
     if passes is None:
         return None
     from minixnn.models import recipes
-    from tests.benchmarks.gpu import vgg16
     net, side, C = (vgg16(rng), 224, 3) if "VGG" in work else (
         unpadded_cnn() if work.endswith(UNPADDED) else recipes.cnn(rng), 28, 1)
     A = net.trace(np.zeros((1, side, side, C), dtype="float32"))
@@ -138,6 +136,21 @@ def torch_cnn():
         same = np.allclose(theirs(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())), ours.forward(x), atol=1e-4)
     assert same, "the two networks must be one"
     return theirs
+
+
+def vgg16(rng, pixels=224, widths=(64, 128, 256, 512, 512), dense=4096, classes=1000):
+    """The layers of VGG-16 (Simonyan & Zisserman 2015, column D), with random weights."""
+    from minixnn import Network
+    from minixnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
+    layers, channels = [], 3
+    for width, convolutions in zip(widths, (2, 2, 3, 3, 3)):
+        for _ in range(convolutions):
+            layers += [Conv2d.random(3, channels, width, rng), ReLU()]
+            channels = width
+        layers.append(MaxPool2d(2))
+    inputs = channels * (pixels // 2 ** len(widths)) ** 2
+    return Network([*layers, Flatten(), Dense.random(inputs, dense, rng), ReLU(),
+                    Dense.random(dense, dense, rng), ReLU(), Dense.random(dense, classes, rng)])
 
 
 def torch_vgg16():

@@ -8,11 +8,11 @@ import time
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402
-import onnxruntime  # noqa: E402
+import numpy as np
+import onnxruntime
 
-from minixnn import attribution, datasets, interop, models  # noqa: E402
-from minixnn.rules import deep_taylor, lrp  # noqa: E402
+from minixnn import attribution, datasets, interop, models
+from minixnn.rules import deep_taylor, lrp
 
 RULES = {"epsilon": lrp.epsilon, "z+": deep_taylor.z_plus, "alpha2-beta1": lrp.alpha_beta}
 

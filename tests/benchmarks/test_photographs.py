@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from minixnn import attribution, datasets, models
+from minixnn.cli.expected import usual_method
 from minixnn.metrics import paired
 from tests.benchmarks import photographs
 
 ROOT = pathlib.Path(__file__).parents[2]
-RECORD = json.loads(photographs.RECORD.read_text())
+RECORDS = {name: json.loads(setting.record.read_text()) for name, setting in photographs.SETTINGS.items()}
+RECORD = RECORDS["efficientnet_lite0"]
 
 
 def column(name, what):
@@ -18,7 +20,9 @@ def column(name, what):
 
 
 def test_the_docs_have_the_table_that_was_measured_and_readme_its_numbers():
-    assert photographs.table(RECORD) in (ROOT / "docs" / "which_method.md").read_text(encoding="utf-8")
+    for name, setting in photographs.SETTINGS.items():
+        table = photographs.table(RECORDS[name], setting.methods)
+        assert table in (ROOT / "docs" / "which_method.md").read_text(encoding="utf-8"), name
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     alike = [column(name, "alike").mean() for name in ("lrp_by_depth", "lrp_epsilon_plus_flat", "grad_cam")]
     assert ("{:.2f} in common with such a map, {:.2f} under `lrp_epsilon_plus_flat` and {:.2f} under Grad-CAM"
@@ -32,12 +36,24 @@ def test_the_usual_method_for_photographs_answers_why_this_class():
         assert beside.difference > 2 * beside.error, other
 
 
-def test_a_photograph_measured_again_gives_the_same(monkeypatch):
-    x, net = datasets.photo("chelsea", 224)[None], models.load("efficientnet_lite0")
-    monkeypatch.setattr(photographs, "METHODS", ("lrp_by_depth",))
-    again = photographs.measure(net, x, sorted(RECORD).index("chelsea"))["found"]
-    for name in ("lrp_by_depth", *photographs.CONTROLS):
-        for what, value in RECORD["chelsea"]["found"][name].items():
+def test_the_usual_method_of_a_transformer_is_the_better_one_and_of_digits_as_good():
+    assert usual_method(models.load("vit")) == "attn_lrp" and usual_method(models.load("cnn")) == "lrp_epsilon_plus"
+    one, other = (photographs.column(RECORDS["vit"], name, "logit") for name in ("lrp_epsilon_plus", "attn_lrp"))
+    beside = paired(one, other)
+    assert beside.difference > 3 * beside.error
+    one, other = (photographs.column(RECORDS["cnn"], name, "logit") for name in ("lrp_epsilon_plus", "lrp_by_depth"))
+    assert 0 < paired(one, other).difference < 0.03
+
+
+@pytest.mark.parametrize("net, picture", [("efficientnet_lite0", "chelsea"), ("cnn", "digit   3"),
+                                          ("vit", "digit   3")])
+def test_a_picture_measured_again_gives_the_same(net, picture):
+    setting, record = photographs.SETTINGS[net], RECORDS[net]
+    usual = setting.methods[0]
+    again = photographs.measure(models.load(net), photographs.pictures(setting)[picture], list(record).index(picture),
+                                setting._replace(methods=(usual,)))["found"]
+    for name in (usual, *photographs.CONTROLS):
+        for what, value in record[picture]["found"][name].items():
             assert again[name][what] == pytest.approx(value, abs=0.02), (name, what)
 
 

@@ -2,12 +2,12 @@
 from functools import partial
 
 import numpy as np
-from tests.registry import EXAMPLES, JOINS, TOKENS, WRITTEN
 
 from minixnn.checks import definitions, strategies
 from minixnn.layers import Add, Concat, MatMul, Multiply, joins
 from minixnn.rules import composites, lrp
 from minixnn.rules import deep_taylor as dt
+from tests.registry import EVERYWHERE, EXAMPLES, JOINS, TOKENS, WRITTEN
 
 EXACT, ABSORBING = ({"conserves": claim} for claim in ("always", "without bias"))
 STABILISED, POSITIVE = {"conserves": "up to a stabiliser"}, {"domain": "nonnegative"}
@@ -55,5 +55,7 @@ LAYERS = {**{name: (kind, None) for name, kind in DRAWN.items()},
           **{name: (layer, tuple(shape[1:] for shape in shapes)) for name, (layer, shapes) in JOINS.items()},
           **{name: (written, smaller.get(name, shape[1:])) for name, (written, shape) in WRITTEN.items()
              for smaller in [{"Attention": (4, 6), "Attention, causal": (3, 6)}]},
-          **{name: (layer, np.arange(9).reshape(1, 9)) for name, layer in TOKENS.items()}}
-DOMAINS = {"Divide": (0.5, 3), "Divide, by one for all": (0.5, 3)}
+          **{name: (layer, np.arange(9).reshape(1, 9)) for name, layer in TOKENS.items()},
+          **{name: (layer, shape[1:]) for name, (layer, shape, _) in EVERYWHERE.items()}}
+DOMAINS = {"Divide": (0.5, 3), "Divide, by one for all": (0.5, 3),
+           **{name: domain for name, (_, _, domain) in EVERYWHERE.items()}}

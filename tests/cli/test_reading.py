@@ -234,7 +234,7 @@ def test_pixels_can_be_the_row_of_a_dense_network(there):
     assert relevance("a").shape == (8, 8, 1) and os.path.exists("out/a_overlay.png")
     Image.fromarray(COLOUR[:4]).save("b.png")
     status, _, err = say("explain", "b.png", "--model", "net.npz", "-o", "out")
-    assert status == 1 and "has 4 x 8 x 3 numbers, the network takes rows of 64; give --size" in err
+    assert status == 1 and "has 4 x 8 x 3 numbers, the network takes rows of 64; give" in err
 
 
 # --- targets ---------------------------------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ def test_a_channel_of_maps_is_explained_wherever_it_is_active(there):
     ("a.png --model bad.onnx", "bad.onnx"), ("a.png --model net.pt", "interop.from_torch reads a torch module"),
     ("a.png --model grey.npz --labels nowhere.txt", "--labels nowhere.txt cannot be read: No such file"),
     ("a.png", "got no --model, and a.png is no colour picture; give --model"),
-    ("a.png --model grey.npz --warp", "unrecognized arguments: --warp"),
+    ("a.png --model grey.npz --warp", "got --warp, which is not known here"),
     ("empty --model grey.npz", "the folder empty has no pictures in it"),
 ])
 def test_a_wrong_call_is_answered_in_a_sentence_with_status_2(there, words, what):

@@ -37,7 +37,7 @@ def given(page):
     if page in ("docs/fits.md", "docs/gpu.md"):
         images, _ = datasets.mnist("test")
         return {"net": models.load("cnn"), "images": images[:2], "passes": passes, "models": models,
-                "composites": composites, **({"attribution": minixnn.attribution})}
+                "composites": composites, "attribution": minixnn.attribution}
     return {}
 
 

@@ -42,13 +42,13 @@ def made(nodes):
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_an_activation_written_out_is_known_by_its_values(path, name):  # noqa: F811
+def test_an_activation_written_out_is_known_by_its_values(path, name):
     nodes, arrays = ACTIVATIONS[name]
     saved(path, [*made(nodes), node("MatMul", "y A", "z")], {**arrays, **weights(A=(5, 2))}, ["N", 5], 13)
     assert compare(path, 4 * images(50, 5)) == [name.partition("(")[0], "Dense"]
 
 
-def test_an_unknown_activation_is_the_layers_that_it_is_written_in(path):  # noqa: F811
+def test_an_unknown_activation_is_the_layers_that_it_is_written_in(path):
     saved(path, [node("Exp", "x", "a"), node("Mul", "a x", "y")], {}, ["N", 3])
     assert compare(path, images(4, 3)) == ["Function", "Multiply"]
 
@@ -64,7 +64,7 @@ NORMS = {
 
 
 @pytest.mark.parametrize("name", NORMS)
-def test_a_norm_written_out_is_one_layer_with_its_weights(path, name):  # noqa: F811
+def test_a_norm_written_out_is_one_layer_with_its_weights(path, name):
     nodes, arrays = NORMS[name]
     arrays = {**arrays, **weights(A=(5, 6), g=6, h=6)}
     saved(path, [node("MatMul", "x A", "a"), *made(nodes)], arrays, ["N", 4, 5], 13)
@@ -129,7 +129,7 @@ GRAPHS = {
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_what_branches_becomes_layers_and_joins(path, name):  # noqa: F811
+def test_what_branches_becomes_layers_and_joins(path, name):
     nodes, arrays, kinds = GRAPHS[name]
     arrays = {key: weights(a=value)["a"] if isinstance(value, (tuple, int)) else value for key, value in arrays.items()}
     saved(path, made(nodes), arrays, ["N", *X[1:]], 13 if name == "maximum of channels" else 17)
@@ -154,7 +154,7 @@ def assert_derivatives(net, x):
     assert np.isfinite(passes.guided_backprop(net, x, 1)[0]).all()
 
 
-def test_a_part_that_two_branches_share_is_written_once(path):  # noqa: F811
+def test_a_part_that_two_branches_share_is_written_once(path):
     saved(path, shared_part(), weights(W=(3, 3, 3, 3), V=(4, 3, 3, 3), A=(8, 2)), ["N", *X[1:]])
     kinds = compare(path, images(*X))
     assert sorted(kinds) == sorted(["ReLU", "Conv2d", "ReLU", "Tanh", "Add", "Conv2d", "Conv2d", "Concat",
@@ -165,7 +165,7 @@ def test_a_part_that_two_branches_share_is_written_once(path):  # noqa: F811
     assert np.array_equal(Network.load(path.with_suffix(".npz")).forward(x), net.forward(x))
 
 
-def test_branches_that_exchange_their_maps_are_written_once(path):  # noqa: F811
+def test_branches_that_exchange_their_maps_are_written_once(path):
     """Two resolutions that exchange their maps seven times, as in HRNet."""
     nodes, a, b = [("Conv", "x W", "a0"), ("Conv", "x W", "e0"), ("MaxPool", "e0", "b0", {
         "kernel_shape": [2, 2], "strides": [2, 2]})], "a0", "b0"
@@ -186,7 +186,7 @@ def test_branches_that_exchange_their_maps_are_written_once(path):  # noqa: F811
     assert_derivatives(net, x)
 
 
-def test_branches_of_unknown_size_are_read(path):  # noqa: F811
+def test_branches_of_unknown_size_are_read(path):
     nodes, a, b = [("Conv", "x W", "a0"), ("Relu", "x", "r"), ("Conv", "r W", "b0")], "a0", "b0"
     for n in range(1, 6):
         nodes += [("Conv", f"{a} V", f"c{n}"), ("Conv", f"{b} V", f"d{n}"), ("Add", f"c{n} {b}", f"a{n}"),
@@ -197,7 +197,7 @@ def test_branches_of_unknown_size_are_read(path):  # noqa: F811
     compare(path, images(2, 3, 5, 7))
 
 
-def test_images_of_tensorflow_keep_their_order_of_axes(path):  # noqa: F811
+def test_images_of_tensorflow_keep_their_order_of_axes(path):
     same = {"auto_pad": "SAME_UPPER", "strides": [2, 2]}
     nodes = made([("Transpose", "x", "t", {"perm": [0, 3, 1, 2]}), ("Conv", "t W", "a", same),
                   ("Relu", "a", "b"), ("Transpose", "b", "c", {"perm": [0, 2, 3, 1]}), ("Mul", "c s", "d"),
@@ -210,7 +210,7 @@ def test_images_of_tensorflow_keep_their_order_of_axes(path):  # noqa: F811
     assert [type(layer).__name__ for layer in net.layers] == ["Conv2d", "ReLU", "ChannelScale", "Flatten", "Dense"]
 
 
-def test_a_constant_is_computed_once_and_without_recursion(path):  # noqa: F811
+def test_a_constant_is_computed_once_and_without_recursion(path):
     """Forty nodes that each read the one before twice, and three thousand in a row."""
     pairs = [node("Add", f"c{n} c{n}", f"c{n + 1}") for n in range(20)] + \
             [node("Sub", f"c{n + 20} one", f"c{n + 21}") for n in range(3000)]
@@ -220,7 +220,7 @@ def test_a_constant_is_computed_once_and_without_recursion(path):  # noqa: F811
     assert compare(path, images(2, 3)) == ["Identity"]
 
 
-def test_a_constant_that_would_fill_the_memory_is_refused(path):  # noqa: F811
+def test_a_constant_that_would_fill_the_memory_is_refused(path):
     for make in ([node("ConstantOfShape", "shape", "c")], [node("Expand", "one shape", "c")],
                  [node("MatMul", "column row", "c")], [node("Add", "column row", "c")]):
         arrays = {"shape": numbers(100000, 100000), "one": f(1), "column": np.ones((10 ** 5, 1), "f"),
@@ -230,14 +230,14 @@ def test_a_constant_that_would_fill_the_memory_is_refused(path):  # noqa: F811
         assert "makes a constant of 10,000,000,000 numbers, expected" in said, said
 
 
-def test_an_if_whose_condition_is_constant_is_the_branch_it_takes(path):  # noqa: F811
+def test_an_if_whose_condition_is_constant_is_the_branch_it_takes(path):
     branches = [onnx.helper.make_graph([node(kind, "x", out)], out, [], [onnx.helper.make_tensor_value_info(
         out, onnx.TensorProto.FLOAT, None)]) for kind, out in (("Relu", "yes"), ("Tanh", "no"))]
     choice = node("If", "c", "y", then_branch=branches[0], else_branch=branches[1])
     assert compare(saved(path, [choice], {"c": np.array(False)}, ["N", 3]), images(2, 3)) == ["Tanh"]
 
 
-def test_of_several_outputs_the_user_names_one(path):  # noqa: F811
+def test_of_several_outputs_the_user_names_one(path):
     nodes = made([("MatMul", "x A", "a"), ("Relu", "a", "y"), ("MatMul", "y B", "z")])
     saved(path, nodes, weights(A=(3, 4), B=(4, 2)), ["N", 3], outputs=["y", "z"])
     with pytest.raises(ValueError, match=r"has the outputs y, z; name the one to explain, .*output='y'\)"):
@@ -247,7 +247,7 @@ def test_of_several_outputs_the_user_names_one(path):  # noqa: F811
     assert [len(from_onnx(path, output=name).layers) for name in "yz"] == [2, 3]
 
 
-def test_scikit_learn_gives_a_label_and_probabilities(path):  # noqa: F811
+def test_scikit_learn_gives_a_label_and_probabilities(path):
     """Two classes: the sigmoid z of one logit, and 1 - z beside it."""
     nodes = made([("Cast", "x", "c", {"to": 1}), ("MatMul", "c A", "a"), ("Add", "a b", "s"), ("Relu", "s", "r"),
                   ("MatMul", "r B", "z"), ("Sigmoid", "z", "p"), ("Sub", "one p", "q"),
@@ -263,14 +263,14 @@ def test_scikit_learn_gives_a_label_and_probabilities(path):  # noqa: F811
     assert np.allclose(1 / (1 + np.exp(-net.forward(x))), expected[:, 1:], atol=1e-6)
 
 
-def test_what_is_done_to_the_input_first_is_its_preparation(path):  # noqa: F811
+def test_what_is_done_to_the_input_first_is_its_preparation(path):
     nodes = made([("Sub", "x m", "a"), ("Div", "a s", "b"), ("Conv", "b W", "c"), ("GlobalAveragePool", "c", "p"),
                   ("Flatten", "p", "y")])
     saved(path, nodes, {**weights(W=(4, 3, 3, 3), m=(1, 3, 1, 1)), "s": np.full((3, 1, 1), 0.25, "f")}, ["N", *X[1:]])
     assert compare(path, images(*X)) == ["Prepare", "Conv2d", "GlobalAvgPool"]
 
 
-def test_a_linear_model_of_a_table_is_a_dense_layer(path):  # noqa: F811
+def test_a_linear_model_of_a_table_is_a_dense_layer(path):
     """As scikit-learn's logistic regression behind a scaler is exported."""
     W, b = RNG.normal(size=(3, 4)), RNG.normal(size=3)
     helper = onnx.helper

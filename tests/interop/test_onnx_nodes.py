@@ -22,7 +22,8 @@ NEVER_RIGHT = {
     "IsNaN", "Shape", "Size", "Upsample",                   # alone no output that explains, or of an older opset only
     "GatherElements", "GatherND", "Tile", "MeanVarianceNormalization"}                      # across images
 ALIKE = {"Acos", "Add", "Ceil", "Celu", "Clip", "Div", "Elu", "Floor", "Gelu", "HardSigmoid", "LeakyRelu", "Max",
-         "Mean", "Min", "Mish", "Mul", "Pow", "Round", "Selu", "Shrink", "Sign", "Sub", "Sum", "Swish", "ThresholdedRelu"}
+         "Mean", "Min", "Mish", "Mul", "Pow", "Round", "Selu", "Shrink", "Sign", "Sub", "Sum", "Swish",
+         "ThresholdedRelu"}
 UNTRUE = ("make no sense together", "zero-size array", "fault of the reader", "Traceback", "object has no attribute")
 
 

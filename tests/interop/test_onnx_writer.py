@@ -30,7 +30,7 @@ CASES = {**EXAMPLES, **WRITTEN, **WINDOWS, **{name: (layer, (2, 5)) for name, la
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_layer_in_a_file_computes_what_it_computes_here(path, name):  # noqa: F811
+def test_a_layer_in_a_file_computes_what_it_computes_here(path, name):
     layer, shape = CASES[name]
     net = Network([layer])
     x = np.arange(10).reshape(2, 5) % 9 if name in TOKENS else draw(*shape, seed=5)
@@ -48,7 +48,7 @@ def test_a_layer_in_a_file_computes_what_it_computes_here(path, name):  # noqa: 
     assert np.allclose(y, expected, atol=1e-5)
 
 
-def test_a_network_is_written_in_its_precision_with_few_transpositions(path):  # noqa: F811
+def test_a_network_is_written_in_its_precision_with_few_transpositions(path):
     import onnx
     net = Network([layers.Dense(draw(6, 4)), layers.Tanh(), layers.LayerNorm()]).astype("float64")
     to_onnx(net, path, (6,))
@@ -65,13 +65,13 @@ def test_a_network_is_written_in_its_precision_with_few_transpositions(path):  #
     assert kinds.count("Transpose") <= 3, kinds
 
 
-def test_without_a_shape_the_remedy_is_said(path):  # noqa: F811
+def test_without_a_shape_the_remedy_is_said(path):
     with pytest.raises(ValueError, match=r"card says None of its input, .*; give input_shape=\(height, width, chann"):
         to_onnx(Network([layers.ReLU()]), path)
     assert not path.exists()
 
 
-def test_a_transformer_goes_to_a_file_and_comes_back(path):  # noqa: F811
+def test_a_transformer_goes_to_a_file_and_comes_back(path):
     net, x = models.load("vit"), datasets.mnist("test")[0][:8]
     to_onnx(net, path)
     found = runtime.InferenceSession(str(path)).run(None, {"input": x})[0]

@@ -38,7 +38,7 @@ def loop(layer, x, R, halves, epsilon):
     z = {name: [[sum(x[t, j] * W[name][j, k] for j in range(C)) + b[name][k] for k in range(W[name].shape[1])]
                 for t in range(T)] for name in "qkv"}
     d, e = W["q"].shape[1] // H, W["v"].shape[1] // H
-    S, A, O = {}, {}, np.zeros((T, H * e))                                                              # noqa: E741
+    S, A, O = {}, {}, np.zeros((T, H * e))
     for h in range(H):
         for t in range(T):
             for u in seen_by[t]:
@@ -55,7 +55,7 @@ def loop(layer, x, R, halves, epsilon):
             for i in range(H * e):
                 R_O[t, i] += O[t, i] * W["o"][i, k] / (y + epsilon * sign(y)) * R[t, k]
     R_z = {name: np.zeros((T, W[name].shape[1])) for name in "qkv"}
-    R_A = {place: 0.0 for place in A}
+    R_A = dict.fromkeys(A, 0.0)
     for (h, t, u), a in A.items():
         for i in range(h * e, h * e + e):
             share = a * z["v"][u][i] / ((2 if halves else 1) * O[t, i] + epsilon * sign(O[t, i])) * R_O[t, i]

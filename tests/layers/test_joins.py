@@ -3,12 +3,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests.helpers import deeplift, gradient
 
 from minixnn import Network, passes
 from minixnn.layers import Add, Concat, Dense, Flatten, MatMul, Multiply, Unflatten
 from minixnn.layers.joins import by_contribution, half_each, signal_takes_all
 from minixnn.rules import lrp
+from tests.helpers import close, deeplift, draw, gradient
+from tests.registry import JOINS, inputs
 
 
 def two(a, b):
@@ -22,8 +23,6 @@ def told(parts):
 def by_rule(rule, layer, x, R, **knobs):
     return told(rule(layer, x, layer.forward(x), np.array(R, float), **knobs))
 
-
-# --- sums and concatenations -----------------------------------------------------------------------------------------
 
 def test_each_term_of_a_sum_receives_by_its_share():
     """y = 2 + 1 and y = -3 + 1: of R = 6 the first gets 4, the second 2; of R = 4 they get 6 and -2."""
@@ -56,8 +55,6 @@ def test_a_concatenation_is_cut_where_it_was_joined():
     assert Concat().forward(x).tolist() == [[1, 2, 3]]
     assert by_rule(Concat.rule, Concat(), x, [[4, 5, 6]]) == [[[4, 5]], [[6]]]
 
-
-# --- products --------------------------------------------------------------------------------------------------------
 
 def test_the_gradient_of_a_product_is_the_product_of_the_others():
     x = (*two([2], [3]), np.array([[5.0]]))
@@ -123,8 +120,6 @@ def test_the_rules_of_a_product_of_matrices_are_the_loop_over_its_terms(halves, 
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
-# --- in a network ----------------------------------------------------------------------------------------------------
-
 def test_what_enters_a_join_twice_counts_twice():
     """y = x + x, and y = x x: the gradient is 2, and 2 x; all of the relevance comes back."""
     x = np.array([[3.0]])
@@ -149,3 +144,16 @@ def test_what_enters_a_join_twice_counts_twice():
 def test_a_join_that_cannot_be_is_refused(make, words):
     with pytest.raises((ValueError, NotImplementedError), match=words):
         make()
+
+
+@pytest.mark.parametrize("name", [name for name in JOINS if not name.startswith(("Add", "MatMul", "Input", "Compare"))])
+def test_a_joins_rule_conserves_relevance_of_either_sign(name):
+    layer, x = inputs(name)
+    y = layer.forward(x)
+    R = draw(*y.shape)
+    found = layer.rule(layer, x, y, R)
+    assert [part.shape for part in found] == [a.shape for a in x]
+    close(sum(part.sum() for part in found), R.sum() if name[:6] != "Einsum" else (R * y / (y + 5e-7 * np.where(
+        y < 0, -1, 1))).sum())
+    for part, other in zip(found, layer.rule(layer, x, y, -2 * R)):
+        close(other, -2 * part)

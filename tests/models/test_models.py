@@ -11,20 +11,20 @@ import pytest
 
 from minixnn import Network, datasets, models
 from minixnn.layers import Conv2d, Dense, GlobalAvgPool
-from minixnn.models import recipes
-from minixnn.train import accuracy
+from minixnn.models import recall, recipes
+from minixnn.train import accuracy, fit
 
-# The least that each must get right of the 10,000 test images.
+# The least that each must get right of the 10,000 test images, or of as many texts.
 BARS = {"dense": 0.980, "dense_no_bias": 0.980, "cnn": 0.9935, "cluttered_gap": 0.97, "cluttered_dense": 0.97,
-        "vit": 0.985}
+        "vit": 0.985, "recall": 1.0}
 CHEAP = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
 def images():
-    """The test images of each model, made once: digits for some, cluttered scenes for the others."""
+    """The test images of each model, made once: digits for some, cluttered scenes for others, texts for one."""
     digits, scenes = datasets.mnist("test"), datasets.cluttered_mnist(10_000, seed=1, split="test")[:2]
-    return lambda name: scenes if name.startswith("cluttered") else digits
+    return lambda name: recall.task()[1] if name == "recall" else scenes if name.startswith("cluttered") else digits
 
 
 @pytest.mark.parametrize("name", BARS)
@@ -51,8 +51,11 @@ def test_a_shipped_network_computes_in_float32(name):
     net = models.load(name)
     assert isinstance(net, Network)
     assert {a.dtype for layer in net.layers for a in layer.arrays().values() if a is not None} == {np.dtype("float32")}
-    size = 40 if name.startswith("cluttered") else 28
-    assert net.forward(np.zeros((2, size, size, 1), "float32")).shape == (2, 10)
+    if name == "recall":
+        assert net.forward(np.zeros((2, 9), int)).shape == (2, 8) and net.forward(np.zeros((2, 9), int)).dtype == "f4"
+    else:
+        size = 40 if name.startswith("cluttered") else 28
+        assert net.forward(np.zeros((2, size, size, 1), "float32")).shape == (2, 10)
 
 
 def test_networks_without_biases_have_none_and_dense_is_784_512_100_10():
@@ -101,6 +104,17 @@ def test_the_data_of_a_recipe_are_images_with_labels(data, monkeypatch):
         batch = moved(images[:5], np.random.default_rng(0))
         assert batch.shape == images[:5].shape and (batch != images[:5]).any()
         assert np.allclose(batch.sum(axis=(1, 2, 3)), images[:5].sum(axis=(1, 2, 3)), rtol=0.1)
+
+
+def test_one_layer_of_attention_cannot_recall():
+    """The control of "two can": the same recipe with one, five epochs of it, does no better than four digits by lot."""
+    net, ((new, _), (x, answers), _) = recall.recall(np.random.default_rng(0), blocks=1), recall.task()
+    fit(net, lambda epoch: tuple(a[:4000] for a in new(epoch)), epochs=5, quiet=True, rng=np.random.default_rng(0))
+    assert 0.2 < accuracy(net, x, answers) < 0.3
+
+
+def test_the_recipe_of_recall_has_a_seed_of_its_own():
+    assert models.record("recall")["seed"] == recipes.SEEDS["recall"] and recipes.RECIPES["recall"][2] == 10
 
 
 def test_training_starts_from_a_seed_and_leaves_weights_and_record(tmp_path, monkeypatch, capsys):

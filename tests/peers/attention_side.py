@@ -111,7 +111,7 @@ def without_sign(epsilon):
     """AttnLRP with y + epsilon under every fraction line, whatever the sign of y."""
     def explained(case):
         layer, x = case.layer, case.x
-        Q, K, V, S, A, O = of_attention(case)                                                           # noqa: E741
+        Q, K, V, S, A, O = of_attention(case)
 
         def back(name, x, y, R):
             return x * (R / (y + epsilon) @ getattr(layer, f"W_{name}").T)

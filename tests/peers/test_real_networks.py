@@ -16,7 +16,7 @@ from tests.peers.libraries import REASONS, torch, zennit
 
 if torch is None:
     pytest.skip(REASONS["torch"], allow_module_level=True)
-from tests.peers.torchvision_like import (NARROW, BasicBlock, Bottleneck, ResNet, alexnet, filled,  # noqa: E402
+from tests.peers.torchvision_like import (NARROW, BasicBlock, Bottleneck, ResNet, alexnet, filled,
                                           vgg)
 
 nn = torch.nn

@@ -14,7 +14,7 @@ if torch is None:
     pytest.skip(REASONS["torch"], allow_module_level=True)
 pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-from tests.peers.torchvision_like import BasicBlock, ResNet, filled  # noqa: E402
+from tests.peers.torchvision_like import BasicBlock, ResNet, filled
 
 
 def resnet18():

@@ -360,6 +360,24 @@ def test_channels_first_and_a_single_picture_are_told_apart_from_pictures(channe
             plot.images(rng.random((9, 8, channels)))
 
 
+def test_words_are_spelled_in_the_colours_of_their_own_largest_relevance():
+    R = [np.array([3.0, -1.5, 0]), np.array([0.1, 0.2])]
+    figure = plot.spelled(["cat", "at"], R, [["K", "AE1", "T"], ["AE1", "T"]], [0, 1], ["a", "b"], "words", columns=1)
+    colours = plot.signed_colours()
+    for ax, word, r, name in zip(figure.axes, ("cat", "at"), R, "ab"):
+        assert [text.get_text() for text in ax.texts][:len(word)] == list(word) and ax.get_title() == name
+        for box, value in zip(ax.patches, r / abs(r).max()):
+            assert np.allclose(box.get_facecolor(), colours((value + 1) / 2))
+    marked = [text.get_text() for ax in figure.axes for text in ax.texts if text.get_bbox_patch() is not None]
+    assert marked == ["K", "T"] and "red speaks for" in figure.get_supxlabel()
+    assert plot.spelled(["a"], [np.ones(1)], [["AH0"]]).get_supxlabel() == ""
+    for bad, expected in ((dict(words=["cat"], R=[np.ones(2)], below=[["K"]]), r"shape \(2,\) for 'cat', expected 3"),
+                          (dict(words=["a"], R=[np.ones(1)], below=[]), "got 0 lines below for 1 words"),
+                          (dict(words=["a"], R=[], below=[["AH0"]]), "got 0 relevances for 1 words")):
+        with pytest.raises(ValueError, match=expected):
+            plot.spelled(**bad)
+
+
 def test_a_text_is_coloured_token_by_token_and_keeps_its_lines():
     words, R = ["def", " ", "f", "(x):\n", "    ", "return", " x$1$"], np.array([1.0, 0, -0.5, 0.2, 0, 0.6, -1.0])
     figure = plot.tokens(words, R, title="why Python")

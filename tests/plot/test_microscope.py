@@ -170,7 +170,7 @@ def test_the_formula_shown_is_the_share_that_the_input_receives(fresh):
 def value(text):
     """The number that a line such as "0.84 · −0.31 + 1.0·10⁻⁶" comes to."""
     text = "".join(text.split()).translate(str.maketrans("−⁻⁰¹²³⁴⁵⁶⁷⁸⁹·", "--0123456789*"))
-    return eval(re.sub(r"\*10(-?\d)", r"*10**\1", text), {})          # noqa: S307  (digits and signs alone)
+    return eval(re.sub(r"\*10(-?\d)", r"*10**\1", text), {})
 
 
 COUNTING = "(() => { let sum = 0; for (let i = 0; i < 4e7; i++) sum += i * 0.5; return sum })()"

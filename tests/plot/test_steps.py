@@ -53,7 +53,7 @@ def test_the_page_holds_every_line_that_a_debugger_stops_at():
     data = read(plot.steps(NET, X, 0, rules))
     events, = data["walks"].values()
     lines = [event for event in events if event["k"] == "l"]
-    stops = [stop for stop in walked(passes.lrp, NET, X, 0, rules)]
+    stops = list(walked(passes.lrp, NET, X, 0, rules))
     ours = [event for event in lines if data["sources"][event["s"]]["name"] in ("lrp", "epsilon")]
     assert [(data["sources"][e["s"]]["name"], e["n"]) for e in ours] == [stop[:2] for stop in stops]
     compared = 0

@@ -5,12 +5,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from minixnn import Network, passes
-from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,
-                            SumPool2d)
+from minixnn import Network, layers, passes
+from minixnn.layers import (AvgPool2d, BatchNorm2d, Branches, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool,
+                            LayerNorm, MaxPool2d, ReLU, Residual, Sigmoid, SumPool2d)
 from minixnn.rules import composites, lrp
-from minixnn.rules.composites import name_of
 from minixnn.rules import deep_taylor as dt
+from minixnn.rules.composites import name_of
 
 RNG = np.random.default_rng(0)
 NET = Network([Conv2d.random(3, 1, 4, RNG), BatchNorm2d.identity(4), ReLU(), MaxPool2d(2), Conv2d.random(3, 4, 4, RNG),
@@ -19,7 +19,6 @@ NET = Network([Conv2d.random(3, 1, 4, RNG), BatchNorm2d.identity(4), ReLU(), Max
 GAP = Network([Conv2d.random(3, 1, 4, RNG), ReLU(), GlobalAvgPool(), Dense.random(4, 3, RNG)])
 DENSE = Network([Flatten(), Dense.random(64, 5, RNG), ReLU(), Dense.random(5, 3, RNG)])
 IMAGES = RNG.random((2, 8, 8, 1)).astype("float32")
-
 PLUS, TWO_ONE, EPSILON = "alpha_beta (alpha=1.0, beta=0.0)", "alpha_beta (alpha=2.0, beta=1.0)", "epsilon"
 GAMMA, BOX = "gamma (gamma=0.25)", "z_box (low=0.0, high=1.0)"
 # name: the rules of the first convolution, the further ones, dense layers, max pools, other affine layers
@@ -106,3 +105,18 @@ def test_a_composite_of_ones_own_is_told_by_its_one_argument():
     assert [name_of(r) for r in composites.by_kind(NET, conv=lrp.flat, dense=dt.w_square)] == [
         name_of(r).replace(PLUS, "flat") if l < 12 else name_of(r).replace(EPSILON, "w_square")
         for l, r in enumerate(composites.epsilon_plus(NET))]
+
+
+def test_gamma_goes_where_nothing_is_negative_and_gamma_signed_elsewhere():
+    W = np.random.default_rng(0).normal(size=(3, 3, 4, 4))
+    conv, wide = Conv2d(W), Conv2d(np.tile(W, (1, 1, 2, 1)))
+    net = Network([conv, ReLU(), conv, ReLU(), conv, layers.GELU(), conv, layers.ReLU6(), layers.MaxPool2d(2), conv,
+                   layers.MaxPool2d(1), ReLU(), Residual([conv, ReLU()]), conv, ReLU(),
+                   Branches([[ReLU()], [Sigmoid()]]), wide, layers.Clip(0, 9), LayerNorm(), conv, ReLU(),
+                   GlobalAvgPool(), Dense(np.eye(4))])
+    rules = composites.epsilon_gamma_box(net, low=-9, high=9)
+    chosen = [rules[l].func.__name__ for l, layer in enumerate(net.layers) if isinstance(layer, Conv2d)]
+    assert chosen == ["z_box", "gamma", "gamma_signed", "gamma_signed", "gamma", "gamma", "gamma", "gamma",
+                      "gamma_signed"]
+    x = np.random.default_rng(1).normal(size=(2, 6, 6, 4))
+    assert np.isfinite(passes.lrp(net, x, rules=rules)[0]).all()

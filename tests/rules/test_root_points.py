@@ -123,9 +123,9 @@ def test_a_positive_bias_is_warned_of_and_shows():
     with pytest.warns(UserWarning, match=r"Dense\(1 -> 1\) has positive biases"):
         roots = root_points.root_points(layer, x, deep_taylor.z_plus)
     assert roots.ravel().tolist() == [-1, 0]
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="positive biases"):
         assert is_inside(layer, x, deep_taylor.z_plus).ravel().tolist() == [False, True]
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="positive biases"):
         assert value_at_root(layer, x, deep_taylor.z_plus).ravel().tolist() == [0, 1]
 
 

@@ -351,9 +351,9 @@ def write_onnx(name, model, shape):
 
     def node(op, entering, out, **attributes):
         nodes.append(helper.make_node(op, entering, [out], **attributes))
-    for l, (layer, entering) in enumerate(zip(model["layers"], model["inputs"])):                      # noqa: E741
+    for l, (layer, entering) in enumerate(zip(model["layers"], model["inputs"])):
         kind, ins, out = layer["kind"], [f"A{i}" for i in entering], f"A{l + 1}"
-        pads = [p for p in layer.get("padding", [0, 0])] * 2
+        pads = list(layer.get("padding", [0, 0])) * 2
         if kind == "Dense":
             turned = constant([list(column) for column in zip(*layer["W"])], f"W{l}")
             node("MatMul", [*ins, turned], f"z{l}" if "b" in layer else out)

@@ -120,7 +120,7 @@ def transposed(layer, shape, number):
     W, of_W, groups = flat(layer["W"], number), shape_of(layer["W"]), layer.get("groups", 1)
     stride, pad = layer.get("stride", [1, 1]), layer.get("padding", [0, 0])
     extra, gap = layer.get("output_padding", [0, 0]), layer.get("dilation", [1, 1])
-    O = of_W[1] * groups                                                                                # noqa: E741
+    O = of_W[1] * groups
     b = flat(layer["b"], number) if layer.get("b") else [number(0)] * O
     out = tuple((n - 1) * s - 2 * p + d * (k - 1) + 1 + e
                 for n, s, p, d, k, e in zip(shape[1:], stride, pad, gap, of_W[2:], extra))
@@ -693,7 +693,7 @@ def explain(model, xs, R, rules, number=Fraction):
     """Relevance beside every array of the trace. rules: for each layer (definition, knobs)."""
     A = trace(model, xs, number)
     found = [[0 * v for v in values] for _, values in A[:-1]] + [list(R)]
-    for l in reversed(range(len(model["layers"]))):                                                     # noqa: E741
+    for l in reversed(range(len(model["layers"]))):
         layer, entering, (definition, knobs) = model["layers"][l], model["inputs"][l], rules[l]
         if layer["kind"] == "Transpose":
             definition = transpose_back
@@ -716,7 +716,7 @@ def rescale(model, x, x_ref, start, number=Fraction, gradient=False, overwrite=F
     """
     A, A_ref = trace(model, [x], number), trace(model, [x_ref], number)
     m = list(start)
-    for l in reversed(range(len(model["layers"]))):                                                     # noqa: E741
+    for l in reversed(range(len(model["layers"]))):
         layer, (shape, a), (_, a_ref) = model["layers"][l], A[l], A_ref[l]
         if layer["kind"] in AFFINE:
             back = [0 * v for v in a]

@@ -16,10 +16,10 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")          # or every vector is beside pages of notices
 
-import numpy as np                                          # noqa: E402
-import tensorflow as tf                                     # noqa: E402
+import numpy as np
+import tensorflow as tf
 
-from . import runner                                    # noqa: E402
+from . import runner
 
 keras = tf.keras
 KINDS = ("Dense", "Conv2d", "AvgPool2d", "GlobalAvgPool")

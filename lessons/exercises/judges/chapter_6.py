@@ -370,5 +370,122 @@ REPAIR_RESCALE = Exercise(
     facets={"with more than one image": lambda c: len(c["x"]) > 1,
             "where x = x_ref": lambda c: (c["x"] == c["x_ref"]).any()})
 
-EXERCISES = [LEDGER, MOST_ALIKE, REPAIR_ALPHA1, REPAIR_GUIDED, REPAIR_UNPOOL, REPAIR_NOISE, REPAIR_RESCALE]
+# ----------------------------------------------------------------------------------------------------- channels, 6.7
+
+
+def channel_maps(say: Callable | None, x: Any, W: Any, b: Any, R: Any, epsilon: float) -> Any:
+    found = np.zeros((*R.shape, len(W)))
+    for n, k in np.ndindex(*R.shape):
+        z = sum(x[n, j] * W[j, k] for j in range(len(W))) + b[k]
+        below = z + epsilon * sgn(z)
+        if say:
+            say(f"image {n}, channel {k}: z = {dot(x[n], W[:, k], b[k])} = {number(z)}, with the stabiliser "
+                f"{number(below)}; R = {number(R[n, k])}")
+        for j in range(len(W)):
+            found[n, k, j] = x[n, j] * W[j, k] / below * R[n, k]
+            if say:
+                say(f"    input {j}: {number(x[n, j] * W[j, k])} / {number(below)} * {number(R[n, k])} = "
+                    f"{number(found[n, k, j])}")
+    return found
+
+
+def each_channel(share: Callable) -> Callable:
+    """A wrong answer: share(x, W, z, e, R) with axes (N, K, I), z and e the sum and its signed stabiliser."""
+    def wrong(x, W, b, R, epsilon):
+        z = x @ W + b
+        return share(x[:, None, :], W.T[None], z[..., None], epsilon * signs(z)[..., None], R[..., None])
+    return wrong
+
+
+CHANNELS = Exercise(
+    "channel_maps", "6.7", """
+    R_j^(k) = x_j w_jk / (z_k + epsilon sgn z_k) R_k        z_k = sum_j x_j w_jk + b_k""", draw_ledger, channel_maps,
+    [("the heatmaps are summed over the channels: that is the whole one",
+      lambda x, W, b, R, epsilon: each_channel(lambda x, W, z, e, R: x * W / (z + e) * R)(x, W, b, R, epsilon).sum(1)),
+     ("inputs and channels are exchanged: the heatmaps lie along the last axis",
+      lambda x, W, b, R, epsilon: each_channel(lambda x, W, z, e, R: x * W / (z + e) * R)(
+          x, W, b, R, epsilon).transpose(0, 2, 1)),
+     ("R is left out: these are shares", each_channel(lambda x, W, z, e, R: x * W / (z + e) + 0 * R)),
+     ("the whole relevance is given to every channel",
+      each_channel(lambda x, W, z, e, R: x * W / (z + e) * R.sum(1, keepdims=True))),
+     ("the channel itself is set to zero, and the others are kept", each_channel(
+         lambda x, W, z, e, R: (x * W / (z + e) * R).sum(1, keepdims=True) - x * W / (z + e) * R)),
+     ("the product with x_j is left out: a gradient stands where relevance belongs",
+      each_channel(lambda x, W, z, e, R: W / (z + e) * R + 0 * x)),
+     ("nothing is divided by z_k: it is x times the gradient", each_channel(lambda x, W, z, e, R: x * W * R)),
+     ("the stabiliser has no sign: z + epsilon, where z is negative, too",
+      each_channel(lambda x, W, z, e, R: x * W / (z + abs(e)) * R)),
+     ("the stabiliser is left out", each_channel(lambda x, W, z, e, R: x * W / z * R)),
+     ("the bias is left out of z_k", lambda x, W, b, R, epsilon: each_channel(
+         lambda x, W, z, e, R: x * W / (z + e) * R)(x, W, 0 * b, R, epsilon))],
+    ["It is LRP-epsilon without its last step, the sum over k.",
+     "s = R / (z + e) has a number for each image and channel. Multiply it by W.T and x along three axes.",
+     "s[:, :, None] is (N, K, 1), W.T[None] is (1, K, I), x[:, None, :] is (N, 1, I)."],
+    axes=DENSE, facets=FACETS, plain={"epsilon": (1.0, 0.5)})
+
+# --------------------------------------------------------------------------------------------------- one function, 6.6
+
+
+def draw_norm(rng: np.random.Generator) -> dict:
+    inputs, outputs = size(rng), size(rng)
+    vectors = {name: some(rng, outputs) for name in ("b", "gain", "shift", "mean")}
+    return {"W": some(rng, inputs, outputs), **vectors, "variance": rng.choice(np.array([0.0, 0.75, 3, 1, 2]), outputs),
+            "epsilon": float(rng.choice([0.25, 1, 0.5]))}
+
+
+def fold_norm(say: Callable | None, W: Any, b: Any, gain: Any, shift: Any, mean: Any, variance: Any,
+              epsilon: float) -> tuple:
+    V, c = np.zeros(W.shape), np.zeros(len(b))
+    for k in range(len(b)):
+        s = float(gain[k]) / float(np.sqrt(variance[k] + epsilon))
+        c[k] = (b[k] - mean[k]) * s + shift[k]
+        V[:, k] = W[:, k] * s
+        if say:
+            say(f"output {k}: s = {number(gain[k])}/sqrt({plus([variance[k], epsilon])}) = {number(s)}; weights "
+                f"{', '.join(map(number, V[:, k]))}; bias ({plus([b[k], -mean[k]])}) {number(s)} + "
+                f"{number(shift[k])} = {number(c[k])}")
+    return V, c
+
+
+def folded(bias: Callable, scale: Callable = lambda gain, v, epsilon: gain / np.sqrt(v + epsilon)) -> Callable:
+    """A wrong fold: what it takes for the scale, and for the bias."""
+    def wrong(W, b, gain, shift, mean, variance, epsilon):
+        s = scale(gain, variance, epsilon)
+        return W * s, bias(b, mean, s, shift)
+    return wrong
+
+
+def whole(b: Any, mean: Any, s: Any, shift: Any) -> Any:
+    return (b - mean) * s + shift
+
+
+FOLD_NORM = Exercise(
+    "fold_norm", "6.6", """
+    s_k = gain_k / sqrt(variance_k + epsilon)
+    V_jk = w_jk s_k,  c_k = (b_k - mean_k) s_k + shift_k        x V + c = gain (x W + b - mean) / sqrt(...) + shift""",
+    draw_norm, fold_norm,
+    [("the bias is not scaled", folded(lambda b, mean, s, shift: b - mean + shift)),
+     ("the mean is scaled, the bias is not", folded(lambda b, mean, s, shift: b - mean * s + shift)),
+     ("the mean is left out", folded(lambda b, mean, s, shift: b * s + shift)),
+     ("the mean is added, not subtracted", folded(lambda b, mean, s, shift: (b + mean) * s + shift)),
+     ("the shift is scaled, too", folded(lambda b, mean, s, shift: (b - mean + shift) * s)),
+     ("the shift is left out", folded(lambda b, mean, s, shift: (b - mean) * s)),
+     ("the layer's own bias is left out", folded(lambda b, mean, s, shift: shift - mean * s)),
+     ("the weights are not scaled", lambda W, b, gain, shift, mean, variance, epsilon: (
+         W + 0, whole(b, mean, gain / np.sqrt(variance + epsilon), shift))),
+     ("the root is left out: it is divided by the variance",
+      folded(whole, lambda gain, v, epsilon: gain / (v + epsilon))),
+     ("epsilon stands outside of the root", folded(whole, lambda gain, v, epsilon: gain / (np.sqrt(v) + epsilon))),
+     ("epsilon is left out", folded(whole, lambda gain, v, epsilon: gain / np.sqrt(v))),
+     ("the gain is left out", folded(whole, lambda gain, v, epsilon: 1 / np.sqrt(v + epsilon)))],
+    ["What does the normalisation do with an output z_k = sum_j x_j w_jk + b_k? Write it as s_k z_k + t_k.",
+     "s_k multiplies all of z_k, its bias, too; t_k = shift_k - mean_k s_k.",
+     "W * s scales the columns of W (I, O), one for each output."],
+    axes={"W": "I O", **{name: "O" for name in ("b", "gain", "shift", "mean", "variance")}},
+    valid=lambda c: c["variance"].min() >= 0, plain={"epsilon": (1.0, 0.25)},
+    facets={"with a bias": lambda c: c["b"].any(), "with a mean": lambda c: c["mean"].any(),
+            "with a variance of 0": lambda c: (c["variance"] == 0).any()})
+
+EXERCISES = [LEDGER, MOST_ALIKE, REPAIR_ALPHA1, REPAIR_GUIDED, REPAIR_UNPOOL, REPAIR_NOISE, REPAIR_RESCALE, FOLD_NORM,
+             CHANNELS]
 __all__ = ["EXERCISES", "neg"]

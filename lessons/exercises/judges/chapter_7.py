@@ -286,4 +286,209 @@ SCORES = Exercise(
     facets={"with more than one image": lambda c: len(c["Q"]) > 1, "where y is below 0": lambda c: (
         c["Q"] @ turned(c["K"]) < 0).any(), "where y is 0": lambda c: (c["Q"] @ turned(c["K"]) == 0).any()})
 
-EXERCISES = [SUM_RULE, PRODUCT_RULE, SOFTMAX, SOFTMAX_RULE, VALUES, SCORES]
+# -------------------------------------------------------------------------------------------------------- recurrence
+
+
+def gates(rng: np.random.Generator, *shape: int) -> Any:
+    return rng.choice([0, 0.25, 0.5, 0.75, 1], shape)
+
+
+def draw_cell(rng: np.random.Generator) -> dict:
+    shape = size(rng), size(rng)
+    return {"f": gates(rng, *shape), "c": some(rng, *shape), "i": gates(rng, *shape), "g": some(rng, *shape),
+            "R": some(rng, *shape), "epsilon": float(rng.choice([0.25, 0.5, 1]))}
+
+
+def cell_rule(say: Callable | None, f: Any, c: Any, i: Any, g: Any, R: Any, epsilon: float) -> tuple:
+    R_c, R_g = np.zeros(f.shape), np.zeros(f.shape)
+    for at in np.ndindex(*f.shape):
+        old, new = f[at] * c[at], i[at] * g[at]
+        below = old + new + epsilon * sgn(old + new)
+        R_c[at], R_g[at] = old / below * R[at], new / below * R[at]
+        if say:
+            say(f"{list(at)}: y = {times(f[at], c[at])} + {times(i[at], g[at])} = {number(old + new)}, with the "
+                f"stabiliser {number(below)}; R_c = {number(old)}/{number(below)} * {number(R[at])} = {number(R_c[at])}"
+                f", R_g = {number(new)}/{number(below)} * {number(R[at])} = {number(R_g[at])}")
+    return R_c, R_g
+
+
+def of_cell(parts: Callable, below: Callable = lambda y, e: y + e * signs(y)) -> Callable:
+    """A wrong rule of the cell: parts(f, c, i, g) -> the two shares, over below(y, epsilon)."""
+    return lambda f, c, i, g, R, epsilon: tuple(
+        part * over(R, below(f * c + i * g, epsilon)) for part in parts(f, c, i, g))
+
+
+CELL = Exercise(
+    "cell_rule", "7.7", """
+    R_c = f c / (y + epsilon sgn y) R,  R_g = i g / (y + epsilon sgn y) R        y = f c + i g""", draw_cell, cell_rule,
+    [("half of each product goes to its gate: here the signal takes all",
+      of_cell(lambda f, c, i, g: (f * c / 2, i * g / 2))),
+     ("the gates are left out of the shares: c over y, where f c is the part of the sum",
+      of_cell(lambda f, c, i, g: (c, g))),
+     ("the gates are left out of the sum as well: y is c + g", lambda f, c, i, g, R, epsilon: tuple(
+         part * over(R, c + g + epsilon * signs(c + g)) for part in (c, g))),
+     ("the stabiliser has no sign: y + epsilon, where y is negative, too",
+      of_cell(lambda f, c, i, g: (f * c, i * g), lambda y, e: y + e)),
+     ("the sign of 0 is taken for 0, as np.sign does",
+      of_cell(lambda f, c, i, g: (f * c, i * g), lambda y, e: y + e * np.sign(y))),
+     ("the two are exchanged", of_cell(lambda f, c, i, g: (i * g, f * c))),
+     ("gradients are returned: each signal receives its gate times R", lambda f, c, i, g, R, epsilon: (f * R, i * R)),
+     ("R passes to both unshared", lambda f, c, i, g, R, epsilon: (R + 0, R + 0))],
+    ["First the products, old = f * c and new = i * g, and their sum y; then each receives by its share of y.",
+     "What a product receives is its signal's: R_c = old / (y + ...) * R. The gate gets nothing, and is not returned."],
+    axes=dict.fromkeys("fcigR", "N H"), plain={"epsilon": (1.0, 0.5)},
+    facets={"where y is below 0": lambda k: (k["f"] * k["c"] + k["i"] * k["g"] < 0).any(),
+            "where y is 0": lambda k: (k["f"] * k["c"] + k["i"] * k["g"] == 0).any()})
+
+
+def draw_memory(rng: np.random.Generator) -> dict:
+    shape = size(rng), size(rng, 2)
+    return {"z": gates(rng, *shape), "n": some(rng, *shape), "R": some(rng, shape[0]),
+            "epsilon": float(rng.choice([0.25, 0.5, 1]))}
+
+
+def memory_rule(say: Callable | None, z: Any, n: Any, R: Any, epsilon: float) -> Any:
+    R_n = np.zeros(n.shape)
+    for m in range(len(n)):
+        h = [0.0]
+        for t in range(n.shape[1]):
+            h.append((1 - z[m, t]) * n[m, t] + z[m, t] * h[-1])
+        left = R[m]
+        for t in reversed(range(n.shape[1])):
+            new, old, below = (1 - z[m, t]) * n[m, t], z[m, t] * h[t], h[t + 1] + epsilon * sgn(h[t + 1])
+            R_n[m, t], before = new / below * left, old / below * left
+            if say:
+                say(f"row {m}, step {t + 1}: h = {number(new)} + {number(old)} = {number(h[t + 1])}, with the "
+                    f"stabiliser {number(below)}; of {number(left)} the candidate gets {number(R_n[m, t])}, the state "
+                    f"before {number(before)}")
+            left = before
+    return R_n
+
+
+def back(new: Callable = lambda z, n: (1 - z) * n, old: Callable = lambda z, h: z * h,
+         below: Callable = lambda h, e: h + e * signs(h), last: bool = False) -> Callable:
+    """A wrong walk back. last: R of the last state is shared at every step, in place of what is left of it."""
+    def wrong(z: Any, n: Any, R: Any, epsilon: float) -> Any:
+        h, R_n, left = [np.zeros(len(n))], np.zeros(n.shape), R
+        for t in range(n.shape[1]):
+            h.append((1 - z[:, t]) * n[:, t] + z[:, t] * h[-1])
+        for t in reversed(range(n.shape[1])):
+            s = over(R if last else left, below(h[t + 1], epsilon))
+            R_n[:, t], left = new(z[:, t], n[:, t]) * s, old(z[:, t], h[t]) * s
+        return R_n
+    return wrong
+
+
+MEMORY = Exercise(
+    "memory_rule", "7.7", """
+    h_t = (1 - z_t) n_t + z_t h_t-1,  the state before the first step is 0
+    R_n_t = (1 - z_t) n_t / (h_t + epsilon sgn h_t) R_t,  R_t-1 = z_t h_t-1 / (h_t + epsilon sgn h_t) R_t""",
+    draw_memory, memory_rule,
+    [("every step shares the relevance of the last state: only what is left of it goes back", back(last=True)),
+     ("half of each product goes to its gate: here the signal takes all",
+      back(lambda z, n: (1 - z) * n / 2, lambda z, h: z * h / 2)),
+     ("the gates are exchanged: z belongs to the state before, 1 - z to the candidate",
+      back(lambda z, n: z * n, lambda z, h: (1 - z) * h)),
+     ("the gates are left out of the shares", back(lambda z, n: n, lambda z, h: h)),
+     ("the stabiliser has no sign: h + epsilon, where h is negative, too", back(below=lambda h, e: h + e)),
+     ("it is walked forwards: the first step is shared first", lambda z, n, R, epsilon: back()(
+         z[:, ::-1], n[:, ::-1], R, epsilon)[:, ::-1]),
+     ("only the last step receives", lambda z, n, R, epsilon: back(old=lambda z, h: 0 * h)(z, n, R, epsilon))],
+    ["Two loops: forwards for the states h, all of which are kept; backwards for the relevance.",
+     "In the loop back: s = R / (h_t + ...); then R_n_t = (1 - z_t) n_t s, and R = z_t h_t-1 s goes on."],
+    axes={"z": "N T", "n": "N T", "R": "N"}, plain={"epsilon": (1.0, 0.5)},
+    facets={"with more than one sequence": lambda c: len(c["n"]) > 1, "with more than two steps": lambda c: (
+        c["n"].shape[1] > 2), "where a state is 0": lambda c: any(
+            h == 0 for row in zip(c["z"], c["n"]) for h in states(*row)), "where a state is below 0": lambda c: any(
+                h < 0 for row in zip(c["z"], c["n"]) for h in states(*row))})
+
+
+def states(z: Any, n: Any) -> list[float]:
+    """h_1, h_2, ... of one sequence."""
+    h = [0.0]
+    for gate, candidate in zip(z, n):
+        h.append((1 - gate) * candidate + gate * h[-1])
+    return h[1:]
+
+
+# ----------------------------------------------------------------------------------------------------- patching, 7.6
+
+
+def draw_runs(rng: np.random.Generator) -> dict:
+    N, inputs, hidden = size(rng, 2), size(rng), size(rng)
+    return {"W": some(rng, inputs, hidden), "v": some(rng, hidden), "x": some(rng, N, inputs),
+            "other": some(rng, N, inputs)}
+
+
+def patch_effects(say: Callable | None, W: Any, v: Any, x: Any, other: Any) -> Any:
+    found = np.zeros((len(x), len(v)))
+    for n in range(len(x)):
+        h, g = ([max(float(sum(run[n] * W[:, k])), 0.0) for k in range(len(v))] for run in (x, other))
+        y = max(float(np.dot(h, v)), 0.0)
+        if say:
+            say(f"image {n}: neurons {', '.join(map(number, h))}, of the other {', '.join(map(number, g))}; y = "
+                f"{number(y)}")
+        for k in range(len(v)):
+            put = [*h[:k], g[k], *h[k + 1:]]
+            found[n, k] = max(float(np.dot(put, v)), 0.0) - y
+            if say:
+                say(f"    neuron {k} put in: {dot(put, v)} = {number(np.dot(put, v))}, behind the ReLU "
+                    f"{number(found[n, k] + y)}; the output rises by {number(found[n, k])}")
+    return found
+
+
+def one_by_one(W: Any, v: Any, x: Any, other: Any, part: Callable = lambda h, g, k: g[:, k]) -> Any:
+    """The outputs (N, H) with neuron k of x made into part(h, g, k), each for itself."""
+    h, g = (x @ W).clip(0), (other @ W).clip(0)
+    outputs = np.zeros(h.shape)
+    for k in range(len(v)):
+        put = h.copy()
+        put[:, k] = part(h, g, k)
+        outputs[:, k] = (put @ v).clip(0)
+    return outputs
+
+
+def of_run(x: Any, W: Any, v: Any) -> Any:
+    """y of each image, (N, 1)"""
+    return ((x @ W).clip(0) @ v).clip(0)[:, None]
+
+
+def left_in(W: Any, v: Any, x: Any, other: Any) -> Any:
+    h, found = (x @ W).clip(0), np.zeros((len(x), len(v)))
+    for k in range(len(v)):
+        h[:, k] = (other @ W).clip(0)[:, k]
+        found[:, k] = (h @ v).clip(0)
+    return found - of_run(x, W, v)
+
+
+def by_gradient(W: Any, v: Any, x: Any, other: Any) -> Any:
+    return ((other @ W).clip(0) - (x @ W).clip(0)) * v * (of_run(x, W, v) > 0)
+
+
+PATCH_EFFECTS = Exercise(
+    "patch_effects", "7.6", """
+    h = relu(x W),  y(h) = relu(sum_k h_k v_k)
+    effect_k = y(h with h_k of the other run) - y(h)        each k for itself""", draw_runs, patch_effects,
+    [("the difference is multiplied by the gradient: that is attribution patching, right for small steps", by_gradient),
+     ("the ReLU behind the sum is left out", lambda W, v, x, other: ((other @ W).clip(0) - (x @ W).clip(0)) * v),
+     ("the sign is turned: what is lost, not what is gained",
+      lambda W, v, x, other: of_run(x, W, v) - one_by_one(W, v, x, other)),
+     ("the runs are exchanged: parts of x are put into the other run",
+      lambda W, v, x, other: one_by_one(W, v, other, x) - of_run(other, W, v)),
+     ("the neuron is set to 0, not to its value in the other run: that is ablation",
+      lambda W, v, x, other: one_by_one(W, v, x, other, lambda h, g, k: 0) - of_run(x, W, v)),
+     ("the other run's value is added to what stands there",
+      lambda W, v, x, other: one_by_one(W, v, x, other, lambda h, g, k: h[:, k] + g[:, k]) - of_run(x, W, v)),
+     ("neurons that were put in stay in: each needs a run of its own", left_in),
+     ("all neurons are put in at once", lambda W, v, x, other: of_run(other, W, v) - of_run(x, W, v) + 0 * (x @ W)),
+     ("the new output is returned, not by how much it rose",
+      lambda W, v, x, other: one_by_one(W, v, x, other))],
+    ["Run both: h of x and h of other. Then, for each k, a copy of h with one column of the other.",
+     "put = h.copy(); put[:, k] = g[:, k]; and from there the layers above, the ReLU too.",
+     "Subtract the output of x itself: an effect is a change."],
+    axes={"W": "I H", "v": "H", "x": "N I", "other": "N I"},
+    facets={"with more than one image": lambda c: len(c["x"]) > 1,
+            "with more than one neuron": lambda c: len(c["v"]) > 1,
+            "where y is 0": lambda c: (of_run(c["x"], c["W"], c["v"]) == 0).any()})
+
+EXERCISES = [SUM_RULE, PRODUCT_RULE, SOFTMAX, SOFTMAX_RULE, VALUES, SCORES, PATCH_EFFECTS, CELL, MEMORY]

@@ -9,6 +9,7 @@ moves: what takes numbers to other places: reshapes, repeats, cuts, joins and pa
 norms: what looks along whole axes: reductions, softmax, normalisations
 windows: what goes over an image by windows, or makes one of another size: convolution, pools, upsampling
 products: what multiplies matrices: dense layers, attention, einsum
+recurrent: what reads a sequence step by step: RNN, GRU, LSTM
 whole: what reads or makes whole numbers and truth values: tables of rows, comparisons, choices
 """
 from minixnn.interop.operations.values import images, numbers, plain, traced, weights
@@ -21,12 +22,13 @@ from minixnn.interop.operations.norms import (batch_norm, group_norm, layer_norm
                                               variance)
 from minixnn.interop.operations.windows import adaptive_pool, conv, conv_transpose, pool, upsample
 from minixnn.interop.operations.products import attention, einsum, linear, matmul
+from minixnn.interop.operations.recurrent import recurrent
 from minixnn.interop.operations.whole import cast, compare, embedding, true_or_false, where
 
 __all__ = ["adaptive_pool", "add", "attention", "batch_norm", "cast", "cat", "clip", "compare", "conv",
            "conv_transpose", "depth_to_space", "divide", "einsum", "elementwise", "embedding", "expand", "extreme",
            "flatten", "flip", "from_patches", "group_norm", "images", "layer_norm", "linear", "local_response",
-           "matmul", "multiply", "numbers", "pad", "patches", "plain", "pool", "power", "reduce", "repeat",
+           "matmul", "multiply", "numbers", "pad", "patches", "plain", "pool", "power", "recurrent", "reduce", "repeat",
            "repeat_interleave", "reshape", "roll", "select", "shifted", "slice_", "softmax", "space_to_depth", "split",
            "squeeze", "stack", "subtract", "swap", "take", "traced", "transpose", "true_or_false", "unfold",
            "unsqueeze", "upsample", "variance", "weights", "where"]

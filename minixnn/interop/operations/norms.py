@@ -82,8 +82,8 @@ def batch_norm(b: Builder, x: Traced, gamma: Any, beta: Any, mean: Any, variance
     if not (variance >= 0).all():
         raise ValueError("its variances are negative, expected means of squares")
     x, order = b.last(images(b, x, x.rank - 2, "channels") if x.rank > 2 and is_batch(x.axes[0]) else x, x.axes[1])
-    arrays = [a if order is None else a[order] for a in (gamma, beta, mean, variance)]
-    return b.through(x, ours.BatchNorm2d(*arrays, epsilon=float(epsilon), momentum=float(momentum)))
+    gamma, beta, mean, variance = (a if order is None else a[order] for a in (gamma, beta, mean, variance))
+    return b.through(x, ours.BatchNorm2d(gamma, beta, mean, variance, float(epsilon), float(momentum)))
 
 
 def layer_norm(b: Builder, x: Traced, count: int, gamma: Any, beta: Any, epsilon: float,
@@ -109,7 +109,8 @@ def layer_norm(b: Builder, x: Traced, count: int, gamma: Any, beta: Any, epsilon
             array = np.ascontiguousarray(array.reshape(array.shape[next(
                 (i for i, n in enumerate(array.shape) if n != 1), array.ndim - 1):]))
         arrays.append(array)
-    return b.through(x, kind(*arrays, axes=tuple(place - len(x.have) for place in places), epsilon=float(epsilon)))
+    gamma, beta = arrays
+    return b.through(x, kind(gamma, beta, tuple(place - len(x.have) for place in places), float(epsilon)))
 
 
 def group_norm(b: Builder, x: Traced, groups: int, gamma: Any, beta: Any, epsilon: float) -> Traced:

@@ -92,7 +92,7 @@ def pool(b: Builder, x: Traced, kind: str, kernel: Sequence[int], stride: Sequen
     """kind: "max", "average"; same: the pads are "same" at any size"""
     n = len(kernel)
     stride, x = list(stride or kernel), images(b, x, n)
-    pads = [tuple(each) for each in pads]
+    pads = [(before, after) for before, after in pads]
     padding = "same" if same else tidy_pads(pads) if any(map(any, pads)) else "valid"
     longer = [(before, after + (overhang(m, (k - 1) * d + 1, s, before, after) if ceil_mode else 0)) for
               m, k, s, (before, after), d in zip(x.shape[2:], kernel, stride, pads, dilation)]

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("hypothesis", reason="Hypothesis is not installed; the extra lessons brings it")
 
-from lessons.exercises import files, marking  # noqa: E402
-from lessons.exercises.marking import mark  # noqa: E402
+from lessons.exercises import files, marking
+from lessons.exercises.marking import mark
 
 HERE = pathlib.Path(__file__).parent
 

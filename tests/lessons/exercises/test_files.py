@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("hypothesis", reason="Hypothesis is not installed; the extra lessons brings it")
 
-from lessons import exercises  # noqa: E402
-from lessons.exercises import __main__ as command  # noqa: E402
-from lessons.exercises import files, marking, notebooks  # noqa: E402
+from lessons import exercises
+from lessons.exercises import __main__ as command
+from lessons.exercises import files, marking, notebooks
 
 ROOT = pathlib.Path(__file__).parents[3]
 EVERY = files.numbered()

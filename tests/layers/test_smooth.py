@@ -1,0 +1,23 @@
+"""Smooth activations follow their formulas, and do not overflow."""
+import numpy as np
+import pytest
+
+from minixnn.layers import Sigmoid, Softplus, Tanh
+from tests.helpers import assert_same
+
+
+@pytest.mark.parametrize("layer, f, derivative", [
+    (Sigmoid(), lambda x: 1 / (1 + np.exp(-x)), lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2),
+    (Tanh(), lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)), lambda x: 1 / np.cosh(x) ** 2),
+    (Softplus(), lambda x: np.log(1 + np.exp(x)), lambda x: 1 / (1 + np.exp(-x)))])
+def test_smooth_activations_follow_their_formula_and_do_not_overflow(layer, f, derivative):
+    x = np.linspace(-8, 8, 33)[None]
+    assert_same(layer.forward(x), f(x), "forward")
+    assert_same(layer.derivative(x, layer.forward(x)), derivative(x), "derivative")
+    extreme = np.array([[-1e4, 1e4]], dtype=np.float32)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        y = layer.forward(extreme)
+        dy = layer.derivative(extreme, y)
+    assert y.dtype == dy.dtype == np.float32 and np.isfinite(y).all() and np.isfinite(dy).all()
+    upper = {Sigmoid: 1, Tanh: 1, Softplus: 1e4}[type(layer)]
+    assert y.tolist() == [[-1 if isinstance(layer, Tanh) else 0, upper]]
