@@ -108,7 +108,7 @@ def page(stem, every, results):
     done = [way, "", links(markdown.markdown(head.prose)), "",
             f"*About {course.minutes(text)} minutes. Run it:* `.venv/bin/python -m lessons.{stem}` · "
             f"[the script](../../lessons/{stem}.py) · [a notebook](notebooks/{stem}.ipynb) · "
-            "[how we know](../how_we_know.md)", ""]
+            "[how we know](../how_we_know.md) · [answers to \"Try this\"](../try_this.md)", ""]
     for cell in [head._replace(prose=""), *rest]:
         done += [links(markdown.markdown(cell.prose)), ""] if cell.prose else []
         if cell.code:

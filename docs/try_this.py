@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "try_this.md"
 HEAD = """# Answers to "Try this"
 
 At the end of each lesson stand questions to try. Here are answers, folded away: try first. Each was measured by the
-lines below it, which the tests run. Not every question has its answer yet; some ask for a picture, and have none.
+lines below it, which the tests run. A few questions have no answer yet; some ask for a picture, and have none.
 """
 
 

@@ -26,8 +26,8 @@ from minixnn.rules import composites, deep_taylor, lrp
 # The same answers
 # ----------------
 # We add two neurons to the first layer of a network that reads digits. Both see the same: ink counts for them, ink on
-# a cross against them. What the first adds to a neuron above, the second takes away. So the function is what it was, at
-# every image. Lesson 6.5 forges a network that answers nearly the same; this one *is* the same function.
+# a cross against them. What the first adds to a neuron above, the second takes away: at every image the function is
+# what it was. Lesson 6.5 forges a network that answers nearly the same; this one *is* the same function.
 
 
 def with_a_pair(net, pattern, size=100.0):
@@ -70,7 +70,8 @@ by_hand = {name: [passes.lrp(of, np.array([[2.0, 1.0]]), 0, rule)[0][0] for of i
 # %%
 # Why does LRP-0 not notice? Its shares are :math:`R = x \cdot c` with :math:`c = W s`, and the layer below divides by
 # what this one multiplied with: its :math:`s` is this :math:`c`. So only :math:`c` is handed down, as a gradient is,
-# and :math:`W (V s) = (W V) s`. For signs there is no such law: :math:`(W V)^+` is not :math:`W^+ V^+`.
+# and :math:`W (V s) = (W V) s`. For signs there is no such law: :math:`(W V)^+` is not :math:`W^+ V^+`. The table of
+# rules on the site tells which rewriting leaves which rule alone; a shortcut written as a weight is one of them.
 #
 # A product has brackets (7.4). *Half each* explains :math:`x_1 x_2 x_3` at (2, 3, 4) in two ways (You et al.), DeepLIFT
 # against 0 in the same two. Integrated gradients and the Shapley value (2.5) ask the function alone.
@@ -80,9 +81,8 @@ brackets = {"(x1 x2) x3": Network([*picked, Multiply(), Multiply()], [0, 0, 0, (
             "x1 (x2 x3)": Network([*picked, Multiply(), Multiply()], [0, 0, 0, (2, 3), (1, 4)])}
 steps = {order: [numbers * np.isin(range(3), order[:n]) for n in range(4)] for order in permutations(range(3))}
 products = {"half each": partial(attribution.lrp, rules=composites.attn_lrp), "DeepLIFT": attribution.deeplift,
-            "integrated gradients": attribution.integrated_gradients,
-            "Shapley": lambda net, x: np.mean([np.diff(net.forward(np.vstack(on))[:, 0])[np.argsort(order)]
-                                               for order, on in steps.items()], axis=0)}
+            "integrated gradients": attribution.integrated_gradients, "Shapley": lambda net, x: np.mean(
+                [np.diff(net.forward(np.vstack(on))[:, 0])[np.argsort(order)] for order, on in steps.items()], axis=0)}
 products = {name: [explain(of, numbers).ravel() for of in brackets.values()] for name, explain in products.items()}
 for title, found in (("(2, 1)" + " " * 24 + "two layers         one layer", by_hand),
                      ("(2, 3, 4)" + " " * 21 + "(x1 x2) x3        x1 (x2 x3)", products)):
@@ -172,11 +172,11 @@ plot.bars({name: {f"{method}, {how[:10]}: {filling}": less[method, how, name][fi
           "The same function: which way of writing is better depends on the paint")
 
 # %%
-# **Verdict.** What is handed down as a gradient is gives one map here: gradient x input, LRP with a small epsilon,
-# DeepLIFT (not at products). Rules that look at signs, or add much to a sum, give several. A normalisation apart hardly
-# matters to gamma (0.998), more to alpha2-beta1 (0.90 and 0.88), most to RevealCancel (0.66 and 0.62). A layer written
-# as two changes the map of z\ :sup:`B` more than another class does. The test does not say which is right: in two
-# layers z\ :sup:`B` is better with zeros and worse with each other paint, in both networks and draws. Folding, as
+# **Verdict.** Where only a factor is handed down, as in a gradient, there is one map here: gradient x input, LRP with a
+# small epsilon, DeepLIFT (not at products). Rules that look at signs, or add much to a sum, give several. A norm apart
+# hardly matters to gamma (0.998), more to alpha2-beta1 (0.90 and 0.88), most to RevealCancel (0.66 and 0.62). A layer
+# written as two changes the map of z\ :sup:`B` more than another class does. The test does not say which is right: in
+# two layers z\ :sup:`B` is better with zeros and worse with each other paint, in both networks and draws. Folding, as
 # Guillemot et al. advise, helps alpha2-beta1 with zeros, in both. So say with a map how the network was written.
 #
 # Try this

@@ -146,9 +146,9 @@ plot.bars({f"network {seed}": {name: metrics.mean_and_error(v) for name, v in le
 eyes, edges, rng = np.zeros((224, 224), bool), metrics.edges(photos[:1])[0].sum(axis=2), np.random.default_rng(0)
 eyes[60:112, 44:100] = eyes[80:124, 162:204] = True
 looks = abs(maps)[:, eyes].sum(axis=1) > abs(maps)[:, ~eyes].sum(axis=1)
-a, upper = lite.part(0, AT).predict(photos), lite.part(AT, len(lite.layers))
+acts, upper = lite.part(0, AT).predict(photos), lite.part(AT, len(lite.layers))
 sets = [[], chosen[looks], *(rng.permutation(chosen[~looks])[:looks.sum()] for _ in range(20))]
-logit, *silent = (upper.predict(a[:1] * ~np.isin(np.arange(672), some))[0, CAT] for some in sets)
+logit, *silent = (upper.predict(acts[:1] * ~np.isin(np.arange(672), some))[0, CAT] for some in sets)
 print("on the eyes, with relevance:", *(f"{k} {held[k]:+.2f}" for k in chosen[looks]), f"\nlogit {logit:.2f}, without "
       f"these {silent[0]:.2f}, without as many others {np.mean(silent[1:]):.2f}, sd {np.std(silent[1:]):.2f}")
 places = [np.roll(eyes, (8 * row, 8 * column), (0, 1)) for row, column in np.ndindex(28, 28)]
@@ -169,7 +169,7 @@ plot.bars(change, "change of the logit of Egyptian cat", "Does one cat need its 
 # its relevance is ranked beside the fall of the logit.
 
 agree, some = {}, np.arange(0, 672, 14)
-for a, top in zip(a[:, None], upper.predict(a).argmax(axis=1)):
+for a, top in zip(acts[:, None], upper.predict(acts).argmax(axis=1)):
     falls = upper.predict(a)[0, top] - upper.predict(a * (np.arange(672) != some[:, None, None, None]))[:, top]
     for name, R in {"LRP-0": passes.lrp(upper, a, top, zero[AT:])[0], "activation": a,
                     "epsilon-plus-flat": passes.lrp(upper, a, top, flat[AT:])[0],

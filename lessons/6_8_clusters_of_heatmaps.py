@@ -25,7 +25,7 @@ from minixnn.rules import composites
 # convolution of ``cnn`` that hold most relevance, summed over all places.
 
 images, labels = datasets.mnist("test")
-x, y, cnn, shared = images[:1000], labels[:1000], models.load("cnn"), {}
+digits, cnn, shared = (images[:1000], labels[:1000]), models.load("cnn"), {}
 
 
 def best(R, n=10):
@@ -33,10 +33,10 @@ def best(R, n=10):
     return R.sum(axis=tuple(range(1, R.ndim - 1))).argsort(axis=0)[::-1][:n].T
 
 
-a, upper = cnn.part(0, 8).predict(x), cnn.part(8, len(cnn.layers))
-R = attribution.lrp(upper, a, y)
+a, upper = cnn.part(0, 8).predict(digits[0]), cnn.part(8, len(cnn.layers))
+R = attribution.lrp(upper, a, digits[1])
 three = R.sum(axis=(0, 1, 2)).argsort()[::-1][:3]
-plot.images(np.concatenate([x[best(S)[k]] for k in three for S in (a, R)]),
+plot.images(np.concatenate([digits[0][best(S)[k]] for k in three for S in (a, R)]),
             rows=[f"{k}, {how}" for k in three for how in ("ActMax", "RelMax")],
             title="What do three channels of cnn stand for?")
 
@@ -44,9 +44,9 @@ plot.images(np.concatenate([x[best(S)[k]] for k in three for S in (a, R)]),
 # Channel 64 is most active on a 1, but it is 4s for which it is used. How many of 15 images do two choices have in
 # common? By chance it is 15 of the number of images, 0.02 or 0.03.
 
-gap, (scenes, of_scene, _) = models.load("cluttered_gap"), datasets.cluttered_mnist(500, seed=0)
-for name, net, i, x, y in (("cnn", cnn, 8, x, y), ("cnn", cnn, 12, x, y), ("cluttered_gap", gap, 6, scenes, of_scene),
-                           ("cluttered_gap", gap, 10, scenes, of_scene)):
+gap, scenes = models.load("cluttered_gap"), datasets.cluttered_mnist(500, seed=0)[:2]
+for name, net, i, (x, y) in (("cnn", cnn, 8, digits), ("cnn", cnn, 12, digits), ("cluttered_gap", gap, 6, scenes),
+                             ("cluttered_gap", gap, 10, scenes)):
     a, upper = net.part(0, i).predict(x), net.part(i, len(net.layers))
     fires, R = (a.reshape(-1, a.shape[-1]) > 0).any(axis=0), attribution.lrp(upper, a, y)
     for other, S in {"ActMax": a, "RelMax by alpha1-beta0": attribution.lrp(upper, a, y, composites.alpha1_beta0),
@@ -91,7 +91,7 @@ print("by hand", *halves(np.array([[0, 1, 0.25, 0.25], [1, 0, 0.25, 0.25], [0.25
 # it on 90 % of the 8s and 5 % of the others (*used*), some with it on half of every class, so that it says nothing.
 # How well do the two clusters tell the eights with a square from those without? 1 is perfect; chance is 0.04.
 
-digits, classes = (some[:5000] for some in datasets.mnist("train"))
+train_images, classes = (some[:5000] for some in datasets.mnist("train"))
 eights, half, found, value, clusters = images[labels == 8][:400], np.arange(400) % 2 == 0, {}, {}, {}
 
 
@@ -105,12 +105,12 @@ def marked(x, which=slice(None), anywhere=False):
 
 def trained(kind, used, seed, anywhere=False):
     rng = np.random.default_rng(seed)
-    which = rng.random(len(digits)) < (np.where(classes == 8, 0.9, 0.05) if used else 0.5)
+    which = rng.random(len(classes)) < (np.where(classes == 8, 0.9, 0.05) if used else 0.5)
     first = [Flatten(), Dense.random(784, 100, rng)] if kind == "dense" else [
         Conv2d.random(5, 1, 16, rng, stride=2), ReLU(), Conv2d.random(3, 16, 32, rng, stride=2), ReLU(),
         Flatten(), Dense.random(7 * 7 * 32, 100, rng)]
     net = Network([*first, ReLU(), Dense.random(100, 10, rng)])
-    train.fit(net, marked(digits, which, anywhere), classes, epochs=2, rng=rng, batch_size=50, quiet=True)
+    train.fit(net, marked(train_images, which, anywhere), classes, epochs=2, rng=rng, batch_size=50, quiet=True)
     return net
 
 
@@ -183,8 +183,8 @@ for kind, seed in (("conv", 0), ("dense", 1)):
 # 1. Set a channel of A[8] of ``cnn`` to zero on its ActMax and on its RelMax images. On which does the logit fall more?
 # 2. Let only 20 of the 400 eights have the square, then only 10. Do the clusters still find it?
 
-for deep, above in ((("cnn", 8), ("cnn", 12)), (("cluttered_gap", 6), ("cluttered_gap", 10))):
-    (low, error), (high, also) = shared[(*deep, "ActMax")], shared[(*above, "ActMax")]
+for name, below, above in (("cnn", 8, 12), ("cluttered_gap", 6, 10)):
+    (low, error), (high, also) = shared[name, below, "ActMax"], shared[name, above, "ActMax"]
     assert high - low > 3 * (error ** 2 + also ** 2) ** 0.5, "the two agree more further up"
 assert all(shared[name, i, "RelMax for class 8"][0] < 0.5 for name, i, _ in shared), "there is not one RelMax"
 assert found["inputs"] > 0.9, "the inputs have the square in any case"

@@ -190,8 +190,8 @@ plot.bars(lines, "relevance: C rather than Python", "Why is this Python program 
 #
 # Try this
 # --------
-# 1. Your own file: ``minixnn explain script.py --model magika -o out`` colours its text.
-# 2. Quote the C behind the program rather than in front of it.
+# 1. Read a file of yours, or all of ``files``, in capitals, or without indentation: is it Python still?
+# 2. Quote the C behind the program rather than in front of it. What is it now?
 
 assert abs(A[l] * c - R[l]).max() < 1e-3, "the rule of a normalisation, by hand"
 assert all(each.difference < -5 * each.error for each in fall.values()), "the bytes matter, whatever is put there"

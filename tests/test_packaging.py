@@ -1,5 +1,6 @@
 """Is what newcomers are told to type what the machine checks, and does the package carry what it needs and no more?"""
 import pathlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -45,19 +46,19 @@ def test_readme_has_exactly_two_commands_and_ci_runs_them_word_for_word():
 
 def test_ci_runs_the_commands_that_it_names():
     steps = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.lstrip().startswith("step ")]
-    for name in ("TESTS", "LESSONS", "PEERS_TESTS", "SITE"):
+    for name in ("TESTS", "LESSONS", "PEERS_TESTS", "FAMILIES", "SITE"):
         assert any(f"${name}" in line for line in steps), f".ci/run names {name} and does not run it"
 
 
 def test_wherever_the_peers_command_is_written_it_is_the_one_that_ci_runs():
     """Told in prose as two lines: one to install, one to run."""
-    install, run = shell_variable("PEERS_INSTALL"), shell_variable("PEERS_TESTS")
+    installs, run = [shell_variable(f"{name}_INSTALL") for name in ("PEERS", "FAMILIES")], shell_variable("PEERS_TESTS")
     pages = [path for pattern in ("*.md", "docs/**/*.rst", "docs/**/*.md", "tests/peers/*.md", "tests/peers/*.py")
              for path in ROOT.glob(pattern)]
     for page in pages:
         for line in page.read_text(encoding="utf-8").splitlines():
             if ".venv-peers/bin/pip" in line:
-                assert line.strip() == install, f"{page.name} says {line.strip()!r}, .ci/run does {install!r}"
+                assert line.strip() in installs, f"{page.name} says {line.strip()!r}, .ci/run does {installs}"
             elif ".venv-peers/bin/python -m pytest" in line:
                 assert line.strip() == run, f"{page.name} says {line.strip()!r}, .ci/run does {run!r}"
 
@@ -72,8 +73,18 @@ def test_only_the_comparison_with_torch_asks_for_torch(config):
 def test_the_version_is_the_same_everywhere(config):
     import minixnn
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    assert config["version"] == minixnn.__version__ and f"version: {minixnn.__version__}\n" in citation
-    assert f"## {minixnn.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "version" in config["dynamic"] and f"version: {minixnn.__version__}\n" in citation
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## [Unreleased]\n" in changes or f"## [{minixnn.__version__}] - " in changes
+
+
+def test_the_changelog_has_the_form_of_keep_a_changelog():
+    lines = [line for line in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    assert lines[0] == "# Changelog" and lines[1] == "## [Unreleased]"
+    assert all(re.fullmatch(r"## \[(Unreleased|\d+\.\d+\.\d+)\]( - \d{4}-\d\d-\d\d)?", line)
+               for line in lines[1:] if not line.startswith("###"))
+    kinds = [line[4:] for line in lines if line.startswith("###")]
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,8 @@ def write(app=None):
         for name in names:
             title = f"``{name.removeprefix('minixnn.')}``"
             own = ["   :ignore-module-all:"] if hasattr(importlib.import_module(name), "__path__") else []
-            lines += [title, "-" * len(title), "", f".. automodule:: {name}", *own, ""]
+            heading = [title, "-" * len(title), ""] if name != f"minixnn.{page}" else []    # the page is called so
+            lines += [*heading, f".. automodule:: {name}", *own, ""]
         put(FOLDER / f"{page}.rst", "\n".join(lines))
     put(FOLDER / "index.rst", "\n".join([
         "The code, by package", "====================", "",

@@ -10,12 +10,19 @@ WORDS = re.compile(r"\\(arg|sgn)(?![a-zA-Z])\s*")       # names of functions tha
 def mathml(formula, display):
     """LaTeX -> MathML; a formula that cannot be read, or is read in part only, stops the build and is named."""
     try:
-        drawn = convert(WORDS.sub(r"\\operatorname{\1} ", formula), display=display)
+        drawn = convert(WORDS.sub(r"\\operatorname{\1} ", lines_below_each_other(formula)), display=display)
     except Exception as error:
         raise ValueError(f"got the formula {formula!r}, expected LaTeX that latex2mathml reads") from error
     if unknown := re.search(r"\\[a-zA-Z]+", drawn):
         raise ValueError(f"got {unknown[0]} in the formula {formula!r}, which latex2mathml does not know")
     return drawn
+
+
+def lines_below_each_other(formula):
+    r"""Lines parted by \\ and aligned at &, in the only environment that the converter aligns."""
+    formula = re.sub(r"\\(begin|end)\{aligned\}", r"\\\1{align*}", formula)
+    free = r"\\" in formula and "&" in formula and r"\begin" not in formula
+    return f"\\begin{{align*}}{formula}\\end{{align*}}" if free else formula
 
 
 def inline(self, node):

@@ -4,9 +4,10 @@ from functools import partial
 import numpy as np
 
 from lessons.try_this import answers
-from minixnn import Dense, Multiply, Tanh, attribution, models, passes
-from minixnn.models import adding, g2p, recall
-from minixnn.rules import lrp
+from minixnn import Dense, Multiply, Tanh, attribution, datasets, metrics, models, passes
+from minixnn.layers import ReLU6
+from minixnn.models import adding, g2p, magika, recall
+from minixnn.rules import composites, lrp
 from minixnn.train import Adam, fit
 
 
@@ -21,6 +22,107 @@ def relevance_of_a_number_that_changes_nothing():
         S = np.array([np.log(3), 0]) + shift
         assert np.allclose(np.exp(S) / np.exp(S).sum(), A)
         assert np.allclose(S * (R_A - A * R_A.sum()), expected, atol=0.006)
+
+
+@answers("7.2", 1, "What becomes of the ranks")
+def nothing_is_recognised():
+    """All are lost: on six photographs the class falls to ranks between 181 and 815 of a thousand, and the answers are
+    lamps and a custard apple. The logits hardly differ any more: their standard deviation falls from 1 to 0.1."""
+    net = models.load("efficientnet_lite0")
+    x = np.stack([datasets.photo(name, 224) for name in "chelsea coffee shepherd hen sheep cow".split()])
+    top = net.predict(x).argmax(axis=1)
+    none = net.like_this([layer if getattr(layer, "b", None) is None else layer.with_weights(layer.W, 0 * layer.b)
+                          for layer in net.layers])
+    z = none.predict(x)
+    rank = (z > z[range(6), top][:, None]).sum(axis=1) + 1
+    assert rank.min() > 100 and z.std(axis=1).max() < 0.3 < 0.7 < net.predict(x).std(axis=1).min()
+
+
+@answers("7.2", 2, "Is it then")
+def exactly():
+    """Yes, to rounding: behind ``Prepare`` the two correlate by 1.000, where without the mask it is 0.79. A ReLU6 above
+    6 has slope 0: gradient x input says nothing passes there, LRP-0 hands all on."""
+    net = models.load("efficientnet_lite0")
+    x = np.stack([datasets.photo(name, 224) for name in ("chelsea", "coffee")])
+    A, rules = net.trace(x), composites.rules_for(net, partial(lrp.epsilon, epsilon=0))
+    G = A[1] * passes.gradient(net, x)[1]
+
+    def walk(masked):
+        R = [0] * len(net.layers) + [passes.target_only(A[-1])]
+        for l in reversed(range(1, len(net.layers))):
+            x_l = net.entering(A, l)
+            R_x = rules[l](net.layers[l], x_l, A[l + 1], R[l + 1])
+            net.add_to_inputs(R, l, R_x * (x_l < 6) if masked and isinstance(net.layers[l], ReLU6) else R_x)
+        return [np.corrcoef(r.ravel(), g.ravel())[0, 1] for r, g in zip(R[1], G)]
+    assert min(walk(True)) > 0.999 and np.mean(walk(False)) < 0.95
+
+
+@answers("7.3", 2, "behind the program")
+def it_fools_it_too():
+    """It fools it, too: C with 78 %, where in front it was 87 %. Without the quotation the program is Python with 55 %.
+    The network sees both ends of a file."""
+    net = models.load("magika")
+    program = "for n in range(10):\n    print(n * n)\n"
+    quoted = '#include <stdio.h>\n#include <stdlib.h>\n\nint main(int argc, char **argv) {\n    return 0;\n}\n'
+
+    def answer(text):
+        p = net.probabilities(magika.tokens(text.encode())[None])[0]
+        return net.card.label(int(p.argmax())), round(float(p.max()), 2)
+    assert answer(f'''"""\n{quoted}"""\n{program}''') == ("c", 0.87)
+    assert answer(f'''{program}"""\n{quoted}"""\n''') == ("c", 0.78) and answer(program) == ("python", 0.55)
+
+
+@answers("7.1", 1, "Which of the rules would you show")
+def one_that_knows_the_class():
+    """One whose map is another for another class, and say which it is. For three of the lesson's photographs the maps
+    of the two best classes correlate, in squares of 8 pixels, by 1.00 under LRP-epsilon-plus-flat, by 0.92 by depth,
+    by 0.53 under LRP-0. That is the least to ask; the lesson's controls 1 and 2 are the rest."""
+    net = models.load("efficientnet_lite0")
+    x = np.stack([datasets.photo(name, 224) for name in "chelsea shepherd hen".split()])
+    first, second = net.predict(x).argsort(axis=1)[:, :-3:-1].T
+
+    def alike(rules):
+        maps = [passes.lrp(net, x, target, rules)[0].reshape(3, 28, 8, 28, 8, 3).sum(axis=(2, 4, 5))
+                for target in (first, second)]
+        return np.mean([np.corrcoef(r.ravel(), s.ravel())[0, 1] for r, s in zip(*maps)])
+    assert alike(composites.epsilon_plus_flat) > 0.98 and abs(alike(composites.by_depth) - 0.92) < 0.02
+    assert abs(alike(lrp.epsilon) - 0.53) < 0.05
+
+
+@answers("7.1", 2, "Does the map become cleaner")
+def cleaner_and_no_worse():
+    """It cancels less: the sizes over the sum fall from 14 to 3, the median of six photographs, but what arrives falls
+    below a ten-thousandth of the logit. Its 32 squares matter about as much as before: painted grey they leave 0.75 of
+    the logit (0.79 with 0.25), painted black 0.63 (0.56). Over six photographs that is a tie, paint by paint."""
+    net, left = models.load("efficientnet_lite0"), {}
+    x = np.stack([datasets.photo(name, 224) for name in "chelsea coffee shepherd hen sheep cow".split()])
+    y = net.predict(x)
+    for share, cancels in ((0.25, 14), (1.0, 3)):
+        R = passes.lrp(net, x, rules=partial(lrp.epsilon_rms, share=share))[0]
+        sums = R.reshape(6, -1).sum(axis=1)
+        assert abs(np.median(abs(R).reshape(6, -1).sum(axis=1) / abs(sums)) / cancels - 1) < 0.2
+        assert share == 0.25 or (abs(sums) < 1e-4 * y.max(axis=1)).all()
+        order = R.reshape(6, 14, 16, 14, 16, 3).sum(axis=(2, 4, 5)).reshape(6, -1).argsort(axis=1)[:, ::-1]
+        kept = np.ones((6, 196), bool)
+        np.put_along_axis(kept, order[:, :32], False, axis=1)
+        kept = kept.reshape(6, 14, 14, 1).repeat(16, axis=1).repeat(16, axis=2)
+        left[share] = [net.predict(np.where(kept, x, np.float32(paint)))[range(6), y.argmax(axis=1)] / y.max(axis=1)
+                       for paint in (127 / 255, 0)]
+    assert np.allclose([np.mean(each, axis=1) for each in left.values()], [[0.79, 0.56], [0.75, 0.63]], atol=0.03)
+    for one, other in zip(left[0.25], left[1.0]):
+        paired = metrics.paired(one, other)
+        assert abs(paired.difference) < 2 * paired.error
+
+
+@answers("7.3", 1, "is it Python still")
+def it_is():
+    """All 31 are: in capitals, without indentation, in neither of which they would run, and even with spaces for line
+    ends. So none of the three is what the network goes by alone."""
+    net, files = models.load("magika"), datasets.sources().values()
+    for change in (bytes.upper, lambda text: b"\n".join(line.lstrip() for line in text.split(b"\n")),
+                   lambda text: text.replace(b"\n", b" ")):
+        y = net.predict(np.stack([magika.tokens(change(text)) for text in files]))
+        assert (y.argmax(axis=1) == net.card.index("python")).all()
 
 
 @answers("7.6", 1, "What does the score lose")

@@ -60,7 +60,6 @@ class Reader:
     def __init__(self, asked: Namespace, net: Network) -> None:
         self.asked, self.net, self.status, self.done, self.failed = asked, net, 0, 0, 0
         self.expected = expected(net, asked.size)
-        self.explanation: Any = None
         self.bytes = net.card.source == "bytes"
         if asked.vocabulary is not None and self.expected.tokens is None:
             raise ValueError("got --vocabulary, but the network takes no tokens; leave it out")

@@ -12,6 +12,7 @@ from minixnn.interop import operations as op
 from minixnn.interop.axes import Traced, has_batch
 from minixnn.interop.builder import Builder
 from minixnn.interop.program import FLOATS, Places, Size, Varying
+from minixnn.interop.recurrence import of_onnx
 from minixnn.interop.torch_table import ACTIVATIONS, gather, no_gradient, no_slope, points
 
 TABLE: dict[str, Callable[..., Any]] = {}
@@ -54,6 +55,7 @@ TABLE.update({
     "Min": lambda b, *xs: _fold(lambda b, x, y: op.extreme(b, x, y, smallest=True), b, xs),
     "Mean": lambda b, *xs: op.divide(b, _fold(op.add, b, xs), float(len(xs))),
     "Pow": op.power, "Flatten": lambda b, x, axis=1: flat(b, x, axis),
+    "RNN": of_onnx, "GRU": of_onnx, "LSTM": of_onnx,
     "Einsum": lambda b, *xs, equation: op.einsum(b, equation, xs),
     "GlobalAveragePool": lambda b, x: op.reduce(b, "mean", images(x), range(2, x.rank), True),
     "GlobalMaxPool": lambda b, x: op.reduce(b, "max", images(x), range(2, x.rank), True),
@@ -587,55 +589,3 @@ def normalizer(b: Builder, x: Traced, norm: str = "MAX") -> Traced:
 
 
 TABLE["ZipMap"] = lambda b, x, classlabels_int64s=(), classlabels_strings=(): x
-
-
-# The order of the gates in ONNX, as numbers of ours: z r h are our r z n, and i o f c are i f g o.
-GATES = {"RNN": (ours.RNN, (0,), ("Tanh",)), "GRU": (ours.GRU, (1, 0, 2), ("Sigmoid", "Tanh")),
-         "LSTM": (ours.LSTM, (0, 2, 3, 1), ("Sigmoid", "Tanh", "Tanh"))}
-
-
-@onnx_name("RNN", "GRU", "LSTM")
-def recurrent(b: Builder, x: Traced, W: Any, R: Any, B: Any = None, lengths: Any = None, h: Any = None, c: Any = None,
-              P: Any = None, hidden_size: int = 0, direction: str = "forward", layout: int = 0,
-              linear_before_reset: int = 0, activations: Any = None, clip: float | None = None, input_forget: int = 0,
-              _kind: str = "") -> list[Traced]:
-    cell, order, usual = GATES[_kind]
-    W, R = op.weights(W), op.weights(R)         # (D, G H, I) and (D, G H, H)
-    ways, units = len(W), R.shape[-1]
-    names = [name.decode() if isinstance(name, bytes) else str(name) for name in activations or usual * ways]
-    relu = _kind == "RNN" and {name.lower() for name in names} == {"relu"}
-    if not relu and [name.lower() for name in names] != [name.lower() for name in usual * ways]:
-        raise ValueError(f"has the activations {', '.join(names)}, expected {', '.join(usual)}"
-                         + (" or Relu" if _kind == "RNN" else ""))
-    if clip is not None or input_forget or P is not None and np.any(P):
-        what = "clips" if clip is not None else "couples its gates" if input_forget else "has peepholes"
-        raise ValueError(f"{what}, expected a plain {_kind}")
-    x = x if layout else op.swap(b, x, 0, 1)
-    if lengths is not None and (isinstance(lengths, Traced) or np.any(lengths_of(lengths) != x.shape[1])):
-        raise ValueError("has a length for each sequence, expected all to be as long as the input")
-    if B is not None:
-        B = op.weights(B)                       # (D, 2 G H): those of W, then those of R
-
-    def gates(array: np.ndarray) -> np.ndarray:
-        """Rows of G gates in our order, as columns."""
-        parts = array.reshape(len(order), units, -1)
-        return np.concatenate([parts[order.index(n)] for n in range(len(order))]).T
-    arrays = [[gates(W[d]), gates(R[d]), *((None, None) if B is None else (
-        gates(half)[0] for half in np.split(B[d], 2)))] for d in range(ways)]
-    start = [h, c] if cell is ours.LSTM else [h]
-    if layout:
-        start = [op.swap(b, state, 0, 1) if isinstance(state, Traced) else Varying(
-            np.swapaxes(state.array, 0, 1), np.swapaxes(state.other, 0, 1)) if isinstance(state, Varying) else
-            state if state is None else np.swapaxes(state, 0, 1) for state in start]
-    settings: dict[str, Any] = {"activation": "relu"} if relu else {}
-    if cell is ours.GRU:
-        settings = {"reset_after": bool(linear_before_reset)}
-    y, states = op.recurrent(b, cell, x, [arrays], start, reverse=direction == "reverse", **settings)
-    if layout:
-        return [y, *(op.swap(b, state, 0, 1) for state in states)]
-    return [op.transpose(b, y, (1, 2, 0, 3)), *states]
-
-
-def lengths_of(value: Any) -> np.ndarray:
-    """The lengths of all sequences, for both sizes of the batch."""
-    return np.concatenate([value.array, value.other]) if isinstance(value, Varying) else np.asarray(value)

@@ -12,6 +12,7 @@ from minixnn.interop import operations as op
 from minixnn.interop.axes import Traced
 from minixnn.interop.builder import Builder
 from minixnn.interop.program import Places, Size, Varying
+from minixnn.interop.recurrence import of_torch
 
 ACTIVATIONS: dict[str, Callable[..., Any]] = {             # name: the layer, from torch's further arguments
     "relu": ours.ReLU, "relu6": ours.ReLU6, "sigmoid": ours.Sigmoid, "tanh": ours.Tanh, "silu": ours.SiLU,
@@ -42,6 +43,8 @@ def _activation(make):
 for _name, _make in ACTIVATIONS.items():
     TABLE[f"aten.{_name}"] = _activation(_make)
 TABLE.update({f"aten.{_name}": (lambda b, x, *more, **kwargs: x) for _name in NOTHING})
+TABLE.update({"aten.gru": of_torch(ours.GRU), "aten.lstm": of_torch(ours.LSTM), "aten.rnn_tanh": of_torch(ours.RNN),
+              "aten.rnn_relu": of_torch(ours.RNN, activation="relu")})
 TABLE["getitem"] = lambda b, values, place: values[place]
 
 
@@ -581,26 +584,3 @@ for _name in ("new_ones", "new_zeros", "new_full", "new_empty"):
 def cumsum(b: Builder, x: Traced, axis: int, dtype: Any = None) -> Traced:
     W = np.tri(x.shape[axis], dtype=b.dtype).T  # a matrix of ones
     return op.swap(b, op.linear(b, op.swap(b, x, axis, -1), W), axis, -1)
-
-
-def _recurrent(cell: Any, **settings: Any) -> Callable:
-    """nn.RNN, nn.GRU and nn.LSTM, of which the arrays come layer by layer, and of a layer direction by direction."""
-    def read(b: Builder, x: Traced, start: Any, arrays: Any, biases: Any, layers: int, dropout: float, training: bool,
-             bidirectional: bool, batch_first: bool) -> tuple:
-        if not isinstance(biases, bool):
-            raise ValueError("reads packed sequences of several lengths, expected a tensor, all of one length")
-        each, ways = 4 if biases else 2, 2 if bidirectional else 1
-        if len(arrays) != layers * ways * each:
-            raise ValueError("projects its state (proj_size), expected the state itself")
-        own = [[np.asarray(a).T for a in arrays[n:n + each]] + [None] * (4 - each)
-               for n in range(0, len(arrays), each)]
-        y, states = op.recurrent(b, cell, x if batch_first else op.swap(b, x, 0, 1),
-                                 [own[n:n + ways] for n in range(0, len(own), ways)],
-                                 start if isinstance(start, (list, tuple)) else [start], **settings)
-        y = y.seen_as((*y.axes[:2], y.axes[2] + y.axes[3]))
-        return (y if batch_first else op.swap(b, y, 0, 1), *states)
-    return read
-
-
-TABLE.update({"aten.gru": _recurrent(ours.GRU), "aten.lstm": _recurrent(ours.LSTM),
-              "aten.rnn_tanh": _recurrent(ours.RNN), "aten.rnn_relu": _recurrent(ours.RNN, activation="relu")})

@@ -7,6 +7,8 @@ import numpy as np
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Elementwise, Settings
 
+BLOCK = 2 ** 16                 # numbers at a time on the host: few enough for the cache, many enough for the calls
+
 
 class GELU(Elementwise):
     """y = x Phi(x), Phi being the distribution function of the normal distribution. Hendrycks & Gimpel 2016.
@@ -41,7 +43,19 @@ def tanh_argument(x: Array) -> Array:
 def normal_cdf(x: Array) -> Array:
     """Phi(x) = the share of a normal distribution that lies below x, to the precision of x's type.
 
-    Below zero it is  exp(-z^2) f(z) / (2 + 4 z)  with z = |x| / sqrt 2  and the smooth function
+    On the host it is computed for `BLOCK` numbers at a time, whose fifty arrays stay in the cache.
+    """
+    if array_module(x) is not np or x.size <= BLOCK:
+        return normal_cdf_at_once(x)
+    y = np.empty(x.shape, dtype=x.dtype)
+    numbers, found = x.reshape(-1), y.reshape(-1)
+    for n in range(0, x.size, BLOCK):
+        found[n:n + BLOCK] = normal_cdf_at_once(numbers[n:n + BLOCK])
+    return y
+
+
+def normal_cdf_at_once(x: Array) -> Array:
+    """Below zero Phi(x) is  exp(-z^2) f(z) / (2 + 4 z)  with z = |x| / sqrt 2  and the smooth function
 
         f(z) = (1 + 2 z) exp(z^2) erfc(z),
 
@@ -51,12 +65,13 @@ def normal_cdf(x: Array) -> Array:
     wide = x if x.itemsize >= 4 else x.astype("float32")    # thirteen terms would each be rounded to three digits
     z = abs(wide) * 0.5 ** 0.5
     u = (z - 3.75) / (z + 3.75)
-    b, before = u * 0 + c[-1], 0                            # Clenshaw's scheme for sum_n c_n T_n(u)
+    b, before, twice_u = u * 0 + c[-1], 0, 2 * u            # Clenshaw's scheme for sum_n c_n T_n(u)
     for c_n in c[-2:0:-1]:
-        b, before = 2 * u * b - before + c_n, b
+        b, before = twice_u * b - before + c_n, b
     f = u * b - before + c[0]
     below = xp.exp(-z * z) * f / (2 + 4 * z)                # Phi(-|x|)
-    return xp.where(x < 0, below, 1 - below).astype(x.dtype, copy=False)
+    above = (x >= 0) * wide.dtype.type(1)
+    return abs(above - below).astype(x.dtype, copy=False)   # 1 - below where x >= 0: twice as fast as by `where`
 
 
 @functools.cache

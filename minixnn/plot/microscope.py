@@ -22,8 +22,19 @@ from minixnn.network import Network
 from minixnn.rules import composites, deep_taylor, lrp
 
 FOLDER = pathlib.Path(__file__).parents[1] / "data" / "microscope"
-MODULES = ("arrays", "layers", "rules", "network", "formulas", "pictures", "columns", "inspector", "page")
+MODULES = ("arrays", "layers", "rules", "network", "formulas", "pictures", "columns", "connections", "inspector",
+           "address", "page")
 KINDS = ("Dense", "Conv2d", "MaxPool2d", "AvgPool2d", "SumPool2d", "GlobalAvgPool", "ReLU", "Flatten", "Dropout")
+# How people write what the menu of rules offers; a composite's epsilon is that of `lrp.epsilon`.
+TITLES = {"epsilon": "LRP-ε, ε = 0.25", "epsilon_plus": "LRP-ε (10⁻⁶) for dense, z⁺ for convolutions",
+          "epsilon_plus_flat": "LRP-ε (10⁻⁶), z⁺, flat at the pixels",
+          "epsilon_alpha2_beta1": "LRP-ε (10⁻⁶) for dense, α2β1 for convolutions",
+          "epsilon_alpha2_beta1_flat": "LRP-ε (10⁻⁶), α2β1, flat at the pixels",
+          "epsilon_gamma_box": "LRP-ε (10⁻⁶), γ = 0.25, zᴮ at the pixels",
+          "deep_taylor": "deep Taylor, zᴮ at the pixels",
+          "deep_taylor, w2 at the pixels": "deep Taylor, w² at the pixels",
+          "LRP-0": "LRP-0", "gamma": "LRP-γ, γ = 0.25", "alpha1_beta0": "LRP-α1β0", "alpha2_beta1": "LRP-α2β1",
+          "z_plus": "z⁺ everywhere"}
 RULES: dict[str, Rule] = {
     "epsilon": lrp.epsilon, "gamma": lrp.gamma, "alpha_beta": lrp.alpha_beta, "flat": lrp.flat,
     "proportional": lrp.proportional, "w_square": deep_taylor.w_square, "z_plus": deep_taylor.z_plus,
@@ -46,10 +57,10 @@ def microscope(net: Network | dict[str, Network], images: Array, labels: Sequenc
     data = {"networks": {name: written(each, images, low, high) for name, each in nets.items()},
             "images": {"shape": images.shape, "float32": text_of(images.astype(np.float32)),
                        "labels": [str(n) for n in (range(len(images)) if labels is None else labels)]},
-            "bounds": [low, high], "rules": {name: described(rule) for name, rule in RULES.items()}}
+            "bounds": [low, high], "titles": TITLES, "rules": {name: described(rule) for name, rule in RULES.items()}}
     page = (FOLDER / "page.html").read_text(encoding="utf-8")
     parts = {"style": (FOLDER / "page.css").read_text(encoding="utf-8"), "script": script(),
-             "data": json.dumps(data).replace("</", r"<\/")}
+             "data": json.dumps(data).replace("<", r"\u003c")}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
 
 
@@ -90,13 +101,14 @@ def written_layer(l: int, layer: Layer, x: Array) -> dict:
 
 def choices(net: Network, low: float | Array, high: float | Array) -> dict:
     """What the menu of rules offers, the first to begin with: composites by their names, and one rule everywhere."""
-    return {"epsilon_plus": composites.epsilon_plus, "epsilon_plus_flat": composites.epsilon_plus_flat,
+    return {"epsilon": partial(lrp.epsilon, epsilon=0.25), "epsilon_plus": composites.epsilon_plus,
+            "epsilon_plus_flat": composites.epsilon_plus_flat,
             "epsilon_alpha2_beta1": composites.epsilon_alpha2_beta1,
             "epsilon_alpha2_beta1_flat": composites.epsilon_alpha2_beta1_flat,
             "epsilon_gamma_box": composites.epsilon_gamma_box(net, low=low, high=high),
             "deep_taylor": composites.deep_taylor(net, low=low, high=high),
             "deep_taylor, w2 at the pixels": composites.deep_taylor,
-            "LRP-0": partial(lrp.epsilon, epsilon=0.0), "epsilon": partial(lrp.epsilon, epsilon=0.25),
+            "LRP-0": partial(lrp.epsilon, epsilon=0.0),
             "gamma": lrp.gamma, "alpha1_beta0": composites.alpha1_beta0, "alpha2_beta1": composites.alpha2_beta1,
             "z_plus": deep_taylor.z_plus}
 

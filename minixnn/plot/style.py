@@ -26,10 +26,8 @@ def show() -> None:
 
     Saved figures are called after the script and counted: figures/2_3_lrp_1.png. The folder lies beside `lessons`
     for a lesson and in the working directory for any other script; the environment variable MINIXNN_FIGURES names
-    another. While documentation is built the figures are left alone, for sphinx-gallery collects them itself.
+    another.
     """
-    if "sphinx_gallery" in sys.modules:
-        return
     plt = pyplot()
     if plt.get_backend().lower() not in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template"):
         plt.show()                  # windows, or the cells of a notebook

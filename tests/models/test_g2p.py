@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from minixnn import attribution, datasets, passes
+from minixnn import attribution, datasets, models, passes
 from minixnn.layers import Dense
 from minixnn.models import adding, g2p
 from minixnn.rules import lrp
@@ -107,6 +107,7 @@ def test_the_record_of_the_lesson_is_found_again():
     (lambda: g2p.tokens("", ["S"]), r"got the word '' and phonemes \['S'\]"),
     (lambda: g2p.tokens("city", ["IH"]), "such as 'IH1' and 'K'"),
     (lambda: g2p.network(0), "letters=0, said=0, expected at least one letter"),
+    (lambda: models.load("g2p"), r"has a network for each length: minixnn.models.g2p.network\(letters=4, said=0\)"),
     (lambda: adding.network("rnn"), "the network 'rnn', expected one of lstm0")])
 def test_what_is_no_word_is_refused(call, said):
     with pytest.raises(ValueError, match=said):
@@ -122,7 +123,7 @@ def test_an_adder_adds_what_is_marked(name):
     assert ((adding.network(name).forward(x) - y) ** 2).mean() < 2e-4
 
 
-def test_the_recipe_trains_and_its_arrays_make_the_network_that_it_trained(monkeypatch, tmp_path):
+def test_the_recipes_arrays_make_the_network_that_it_trained(monkeypatch, tmp_path):
     monkeypatch.setattr(adding, "BATCHES", 40)
     monkeypatch.setattr(adding, "DATA", tmp_path / "adding.npz")
     np.savez(adding.DATA, **adding.trained("gru0"), **adding.trained("lstm1"))

@@ -38,12 +38,12 @@ def test_a_shipped_network_is_as_good_as_recorded_and_better_than_the_bar(name, 
 
 def test_every_name_has_weights_and_no_weights_lack_a_name():
     on_disk = {path.stem for path in models.DATA.glob("*.npz")}
-    assert set(BARS) <= set(models.names()) and on_disk == set(models.names())
+    assert set(BARS) <= set(models.names()) and on_disk == {*models.names(), *models.BY_LENGTH}
 
 
-def test_all_weights_together_are_below_fifteen_megabytes():
+def test_all_weights_together_are_below_seventeen_megabytes():
     sizes = {path.name: path.stat().st_size for path in models.DATA.glob("*.npz")}
-    assert 1e5 < sum(sizes.values()) < 15e6, sizes
+    assert 1e5 < sum(sizes.values()) < 17e6, sizes
 
 
 @pytest.mark.parametrize("name", BARS)

@@ -30,7 +30,9 @@ def to_zennit(net, x):
         warnings.simplefilter("ignore")                     # some norms have no neighbour that can take them
         net = fold_batch_norm(net)
     theirs = twins.twin(net, x.shape[1:])
-    R = passes.lrp(net, x, 0, composites.epsilon_plus_flat)
+    R = passes.lrp(net, x, rules=composites.epsilon_plus_flat)
+    if not abs(R[0]).max():
+        raise ValueError("no output is above zero")
     known, rules = zennit.types, zennit.rules
     small = {"stabilizer": 1e-6}
     composite = zennit.composites.SpecialFirstLayerMapComposite(

@@ -10,7 +10,9 @@ them. zennit and captum are held at the versions whose deviations the tests asse
 
     .venv-peers/bin/python -m pytest tests/peers
     .venv-peers/bin/python -m tests.peers.table
-    .venv-peers/bin/python -m tests.peers.architectures
+
+docs/architectures.md has the command that installs timm, torchvision, transformers and segmentation-models-pytorch
+beside them, which `tests.peers.families` reads.
 
 Where a library is missing its tests are skipped, and say why.
 """  # noqa: E501  the line is there to be copied

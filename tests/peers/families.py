@@ -4,8 +4,7 @@
     python -m tests.peers.families transformers bert gpt2     transformers, embeddings, masks; or some of it, by name
     python -m tests.peers.families --onnx timm                by torch.onnx.export and from_onnx
     python -m tests.peers.families --sample                   a dozen of all collections
-    python -m tests.peers.families --record timm              and keep what was found in data/families.jsonl
-    python -m tests.peers.families --page                     docs/architectures.md, from what is kept
+    python -m tests.peers.families --record timm              and keep what was found, for `families_page.py`
 
 A network is right if its outputs and input gradients are torch's, to 1e-9 of the largest in float64, or to 1e-4 in
 float32 where the module computes in float32 whatever it is given. Then LRP runs through it, and its ledger adds up.
@@ -15,7 +14,6 @@ import fcntl
 import json
 import logging
 import multiprocessing
-import pathlib
 import resource
 import sys
 import tempfile
@@ -29,12 +27,12 @@ from minixnn.interop import from_torch
 from minixnn.ledger import ledger
 from minixnn.rules import composites
 from tests.peers import beside, libraries
+from tests.peers.families_page import RECORD, records
 from tests.peers.zoo import COLLECTIONS, LIBRARY, SAMPLE
 
 torch = libraries.torch
 BOUNDS = {"float64": 1e-9, "float32": 1e-4}
 SECONDS, BYTES = 400, 11 * 2 ** 30          # of computing, for each; three times as long where others compute, too
-RECORD = pathlib.Path(__file__).parent / "data" / "families.jsonl"
 
 
 def randomised(module, run, seed=0):
@@ -206,7 +204,7 @@ def explained(net, x):
     """Relevance by AttnLRP's composite: how far its ledger is from adding up, or the sentence that refuses it."""
     y = net.forward(x)
     try:
-        book = ledger(net, x, 0 if y.ndim == 2 else None, composites.attn_lrp, y if y.ndim > 2 else None, quiet=True)
+        book = ledger(net, x, None, composites.attn_lrp, y if y.ndim > 2 else None, quiet=True)
     except (ValueError, NotImplementedError) as error:
         return {"lrp": "refused", "lrp_said": str(error)[:300]}
     except Exception as error:
@@ -281,14 +279,9 @@ def keep(found):
     """Replace what is kept of this family."""
     with open(RECORD.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)                    # two may run beside each other
-        kept = kept_records()
+        kept = records() if RECORD.exists() else {}
         kept[found["collection"], found["by"], found["name"]] = found
         RECORD.write_text("".join(json.dumps(each) + "\n" for _, each in sorted(kept.items())), encoding="utf-8")
-
-
-def kept_records():
-    lines = RECORD.read_text(encoding="utf-8").splitlines() if RECORD.exists() else []
-    return {(each["collection"], each["by"], each["name"]): each for each in map(json.loads, lines)}
 
 
 def main(arguments):

@@ -1,7 +1,4 @@
-"""Public architectures with random weights: read from torch they compute what torch computes, and can be explained.
-
-The small ones; `python -m tests.peers.architectures` reads all of them, by torch and by ONNX.
-"""
+"""Public architectures with random weights: read from torch they compute what torch computes, and can be explained."""
 import functools
 import warnings
 

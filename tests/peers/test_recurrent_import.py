@@ -4,6 +4,8 @@ import pytest
 
 from minixnn import passes
 from minixnn.interop import from_torch
+from minixnn.interop.builder import Builder
+from minixnn.interop.torch_table import TABLE
 from minixnn.layers import Dense
 from tests.peers.libraries import REASONS, torch
 
@@ -101,16 +103,6 @@ def test_states_that_are_inputs():
         np.testing.assert_allclose(found, tensor.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
-class Packed(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.cell = torch.nn.GRU(3, 4, batch_first=True)
-
-    def forward(self, x):
-        packed = torch.nn.utils.rnn.PackedSequence(x.reshape(-1, 3), torch.tensor([2] * 5))
-        return self.cell(packed)[1][-1]
-
-
 class Whole(torch.nn.Module):
     def __init__(self, **settings):
         super().__init__()
@@ -122,8 +114,13 @@ class Whole(torch.nn.Module):
 
 @pytest.mark.parametrize("module, said", [
     (lambda: Whole(), r"lstm: reads \(5, N, 3\) numbers as \(sequences, steps, channels\), expected the images along"),
-    (lambda: Whole(batch_first=True, proj_size=2), r"projects its state \(proj_size\)"),
-    (Packed, "packed sequences|does not|export")])
+    (lambda: Whole(batch_first=True, proj_size=2), r"projects its state \(proj_size\)")])
 def test_what_cannot_be_read_is_refused_in_a_sentence(module, said):
     with pytest.raises(ValueError, match=said):
         from_torch(module(), input_shape=(5, 3))
+
+
+def test_packed_sequences_are_refused():
+    """What torch.ops.aten.gru.data is given: numbers, sizes of batches, states, arrays, ..."""
+    with pytest.raises(ValueError, match="packed sequences of several lengths, expected a tensor, all of one length"):
+        TABLE["aten.gru"](Builder(), None, None, None, [], True, 1, 0.0, False, False)

@@ -325,14 +325,6 @@ def test_with_a_display_figures_are_shown_and_not_saved(tmp_path, monkeypatch):
     assert calls == ["shown"] and not names(tmp_path)
 
 
-def test_while_documentation_is_built_figures_are_left_open(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "sphinx_gallery", object())
-    plt.figure()
-    plot.show()
-    assert len(plt.get_fignums()) == 1 and not names(tmp_path)
-
-
 # --- channels without colours of their own ---------------------------------------------------------------------------
 
 @pytest.mark.parametrize("channels", [2, 4, 5, 11])

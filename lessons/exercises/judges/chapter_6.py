@@ -462,7 +462,7 @@ def whole(b: Any, mean: Any, s: Any, shift: Any) -> Any:
 FOLD_NORM = Exercise(
     "fold_norm", "6.6", """
     s_k = gain_k / sqrt(variance_k + epsilon)
-    V_jk = w_jk s_k,  c_k = (b_k - mean_k) s_k + shift_k        x V + c = gain (x W + b - mean) / sqrt(...) + shift""",
+    V_jk = w_jk s_k,  c_k = (b_k - mean_k) s_k + shift_k""",
     draw_norm, fold_norm,
     [("the bias is not scaled", folded(lambda b, mean, s, shift: b - mean + shift)),
      ("the mean is scaled, the bias is not", folded(lambda b, mean, s, shift: b - mean * s + shift)),
