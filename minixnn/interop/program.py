@@ -168,7 +168,8 @@ class Follower:
                 raise ValueError(f"{operation.place}: {error}") from error
             except (TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError,
                     AssertionError) as error:
-                raise ValueError(f"{operation.place}: its inputs make no sense together: {shown(args, kwargs)}") from error
+                raise ValueError(f"{operation.place}: its inputs make no sense together: {shown(args, kwargs)}"
+                                 ) from error
             self.values.update(zip(operation.outputs, found))
 
     def chosen(self, operation: Operation) -> list:
