@@ -27,7 +27,7 @@ def test_a_reduction_without_axes_takes_the_images_too_and_is_refused(kind, path
 
 
 @pytest.mark.parametrize("like", ["int8", "uint8", "int16", "int32", "int64"])
-def test_casts_to_whole_numbers_cut_and_are_refused_where_they_are_computed_with(like, path):
+def test_casts_to_whole_numbers_cut_and_are_refused(like, path):
     nodes = [node("CastLike", "x like", "a"), node("Cast", "a", "b", to=1), node("Add", "b c", "y")]
     said = refused(path, nodes, {"like": np.ones(1, like), "c": np.ones(4, "f")}, ["n", 4])
     assert "cuts off what is behind the point" in said
