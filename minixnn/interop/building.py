@@ -111,7 +111,7 @@ def channel_axis(program: Program, name: str, rank: int) -> int | None:
             seen.add(operation.outputs[0])
             short = operation.name.removeprefix("aten.").lstrip("_")
             perm = permutation(operation, short, len(axes))
-            if perm is not None:
+            if perm is not None and set(perm) == set(range(len(axes))):
                 left.append((operation.outputs[0], [axes[axis] for axis in perm]))
             elif short.startswith(CHANNELS_FIRST) and "avg_pool1d" not in short:
                 return axes[1] if operation.args[0] == Ref(name) else None

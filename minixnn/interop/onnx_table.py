@@ -68,7 +68,7 @@ TABLE.update({
     "SpaceToDepth": lambda b, x, blocksize, mode="DCR": op.space_to_depth(b, x, blocksize, mode == "CRD"),
     "LRN": lambda b, x, size, alpha=1e-4, beta=0.75, bias=1.0: op.local_response(b, x, size, alpha, beta, bias),
     "GatherElements": lambda b, x, index, axis=0: gather(b, x, axis, index),
-    "Tile": lambda b, x, counts: op.repeat(b, x, numbers(counts)),
+    "Tile": lambda b, x, counts: tile(b, x, numbers(counts)),
     "HardSigmoid": lambda b, x, alpha=0.2, beta=0.5: op.elementwise(b, x, hard_sigmoid(alpha, beta)),
     "Greater": lambda b, x, y: op.compare(b, "greater", x, y), "Less": lambda b, x, y: op.compare(b, "less", x, y),
     "Equal": lambda b, x, y: op.compare(b, "equal", x, y),
@@ -115,6 +115,12 @@ def _fold(function, b, xs):
 def div(b: Builder, x: Any, y: Any) -> Traced:
     whole = isinstance(x, Traced) and x.kind in ("i", "w")
     return op.divide(b, x, y, "floor" if whole else None)
+
+
+def tile(b: Builder, x: Traced, counts: list) -> Traced:
+    if len(counts) != x.rank:
+        raise ValueError(f"repeats {x.written()} {counts} times, expected a number for each axis")
+    return op.repeat(b, x, counts)
 
 
 def flat(b: Builder, x: Traced, axis: int) -> Traced:

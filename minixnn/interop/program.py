@@ -168,7 +168,8 @@ class Follower:
                 raise ValueError(f"{operation.place}: {error}") from error
             except (TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError,
                     AssertionError) as error:
-                raise ValueError(f"{operation.place}: its inputs make no sense together: {error!r}") from error
+                raise ValueError(f"{operation.place}: its inputs make no sense together: {shown(args, kwargs)}"
+                                 ) from error
             self.values.update(zip(operation.outputs, found))
 
     def chosen(self, operation: Operation) -> list:
@@ -250,6 +251,19 @@ def is_whole(value: Any) -> bool:
         return all(map(is_whole, value))
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     return kind in ("i", "u", "b") if kind else value is None or isinstance(value, int)
+
+
+def shown(args: tuple, kwargs: dict) -> str:
+    """What an operation was given, for a sentence: shapes of arrays, and settings."""
+    def one(value: Any) -> str:
+        value = value.first if isinstance(value, Pair) else value
+        if isinstance(value, Traced):
+            return value.written()
+        if isinstance(value, (list, tuple)):
+            return f"[{', '.join(map(one, value[:6]))}]"
+        return str(tuple(value.shape)) if getattr(value, "shape", ()) else str(value)[:40]
+    return ", ".join([one(value) for value in args] + [f"{name}={one(value)}" for name, value in kwargs.items()
+                                                       if not name.startswith("_")])
 
 
 REMEDY = "Cut the module before it, or explain another output"

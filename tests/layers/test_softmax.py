@@ -2,8 +2,9 @@
 import numpy as np
 import pytest
 
-from minixnn import layers
+from minixnn import Network, layers
 from minixnn.layers import LogSoftmax, Softmax
+from minixnn.layers.softmax import HIDDEN
 from minixnn.rules import log_taylor, softmax_taylor
 from tests.helpers import assert_close, deeplift, relevance
 
@@ -48,3 +49,44 @@ def test_the_logarithm_of_a_softmax_keeps_its_digits_at_large_scores():
     x = np.array([[30000.0, 30000.3, 29998.0], [-4e6, -4e6 - 1, -4e6 + 3]], "float32")
     np.testing.assert_allclose(layers.LogSoftmax().forward(x), layers.LogSoftmax().forward(x.astype("float64")),
                                rtol=1e-6)
+
+
+def masked_scores(dtype="float64"):
+    """Scores of which some, all and all twice are hidden, and all by the least number, which is no mask."""
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    x[0, 1:] += HIDDEN
+    x[1] += HIDDEN
+    x[2] += 2 * HIDDEN
+    x[3] += -3e38
+    return x.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_masked_softmax_gives_nothing_where_all_is_hidden(dtype):
+    x = masked_scores(dtype)
+    y, plain = Softmax(masked=True).forward(x), Softmax().forward(x)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y[[0, 3]], plain[[0, 3]])
+    np.testing.assert_array_equal(y[1:3], 0)
+    np.testing.assert_allclose(plain[1:].sum(axis=1), 1, rtol=1e-6)
+
+
+def test_what_sees_nothing_passes_nothing_back():
+    layer, x = Softmax(masked=True), masked_scores()
+    y, R = layer.forward(x), np.random.default_rng(1).normal(size=x.shape)
+    np.testing.assert_array_equal(layer.gradient(x, y, R)[1:3], 0)
+    x_ref = np.random.default_rng(2).normal(size=x.shape)
+    assert np.isfinite(deeplift(layer, x, x_ref, R)).all()
+
+
+def test_a_masked_softmax_is_saved_and_written_to_onnx(tmp_path):
+    net, x = Network([Softmax(masked=True), layers.Scale(2.0)]), masked_scores("float32")[:3]
+    net.save(tmp_path / "net.npz")
+    np.testing.assert_array_equal(Network.load(tmp_path / "net.npz").forward(x), net.forward(x))
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    from minixnn.interop import to_onnx
+    to_onnx(net, tmp_path / "net.onnx", input_shape=(3,))
+    session = runtime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    found, = session.run(None, {session.get_inputs()[0].name: x})
+    np.testing.assert_allclose(found, net.forward(x), atol=1e-6)

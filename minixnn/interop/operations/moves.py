@@ -51,9 +51,8 @@ def _turns(x, shape):
 
 def transpose(b: Builder, x: Traced, perm: Sequence[int]) -> Traced:
     x = traced(x)
-    perm = [int(axis) % x.rank for axis in perm]
-    if sorted(perm) != list(range(x.rank)):
-        raise ValueError(f"transposes {x.written()} by {perm}, expected each axis once")
+    if sorted(int(axis) + x.rank * (axis < 0) for axis in perm) != list(range(x.rank)):
+        raise ValueError(f"transposes {x.written()} by {list(perm)}, expected each axis once")
     return x.seen_as([x.axes[axis] for axis in perm])
 
 
@@ -206,6 +205,8 @@ def roll(b: Builder, x: Traced, shifts: Sequence[int], axes: Sequence[int]) -> T
 def take(b: Builder, x: Traced, index: Any, axis: int) -> Traced:
     """x[..., index, ...] with an array of places, whose axes take that of `axis`."""
     x = traced(x)
+    if not -x.rank <= axis < x.rank:
+        raise ValueError(f"takes places of axis {axis} of {x.written()}, which has {x.rank} axes")
     axis = int(axis) % x.rank
     index = np.asarray(plain(index))
     n, first = x.shape[axis], x.axes[axis][:1]
