@@ -62,6 +62,8 @@ def compare(b: Builder, function: str, x: Any, y: Any) -> Traced:
 
 def truth(b: Builder, value: Any) -> Any:
     """A truth value as a number."""
+    if isinstance(value, Varying):
+        return Varying(*(np.asarray(each, bool).astype(b.dtype) for each in (value.array, value.other)))
     return numbers(b, value) if isinstance(value, Traced) else np.asarray(value, bool).astype(b.dtype)
 
 
