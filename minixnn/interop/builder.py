@@ -199,6 +199,8 @@ class Builder:
         """Values with the same atoms in axes that meet. skip: an axis, from the end, in which they may differ."""
         values = list(values)
         for n in range(1, len(values)):
+            if any(_crossed(values[m], values[n]) for m in range(n)):
+                values[n] = self.renamed(values[n])
             for m in range(n):
                 values[m], values[n] = self._pair(values[m], values[n], skip)
         return values
@@ -340,6 +342,15 @@ class Builder:
             axes[places[-1]] = axes[places[-1]] + atom
             x = Traced(x.at, arrays, axes, x.kind)
         return x, tuple(a for own in axes for a in own)
+
+
+def _crossed(a: Traced, b: Traced) -> bool:
+    """Whether an atom lies in one axis of a and in another of b, as in x[:, None] * x: there it is two axes."""
+    places = {atom: place for place, own in enumerate(reversed(a.axes)) for atom in own}
+    crossed = [atom for place, own in enumerate(reversed(b.axes)) for atom in own if places.get(atom, place) != place]
+    if any(atom.is_batch for atom in crossed):
+        raise ValueError(f"got arrays of shapes {a.written()} and {b.written()}, and mixes images where they meet")
+    return bool(crossed)
 
 
 def _other(group):

@@ -210,8 +210,19 @@ def points(b: Builder, x: Traced, axes: list[int], arrays: list) -> Traced:
 
 
 def several(b: Builder, x: Traced, places: list) -> Traced:
-    """x[arange(batch), place]: the same place of each image."""
+    """x[arange(batch), place]: the same place of each image, or the same places."""
     first = places[0]
+    if isinstance(first, Varying) and first.ndim > 1 and all(
+            a.shape[0] == a.size and np.array_equal(a.ravel(), np.arange(a.size)) for a in (first.array, first.other)):
+        rest = [np.asarray(place) for place in places[1:] if not isinstance(place, (Traced, Varying))]
+        if len(rest) == len(places) - 1 and rest and all(
+                a.ndim < first.ndim or a.ndim == first.ndim and len(a) == 1 for a in rest):
+            rest = list(np.broadcast_arrays(*(a[0] if a.ndim == first.ndim else a for a in rest),
+                                            np.zeros([1] * (first.ndim - 1), int)))[:-1]
+            sizes = rest[0].shape                           # taken as a row, so that all places in order cost nothing
+            y = points(b, x, list(range(1, len(places))), [a.ravel() for a in rest])
+            N, _, *behind = _sizes(y)
+            return op.reshape(b, y, [N, *sizes, *behind])
     if isinstance(first, Varying) and first.ndim == 1 and all(
             np.array_equal(a, np.arange(len(a))) for a in (first.array, first.other)):
         rest = places[1:]
@@ -326,6 +337,29 @@ def log_sum_exp(b: Builder, x: Traced, axes: Any, keepdims: bool = False) -> Tra
     powers = op.elementwise(b, op.subtract(b, x, largest), ours.Function("exp"))
     y = op.add(b, op.elementwise(b, op.reduce(b, "sum", powers, axes, True), ours.Function("log")), largest)
     return y if keepdims else op.squeeze(b, y, np.ravel(axes).tolist())
+
+
+TABLE["aten.logical_not"] = TABLE["aten.bitwise_not"] = lambda b, x: negation(b, x)
+
+
+def _of_truths(function):
+    def combined(b, x, y):
+        if any(v.kind != "b" if isinstance(v, Traced) else getattr(v, "dtype", np.dtype(type(v))).kind != "b"
+               for v in (x, y)):
+            raise ValueError("combines the bits of whole numbers, expected truth values")
+        return op.compare(b, function, x, y)
+    return combined
+
+
+for _name in ("and", "or", "xor"):
+    TABLE.update(dict.fromkeys((f"aten.__{_name}__", f"aten.bitwise_{_name}", f"aten.logical_{_name}"),
+                               _of_truths(f"logical_{_name}")))
+
+
+def negation(b: Builder, x: Traced) -> Traced:
+    if x.kind != "b":
+        raise ValueError("turns the bits of whole numbers round, expected truth values")
+    return op.compare(b, "equal", x, np.asarray(False))
 
 
 TABLE["aten.logsumexp"] = log_sum_exp

@@ -271,3 +271,20 @@ if torch is not None:
             strips = x.mean(3, keepdim=True).expand_as(x) + x.mean(2, keepdim=True) + F.max_pool2d(x, 5, 1, 2)
             x = self.mix(F.pad(strips, (1, 0, 1, 0), mode="reflect"))
             return F.interpolate(self.head(x), scale_factor=2, mode="bilinear", align_corners=True)
+
+    @odd(5, 6)
+    class Pairs(nn.Module):
+        """Each place against each other: products, differences, the larger, what is chosen by a comparison."""
+
+        def __init__(self):
+            super().__init__()
+            self.dense, self.head = nn.Linear(6, 5), nn.Linear(5, 3)
+
+        def forward(self, x):
+            x = self.dense(x)
+            a, b = x.unsqueeze(2), x.unsqueeze(1)
+            apart = (a - b).pow(2).sum(-1)
+            x = torch.einsum("nij,njc->nic", torch.exp(-apart), x)
+            x = x + torch.where(a > b, a * b, b).mean(1) + torch.maximum(a, 2 * b).mean(2)
+            c = x[..., None] * x[..., None, :]
+            return self.head((c.softmax(-1) * (x[..., None] > 0)).sum((1, 2)))

@@ -74,6 +74,8 @@ def true_or_false(value: Any) -> Any:
 
 def truth(b: Builder, value: Any) -> Any:
     """A truth value, or whether a number is not 0, as a number."""
+    if isinstance(value, Varying):
+        return Varying(*(np.asarray(each, bool).astype(b.dtype) for each in (value.array, value.other)))
     if not isinstance(value, Traced):
         return np.asarray(value, bool).astype(b.dtype)
     return numbers(b, value if value.kind == "b" else compare(b, "not_equal", value, 0))
