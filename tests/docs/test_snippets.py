@@ -30,6 +30,7 @@ import walk  # noqa: E402  (it lies in the folder named above)
 WITH_PEERS = {"docs/cluster.md", "docs/export.md", "docs/faq.md", "docs/networks.md", "docs/own_network.md"}
 WALKED = {"docs/stepping.md"}                               # its scripts start pdb: test_walks.py types what follows
 EXCERPTS = {"docs/how_it_is_built.md": passes.lrp}          # a page whose first block is part of this function
+ANSWERS = {"docs/try_this.md"}                              # tests/lessons/exercises/test_try_this.py runs each
 
 
 def given(page):
@@ -42,7 +43,7 @@ def given(page):
 
 
 @pytest.mark.parametrize("page", [page for page in snippets.pages()
-                                  if page not in WITH_PEERS | WALKED and page not in EXCERPTS])
+                                  if page not in WITH_PEERS | WALKED | ANSWERS and page not in EXCERPTS])
 def test_the_code_on_a_page_runs(page, tmp_path, capsys):
     cupy, missing = installed_cupy()
     if "import cupy\n" in "".join(snippets.blocks(page)) and cupy is None:

@@ -16,8 +16,10 @@ ANSWERS = {f"{answer.lesson} ({answer.number})": answer for answer in every_answ
 
 
 @pytest.mark.parametrize("place", ANSWERS)
-def test_an_answer_is_measured(place):
-    ANSWERS[place].check()
+def test_an_answer_is_measured_by_the_lines_on_its_page(place):
+    check, names = ANSWERS[place].check, {}
+    exec(try_this.imports_of(check.__module__), names)
+    exec(compile(try_this.code_of(check), f"the answer to {place}", "exec"), names)
 
 
 @pytest.mark.parametrize("place", ANSWERS)
