@@ -53,6 +53,16 @@ def assert_same(came, expected, what=""):
     assert off.max() <= room, f"{what}: came {came.flat[off.argmax()]}, expected {expected.flat[off.argmax()]}"
 
 
+def traced(call, trace):
+    """Call `call` while `trace` is the trace function; a debugger's is put back."""
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+
+
 def blind_steps(call, formula):
     """How many lines run from the call to the first line of the formula: what F11 alone shows, again and again."""
     count = [0]
@@ -65,14 +75,10 @@ def blind_steps(call, formula):
             raise Arrived
         count[0] += event == "line"
         return trace
-    before = sys.gettrace()
-    sys.settrace(trace)
     try:
-        call()
+        traced(call, trace)
     except Arrived:
         return count[0]
-    finally:
-        sys.settrace(before)
     raise AssertionError("the formula was never reached")
 
 

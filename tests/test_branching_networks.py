@@ -1,14 +1,13 @@
 """A network that branches: connections, several inputs, shared layers, one step to every formula, each layer once."""
 import inspect
 import linecache
-import sys
 import tracemalloc
 from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.helpers import blind_steps
+from tests.helpers import blind_steps, traced
 from tests.registry import WRITTEN
 
 from minixnn import Graph, Network, datasets, models, passes
@@ -250,12 +249,7 @@ def steps_into(pass_, call):
             if "STEP INTO" in line:
                 found.append(frame.f_code)
         return None
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
+    traced(call, trace)
     return found
 
 

@@ -1,7 +1,6 @@
 """Do the backward passes do what their methods promise, from the output to the pixels?"""
 import inspect
 import linecache
-import sys
 from functools import partial
 
 import numpy as np
@@ -15,7 +14,7 @@ from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flat
 from minixnn.rules import composites, lrp
 from minixnn.rules import deep_taylor as dt
 from tests import strategies
-from tests.helpers import apply, assert_derivative, deeplift, gradient
+from tests.helpers import apply, assert_derivative, deeplift, gradient, traced
 
 pytestmark = pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")      # they are there on purpose
 ZERO = partial(lrp.epsilon, epsilon=0)
@@ -256,13 +255,7 @@ def frames_below(pass_, call):
                 depth, above = depth + 1, above.f_back
             found.append(depth if above is not None else -1)
         return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
+    traced(call, trace)
     return found
 
 

@@ -95,14 +95,24 @@ def integrated_gradients(net: Network, x: Array, target: Target = None, baseline
 
         R = (x - baseline) * integral over t from 0 to 1 of  gradient(baseline + t (x - baseline))
 
-    The integral is a weighted sum over `steps` pieces of the straight path: see `path`. baseline: an array of
-    x's shape or of one image's (1, ...), a number, or None for zero. The target is decided once, on x.
+    The target is decided once, on x. Of tokens (whole numbers, see layers.Embedding) the path runs between their
+    embeddings, from a baseline of tokens or from 0, and R is summed over each position.
 
-    Of tokens (whole numbers, see layers.Embedding) the path runs between their embeddings, from a baseline of tokens
-    or from 0, and R is summed over each position.
+    Parameters
+    ----------
+    baseline : an array of x's shape or of one image's (1, ...), a number, or None for zero.
+    steps : pieces of the straight path; the integral is a weighted sum over them.
+    method : how the pieces are weighed, see `path`.
+    return_error : return (R, error), too.
 
-    In the limit of many steps R sums to y(x) - y(baseline), "completeness". With `return_error` the result is
-    (R, error), and error (N,) is by how much the sum misses it.
+    Returns
+    -------
+    R, like x. In the limit of many steps it sums to y(x) - y(baseline), "completeness"; error (N,) is by how much the
+    sum misses it.
+
+    Raises
+    ------
+    ValueError : a baseline of another shape or with NaN, no steps, an unknown method.
 
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU
@@ -170,11 +180,21 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
 
         R = mean over samples of  method(x + e),    e normal with deviation  noise * (largest - smallest pixel)
 
-    method: any function (net, x, target) -> array like x. rng: the numpy.random.Generator of the noise, or a
-    seed; None is seed 0, so that two calls agree. kind: "mean"; "squared", the mean of the squares (Hooker et
-    al. 2019); or "variance" over the samples (VarGrad, Adebayo et al. 2018). The target is decided once, on x.
+    The target is decided once, on x. Every image has a stream of random numbers of its own, so that `batch_size` does
+    not change the result.
 
-    Every image has a stream of random numbers of its own, so that `batch_size` does not change the result.
+    Parameters
+    ----------
+    method : any function (net, x, target) -> array like x.
+    rng : the numpy.random.Generator of the noise, or a seed; None is seed 0, so that two calls agree.
+    noise : the deviation, as a share of the largest less the smallest pixel.
+    samples : noisy copies of each image.
+    kind : "mean"; "squared", the mean of the squares (Hooker et al. 2019); or "variance" over the samples (VarGrad,
+        Adebayo et al. 2018).
+
+    Raises
+    ------
+    ValueError : whole numbers, to which no small noise can be added; an unknown kind; samples or noise below 0.
     """
     net = at_logits(net, start)
     net.check(x)

@@ -18,9 +18,17 @@ def occlusion(net: Network, x: Array, target: Target = None, size: int | Sequenc
 
         R_p = mean over the windows that hold pixel p of  y(x) - y(x with the window covered)
 
-    size: pixels of a window, a number or (height, width); None is a seventh of the image. stride: from window
-    to window; None is the size. Windows at the far edges are cut off there. value: what covers, a number or an
-    array that broadcasts to a window. The target is decided once, on x. Costs one forward pass a window.
+    The target is decided once, on x. Costs one forward pass a window. Windows at the far edges are cut off there.
+
+    Parameters
+    ----------
+    size : pixels of a window, a number or (height, width); None is a seventh of the image.
+    stride : pixels from window to window; None is the size.
+    value : what covers, a number or an array that broadcasts to a window.
+
+    Raises
+    ------
+    ValueError : inputs that are no images; a stride that leaves pixels out.
     """
     net = at_logits(net, start)
     array_module(x)                             # refuses what is not an array

@@ -88,7 +88,15 @@ def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Arra
                 start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
     """Deep Taylor decomposition, for pixels between low and high; with both None for any. Montavon et al. 2017.
 
-    See `passes.deep_taylor`. The bounds are numbers, or arrays that broadcast to the images.
+    See `passes.deep_taylor`.
+
+    Parameters
+    ----------
+    low, high : the bounds of the pixels: numbers, or arrays that broadcast to the images; None and None for any x.
+
+    Raises
+    ------
+    ValueError : pixels outside the bounds, a composite that fits no layer, one bound without the other.
     """
     net = at_logits(net, start)
 
@@ -107,9 +115,16 @@ def deeplift(net: Network, x: Array, target: Target = None, x_ref: Array | None 
 
     See `passes.deeplift`.
 
-    x_ref: the reference, of x's shape or of one image's (1, ...); None is zero; a list of references, each an
-    image or as before, gives the average of the heatmaps. Where pixels have no natural "nothing", several
-    typical images say more than any one.
+    Parameters
+    ----------
+    x_ref : the reference, of x's shape or of one image's (1, ...); None is zero; a list of references, each an
+        image or as before, gives the average of the heatmaps. Where pixels have no natural "nothing", several
+        typical images say more than any one.
+
+    Raises
+    ------
+    ValueError : a reference of another shape, of whole numbers, or with NaN.
+    NotImplementedError : a layer without multipliers, by its name.
     """
     return _over_references(passes.deeplift, net, x, target, x_ref, start, batch_size, workers)
 

@@ -73,9 +73,19 @@ def region(net: Network, x: Array, box: Sequence[int], index: int, *, relevance:
            batch_size: int | None = None, workers: int = 1) -> Array:
     """The start at channel `index` of outputs that are images, inside a box: why is this found here?
 
-    box: (top, left, bottom, right) in pixels of x (N, H, W, C), bottom and right excluded; one for all images, or one
-    for each, (N, 4). Of the output (N, h, w, channels) those entries count whose middle lies inside, at least the one
-    nearest to the middle of the box.
+    Of the output (N, h, w, channels) those entries count whose middle lies inside, at least the one nearest to the
+    middle of the box.
+
+    Parameters
+    ----------
+    box : (top, left, bottom, right) in pixels of x (N, H, W, C), bottom and right excluded; one for all images, or one
+        for each, (N, 4).
+    index : the channel of the output.
+    relevance : start with the outputs themselves, as LRP wants it; otherwise with 1, as gradients do.
+
+    Raises
+    ------
+    ValueError : inputs or outputs that are no images, a box that is empty or lies outside.
     """
     expect_network(net)
     y = net.predict(x, batch_size, workers)

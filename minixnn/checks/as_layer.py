@@ -16,7 +16,7 @@ from typing import Any
 from minixnn import passes
 from minixnn.arrays import Array, array_module
 from minixnn.layers import Input
-from minixnn.layers.base import Join, Layer
+from minixnn.layers.base import Join, Layer, Rule
 from minixnn.layers.blocks import Block
 from minixnn.ledger.accounts import account_of
 from minixnn.ledger.ledger import Row, balance
@@ -104,7 +104,7 @@ def of_parts(account: Callable, layer: SideBySide, x: Array, y: Array, R: Array)
     return account(layer.layer, layer.parts(x), y, R)
 
 
-def booked(layer: Any, rule: Any, x: Array, y: Array, R: Array, R_x: Array) -> tuple[Row, bool]:
+def booked(layer: Any, rule: Rule, x: Array, y: Array, R: Array, R_x: Array) -> tuple[Row, bool]:
     """The ledger's row of one layer under a rule, and whether the rule has an account."""
     if isinstance(rule, SideBySideRule):
         account = account_of(layer.layer, rule.of)

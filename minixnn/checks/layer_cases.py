@@ -1,10 +1,12 @@
 """A layer at one input: what each of its methods answered, and the numbers that a derivative is compared with."""
 import copy
 from dataclasses import dataclass, field
+from numpy.typing import DTypeLike
 from typing import Any
 
 import numpy as np
 
+from minixnn.arrays import Array, Inputs
 from minixnn.checks.as_layer import Written
 from minixnn.checks.properties import raised
 from minixnn.checks.rule_cases import same
@@ -65,7 +67,7 @@ def prepare(drawn: Any) -> Any:
     return LayerCase(layer, x, x_ref, dy, found, changed=" and ".join(dict.fromkeys(changed)))
 
 
-def ask(layer: Any, method: Any, x: Any, x_ref: Any, dy: Any) -> Any:
+def ask(layer: Any, method: Any, x: Inputs, x_ref: Inputs, dy: Array) -> Any:
     """{name: array}, one method's answer; {} where a layer has no such method or nothing to say."""
     if method == "forward":
         return {"forward": layer.forward(x)}
@@ -92,7 +94,7 @@ def ask_all(case: Any, layer: Any, *arrays: Any) -> Any:
     return found
 
 
-def as_type(layer: Any, dtype: Any) -> Any:
+def as_type(layer: Any, dtype: DTypeLike) -> Any:
     """A copy whose arrays of real numbers are of that type."""
     def cast(array):
         return array.astype(dtype) if array.dtype.kind == "f" else array

@@ -4,6 +4,7 @@
 """
 from dataclasses import replace
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 from minixnn.checks import layer_tests as of
@@ -11,7 +12,7 @@ from minixnn.checks.properties import Property
 from minixnn.checks.rule_properties import on_device
 
 
-def properties_of_layer(definition: Any = None, device: Any = None) -> Any:
+def properties_of_layer(definition: Any = None, device: ModuleType | None = None) -> Any:
     """The list, the most telling first: of several that fail, the first is reported."""
     given = [replace(DEFINITION, test=partial(of.definition, formula=definition))] if definition else []
     return [*PROPERTIES[:7], *given, *PROPERTIES[7:], *on_device(DEVICE, of.device, device)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import array_module, negative, positive, to_numpy
+from minixnn.arrays import Array, array_module, negative, positive, to_numpy
 from minixnn.checks.as_layer import SideBySide, Written
 from minixnn.checks.layer_cases import COUNT, MANY, STEP, LayerCase, as_type, ask_all, directions, quotients, with_array
 from minixnn.checks.properties import Observation, compare, first, is_so, shown
@@ -140,7 +140,7 @@ def furthest(expected: Any, came: Any, smooth: Any, note: Any) -> Any:
                        columns={"entry": entry})
 
 
-def index_in(array: Any, n: Any) -> Any:
+def index_in(array: Array, n: Any) -> Any:
     """The place of entry n in one image, as text: [0, 2]."""
     return str(list(map(int, np.unravel_index(int(n), array.shape[1:]))) if array.ndim > 1 else [])
 

@@ -54,7 +54,7 @@ def name_of(layer: Any) -> Any:
 
 
 @st.composite
-def layer_cases(draw: Any, layers: Any, inputs: Any, domain: Any) -> Any:
+def layer_cases(draw: st.DrawFn, layers: Any, inputs: Any, domain: Any) -> Any:
     """(layer, x, x_ref, dy): two inputs and a signal of both signs, in float64."""
     layer = draw(layers)
     layer, shape = layer if isinstance(layer, tuple) else (layer, None)

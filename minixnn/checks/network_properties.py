@@ -1,6 +1,7 @@
 """The properties of a whole network: name, formula, why it must hold, what is wrong where it does not."""
 from dataclasses import replace
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 from minixnn.checks import network_tests as of
@@ -9,7 +10,7 @@ from minixnn.checks.rule_properties import on_device
 from minixnn.rules.composites import name_of
 
 
-def properties_of_network(rules: Any, device: Any = None) -> Any:
+def properties_of_network(rules: Any, device: ModuleType | None = None) -> Any:
     """The list; a ledger for each of `rules`."""
     books = [replace(LEDGER, name=f"ledger, {name_of(rule) if callable(rule) else 'the rules given'}",
                      test=partial(of.ledger, rules=rule)) for rule in rules]

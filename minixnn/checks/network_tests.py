@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minixnn import passes
-from minixnn.arrays import Array, to_numpy
+from minixnn.arrays import Array, Inputs, to_numpy
 from minixnn.batching import rows
 from minixnn.checks.properties import Observation, compare
 from minixnn.logits import logits
@@ -27,7 +27,7 @@ SECONDS = 10
 @dataclass(frozen=True)
 class NetworkCase:
     """A network as it is, the same in float64, and the images for both."""
-    net: Any
+    net: Network
     sharp: Any
     x: np.ndarray
     a: np.ndarray               # x in float64, or the tokens as they are
@@ -46,7 +46,7 @@ class NetworkCase:
         """Whether nothing but real numbers enters; there is no path to tokens."""
         return all(part.dtype.kind == "f" for part in (self.a if isinstance(self.a, tuple) else (self.a,)))
 
-    def score(self, x: Any, target: Any) -> Any:
+    def score(self, x: Inputs, target: Any) -> Any:
         """The output that is explained, one number per image."""
         y = self.explained.forward(x)
         return y[range(len(y)), target]
@@ -59,17 +59,17 @@ class NetworkCase:
         return y.argmax(axis=1) if self.target is None else np.broadcast_to(self.target, len(y))
 
 
-def each(f: Callable, x: Any) -> Any:
+def each(f: Callable, x: Inputs) -> Any:
     """f(x); of several inputs, of each."""
     return tuple(map(f, x)) if isinstance(x, tuple) else f(x)
 
 
-def nothing(x: Any) -> Any:
+def nothing(x: Inputs) -> Any:
     """Zeros in the place of x: the reference."""
     return each(lambda a: a * 0, x)
 
 
-def flat(R: Any) -> Array:
+def flat(R: Array) -> Array:
     """(N, entries): what lies beside an input, or beside all inputs."""
     parts = R if isinstance(R, tuple) else (R,)
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
@@ -134,7 +134,7 @@ def sums_to_difference(case: NetworkCase) -> Observation | str | None:
     return furthest(case.score(case.a, targets) - case.score(nothing(case.a), targets), C, "by DeepLIFT")
 
 
-def furthest(change: Any, R: Any, how: Any) -> Any:
+def furthest(change: Any, R: Array, how: Any) -> Any:
     """The image whose contributions miss the change of its output by most, as a share of their size."""
     off = abs(R.sum(axis=1) - change) / np.maximum(abs(R).sum(axis=1), 1e-300)
     n = int(np.nan_to_num(off, nan=np.inf).argmax())

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from minixnn.arrays import Array, to_numpy
+from minixnn.arrays import Array, Inputs, to_numpy
 from minixnn.batching import rows as count_of
 from minixnn.checks import network_tests as of
 from minixnn.checks.as_layer import SideBySide, Written
@@ -98,7 +98,7 @@ def first_name(report: Any) -> Any:
     return report.broken[0][1]
 
 
-def entry_of(layer: Any, x: Any, x_ref: Any, place: Any, device: Any) -> Any:
+def entry_of(layer: Any, x: Inputs, x_ref: Inputs, place: Any, device: ModuleType | None) -> Any:
     """(place, layer, rows, observations) of a layer."""
     name = layer
     if isinstance(x, tuple):
@@ -116,7 +116,7 @@ def entry_of(layer: Any, x: Any, x_ref: Any, place: Any, device: Any) -> Any:
     return place, name, found, notes
 
 
-def off_the_kinks(x: Any) -> Any:
+def off_the_kinks(x: Inputs) -> Any:
     """x with a little added to every entry, another each.
 
     Behind a ReLU many are 0 and equal, where nothing has a derivative. What is added is positive, for layers that take

@@ -11,6 +11,7 @@ import numpy as np
 from minixnn.arrays import Array
 from minixnn.checks.properties import raised
 from minixnn.layers import Affine, Dense
+from minixnn.layers.base import Rule
 
 if TYPE_CHECKING:
     from minixnn.layers.base import Layer
@@ -25,12 +26,12 @@ class RuleCase:
     shares[k, j] is the relevance that input j receives where output k alone has relevance, of size 1. Of an affine
     layer weights[k, j] is what it multiplies x_j with, seen[k, j] whether output k is connected to input j at all.
     """
-    rule: Any
+    rule: Rule
     layer: Any
     x: np.ndarray
     R: np.ndarray
-    y: Any = None
-    R_x: Any = None
+    y: Array = None
+    R_x: Array = None
     outputs: tuple = ()
     shares: Any = None
     weights: Any = None

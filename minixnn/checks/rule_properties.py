@@ -5,6 +5,7 @@ has relevance, of size 1. `rule_tests.py` has the tests, docs/checks.md the list
 """
 from dataclasses import replace
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 from minixnn.checks import rule_tests as of
@@ -15,7 +16,7 @@ from minixnn.checks.properties import Property, Report
 
 
 def properties_of_rule(domain: tuple, conserves: str | None, definition: Any, every_kind: bool,
-                       device: Any) -> list[Property]:
+                       device: ModuleType | None) -> list[Property]:
     """The list, the most telling first: of several that fail, the first is reported. domain: (low, high) or None.
 
     Of a claim "up to a stabiliser", and where there is no claim, the list has the property "conserves" several times,
@@ -69,7 +70,7 @@ def settle(report: Report) -> None:
         report.notes.append(f"Conserves {level.claim}: {level.found}")
 
 
-def on_device(property: Property, test: Any, device: Any) -> list[Property]:
+def on_device(property: Property, test: Any, device: ModuleType | None) -> list[Property]:
     """The property DEVICE for arrays of the module `device`, such as cupy; nothing where none is given.
 
     ValueError if it is no array module.

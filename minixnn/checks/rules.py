@@ -67,7 +67,7 @@ def bounds(domain: Any) -> tuple:
 
 
 @st.composite
-def rule_cases(draw: Any, layers: Any, low: Any, high: Any) -> Any:
+def rule_cases(draw: st.DrawFn, layers: Any, low: Any, high: Any) -> Any:
     """(layer, x, R): one image, and relevance of both signs for its output."""
     layer, x = draw(strategies.cases(layers, low, high))
     if isinstance(x, tuple):

@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from minixnn.arrays import Inputs
 from minixnn.card import largest_pixel, written
 from minixnn.cli import images
 from minixnn.cli.errors import say
 from minixnn.cli.expected import expected, open_model
+from minixnn.network import Network
 
 IMAGES = 4                  # checked at a time
 TYPES = {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(double)": np.float64}
@@ -42,7 +44,7 @@ def run(asked: Any) -> Any:
     return 0
 
 
-def inputs(net: Any, asked: Any) -> Any:
+def inputs(net: Network, asked: Any) -> Any:
     """The pictures that were given, as many as are checked at a time; else noise of the shape that the net expects."""
     rng, shape, largest = np.random.default_rng(0), net.card.input_shape, largest_pixel(net.card, net.layers[0])
     if shape is not None and None not in shape and len(shape) == 2 and not asked.images:        # a sequence
@@ -73,7 +75,7 @@ def inputs(net: Any, asked: Any) -> Any:
     return x if largest == 1 or x.ndim == 2 else (x * largest).round()
 
 
-def outputs_of(path: Any, x: Any, layout: str | None) -> Any:
+def outputs_of(path: Any, x: Inputs, layout: str | None) -> Any:
     """(what the ONNX file itself computes of the images x, ""), or (None, why that is not known)."""
     first = layout == "channels first"
     x = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if first else x

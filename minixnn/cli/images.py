@@ -83,7 +83,7 @@ def read(path: Any, shape: Any = (None, None, None), invert: bool = False, fit: 
     return picture, ", ".join(notes)
 
 
-def finish(array: Any, shape: tuple, invert: bool, notes: list, fit: str | None = None, pixels: int = 1) -> Array:
+def finish(array: Array, shape: tuple, invert: bool, notes: list, fit: str | None = None, pixels: int = 1) -> Array:
     """An array (H, W, C) of any numbers as a picture of `shape` in float32; what is done is added to `notes`."""
     array = reduced(array, shape, notes, fit)
     picture = scale(array, notes, pixels)
@@ -101,7 +101,7 @@ def finish(array: Any, shape: tuple, invert: bool, notes: list, fit: str | None 
     return picture
 
 
-def reduced(array: Any, shape: tuple, notes: list, fit: str | None = None) -> Any:
+def reduced(array: Array, shape: tuple, notes: list, fit: str | None = None) -> Any:
     """A large array of bytes (H, W, 1 or 3) made smaller by means over whole squares, before it becomes floats.
 
     It stays four times as high and wide as what is wanted, so that resizing has something to choose from.
@@ -248,7 +248,7 @@ def grey_numbers(image: Any, format: Any, notes: list) -> Array:
                      "16 bits without a sign, or as a .npy file of numbers from 0 to 1")
 
 
-def scale(array: Any, notes: list, pixels: int = 1) -> Any:
+def scale(array: Array, notes: list, pixels: int = 1) -> Any:
     """Numbers of any type as float32: whole ones by the largest that their type holds, floats as they are.
 
     pixels: the largest that the network takes; floats from 0 to 255 are divided for a network that takes them so.
@@ -325,7 +325,7 @@ def resize(picture: Array, size: tuple[int, ...], bicubic: bool = False) -> Arra
 class Batch:
     """The images of a 4-D .npy file, prepared when they are asked for: `len`, `shape` and slices, as of an array."""
 
-    def __init__(self, array: Any, shape: tuple, invert: bool, fit: str | None = None, pixels: int = 1) -> None:
+    def __init__(self, array: Array, shape: tuple, invert: bool, fit: str | None = None, pixels: int = 1) -> None:
         self.array, self.how, self.last = array, (shape, invert), (fit, pixels)
         self.notes: list[str] = []
         self.shape = (len(array), *finish(array[0], *self.how, self.notes, *self.last).shape)

@@ -72,7 +72,7 @@ def number(cell: str) -> Any:
         return False
 
 
-def from_array(array: Any, row: int) -> tuple:
+def from_array(array: Array, row: int) -> tuple:
     """(rows, None, "") of a .npy array (N, row), or (row,) for a single row."""
     if array.ndim == 1:
         array = array[None]

@@ -22,13 +22,14 @@ from minixnn.attribution import METHODS
 from minixnn.arrays import Array, like, to_numpy
 from minixnn.batching import default_batch_size, parallel_map
 from minixnn.files import draft_of
+from minixnn.network import Network
 from minixnn.progress import progress
 
 if TYPE_CHECKING:
-    from minixnn.network import Network
+    pass
 
 
-def explain_to(path: Any, net: Any, images: Any, method: Any, target: Any = None, batch_size: Any = None,
+def explain_to(path: Any, net: Network, images: Any, method: Any, target: Any = None, batch_size: Any = None,
                quiet: Any = False, on: Any = np, workers: Any = -1) -> Any:
     """Write the heatmaps of all `images` (N, ...) by `method` to the .npy file `path`; returns it memory-mapped.
 

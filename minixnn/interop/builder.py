@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from numpy.typing import DTypeLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ MOVES = ("Permute", "Reshape", "Flatten", "Unflatten", "Tokens", "SplitHeads", "
 class Builder:
     """layers, inputs, names as a Network takes them; `name` is that of the place in the program."""
 
-    def __init__(self, batches: tuple[int, int] = BATCHES, dtype: Any = np.float32) -> None:
+    def __init__(self, batches: tuple[int, int] = BATCHES, dtype: DTypeLike = np.float32) -> None:
         self.layers: list[Layer] = []
         self.inputs: list[tuple[int, ...]] = []
         self.names: list[str] = []

@@ -1,6 +1,7 @@
 """Opening an ONNX file: is it one, what enters it, and which of its outputs is to be explained."""
 import os
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 OLDEST = 11
@@ -17,7 +18,7 @@ def library() -> Any:
         raise ImportError("reading ONNX files needs the onnx package: pip install onnx") from error
 
 
-def read(onnx: Any, path: Any) -> Any:
+def read(onnx: ModuleType, path: Any) -> Any:
     """The model in a file, after onnx has checked that it is one, its functions written out."""
     path = os.fspath(path)
     with open(path, "rb"):                      # a missing file is said to be missing

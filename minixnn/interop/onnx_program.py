@@ -4,6 +4,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 FREE_STEPS = (11, 14, 16)                       # of an only one, such as the length of a sequence
 
 
-def program_of(onnx: Any, path: Any, model: Any, input_shape: Any, output: str | None, free: int = 0) -> Program:
+def program_of(onnx: ModuleType, path: Any, model: Any, input_shape: Any, output: str | None, free: int = 0) -> Program:
     """The Program in a file. free: which of the two sets of sizes axes have that the file leaves open."""
     opset = onnx_file.opset_of(path, model)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -57,7 +58,7 @@ def filled(shape: tuple, free: int) -> tuple[int, ...]:
     return tuple(next(sizes) if n is None else n for n in shape)
 
 
-def declared_type(onnx: Any, entry: Any) -> str:
+def declared_type(onnx: ModuleType, entry: Any) -> str:
     kind = entry.type.tensor_type.elem_type
     return onnx.helper.tensor_dtype_to_np_dtype(kind).name if kind else "float32"
 
@@ -70,7 +71,7 @@ def kind_of(entry: Any) -> str:
 class Reader:
     """From nodes of a file to operations."""
 
-    def __init__(self, onnx: Any, opset: int, limit: int) -> None:
+    def __init__(self, onnx: ModuleType, opset: int, limit: int) -> None:
         self.onnx, self.opset, self.limit = onnx, opset, limit
 
     def array(self, tensor: Any, name: str) -> np.ndarray:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import copy
 import functools
+from numpy.typing import DTypeLike
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,7 +119,7 @@ def picked(net: Network) -> dict[int, list[int]]:
     return {index: net.readers(l + 1) for index, l in indices}
 
 
-def example_of(net: Network, input_shape: Any, example: Any, dtype: Any) -> list[Array]:
+def example_of(net: Network, input_shape: Any, example: Any, dtype: DTypeLike) -> list[Array]:
     """The example's arrays, one for each input of the network; drawn if none is given."""
     readers = list(picked(net).values()) or [net.readers(0)]
     if example is not None:
@@ -146,7 +148,8 @@ def target_of(y: Recorded) -> tuple[Recorded, Recorded]:
     return target, (target[:, None] == np.arange(y.shape[1])[None]).astype(y.dtype)
 
 
-def save(onnx: Any, graph: Recording, path: Any, given: dict[str, Recorded], outputs: dict[str, Recorded]) -> None:
+def save(onnx: ModuleType, graph: Recording, path: Any, given: dict[str, Recorded],
+         outputs: dict[str, Recorded]) -> None:
     """Check the model and write it, all of it or nothing."""
     helper, code = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype
     for name, value in outputs.items():

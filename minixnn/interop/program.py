@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numpy.typing import DTypeLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,7 +64,7 @@ class Program:
     from_numpy: Callable[[Any], Any]
     table: dict[str, Callable]
     batches: tuple[int, int]
-    dtype: Any = np.float32
+    dtype: DTypeLike = np.float32
     declared: str = "float32"                   # the type of the input, by the file
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)     # shapes that the framework expects, to check
 

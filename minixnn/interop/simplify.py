@@ -1,7 +1,7 @@
 """What a program says in several layers and we in one: biases merged, norms and activations found by value."""
 from __future__ import annotations
 
-from typing import Any
+from numpy.typing import DTypeLike
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Plan:
         self.keep(len(self.layers) if l + 1 < len(self.layers) else source)
 
 
-def simplify(plan: Plan, dtype: Any, channels: int) -> None:
+def simplify(plan: Plan, dtype: DTypeLike, channels: int) -> None:
     """Find what is written out, then merge neighbours until nothing changes. channels: of the input's last axis"""
     l = 0
     while l < len(plan.layers):
@@ -104,7 +104,7 @@ def two_classes(plan: Plan) -> int | None:
 
 # Known by their values
 
-def found_by_value(plan: Plan, l: int, dtype: Any) -> bool:
+def found_by_value(plan: Plan, l: int, dtype: DTypeLike) -> bool:
     """Whether the layers that lead to layer l were an activation or a norm written out; now it is one layer."""
     layer = plan.layers[l]
     if not isinstance(layer, Elementwise) and type(layer).__name__ not in PARTS:
@@ -252,7 +252,7 @@ def pair(a: Layer, b: Layer) -> Layer | None:
     return a.with_weights(a.W, shift.copy() if a.b is None else a.b + shift)
 
 
-def prepare(plan: Plan, dtype: Any, channels: int) -> None:
+def prepare(plan: Plan, dtype: DTypeLike, channels: int) -> None:
     """What is subtracted from the input first, and what it is divided by then, is its preparation."""
     scale, shift, users, at = np.ones(1, dtype), np.zeros(1, dtype), plan.users(), 0
     while len(users[at]) == 1 and plan.inputs[users[at][0]] == (at,):

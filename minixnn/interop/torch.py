@@ -10,6 +10,7 @@ import os
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: 
     return net.with_card(mean, std, labels=labels)
 
 
-def opened(torch: Any, module: Any) -> tuple[Any, Any]:
+def opened(torch: ModuleType, module: Any) -> tuple[Any, Any]:
     """(module, None) or (None, exported program), out of their wrappers."""
     if isinstance(module, (str, os.PathLike)):
         raise ValueError(f"got the file {os.fspath(module)}: {remedy_for(module)}")
@@ -122,7 +123,7 @@ def remedy_for(path: Any) -> str:
             f"{os.fspath(path)!r}, weights_only=True)), and give the module")
 
 
-def inputs_of(torch: Any, module: Any, input_shape: Any, example: Any) -> tuple[tuple, dict]:
+def inputs_of(torch: ModuleType, module: Any, input_shape: Any, example: Any) -> tuple[tuple, dict]:
     """The arguments of an example call, of at least two images."""
     if example is None:
         first = next((p for p in stored(module) if p.is_floating_point()), torch.zeros(1))
@@ -143,7 +144,7 @@ def inputs_of(torch: Any, module: Any, input_shape: Any, example: Any) -> tuple[
     return tuple(map(several, example if isinstance(example, (tuple, list)) else (example,))), {}
 
 
-def read(torch: Any, module: Any, program: Any, args: tuple, kwargs: dict, output: Any, layout: str | None,
+def read(torch: ModuleType, module: Any, program: Any, args: tuple, kwargs: dict, output: Any, layout: str | None,
          fixed: Mapping[str, Any]) -> Network:
     """The Network of a module for example arguments, or of an exported program."""
     if program is None:
@@ -173,7 +174,7 @@ def read(torch: Any, module: Any, program: Any, args: tuple, kwargs: dict, outpu
     return net
 
 
-def exports(torch: Any, module: Any, args: tuple, kwargs: dict) -> Any:
+def exports(torch: ModuleType, module: Any, args: tuple, kwargs: dict) -> Any:
     """The exported program, for any number of images; where torch cannot leave that open, for BATCHES[0] of them.
 
     len(x) makes a constant of it. What then depends on it is refused where it meets the images, and `compare` runs
@@ -198,12 +199,12 @@ def exports(torch: Any, module: Any, args: tuple, kwargs: dict) -> Any:
             raise error from None
 
 
-def repeated(torch: Any, value: Any, count: int) -> Any:
+def repeated(torch: ModuleType, value: Any, count: int) -> Any:
     """So many rows of an example."""
     return value[torch.arange(count) % len(value)] if isinstance(value, torch.Tensor) and value.ndim else value
 
 
-def output_of(torch: Any, program: Any, output: Any) -> str:
+def output_of(torch: ModuleType, program: Any, output: Any) -> str:
     """The name of the value to explain, of what forward returns."""
     from torch.utils import _pytree as tree
     names = [spec.arg.name if hasattr(spec.arg, "name") else None for spec in program.graph_signature.output_specs
@@ -239,7 +240,7 @@ def places_of(found: Any) -> list:
     return []
 
 
-def of_any_size(torch: Any, module: Any, output: Any, layout: str | None) -> Network:
+def of_any_size(torch: ModuleType, module: Any, output: Any, layout: str | None) -> Network:
     """Read at sizes of the input that the first layer with weights can take; images of any size then."""
     shapes = sizes_to_try(module)
 
@@ -276,8 +277,8 @@ def sizes_to_try(module: Any) -> list[tuple[int, ...]]:
                      "height, width), the shape of one input as torch sees it")
 
 
-def compare(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, output: Any, fixed: Mapping[str, Any],
-            names: list[str], orders: list[tuple[int, ...]], count: int = 3) -> None:
+def compare(torch: ModuleType, module: Any, net: Network, args: tuple, kwargs: dict, output: Any,
+            fixed: Mapping[str, Any], names: list[str], orders: list[tuple[int, ...]], count: int = 3) -> None:
     """Run both on inputs drawn at random: what an export did not see, such as a hook of a parent, is seen here.
 
     In single precision a deep network may be off by percents; where the two are, double precision decides.
@@ -298,8 +299,8 @@ def compare(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, ou
                              "its forward, such as a hook or a change in place, cannot be traced")
 
 
-def apart(torch: Any, module: Any, net: Network, args: tuple, kwargs: dict, output: Any, fixed: Mapping[str, Any],
-          names: list[str], orders: list[tuple[int, ...]], count: int) -> tuple[float, float]:
+def apart(torch: ModuleType, module: Any, net: Network, args: tuple, kwargs: dict, output: Any,
+          fixed: Mapping[str, Any], names: list[str], orders: list[tuple[int, ...]], count: int) -> tuple[float, float]:
     """(the largest difference between the outputs of both for so many inputs, the largest output)"""
     generator = torch.Generator().manual_seed(0)
 

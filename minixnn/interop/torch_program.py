@@ -7,6 +7,7 @@ import logging
 import operator
 import warnings
 from collections.abc import Iterator, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ EXAMPLE = 2                 # images in the example: one would be taken for a co
 
 
 @contextlib.contextmanager
-def evaluating(torch: Any, module: Any) -> Iterator:
+def evaluating(torch: ModuleType, module: Any) -> Iterator:
     """The module in eval mode, without gradients, and without a cache of earlier tokens, as decoders have one.
 
     Every part of it is in its own mode again afterwards.
@@ -69,7 +70,7 @@ def unwrapped(module: Any) -> Any:
     return found
 
 
-def exported(torch: Any, module: Any, args: tuple, kwargs: dict, shapes: Any) -> Any:
+def exported(torch: ModuleType, module: Any, args: tuple, kwargs: dict, shapes: Any) -> Any:
     """The program of torch for any number of images."""
     name = type(module).__name__
     if tuple(int(n) for n in torch.__version__.split(".")[:2]) < OLDEST:
@@ -103,7 +104,7 @@ def shortened(error: Exception) -> str:
     return f"{type(error).__name__}: {said[:300]}".rstrip(".: ")
 
 
-def program_of(torch: Any, exported_program: Any, output: Any, fixed: dict[str, Any] | None = None) -> Program:
+def program_of(torch: ModuleType, exported_program: Any, output: Any, fixed: dict[str, Any] | None = None) -> Program:
     """The Program in what `exported` returns; output: the name of the value to explain."""
     program, signature = exported_program, exported_program.graph_signature
     fixed, values, inputs, operations, sizes = fixed or {}, {}, [], [], {}
@@ -171,7 +172,7 @@ def dtype_of(tensors: Any) -> Any:
     return np.float64 if "float64" in first else np.float32
 
 
-def operation_of(torch: Any, node: Any) -> Operation:
+def operation_of(torch: ModuleType, node: Any) -> Operation:
     """An entry of torch's graph."""
     target = node.target
     name = target.__name__ if target in (operator.getitem,) else \

@@ -48,6 +48,7 @@ _saved: dict = {}             # script -> figures saved by this process, so that
 
 
 def pyplot() -> ModuleType:
+    """matplotlib.pyplot; ImportError with what to install, where it is not there."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:

@@ -11,6 +11,7 @@ from minixnn import Dense, Network, ReLU, models, passes, plot
 from minixnn.layers import Add, Attention, Conv2d, Flatten, MaxPool2d, Residual
 from minixnn.plot.steps import METHODS
 from minixnn.rules import composites, lrp
+from tests.helpers import traced
 
 NET = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]]), np.array([0.5, -0.5])), ReLU(),
                Dense(np.array([[2.0], [1.0]]), np.array([1.0]))])
@@ -39,12 +40,7 @@ def walked(debugged, *arguments, **named):
                 found.append((frame.f_code.co_name, frame.f_lineno, dict(frame.f_locals)))
             return trace
         return None
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        debugged(*arguments, **named)
-    finally:
-        sys.settrace(before)
+    traced(partial(debugged, *arguments, **named), trace)
     return found
 
 
