@@ -173,7 +173,7 @@ def parser() -> Parser:
                          help="the file to write")
     check.add_to(commands)
     for name, run, what in (("methods", show_methods, "the names that --method takes"),
-                            ("models", show_models, "the networks that come along")):
+                            ("models", show_models, "the shipped networks")):
         command = commands.add_parser(name, help=what)
         command.add_argument("names", nargs="*", metavar="NAME", help="tell more of these; default: a line for each")
         command.set_defaults(run=run)

@@ -36,7 +36,7 @@ def test_the_usual_method_for_photographs_answers_why_this_class():
         assert beside.difference > 2 * beside.error, other
 
 
-def test_the_usual_method_of_a_transformer_is_the_better_one_and_of_digits_as_good():
+def test_the_usual_method_is_the_better_one_of_those_measured():
     assert usual_method(models.load("vit")) == "attn_lrp" and usual_method(models.load("cnn")) == "lrp_epsilon_plus"
     one, other = (photographs.column(RECORDS["vit"], name, "logit") for name in ("lrp_epsilon_plus", "attn_lrp"))
     beside = paired(one, other)

@@ -1,4 +1,4 @@
-"""Does one command explain a photograph, and a file, with the networks that come along?"""
+"""Does one command explain a photograph, and a file, with the shipped networks?"""
 import json
 import pathlib
 

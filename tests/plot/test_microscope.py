@@ -206,7 +206,7 @@ def test_a_stroke_on_the_shipped_cnn_takes_less_than_a_tenth_of_a_second(fresh):
         assert strokes[6] < 0.1 * max(1, counts[6] / COUNTED), f"{rules}: {pairs}"
 
 
-def test_scores_and_probabilities_stay_in_sight_and_choose_what_is_explained(fresh):
+def test_scores_stay_in_sight_and_choose_what_is_explained(fresh):
     y = np.array(fresh.evaluate("[...microscope.state.A.at(-1)]"))
     p = np.exp(y - y.max()) / np.exp(y - y.max()).sum()
     told = fresh.evaluate("[...document.querySelectorAll('#scores button')].map(button => button.innerText)")
