@@ -14,6 +14,7 @@ import fcntl
 import json
 import logging
 import multiprocessing
+import pathlib
 import resource
 import sys
 import tempfile
@@ -279,7 +280,7 @@ def shown(found):
 
 def keep(found):
     """Replace what is kept of this family."""
-    with open(RECORD.with_suffix(".lock"), "w") as lock:
+    with open(pathlib.Path(tempfile.gettempdir()) / "families.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)                    # two may run beside each other
         kept = records() if RECORD.exists() else {}
         kept[found["collection"], found["by"], found["name"]] = found
