@@ -14,6 +14,7 @@ import fcntl
 import json
 import logging
 import multiprocessing
+import pathlib
 import resource
 import sys
 import tempfile
@@ -140,13 +141,15 @@ def differences(net, module, args, kwargs, output, dtype):
 
 
 def exported(module, args, kwargs, path):
+    import onnx
     from minixnn.interop import from_onnx
     names = list(kwargs) or [f"x{n}" if n else "x" for n in range(len(args))]
     torch.onnx.export(module, args, path, kwargs=kwargs or None, dynamo=True, verbose=False, external_data=False,
                       input_names=names if not kwargs else None,
                       dynamic_shapes={k: {0: torch.export.Dim("batch")} for k in kwargs} if kwargs else
                       tuple({0: torch.export.Dim("batch")} for _ in args))
-    return lambda: from_onnx(path)
+    first = onnx.load(path, load_external_data=False).graph.output[0].name
+    return lambda: from_onnx(path, output=first)            # the one that `pick` takes, in all of the collections
 
 
 def compared(make, onnx=False):
@@ -277,7 +280,7 @@ def shown(found):
 
 def keep(found):
     """Replace what is kept of this family."""
-    with open(RECORD.with_suffix(".lock"), "w") as lock:
+    with open(pathlib.Path(tempfile.gettempdir()) / "families.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)                    # two may run beside each other
         kept = records() if RECORD.exists() else {}
         kept[found["collection"], found["by"], found["name"]] = found

@@ -240,7 +240,7 @@ COLLECTIONS = {"timm": timm, "torchvision": torchvision, "segmentation": segment
 LIBRARY = {"timm": "timm", "torchvision": "torchvision", "segmentation": "segmentation_models_pytorch",
            "transformers": "transformers", "embeddings": "transformers", "masks": "transformers", "odd": "torch"}
 VERSIONS = "torch 2.13.0, timm 1.0.31, torchvision 0.28.0, transformers 5.24.0, segmentation-models-pytorch 0.6.0"
-SAMPLE = [("timm", "resnet"), ("timm", "convnext"), ("timm", "efficientnet"), ("timm", "regnet"),
+SAMPLE = [("timm", "resnet"), ("timm", "starnet"), ("timm", "pvt_v2"), ("timm", "regnet"),
           ("timm", "vision_transformer_relpos"), ("torchvision", "squeezenet1_1"), ("torchvision", "densenet121"),
-          ("torchvision", "lraspp_mobilenet_v3_large"), ("segmentation", "FPN"), ("transformers", "roberta"),
+          ("torchvision", "mobilenet_v2"), ("segmentation", "FPN"), ("transformers", "roberta"),
           ("transformers", "swin"), ("embeddings", "gpt2"), ("masks", "bert")]
