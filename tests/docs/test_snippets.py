@@ -94,7 +94,27 @@ def files(tmp_path_factory):
               minixnn.layers.GlobalAvgPool(), minixnn.Dense(rng.normal(size=(4, 300)).astype("f4"))]
     net = minixnn.Network(layers).with_card(input_shape=(64, 64, 3))
     interop.to_onnx(net, folder / "net.onnx", (64, 64, 3))
+    (folder / "vocab.txt").write_text("".join(f"word{n}\n" for n in range(8000)))
+    network_of_tokens(folder / "reviews.onnx", rng.normal(size=(8000, 6)), rng.normal(size=(6, 2)))
+    shutil.copy(folder / "reviews.onnx", folder / "text.onnx")
     return folder
+
+
+def network_of_tokens(path, embedding, W):
+    """A file that scores the mean embedding of a text's tokens, as many as there are."""
+    try:
+        import onnx
+    except ImportError:
+        return                                              # the lines that want it are skipped
+    make, number = onnx.helper, onnx.TensorProto
+    weights = [onnx.numpy_helper.from_array(embedding.astype("f4"), "embedding"),
+               onnx.numpy_helper.from_array(W.astype("f4"), "W")]
+    nodes = [make.make_node("Gather", ["embedding", "x"], ["e"]), make.make_node("Relu", ["e"], ["a"]),
+             make.make_node("ReduceMean", ["a"], ["m"], axes=[1], keepdims=0),
+             make.make_node("MatMul", ["m", "W"], ["y"])]
+    graph = make.make_graph(nodes, "text", [make.make_tensor_value_info("x", number.INT64, ["images", "tokens"])],
+                            [make.make_tensor_value_info("y", number.FLOAT, ["images", 2])], weights)
+    onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid("", 17)]), path)
 
 
 @pytest.mark.parametrize("place, line", commands())
