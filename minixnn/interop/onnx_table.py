@@ -13,7 +13,7 @@ from minixnn.interop.axes import Traced, has_batch
 from minixnn.interop.builder import Builder
 from minixnn.interop.program import FLOATS, Places, Size, Varying
 from minixnn.interop.recurrence import of_onnx
-from minixnn.interop.torch_table import ACTIVATIONS, gather, no_gradient, no_slope, points
+from minixnn.interop.torch_table import ACTIVATIONS, gather, no_gradient, no_slope
 
 TABLE: dict[str, Callable[..., Any]] = {}
 RENAMED = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Mish": "mish", "HardSwish": "hardswish", "Abs": "abs",
@@ -444,7 +444,7 @@ def gather_points(b: Builder, x: Traced, index: Any, batch_dims: int = 0) -> Tra
     else:
         raise ValueError(f"batch_dims={batch_dims} with other places for each image")
     axes = list(range(first, first + index.shape[-1]))
-    return points(b, x, axes, [index[..., n] for n in range(len(axes))])
+    return op.points(b, x, axes, [index[..., n] for n in range(len(axes))])
 
 
 @onnx_name("Expand")

@@ -195,18 +195,7 @@ def index(b: Builder, x: Any, places: list) -> Traced:
         arrays = [np.flatnonzero(a) if a.dtype == bool and a.ndim == 1 else a for a in arrays]
     if len(given) == 1:
         return op.take(b, x, arrays[0], given[0])
-    return points(b, x, given, arrays)
-
-
-def points(b: Builder, x: Traced, axes: list[int], arrays: list) -> Traced:
-    """x[..., i, j, ...] with arrays of places that are broadcast against each other."""
-    if axes != list(range(axes[0], axes[-1] + 1)):
-        raise ValueError("takes places by arrays along axes that are not beside each other")
-    arrays = list(np.broadcast_arrays(*arrays))
-    flat = np.zeros(arrays[0].shape, np.int64)
-    for axis, a in zip(axes, arrays):
-        flat = flat * x.shape[axis] + a % x.shape[axis]
-    return op.take(b, op.flatten(b, x, axes[0], axes[-1]), flat, axes[0])
+    return op.points(b, x, given, arrays)
 
 
 def several(b: Builder, x: Traced, places: list) -> Traced:
@@ -220,7 +209,7 @@ def several(b: Builder, x: Traced, places: list) -> Traced:
             rest = list(np.broadcast_arrays(*(a[0] if a.ndim == first.ndim else a for a in rest),
                                             np.zeros([1] * (first.ndim - 1), int)))[:-1]
             sizes = rest[0].shape                           # taken as a row, so that all places in order cost nothing
-            y = points(b, x, list(range(1, len(places))), [a.ravel() for a in rest])
+            y = op.points(b, x, list(range(1, len(places))), [a.ravel() for a in rest])
             N, _, *behind = _sizes(y)
             return op.reshape(b, y, [N, *sizes, *behind])
     if isinstance(first, Varying) and first.ndim == 1 and all(
@@ -491,22 +480,9 @@ def gather(b: Builder, x: Any, axis: int, index: Any, sparse_grad: bool = False)
             first = array.take([0], axis=place)
             if (array == first).all():
                 continue
-            return points_along(b, x, axis, array)
+            return op.points_along(b, x, axis, array)
     return op.take(b, x, array.take(0, axis=0).ravel() if array.ndim == 1 else
                    np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)[:, 0], axis)
-
-
-def points_along(b: Builder, x: Traced, axis: int, array: np.ndarray) -> Traced:
-    """gather along the last axis but for the images, with other places for each row."""
-    if not x.axes[0] or not (array == array[:1]).all():
-        raise ValueError("takes other places for each image")
-    inner = array[0]
-    if tuple(n for p, n in enumerate(inner.shape) if p != axis - 1) != tuple(
-            n for p, n in enumerate(x.shape[1:]) if p != axis - 1):
-        raise ValueError("takes places of a part of an array")
-    numbers = np.arange(math.prod(x.shape[1:])).reshape(x.shape[1:])
-    places = np.take_along_axis(numbers, inner, axis - 1)
-    return op.take(b, op.flatten(b, x, 1), places, 1)
 
 
 @torch_name("to", "_to_copy", "type_as", "float", "double", "long", "int", "to_dtype")

@@ -16,8 +16,9 @@ from minixnn.interop.operations.values import images, numbers, plain, traced, we
 from minixnn.interop.operations.arithmetic import (add, clip, divide, elementwise, extreme, multiply, power, shifted,
                                                    subtract)
 from minixnn.interop.operations.moves import (cat, depth_to_space, expand, flatten, flip, from_patches, pad, patches,
-                                              repeat, repeat_interleave, reshape, roll, select, slice_, space_to_depth,
-                                              split, squeeze, stack, swap, take, transpose, unfold, unsqueeze)
+                                              points, points_along, repeat, repeat_interleave, reshape, roll, select,
+                                              slice_, space_to_depth, split, squeeze, stack, swap, take, transpose,
+                                              unfold, unsqueeze)
 from minixnn.interop.operations.norms import (batch_norm, group_norm, layer_norm, local_response, reduce, softmax,
                                               variance)
 from minixnn.interop.operations.windows import adaptive_pool, conv, conv_transpose, pool, upsample
@@ -28,7 +29,7 @@ from minixnn.interop.operations.whole import cast, compare, embedding, true_or_f
 __all__ = ["adaptive_pool", "add", "attention", "batch_norm", "cast", "cat", "clip", "compare", "conv",
            "conv_transpose", "depth_to_space", "divide", "einsum", "elementwise", "embedding", "expand", "extreme",
            "flatten", "flip", "from_patches", "group_norm", "images", "layer_norm", "linear", "local_response",
-           "matmul", "multiply", "numbers", "pad", "patches", "plain", "pool", "power", "recurrent", "reduce", "repeat",
-           "repeat_interleave", "reshape", "roll", "select", "shifted", "slice_", "softmax", "space_to_depth", "split",
-           "squeeze", "stack", "subtract", "swap", "take", "traced", "transpose", "true_or_false", "unfold",
-           "unsqueeze", "upsample", "variance", "weights", "where"]
+           "matmul", "multiply", "numbers", "pad", "patches", "plain", "points", "points_along", "pool", "power",
+           "recurrent", "reduce", "repeat", "repeat_interleave", "reshape", "roll", "select", "shifted", "slice_",
+           "softmax", "space_to_depth", "split", "squeeze", "stack", "subtract", "swap", "take", "traced",
+           "transpose", "true_or_false", "unfold", "unsqueeze", "upsample", "variance", "weights", "where"]

@@ -416,3 +416,27 @@ def space_to_depth(b: Builder, x: Traced, n: int, crd: bool = True) -> Traced:
 
 def size_other(group: Any) -> int:
     return math.prod(a.other for a in group)
+
+
+def points(b: Builder, x: Traced, axes: list[int], arrays: list) -> Traced:
+    """x[..., i, j, ...] with arrays of places that are broadcast against each other."""
+    if axes != list(range(axes[0], axes[-1] + 1)):
+        raise ValueError("takes places by arrays along axes that are not beside each other")
+    arrays = list(np.broadcast_arrays(*arrays))
+    flat = np.zeros(arrays[0].shape, np.int64)
+    for axis, a in zip(axes, arrays):
+        flat = flat * x.shape[axis] + a % x.shape[axis]
+    return take(b, flatten(b, x, axes[0], axes[-1]), flat, axes[0])
+
+
+def points_along(b: Builder, x: Traced, axis: int, array: np.ndarray) -> Traced:
+    """gather along the last axis but for the images, with other places for each row."""
+    if not x.axes[0] or not (array == array[:1]).all():
+        raise ValueError("takes other places for each image")
+    inner = array[0]
+    if tuple(n for p, n in enumerate(inner.shape) if p != axis - 1) != tuple(
+            n for p, n in enumerate(x.shape[1:]) if p != axis - 1):
+        raise ValueError("takes places of a part of an array")
+    numbers = np.arange(math.prod(x.shape[1:])).reshape(x.shape[1:])
+    places = np.take_along_axis(numbers, inner, axis - 1)
+    return take(b, flatten(b, x, 1), places, 1)
