@@ -28,9 +28,8 @@ def array_module(x: Array) -> ModuleType:
     Raises TypeError for what is not an array, or lacks those methods: a list, a torch tensor, a strict array.
     """
     for kind in type(x).__mro__:
-        module = sys.modules.get(kind.__module__)
-        if module is not None and getattr(module, "ndarray", None) is kind:
-            return module
+        if getattr(sys.modules.get(kind.__module__), "ndarray", None) is kind:
+            return sys.modules[kind.__module__]
     if hasattr(x, "__array_namespace__") and hasattr(x, "clip"):
         return x.__array_namespace__()
     strict = " (it lacks NumPy's methods, such as x.clip)" if hasattr(x, "__array_namespace__") else ""

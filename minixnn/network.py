@@ -356,10 +356,9 @@ def check_input(x: Array, net: Network, entries: Sequence[int] = (0,)) -> None:
     if x.ndim < 2:
         raise ValueError(f"got an array of shape {x.shape}, expected a batch with the images along the first "
                          "axis; write x[None] for a single image")
-    if len(x) == 0:
-        raise ValueError(f"got an empty batch of shape {x.shape}, expected at least one image")
     if x.size == 0:
-        raise ValueError(f"got an array of shape {x.shape}, expected at least one number for each image")
+        raise ValueError(f"got an empty batch of shape {x.shape}, expected at least one image" if len(x) == 0 else
+                         f"got an array of shape {x.shape}, expected at least one number for each image")
     if x.dtype.kind != "f":
         readers, left = [], list(entries)
         while left:                                         # a layer that only moves numbers takes what the next takes

@@ -37,11 +37,11 @@ class Dense(Affine):
         if x.ndim < 2 or x.shape[-1] != self.W.shape[0]:
             raise ValueError(f"{self!r} got an array of shape {x.shape}, expected {self.W.shape[0]} inputs on the last "
                              "axis; for images put a Flatten layer before it")
-        y = x @ self.W if x.ndim < 4 else as_rows(x, self.W)            # (N, ..., I) @ (I, O) -> (N, ..., O)
-        return y if self.b is None else y + self.b
+        # (N, ..., I) @ (I, O) -> (N, ..., O)
+        return as_rows(x, self.W, self.b) if x.ndim > 3 else x @ self.W if self.b is None else x @ self.W + self.b
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
-        return dy @ self.W.T if dy.ndim < 4 else as_rows(dy, self.W.T)  # (N, ..., O) @ (O, I) -> (N, ..., I)
+        return as_rows(dy, self.W.T) if dy.ndim > 3 else dy @ self.W.T  # (N, ..., O) @ (O, I) -> (N, ..., I)
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         rows, d_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
@@ -53,12 +53,13 @@ class Dense(Affine):
         return f"Dense({self.W.shape[0]} -> {self.W.shape[1]}{bias})"
 
 
-def as_rows(x: Array, W: Array) -> Array:
-    """x @ W of images and videos (N, H, W, C) as one product of all their pixels, each a row.
+def as_rows(x: Array, W: Array, b: Array | None = None) -> Array:
+    """x @ W + b of images and videos (N, H, W, C) as one product of all their pixels, each a row.
 
     By `@` alone NumPy multiplies each row of an image by itself, which takes up to four times as long.
     """
-    return (x.reshape(-1, x.shape[-1]) @ W).reshape(*x.shape[:-1], W.shape[1])
+    y = x.reshape(-1, x.shape[-1]) @ W
+    return (y if b is None else y + b).reshape(*x.shape[:-1], W.shape[1])
 
 
 def draw(shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, init: str) -> Array:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from minixnn.layers import Dense
-from minixnn.layers.dense import times
+from minixnn.layers.dense import as_rows
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (2, 4, 5), (2, 3, 4, 5), (2, 3, 1, 4, 5), (0, 3, 4, 5), (2, 0, 4, 5)])
@@ -19,7 +19,7 @@ def test_every_row_of_pixels_is_multiplied_as_by_itself(shape, turned, xp):
     layer, there = Dense(W, b).map_arrays(xp.asarray), xp.asarray(x)
     y = layer.forward(there)
     dx = layer.gradient(there, y, y)
-    found = times(there, layer.W)
+    found = as_rows(there, layer.W)
     if xp is not np:
         y, dx, found = y.get(), dx.get(), found.get()
     np.testing.assert_allclose(found, expected, 1e-12, 1e-12)
