@@ -87,6 +87,7 @@ def main():
         path = pathlib.Path(folder) / "microscope.html"
         minixnn(["microscope", "--model", "cnn", "-o", str(path)])
         page.open(path)
+        page.evaluate("document.querySelector(\"#tour\").open = false; 0")       # room for what is shown
         page.evaluate(POINTER)
         page.evaluate("document.getElementById('status').style.visibility = 'hidden'")
         film = Film(page)
