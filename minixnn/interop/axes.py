@@ -206,8 +206,10 @@ def laid_out(array: np.ndarray, axes: Sequence[Group], have: Sequence[Group], ot
             atoms += group
             sizes += [a.other if other else a.size for a in group]
     array = array.reshape(sizes)
+    have = list(have)                           # along the batch there may be parts of an image, such as heads
+    beside = [a for a in have.pop(0) if not a.is_batch] if have and has_batch(have[0]) else []
     for place in reversed(range(len(atoms))):
-        if atoms[place].is_batch:
+        if atoms[place].is_batch or atoms[place] in beside:
             first = array.take([0], axis=place)
             if not np.array_equal(np.broadcast_to(first, array.shape), array, equal_nan=array.dtype.kind == "f"):
                 raise ValueError("a constant has other numbers for each image of a batch")
@@ -217,7 +219,7 @@ def laid_out(array: np.ndarray, axes: Sequence[Group], have: Sequence[Group], ot
     array = array.transpose([atoms.index(a) for a in flat if a in atoms])
     array = array.reshape([a.size if a in atoms else 1 for a in flat])
     shape, place = [], 0
-    for group in have[1:]:
+    for group in have:
         inner = [array.shape[place + i] for i in range(len(group))]
         if 1 < math.prod(inner) < size(group):              # one of ours depends on a part of this axis: repeat it
             target = list(array.shape)

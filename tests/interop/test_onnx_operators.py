@@ -241,3 +241,30 @@ def test_images_of_a_size_that_is_not_said(nodes, said, tmp_path):
         assert re.search(said, refused(path, nodes, arrays, ["N", 4, "H", "W"]))
     else:
         compare(saved(path, nodes, arrays, ["N", 4, "H", "W"]), images(2, 4, 6, 6))
+
+
+def of_each_image(path, per_image):
+    """A mean over each map, taken from a row of all numbers of the batch, as torch's exporter writes `as_strided`.
+
+    per_image: how many numbers an image has in that row, by the file; there are four.
+    """
+    nodes = [node("ReduceMean", "x", "mean", axes=[2, 3]), node("Reshape", "mean all", "row"),
+             node("Shape", "x", "shape"), node("Gather", "shape zero", "count"),
+             node("Range", "zero count one", "images"), node("Mul", "images per_image", "starts"),
+             node("Unsqueeze", "starts last", "column"), node("Add", "column channels", "places"),
+             node("Gather", "row places", "taken", axis=0), node("MatMul", "taken W", "y")]
+    scalars = {"zero": 0, "one": 1, "per_image": per_image}
+    return saved(path, nodes, {"all": np.array([-1]), "last": np.array([1]), "channels": np.array([2, 0, 3]),
+                               **{name: np.array(n) for name, n in scalars.items()}, **weights(W=(3, 2))},
+                 ["N", 4, 5, 5])
+
+
+def test_places_that_are_those_of_each_image_are_read(path):
+    of_each_image(path, 4)
+    for count in (1, 2, 5):
+        compare(path, images(count, 4, 5, 5))
+
+
+def test_places_that_are_others_for_each_image_are_refused(path):
+    with pytest.raises(ValueError, match="depend on the number of images"):
+        from_onnx(of_each_image(path, 3))

@@ -228,6 +228,22 @@ if torch is not None:
             y = y / torch.einsum("nqc,nc->nq", q, k.sum(1)).unsqueeze(-1)
             return self.head(self.out(y).logsumexp(1))
 
+    @odd(12, 4, 4)
+    class HeadsAmongImages(nn.Module):
+        """Heads lie along the batch while they are pooled and normalised; then a table for each row of the image."""
+
+        def __init__(self):
+            super().__init__()
+            self.pool, self.norm = nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.LayerNorm(6)
+            self.table, self.head = nn.Parameter(torch.randn(4, 5, 6)), nn.Linear(40, 3)
+
+        def forward(self, x):
+            N = len(x)
+            x = self.pool(x.reshape(N * 2, 6, 4, 4)).permute(0, 2, 3, 1)
+            x = self.norm(x.reshape(N * 2, 16, 6)).reshape(N, 2, 4, 4, 6)
+            y = torch.einsum("nyhwc,hkc->nyhwk", x, self.table)
+            return self.head((y.softmax(-1) * y).mean(3).transpose(1, 2).flatten(2).amax(1).repeat(1, 4))
+
     @odd(6, 7, 9)
     class Axial(nn.Module):
         """Attention along rows, then along columns, with the axes moved into the batch; a volume at the end."""

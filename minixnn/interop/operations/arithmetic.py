@@ -176,4 +176,7 @@ def constant(b: Builder, c: Any, like: Traced) -> Traced:
     array = array.astype(b.dtype) if array.dtype.kind in "fiub" else array
     if not any(has_batch(group) for group in axes):
         axes = [()] * (like.rank - len(axes)) + axes
+    lead, *others = like.have
+    if lead != (b.batch,):                      # more rows than images: heads, say, lie along the batch
+        like = b.arranged(like, [(b.batch,), *((a,) for a in lead if a is not b.batch), *others])
     return Traced(b.put(like.at, ours.Constant(np.ascontiguousarray(array))), have, axes)

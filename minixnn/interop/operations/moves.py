@@ -202,12 +202,32 @@ def roll(b: Builder, x: Traced, shifts: Sequence[int], axes: Sequence[int]) -> T
     return x
 
 
+def of_each_image(x: Traced, index: Varying, axis: int) -> np.ndarray | None:
+    """The places within one image, where those along images and their numbers are the same ones of each image."""
+    found = []
+    for array, shape, count in ((index.array, x.shape, x.axes[axis][0].size),
+                                (index.other, x.other_shape, x.axes[axis][0].other)):
+        if len(array) != count or not array.size:
+            return None
+        each = shape[axis] // count
+        local = array - each * np.arange(count).reshape(-1, *[1] * (array.ndim - 1))
+        if (local != local[:1]).any() or local.min() < 0 or local.max() >= each:
+            return None
+        found.append(local[0])
+    return found[0] if np.array_equal(*found) else None
+
+
 def take(b: Builder, x: Traced, index: Any, axis: int) -> Traced:
     """x[..., index, ...] with an array of places, whose axes take that of `axis`."""
     x = traced(x)
     if not -x.rank <= axis < x.rank:
         raise ValueError(f"takes places of axis {axis} of {x.written()}, which has {x.rank} axes")
     axis = int(axis) % x.rank
+    if isinstance(index, Varying) and index.ndim and is_batch(x.axes[axis][:1]):
+        local = of_each_image(x, index, axis)
+        if local is not None:
+            return take(b, x.seen_as([*x.axes[:axis], x.axes[axis][:1], x.axes[axis][1:], *x.axes[axis + 1:]]), local,
+                        axis + 1)
     index = np.asarray(plain(index))
     n, first = x.shape[axis], x.axes[axis][:1]
     if has_batch(x.axes[axis]):
