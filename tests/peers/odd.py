@@ -230,7 +230,10 @@ if torch is not None:
 
     @odd(12, 4, 4)
     class HeadsAmongImages(nn.Module):
-        """Heads lie along the batch while they are pooled and normalised; then a table for each row of the image."""
+        """Heads lie along the batch while they are pooled and normalised; then a table for each row of the image.
+
+        As in networks that keep room for tokens in front, no token is cut off and joined on again.
+        """
 
         def __init__(self):
             super().__init__()
@@ -241,7 +244,7 @@ if torch is not None:
             N = len(x)
             x = self.pool(x.reshape(N * 2, 6, 4, 4)).permute(0, 2, 3, 1)
             x = self.norm(x.reshape(N * 2, 16, 6)).reshape(N, 2, 4, 4, 6)
-            y = torch.einsum("nyhwc,hkc->nyhwk", x, self.table)
+            y = torch.einsum("nyhwc,hkc->nyhwk", torch.cat([x[:, :0], x], 1), self.table)
             return self.head((y.softmax(-1) * y).mean(3).transpose(1, 2).flatten(2).amax(1).repeat(1, 4))
 
     @odd(6, 7, 9)

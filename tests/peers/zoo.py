@@ -12,7 +12,7 @@ TIMM: dict[str, tuple[str, int]] = {
     "cait": ("cait_xxs24_224", 224), "coat": ("coat_tiny", 224), "convit": ("convit_tiny", 224),
     "convmixer": ("convmixer_768_32", 64), "convnext": ("test_convnext", 64), "cpubone": ("cpubone_nano", 64),
     "crossvit": ("crossvit_tiny_240", 240), "csatv2": ("csatv2", 64), "cspnet": ("cs3darknet_focus_s", 64),
-    "cspnext": ("cspnext_tiny", 64), "davit": ("davit_tiny", 64), "deepseek_vit": ("deepseek_vit_412m", 64),
+    "cspnext": ("cspnext_tiny", 64), "davit": ("davit_tiny", 64), "deepseek_vit": ("deepseek_vit_412m", 224),
     "deit": ("deit_tiny_patch16_224", 224), "densenet": ("densenet121", 64), "dla": ("dla46x_c", 64),
     "dpn": ("dpn48b", 64), "edgenext": ("edgenext_xx_small", 64), "efficientformer": ("efficientformer_l1", 224),
     "efficientformer_v2": ("efficientformerv2_s0", 224), "efficientnet": ("test_efficientnet", 64),

@@ -126,7 +126,7 @@ def repeat_interleave(b: Builder, x: Traced, n: int, axis: int) -> Traced:
     return x.seen_as(axes)
 
 
-def slice_(b: Builder, x: Traced, axis: int, start: Any = None, stop: Any = None, step: int = 1) -> Traced:
+def slice_(b: Builder, x: Traced, axis: int, start: Any = None, stop: Any = None, step: int = 1) -> Any:
     x = traced(x)
     axis, n, step = int(axis) % x.rank, x.shape[int(axis)], int(step)
     start, stop, step = slice(start, stop, step).indices(n)
@@ -135,8 +135,9 @@ def slice_(b: Builder, x: Traced, axis: int, start: Any = None, stop: Any = None
         return x
     if has_batch(x.axes[axis]):
         raise ValueError(f"takes some of the images of a batch of {x.written()}")
-    if count < 1:
-        raise ValueError(f"takes nothing of axis {axis} of {x.written()}")
+    if count < 1:                               # no number: what is joined to it stays as it is
+        return Varying(*(np.zeros([0 if n == axis else m for n, m in enumerate(shape)], b.dtype)
+                         for shape in (x.shape, x.other_shape)))
     x, place = b.axis(x, x.axes[axis])
     found = new(count)
     last_of_all = place == len(x.have) - 1 and step == 1
@@ -297,7 +298,7 @@ def from_patches(b: Builder, x: Traced, sizes: Sequence[int], kernel: Sequence[i
 def cat(b: Builder, values: Sequence[Any], axis: int) -> Traced:
     rank = next(x.rank for x in values if isinstance(x, Traced))
     axis = int(axis) % rank
-    values = [x for x in values if isinstance(x, (Traced, Varying)) or np.size(x)]
+    values = [x for x in values if isinstance(x, Traced) or (x.array.size if isinstance(x, Varying) else np.size(x))]
     like = next(x for x in values if isinstance(x, Traced))
     if len(values) == 1:
         return like
