@@ -76,4 +76,4 @@ SAME_CONTRIBUTIONS = Property(
 SAME_RELEVANCE = Property(
     "the same relevance", "R(x) = R(x) of the equivalent network",
     "Implementation invariance (Sundararajan et al. 2017, section 2.2). A rule shares by what meets in one layer, and "
-    "what does is up to whoever wrote the network.", DEPENDS, None, 1e-3)
+    "what does is up to the author of the network.", DEPENDS, None, 1e-3)

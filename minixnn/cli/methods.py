@@ -91,8 +91,9 @@ def chosen(known: dict[str, Any], name: str, what: str, settings: list) -> Calla
 
 def key_of(known: dict[str, Any], name: str, what: str) -> str:
     """The key of `known` that a name means: as it is, in other letters, or as it is written on pictures."""
-    plain = name.casefold().replace("-", "_").replace(" ", "_")
-    written = {NAMES[key].casefold().replace("-", "_").replace(" ", "_"): key for key in known if key in NAMES}
+    def folded(text: str) -> str:
+        return text.casefold().replace("-", "_").replace(" ", "_")
+    plain, written = folded(name), {folded(NAMES[key]): key for key in known if key in NAMES}
     found = next((each for each in (name, plain, written.get(plain)) if each in known), None)
     if found is not None:
         return found

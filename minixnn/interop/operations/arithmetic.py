@@ -57,8 +57,8 @@ def constant_beside(b: Builder, x: Traced, c: Any) -> tuple[Traced, Any]:
     array = c.array if isinstance(c, Varying) else np.asarray(c)
     x = b.widened(x, array.shape)
     if isinstance(c, Varying):                              # the same for each number of images?
-        first = laid_out(array, x.axes, list(_split(x.axes)))
-        second = laid_out(c.other, x.axes, list(_split(x.axes)), other=True)
+        parts = _split(x.axes)
+        first, second = laid_out(array, x.axes, parts), laid_out(c.other, x.axes, parts, other=True)
         if not np.array_equal(first, second, equal_nan=first.dtype.kind == "f"):
             raise ValueError("a constant depends on the number of images in a batch")
     x = b.with_room(x, array)

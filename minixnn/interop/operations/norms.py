@@ -105,7 +105,7 @@ def layer_norm(b: Builder, x: Traced, count: int, gamma: Any, beta: Any, epsilon
     for array in (gamma, beta):
         array = optional(array)
         if array is not None:
-            array = laid_out(np.broadcast_to(array, [size(own) for own in groups]), groups, [x.have[0], *x.have[1:]])
+            array = laid_out(np.broadcast_to(array, [size(own) for own in groups]), groups, x.have)
             array = np.ascontiguousarray(array.reshape(array.shape[next(
                 (i for i, n in enumerate(array.shape) if n != 1), array.ndim - 1):]))
         arrays.append(array)

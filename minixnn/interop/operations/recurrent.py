@@ -50,8 +50,7 @@ def recurrent(b: Builder, cell: Any, x: Traced, arrays: Sequence[Sequence[Sequen
                 raise ValueError(f"expects {own[0].shape[0]} channels, but the input's shape leads to {x.shape[2]}")
             units = own[1].shape[0]
             made, last = written.unroll(Steps(b), x.at, *first(b, x, start, l * both + d, units))
-            ways.append(b.put(tuple(made), ours.Stack(1)) if len(made) > 1 else
-                        b.put(made[0], ours.Reshape((1, units))))
+            ways.append(stacked(b, made, units))
             ends.append(last)
         directions_axis, units_axis = new(both), new(units)
         at = b.put(tuple(ways), ours.Concat()) if both > 1 else ways[0]
@@ -61,9 +60,13 @@ def recurrent(b: Builder, cell: Any, x: Traced, arrays: Sequence[Sequence[Sequen
     states = []
     for each in zip(*ends):
         count, units_axis = new(len(each)), new(units)
-        at = b.put(each, ours.Stack(1)) if len(each) > 1 else b.put(each[0], ours.Reshape((1, units)))
-        states.append(Traced(at, (x.axes[0], count, units_axis), (count, x.axes[0], units_axis)))
+        states.append(Traced(stacked(b, each, units), (x.axes[0], count, units_axis), (count, x.axes[0], units_axis)))
     return y, states
+
+
+def stacked(b: Builder, states: Sequence[int], units: int) -> int:
+    """The number of the activation (N, how many, units) of several states, or of one alone."""
+    return b.put(tuple(states), ours.Stack(1)) if len(states) > 1 else b.put(states[0], ours.Reshape((1, units)))
 
 
 def first(b: Builder, x: Traced, start: Sequence[Any], n: int, units: int) -> list[int]:
