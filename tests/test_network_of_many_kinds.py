@@ -4,10 +4,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from minixnn import Network, ledger, passes
+from minixnn import Network, passes
 from minixnn.layers import Dense, Embedding
 from minixnn.rules import composites, lrp
 from minixnn.train import Adam, fit
+from tests.helpers import assert_balances, assert_deeplift_sums
 from tests.registry import EXAMPLES
 from tests.small_networks import conv_net, text_net
 
@@ -25,14 +26,11 @@ def test_a_network_of_many_kinds_has_the_gradient_that_differences_show():
                                    composites.epsilon_plus_flat, composites.epsilon_alpha2_beta1,
                                    composites.epsilon_gamma_box])
 def test_a_network_of_many_kinds_balances_in_the_ledger(rules):
-    book = ledger.ledger(conv_net(), IMAGES, rules=rules, quiet=True)
-    assert book.largest_residual < 1e-10 and not any(row.unexplained for row in book.rows), str(book)
+    assert_balances(conv_net(), IMAGES, rules)
 
 
 def test_deeplift_of_a_network_of_many_kinds_sums_to_the_difference():
-    net, x_ref = conv_net(), IMAGES[:1] * 0 + 0.5
-    came = passes.deeplift(net, IMAGES, x_ref, 2)[0].reshape(3, -1).sum(axis=1)
-    np.testing.assert_allclose(came, net.forward(IMAGES)[:, 2] - net.forward(x_ref)[:, 2], rtol=1e-9)
+    assert_deeplift_sums(conv_net(), IMAGES, IMAGES[:1] * 0 + 0.5, 2)
 
 
 def test_a_network_of_many_kinds_comes_back_from_its_file(tmp_path):

@@ -3,6 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from tests.helpers import assert_balances, assert_deeplift_sums
 from tests.registry import WRITTEN
 
 from minixnn import Graph, Network, attribution, ledger, passes
@@ -243,14 +244,11 @@ X = np.random.default_rng(5).random((3, 6, 6, 1))
                                    composites.cp_lrp, partial(composites.attn_lrp, epsilon=0.1),
                                    composites.epsilon_plus])
 def test_a_transformer_balances_in_the_ledger(rules):
-    book = ledger.ledger(transformer(), X, rules=rules, quiet=True)
-    assert book.largest_residual < 1e-10 and not any(row.unexplained for row in book.rows), str(book)
+    assert_balances(transformer(), X, rules)
 
 
 def test_deeplift_of_a_transformer_sums_to_the_difference():
-    net, x_ref = transformer(), X[:1] * 0 + 0.5
-    total = passes.deeplift(net, X, x_ref, 2)[0].reshape(3, -1).sum(axis=1)
-    np.testing.assert_allclose(total, net.forward(X)[:, 2] - net.forward(x_ref)[:, 2], rtol=1e-9)
+    assert_deeplift_sums(transformer(), X, X[:1] * 0 + 0.5, 2)
 
 
 def test_the_gradient_of_a_transformer_is_what_differences_show():
