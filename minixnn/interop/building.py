@@ -42,6 +42,11 @@ def network(program: Program, layout: str | None = None) -> Network:
     plan = Plan(builder.layers, builder.inputs, builder.names, output.at)
     head = drop_head(plan, len(output.have))
     simplify(plan, builder.dtype, program.inputs[0].shape[orders[0][-1]] if not several else 0)
+    read = {layer.index for layer in plan.layers if isinstance(layer, ours.Input)}
+    unread = [entry.name for number, entry in enumerate(program.inputs) if several and number not in read]
+    if unread:
+        raise ValueError(f"the output does not depend on the input {unread[0]!r}; leave it out of the example, or of "
+                         f"the graph, or hold one row of it as it is: fixed={{{unread[0]!r}: row}}")
     if not plan.layers:
         plan = Plan([ours.Identity()], [(0,)], [""], 1)
     shape, order = program.inputs[0].shape, orders[0]

@@ -4,12 +4,14 @@
 """
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import inspect
 import os
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -183,12 +185,12 @@ def exports(torch: ModuleType, module: Any, args: tuple, kwargs: dict) -> Any:
     from torch.utils import _pytree as tree
     batch = torch.export.Dim("batch", min=1)
     try:
-        given = inspect.signature(module.forward).bind(*args, **kwargs).arguments       # one entry for all of *args
+        with named(module, kwargs):
+            given = inspect.signature(module.forward).bind(*args, **kwargs).arguments   # one entry for all of *args
+            return exported(torch, module, args, kwargs, tree.tree_map(
+                lambda v: {0: batch} if isinstance(v, torch.Tensor) and v.ndim else None, dict(given)))
     except TypeError as error:
         raise ValueError(f"{type(module).__name__}: its forward does not take this example: {error}") from error
-    try:
-        return exported(torch, module, args, kwargs, tree.tree_map(
-            lambda v: {0: batch} if isinstance(v, torch.Tensor) and v.ndim else None, dict(given)))
     except ValueError as error:
         if "Constraints violated (batch)" not in str(error):
             raise
@@ -197,6 +199,31 @@ def exports(torch: ModuleType, module: Any, args: tuple, kwargs: dict) -> Any:
             return exported(torch, module, args, kwargs, None)
         except ValueError:
             raise error from None
+
+
+@contextlib.contextmanager
+def named(module: Any, kwargs: dict) -> Iterator[None]:
+    """Lets forward name what it takes by **kwargs: torch.export opens no axis of an argument without a name."""
+    signature = inspect.signature(module.forward)
+    unnamed = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in kwargs
+               if name not in signature.parameters]
+    if not unnamed:
+        yield
+        return
+    parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD] + unnamed
+    own, bound = vars(module).get("forward"), module.forward
+
+    @functools.wraps(bound)
+    def forward(*args: object, **kwargs: object) -> object:
+        return bound(*args, **kwargs)
+    forward.__signature__ = signature.replace(parameters=parameters)                    # type: ignore[attr-defined]
+    module.forward = forward
+    try:
+        yield
+    finally:
+        del module.forward
+        if own is not None:
+            module.forward = own
 
 
 def repeated(torch: ModuleType, value: Any, count: int) -> Any:

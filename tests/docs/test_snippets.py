@@ -27,7 +27,7 @@ from minixnn.rules import composites
 sys.path[:0] = [str(snippets.ROOT / "docs")]
 import walk  # noqa: E402  (it lies in the folder named above)
 
-WITH_PEERS = {"docs/cluster.md", "docs/export.md", "docs/faq.md", "docs/networks.md", "docs/own_network.md"}
+WITH_PEERS = {"docs/cluster.md", "docs/export.md", "docs/networks.md", "docs/own_network.md"}
 WALKED = {"docs/stepping.md"}                               # its scripts start pdb: test_walks.py types what follows
 EXCERPTS = {"docs/how_it_is_built.md": passes.lrp}          # a page whose first block is part of this function
 ANSWERS = {"docs/try_this.md"}                              # tests/lessons/exercises/test_try_this.py runs each
@@ -94,6 +94,7 @@ def files(tmp_path_factory):
               minixnn.layers.GlobalAvgPool(), minixnn.Dense(rng.normal(size=(4, 300)).astype("f4"))]
     net = minixnn.Network(layers).with_card(input_shape=(64, 64, 3))
     interop.to_onnx(net, folder / "net.onnx", (64, 64, 3))
+    net.save(folder / "resnet18.npz")
     (folder / "vocab.txt").write_text("".join(f"word{n}\n" for n in range(8000)))
     network_of_tokens(folder / "reviews.onnx", rng.normal(size=(8000, 6)), rng.normal(size=(6, 2)))
     shutil.copy(folder / "reviews.onnx", folder / "text.onnx")

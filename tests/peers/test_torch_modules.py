@@ -218,3 +218,32 @@ def test_the_image_size_may_be_left_out_where_nothing_depends_on_it(rng):
     net = from_torch(sequential(conv(rng.normal(size=(2, 3, 3, 3))), module("AdaptiveAvgPool2d", output_size=1),
                                 flatten(), linear(rng.normal(size=(4, 2)))))
     assert net.forward(rng.normal(size=(1, 5, 5, 3))).shape == (1, 4)
+
+
+class OfNames(torch.nn.Module if torch is not None else object):
+    """forward names its first input only; the second comes by **kwargs, and decides nothing unless `uses`."""
+
+    def __init__(self, uses):
+        super().__init__()
+        self.linear, self.uses = torch.nn.Linear(3, 2).double(), uses
+
+    def forward(self, x, **kwargs):
+        return self.linear(x) * torch.tanh(self.linear(kwargs["z"])) if self.uses else self.linear(x)
+
+
+def test_an_input_that_forward_takes_by_kwargs_is_an_input(rng):
+    network, example = OfNames(True), {name: torch.from_numpy(rng.normal(size=(2, 3))) for name in "xz"}
+    net = from_torch(network, example=example)
+    for rows in (1, 5):
+        x, z = rng.normal(size=(2, rows, 3))
+        expected = network(torch.from_numpy(x), z=torch.from_numpy(z)).detach().numpy()
+        np.testing.assert_allclose(net.forward((x, z)), expected, rtol=1e-12)
+    assert "forward" not in vars(network), "the module is left as it was"
+
+
+def test_an_input_that_decides_nothing_is_named(rng):
+    network, example = OfNames(False), {name: torch.from_numpy(rng.normal(size=(2, 3))) for name in "xz"}
+    with pytest.raises(ValueError, match="the output does not depend on the input 'z'; leave it out of the example"):
+        from_torch(network, example=example)
+    net, x = from_torch(network, example=example, fixed={"z": example["z"][:1]}), rng.normal(size=(4, 3))
+    np.testing.assert_allclose(net.forward(x), network(torch.from_numpy(x)).detach().numpy(), rtol=1e-12)
