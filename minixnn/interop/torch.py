@@ -207,10 +207,10 @@ def named(module: Any, kwargs: dict) -> Iterator[None]:
     signature = inspect.signature(module.forward)
     unnamed = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in kwargs
                if name not in signature.parameters]
-    if not unnamed:
+    parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD] + unnamed
+    if len(parameters) == len(signature.parameters) + len(unnamed) or not unnamed:      # there is no **kwargs, or no use
         yield
         return
-    parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD] + unnamed
     own, bound = vars(module).get("forward"), module.forward
 
     @functools.wraps(bound)

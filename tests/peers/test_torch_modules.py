@@ -247,3 +247,8 @@ def test_an_input_that_decides_nothing_is_named(rng):
         from_torch(network, example=example)
     net, x = from_torch(network, example=example, fixed={"z": example["z"][:1]}), rng.normal(size=(4, 3))
     np.testing.assert_allclose(net.forward(x), network(torch.from_numpy(x)).detach().numpy(), rtol=1e-12)
+
+
+def test_an_input_that_forward_does_not_take_is_named(rng):
+    with pytest.raises(ValueError, match="Linear: its forward does not take this example: .*'z'"):
+        from_torch(torch.nn.Linear(3, 2), example={"input": torch.zeros(2, 3), "z": torch.zeros(2, 3)})
