@@ -208,7 +208,7 @@ def named(module: Any, kwargs: dict) -> Iterator[None]:
     unnamed = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in kwargs
                if name not in signature.parameters]
     parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD] + unnamed
-    if len(parameters) == len(signature.parameters) + len(unnamed) or not unnamed:      # there is no **kwargs, or no use
+    if len(parameters) == len(signature.parameters) + len(unnamed) or not unnamed:          # no **kwargs, or none used
         yield
         return
     own, bound = vars(module).get("forward"), module.forward
