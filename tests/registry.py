@@ -186,8 +186,6 @@ JOINS = {
     "Minimum": (layers.Minimum(), [(2, 4, 3), (2, 4, 3)]),
     "Divide": (layers.Divide(), [(2, 4, 3), (2, 4, 3)]),
     "Divide, by one for all": (layers.Divide(), [(2, 4, 3), (2, 4, 1)]),
-    "Where": (layers.Where(draw(4, 3) > 0), [(2, 4, 3), (2, 4, 3)]),
-    "Where, repeating": (layers.Where(draw(4, 1) > 0), [(2, 4, 3), (2, 1, 3)]),
     "Choose": (layers.Choose(), [(2, 4, 3), (2, 4, 3), (2, 1, 3)]),
     "Compare": (layers.Compare("less"), [(2, 4, 3), (2, 4, 3)]),
     "Stack": (layers.Stack(), [(2, 4, 3)] * 3),

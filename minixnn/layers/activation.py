@@ -3,7 +3,7 @@
 import numpy as np
 
 from minixnn.arrays import Array, array_module, negative, positive
-from minixnn.layers.base import Elementwise, Settings, expect_arrays
+from minixnn.layers.base import Elementwise, expect_arrays
 
 
 class ReLU(Elementwise):
@@ -34,9 +34,6 @@ class LeakyReLU(Elementwise):
     def __init__(self, slope: float = 0.01) -> None:
         self.slope = slope
 
-    def settings(self) -> Settings:
-        return {"slope": self.slope}
-
     def forward(self, x: Array) -> Array:
         return positive(x) + self.slope * negative(x)
 
@@ -49,15 +46,13 @@ class PReLU(Elementwise):
 
     x (N, ..., C), a (C,) or (1,)
     """
+    array_names = ("a",)
 
     def __init__(self, a: Array) -> None:
         expect_arrays(weights=[a])
         if a.ndim != 1:
             raise ValueError(f"PReLU got slopes of shape {a.shape}, expected (channels,), or (1,) for one to all")
         self.a = a
-
-    def arrays(self) -> dict[str, Array]:
-        return {"a": self.a}
 
     def forward(self, x: Array) -> Array:
         return positive(x) + self.a * negative(x)
@@ -78,9 +73,6 @@ class Clip(Elementwise):
         if low is not None and high is not None and not low < high:
             raise ValueError(f"Clip got low={low}, high={high}, expected low < high")
         self.low, self.high = low, high
-
-    def settings(self) -> Settings:
-        return {"low": self.low, "high": self.high}
 
     def forward(self, x: Array) -> Array:
         return x.clip(-np.inf if self.low is None else self.low, np.inf if self.high is None else self.high)
@@ -116,9 +108,6 @@ class ReLU6(Clip):
     def __init__(self) -> None:
         super().__init__(0, 6)
 
-    def settings(self) -> Settings:
-        return {}
-
 
 class Hardsigmoid(Elementwise):
     """y = min(max(x / 6 + 1/2, 0), 1): a sigmoid made of three straight pieces. Howard et al. 2019.
@@ -129,9 +118,6 @@ class Hardsigmoid(Elementwise):
 
     def __init__(self, slope: float = 1 / 6, offset: float = 0.5) -> None:
         self.slope, self.offset = slope, offset
-
-    def settings(self) -> Settings:
-        return {"slope": self.slope, "offset": self.offset}
 
     def forward(self, x: Array) -> Array:
         return (x * self.slope + self.offset).clip(0, 1)

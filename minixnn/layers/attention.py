@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.axes import Permute
-from minixnn.layers.base import Layer, Settings, carry_back, expect_arrays, expect_rank
+from minixnn.layers.base import Layer, carry_back, expect_arrays, expect_count, expect_rank, linear_rule
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.dense import Dense
 from minixnn.layers.joins import Add, MatMul
@@ -43,8 +43,7 @@ class Attention(Block):
                  b_k: Array | None = None, b_v: Array | None = None, b_o: Array | None = None,
                  mask: Array | None = None, heads: int = 1, causal: bool = False) -> None:
         expect_arrays(b_q, b_k, b_v, b_o, mask, weights=[W_q, W_k, W_v, W_o])
-        if not hasattr(heads, "__index__") or heads < 1:
-            raise ValueError(f"Attention got heads={heads!r}, expected a positive whole number")
+        expect_count(self, "heads", heads)
         if W_q.shape[1] != W_k.shape[1] or W_q.shape[1] % heads or W_v.shape[1] % heads or W_o.shape[0] != W_v.shape[1]:
             raise ValueError(f"Attention got W_q {W_q.shape}, W_k {W_k.shape}, W_v {W_v.shape}, W_o {W_o.shape} and "
                              f"{heads} heads, expected as many columns of W_q as of W_k, as many rows of W_o as "
@@ -90,12 +89,8 @@ class SplitHeads(Reshaping):
     rule = staticmethod(carry_back)
 
     def __init__(self, heads: int) -> None:
-        if not hasattr(heads, "__index__") or heads < 1:
-            raise ValueError(f"SplitHeads got heads={heads!r}, expected a positive whole number")
+        expect_count(self, "heads", heads)
         self.heads = heads
-
-    def settings(self) -> Settings:
-        return {"heads": self.heads}
 
     def forward(self, x: Array) -> Array:
         expect_rank(self, x, 3, "(sequences, tokens, channels)")
@@ -131,7 +126,7 @@ class Hide(Layer):
     Its exponential is 0; it is finite, so that no rule meets 0 times infinity. mask: (T, U), 1 where u may be seen and
     0 where it is hidden. causal: those behind t are hidden, for any number of tokens. What is hidden receives nothing.
     """
-    rule, takes_rules = staticmethod(lose_hidden), False
+    rule, takes_rules, array_names, deeplift = staticmethod(lose_hidden), False, ("mask",), linear_rule
 
     def __init__(self, mask: Array | None = None, causal: bool = False) -> None:
         self.mask, self.causal = mask, causal
@@ -145,12 +140,6 @@ class Hide(Layer):
                              "is an input of the network: add it to the scores, as Attention's third input")
         if not bool(self.visible(mask).any(axis=-1).all()):
             raise ValueError(f"{self!r} hides all tokens from one of them; let it see itself at least")
-
-    def arrays(self) -> dict[str, Array]:
-        return {"mask": self.mask}
-
-    def settings(self) -> Settings:
-        return {"causal": self.causal}
 
     def visible(self, x: Array) -> Array:
         """Where token t sees token u, (T, U), for scores x (..., T, U)."""
@@ -170,9 +159,6 @@ class Hide(Layer):
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy * self.visible(x)
-
-    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
-        return self.gradient(x, y, m)
 
     def __repr__(self):
         said = ["causal"] * self.causal

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from minixnn.arrays import Array, array_module, like
-from minixnn.layers.base import Layer, Settings, carry_back
+from minixnn.layers.base import Layer, carry_back
 from minixnn.layers.gather import add_along
 from minixnn.layers.shape import Reshaping
 
@@ -24,9 +24,6 @@ class Permute(Reshaping):
         self.axes = tuple(axes)
         if sorted(self.axes) != list(range(len(self.axes))):
             raise ValueError(f"Permute got axes={axes!r}, expected each axis of one input once, such as (2, 0, 1)")
-
-    def settings(self) -> Settings:
-        return {"axes": self.axes}
 
     def forward(self, x: Array) -> Array:
         if x.ndim != len(self.axes) + 1:
@@ -53,9 +50,6 @@ class Reshape(Reshaping):
                              "(49, 512)")
         if len(self.rows) != 2 or not all(isinstance(n, int) and n > 0 for n in self.rows):
             raise ValueError(f"Reshape got rows={rows!r}, expected how many rows of x and of y belong to one input")
-
-    def settings(self) -> Settings:
-        return {"shape": self.shape, **({} if self.rows == (1, 1) else {"rows": self.rows})}
 
     def forward(self, x: Array) -> Array:
         before, after = self.rows
@@ -91,9 +85,6 @@ class Slice(Reshaping):
                              "other than 0")
         self.axis, self.start, self.stop, self.step = axis, start, stop, step
 
-    def settings(self) -> Settings:
-        return {"axis": self.axis, "start": self.start, "stop": self.stop, "step": self.step}
-
     def index(self, x: Array) -> tuple[slice, ...]:
         """What to index x with."""
         index = [slice(None)] * x.ndim
@@ -118,9 +109,6 @@ class ChannelSelect(Slice):
     def __init__(self, start: int | None = None, stop: int | None = None) -> None:
         super().__init__(-1, start, stop)
 
-    def settings(self) -> Settings:
-        return {"start": self.start, "stop": self.stop}
-
 
 class Roll(Reshaping):
     """Each axis turned like a ring: what leaves at its end comes in at its beginning. Roll((2, -1), (1, 2))
@@ -134,9 +122,6 @@ class Roll(Reshaping):
         if len(self.shifts) != len(self.axes) or 0 in self.axes:
             raise ValueError(f"Roll got shifts={shifts!r}, axes={axes!r}, expected one shift for each axis, and not "
                              "the axis 0 of the images")
-
-    def settings(self) -> Settings:
-        return {"shifts": self.shifts, "axes": self.axes}
 
     def forward(self, x: Array) -> Array:
         return array_module(x).roll(x, self.shifts, axis=self.axes)
@@ -166,10 +151,6 @@ class Pad(Reshaping):
         self.preserves_sign = value >= 0
         if mode != "constant":                  # all came from somewhere in x
             self.rule = carry_back
-
-    def settings(self) -> Settings:
-        more = {"mode": self.mode, "value": self.value}
-        return {"pads": self.pads, **{k: v for k, v in more.items() if v not in ("constant", 0)}}
 
     def forward(self, x: Array) -> Array:
         if x.ndim != len(self.pads) + 1:

@@ -18,16 +18,18 @@ Relevance rules that a user may choose are functions in `minixnn.rules`, not met
 Shapes in the comments: N images, H x W pixels, C channels in, O channels (or units) out, I units in.
 """
 import copy
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from minixnn.arrays import Array, array_module, tiny
+from minixnn.arrays import Array, Inputs, array_module, tiny
 
 Settings: TypeAlias = dict[str, Any]            # arguments of a constructor, as plain values that JSON can hold
 Rule: TypeAlias = Callable[..., Array]          # (layer, x, y, R) -> R of x; the dots stand for a rule's own knobs
+Arrays: TypeAlias = tuple[Array, ...]           # what enters a join, one array from each of its inputs
 
 
 def pass_on(layer: "Layer", x: Array, y: Array, R: Array) -> Array:
@@ -41,6 +43,16 @@ def pass_on(layer: "Layer", x: Array, y: Array, R: Array) -> Array:
 def carry_back(layer: "Layer", x: Array, y: Array, R: Array) -> Array:
     """For layers that only move, repeat or drop numbers: relevance goes back the way the numbers came. Conserves."""
     return layer.gradient(x, y, R)
+
+
+def linear_rule(layer: "Layer", x: Inputs, y: Array, x_ref: Inputs, y_ref: Array, m: Array) -> Inputs:
+    """DeepLIFT of linear maps. Shrikumar et al. 2017, section 3.5.1: the multiplier of an input is its weight."""
+    return layer.gradient(x, y, m)
+
+
+def arguments(kind: type) -> dict[str, object]:
+    """The arguments of a class's constructor, and their defaults."""
+    return {name: argument.default for name, argument in inspect.signature(kind).parameters.items()}
 
 
 class Layer:
@@ -57,14 +69,17 @@ class Layer:
     nonnegative = False         # whether y >= 0 whatever x is
     preserves_sign = False      # whether y >= 0 where x >= 0
     stabilized = False          # whether its default rule has an epsilon, which then is that of the network's rules
-
-    def settings(self) -> Settings:
-        """Constructor arguments other than arrays, as plain values that JSON can hold."""
-        return {}
+    array_names: tuple[str, ...] = ()               # which arguments of the constructor are arrays, perhaps learnt
 
     def arrays(self) -> dict[str, Array]:
         """Constructor arguments that are arrays: {"W": W, "b": b} for a dense layer, {} for a ReLU."""
-        return {}
+        return {name: getattr(self, name) for name in self.array_names}
+
+    def settings(self) -> Settings:
+        """The others, as plain values that JSON can hold. The layer keeps each under its own name: self.stride."""
+        arrays = self.arrays()
+        return {name: getattr(self, name) for name in arguments(type(self))
+                if name not in arrays and hasattr(self, name) and not hasattr(getattr(self, name), "dtype")}
 
     def map_arrays(self, f: Callable[[Array], Array]) -> "Layer":
         """A copy of the layer whose arrays are f(array); what is None stays None."""
@@ -102,8 +117,9 @@ class Layer:
                                   "-> multipliers of x, under which contributions sum to the difference")
 
     def __repr__(self):
-        settings = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
-        return f"{type(self).__name__}({settings})"
+        usual = arguments(type(self))
+        shown = ", ".join(f"{k}={value!r}" for k, value in self.settings().items() if value != usual.get(k, usual))
+        return f"{type(self).__name__}({shown})"
 
 
 class Affine(Layer):
@@ -114,9 +130,8 @@ class Affine(Layer):
     """
     W: Array
     b: Array | None
-
-    def arrays(self) -> dict[str, Array]:
-        return {"W": self.W, "b": self.b}
+    array_names: tuple[str, ...] = ("W", "b")
+    deeplift = linear_rule
 
     def with_weights(self, W: Array, b: Array | None) -> "Affine":
         """The same linear map with other weights: what the rules call "a re-weighted copy of the layer"."""
@@ -124,9 +139,13 @@ class Affine(Layer):
         layer.W, layer.b = W, b
         return layer
 
-    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
-        """Linear rule. Shrikumar et al. 2017, section 3.5.1: the multiplier of an input is its weight."""
-        return self.gradient(x, y, m)
+
+class Fixed(Affine):
+    """y = W (a linear map of x) of fixed weights: an average, a mixture of pixels. There is nothing to learn or save.
+
+    W is the number 1, which a rule may change; used as float(W), it leaves float32 images float32.
+    """
+    W, b, array_names = np.float64(1), None, ()
 
 
 class Elementwise(Layer):
@@ -152,15 +171,17 @@ class Join(Layer):
     affine_rules = ()
     preserves_sign = True
 
-    def parameter_gradients(self, x: tuple[Array, ...], dy: Array) -> dict[str, Array]:
-        return {}
+
+def shapes_of(x: Arrays) -> str:
+    """"(2, 3) and (2, 4)", for the sentences of joins."""
+    return " and ".join(str(a.shape) for a in x)
 
 
-def expect_axes(layer: Layer, x: tuple[Array, ...]) -> None:
+def expect_axes(layer: Layer, x: Arrays) -> None:
     """Refuse inputs of a join whose axes do not lie beside each other: an image's could meet those of another."""
     if any(a.ndim != x[0].ndim for a in x):
-        raise ValueError(f"{layer!r} got arrays of shapes {' and '.join(str(a.shape) for a in x)}, expected as many "
-                         "axes of each, images first; Reshape or Unflatten gives them axes of length 1")
+        raise ValueError(f"{layer!r} got arrays of shapes {shapes_of(x)}, expected as many axes of each, images first; "
+                         "Reshape or Unflatten gives them axes of length 1")
 
 
 def sum_to(dy: Array, shape: tuple[int, ...]) -> Array:
@@ -186,6 +207,19 @@ def expect_rank(layer: Layer, x: Array, rank: int, axes: str) -> None:
     if getattr(x, "ndim", None) != rank:
         came = f"an array of shape {x.shape}" if hasattr(x, "shape") else type(x).__name__
         raise ValueError(f"{layer!r} got {came}, expected {rank} axes {axes}")
+
+
+def expect_count(owner: object, name: str, count: int) -> None:
+    """Refuse a number of heads, groups, ... that is no positive whole number."""
+    if not hasattr(count, "__index__") or count < 1:
+        raise ValueError(f"{type(owner).__name__} got {name}={count!r}, expected a positive whole number")
+
+
+def expect_axis(layer: Layer, axis: int) -> None:
+    """Refuse the axis of the images, along which nothing is computed."""
+    if not hasattr(axis, "__index__") or axis == 0:
+        raise ValueError(f"{type(layer).__name__} got axis={axis!r}, expected a whole number other than 0, the axis of "
+                         "the images")
 
 
 def expect_arrays(*arrays: Array | None, weights: Iterable[Array] = ()) -> None:

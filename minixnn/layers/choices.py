@@ -1,4 +1,4 @@
-"""What has no slope: comparisons, choices by a condition, constants, and numbers that stand for categories.
+"""What has no slope: comparisons, choices by a condition, constants.
 
 Masks and positions are computed from tokens by such layers. They are parts of what a network does, and no gradient goes
 through a step: it is flat wherever it has a slope at all. Truth values are 1 and 0, of the type of what is compared.
@@ -6,15 +6,14 @@ through a step: it is flat wherever it has a slope at all. Truth values are 1 an
     CompareTo("greater", c)     y = x > c                   Compare("greater")      y = x_1 > x_2
     Choose()                    y = x_2 where x_1 is not 0, else x_3
     Constant(c)                 y = c, whatever x is        ToFloat()               whole numbers as floating point
-    Categories(W)               y = W[x] of numbers that are whole, written as floating point
 """
 from collections.abc import Callable
 
 import numpy as np
 
 from minixnn.arrays import Array, Inputs, array_module
-from minixnn.layers.base import Elementwise, Join, Layer, Settings, carry_back, expect_arrays, quotient_or, sum_to
-from minixnn.layers.embedding import Embedding
+from minixnn.layers.base import (Arrays, Elementwise, Join, Layer, carry_back, expect_arrays, linear_rule, quotient_or,
+                                 sum_to)
 
 COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 
@@ -42,17 +41,12 @@ def expect_comparison(layer: Layer, function: str) -> None:
 class CompareTo(Elementwise):
     """y = 1 where x is greater than c (or less, equal, ...), else 0. x, y (N, ...), c broadcasts to one input"""
     rule, takes_integers, nonnegative = staticmethod(stop_at_step), True, True
+    array_names = ("c",)
 
     def __init__(self, function: str, c: Array) -> None:
         expect_comparison(self, function)
         expect_arrays(weights=[c])
         self.function, self.c = function, c
-
-    def settings(self) -> Settings:
-        return {"function": self.function}
-
-    def arrays(self) -> dict[str, Array]:
-        return {"c": self.c}
 
     def forward(self, x: Array) -> Array:
         return getattr(array_module(x), self.function)(x, self.c).astype(x.dtype)
@@ -73,17 +67,13 @@ class Compare(Join):
         expect_comparison(self, function)
         self.function = function
 
-    def settings(self) -> Settings:
-        return {"function": self.function}
-
-    def forward(self, x: tuple[Array, ...]) -> Array:
+    def forward(self, x: Arrays) -> Array:
         return getattr(array_module(x[0]), self.function)(*x).astype(x[0].dtype)
 
-    def gradient(self, x: tuple[Array, ...], y: Array, dy: Array) -> tuple[Array, ...]:
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
         return tuple(zeros(a, dy) for a in x)
 
-    def deeplift(self, x: tuple[Array, ...], y: Array, x_ref: tuple[Array, ...], y_ref: Array,
-                 m: Array) -> tuple[Array, ...]:
+    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
         """Rescale rule for y = f(x_1 - x_2): Shrikumar et al. 2017, section 3.5.2. Contributions sum exactly."""
         if any(a.dtype.kind != "f" for a in x):
             return self.gradient(x, y, m)
@@ -96,15 +86,14 @@ class Choose(Join):
     """y = x_2 where x_1 is not 0, else x_3. What is chosen receives all, the condition nothing. Shapes broadcast."""
     rule, takes_rules, fewest_inputs, most_inputs = staticmethod(carry_back), False, 3, 3
 
-    def forward(self, x: tuple[Array, ...]) -> Array:
+    def forward(self, x: Arrays) -> Array:
         return array_module(x[0]).where(x[0] != 0, x[1], x[2])
 
-    def gradient(self, x: tuple[Array, ...], y: Array, dy: Array) -> tuple[Array, ...]:
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
         c, a, b = x
         return zeros(c, dy), sum_to(dy * (c != 0), a.shape), sum_to(dy * (c == 0), b.shape)
 
-    def deeplift(self, x: tuple[Array, ...], y: Array, x_ref: tuple[Array, ...], y_ref: Array,
-                 m: Array) -> tuple[Array, ...]:
+    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
         """y = b + s (a - b), s = 1 where c is not 0: each factor by the mean of the other, s by rescale."""
         (c, a, b), (c_ref, a_ref, b_ref) = x, x_ref
         s, s_ref = ((each != 0).astype(m.dtype) for each in (c, c_ref))
@@ -117,13 +106,11 @@ class Choose(Join):
 class Constant(Layer):
     """y = c for each input, whatever it is, such as what is learnt beside the input. x (N, ...), y (N, *c.shape)"""
     rule, takes_rules, takes_integers = staticmethod(leave_constant), False, True
+    array_names, deeplift = ("c",), linear_rule
 
     def __init__(self, c: Array) -> None:
         expect_arrays(weights=[c])
         self.c = c
-
-    def arrays(self) -> dict[str, Array]:
-        return {"c": self.c}
 
     def forward(self, x: Inputs) -> Array:
         rows = x[0] if isinstance(x, tuple) else x          # only how many there are counts
@@ -135,22 +122,16 @@ class Constant(Layer):
     def parameter_gradients(self, x: Inputs, dy: Array) -> dict[str, Array]:
         return {"c": dy.sum(axis=0)}
 
-    def deeplift(self, x: Inputs, y: Array, x_ref: Inputs, y_ref: Array, m: Array) -> Inputs:
-        return self.gradient(x, y, m)
-
     def __repr__(self):
         return f"Constant{self.c.shape}"
 
 
 class ToFloat(Elementwise):
     """y = x as floating point numbers of this type. x (N, ...) whole numbers, for which nothing goes back"""
-    takes_integers, preserves_sign = True, True
+    takes_integers, preserves_sign, deeplift = True, True, linear_rule
 
     def __init__(self, dtype: str = "float32") -> None:
         self.dtype = str(np.dtype(dtype))
-
-    def settings(self) -> Settings:
-        return {"dtype": self.dtype}
 
     def map_arrays(self, f: Callable[[Array], Array]) -> Layer:
         return type(self)(str(f(np.zeros(1, self.dtype)).dtype))
@@ -160,19 +141,3 @@ class ToFloat(Elementwise):
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy if x.dtype.kind == "f" else zeros(x, dy)
-
-    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
-        return self.gradient(x, y, m)
-
-
-class Categories(Embedding):
-    """y = W[x], as Embedding, of categories that stand among floating point numbers: 2.0 is the row 2. x (N, ...)
-
-    What is behind the point is cut off. What comes back to a number is what its category is worth.
-    """
-
-    def forward(self, x: Array) -> Array:
-        return super().forward(x.astype("int64"))
-
-    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
-        return super().parameter_gradients(x.astype("int64"), dy)

@@ -9,7 +9,7 @@ product of matrices, with the letters that both factors and the result have in f
 import math
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Affine, Join, Layer, Settings, expect_arrays
+from minixnn.layers.base import Affine, Arrays, Join, Layer, expect_arrays, shapes_of
 from minixnn.layers.joins import half_each
 
 
@@ -55,7 +55,7 @@ def check_sizes(layer: Layer, *arrays: tuple[Array, str]) -> None:
     sizes: dict[str, int] = {}
     for array, axes in arrays:
         if array.ndim != len(axes) or any(sizes.setdefault(c, n) != n for c, n in zip(axes, array.shape)):
-            raise ValueError(f"{layer!r} got arrays of shapes {' and '.join(str(each.shape) for each, _ in arrays)}")
+            raise ValueError(f"{layer!r} got arrays of shapes {shapes_of(tuple(each for each, _ in arrays))}")
 
 
 class Einsum(Join):
@@ -71,20 +71,17 @@ class Einsum(Join):
             raise ValueError(f"Einsum got {equation!r}, expected both factors and the result to begin with one letter, "
                              "the axis of the images")
 
-    def settings(self) -> Settings:
-        return {"equation": self.equation}
-
-    def forward(self, x: tuple[Array, ...]) -> Array:
+    def forward(self, x: Arrays) -> Array:
         (a, b), (axes_a, axes_b, axes_y) = x, self.axes
         check_sizes(self, (a, axes_a), (b, axes_b))
         return multiply(a, b, axes_a, axes_b, axes_y)
 
-    def gradient(self, x: tuple[Array, ...], y: Array, dy: Array) -> tuple[Array, ...]:
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
         (a, b), (axes_a, axes_b, axes_y) = x, self.axes
         return (spread(multiply(dy, b, axes_y, axes_b, axes_a), a.shape),
                 spread(multiply(dy, a, axes_y, axes_a, axes_b), b.shape))
 
-    def deeplift(self, x: tuple, y: Array, x_ref: tuple, y_ref: Array, m: Array) -> tuple[Array, ...]:
+    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
         """Each factor by the mean of the other, as for a product of numbers. Contributions sum exactly."""
         return self.gradient(tuple((a + a_ref) / 2 for a, a_ref in zip(x, x_ref)), y, m)
 
@@ -94,7 +91,7 @@ class Contract(Affine):
 
     An affine layer without bias, as a dense one is: Contract(W, "ni,io->no") is Dense(W).
     """
-    b = None
+    b, array_names = None, ("W",)
 
     def __init__(self, W: Array, equation: str) -> None:
         expect_arrays(weights=[W])
@@ -102,12 +99,6 @@ class Contract(Affine):
         if self.axes[0][:1] != self.axes[2][:1] or self.axes[0][:1] in self.axes[1] or W.ndim != len(self.axes[1]):
             raise ValueError(f"Contract got {equation!r} and an array of shape {W.shape}, expected x and the result to "
                              "begin with the letter of the images, which W lacks, and a letter for each axis of W")
-
-    def arrays(self) -> dict[str, Array]:
-        return {"W": self.W}
-
-    def settings(self) -> Settings:
-        return {"equation": self.equation}
 
     def forward(self, x: Array) -> Array:
         check_sizes(self, (x, self.axes[0]), (self.W, self.axes[1]))

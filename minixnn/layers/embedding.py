@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minixnn.arrays import Array, array_module, holds
-from minixnn.layers.base import Layer, Settings, expect_arrays
+from minixnn.layers.base import Layer, expect_arrays, expect_count
 
 
 def sum_over_channels(layer: Layer, x: Array, y: Array, R: Array) -> Array:
@@ -23,15 +23,13 @@ class Embedding(Layer):
     the sum over c of dy_c W_xc, which is gradient x input of the network behind.
     """
     rule, takes_rules, takes_integers = staticmethod(sum_over_channels), False, True
+    array_names: tuple[str, ...] = ("W",)
 
     def __init__(self, W: Array) -> None:
         expect_arrays(W)
         if W.ndim != 2:
             raise ValueError(f"Embedding got weights of shape {W.shape}, expected 2 axes (tokens, channels)")
         self.W = W
-
-    def arrays(self) -> dict[str, Array]:
-        return {"W": self.W}
 
     def forward(self, x: Array) -> Array:
         if x.dtype.kind not in "iu":
@@ -60,23 +58,29 @@ class Embedding(Layer):
 
 class OneHot(Embedding):
     """y = 1 at the token and 0 elsewhere. x (N, ...) whole numbers from 0 to tokens - 1, y (N, ..., tokens)"""
-    nonnegative = True
+    nonnegative, array_names = True, ()         # nothing to learn, nothing to save
 
     def __init__(self, tokens: int) -> None:
-        if not hasattr(tokens, "__index__") or tokens < 1:
-            raise ValueError(f"OneHot got tokens={tokens!r}, expected a positive whole number")
-        self.W = np.eye(tokens, dtype=np.float32)
-
-    def arrays(self) -> dict[str, Array]:
-        return {}                               # nothing to learn, nothing to save
-
-    def settings(self) -> Settings:
-        return {"tokens": self.W.shape[0]}
+        expect_count(self, "tokens", tokens)
+        self.tokens, self.W = tokens, np.eye(tokens, dtype=np.float32)
 
     def map_arrays(self, f: Callable) -> Layer:
-        layer = type(self)(self.W.shape[0])
+        layer = type(self)(self.tokens)
         layer.W = f(self.W)
         return layer
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         return {}
+
+
+class Categories(Embedding):
+    """y = W[x], as Embedding, of categories that stand among floating point numbers: 2.0 is the row 2. x (N, ...)
+
+    What is behind the point is cut off. What comes back to a number is what its category is worth.
+    """
+
+    def forward(self, x: Array) -> Array:
+        return super().forward(x.astype("int64"))
+
+    def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
+        return super().parameter_gradients(x.astype("int64"), dy)

@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Elementwise, Settings
-from minixnn.layers.gelu import normal_cdf
-from minixnn.layers.smooth import sigmoid, softplus
+from minixnn.layers.base import Elementwise
+from minixnn.layers.smooth import normal_cdf, sigmoid, softplus
 
 FUNCTIONS: dict[str, Any] = {                   # name: f(xp, x), f'(xp, x, y)
     "abs": (lambda xp, x: abs(x), lambda xp, x, y: xp.sign(x)),
@@ -43,9 +42,6 @@ class Function(Elementwise):
             raise ValueError(f"Function got name={name!r}, expected one of {', '.join(FUNCTIONS)}")
         self.name = name
 
-    def settings(self) -> Settings:
-        return {"name": self.name}
-
     @property
     def nonnegative(self) -> bool:              # type: ignore[override]  # it depends on the function
         return self.name in NONNEGATIVE
@@ -72,9 +68,6 @@ class Power(Elementwise):
         if not (isinstance(exponent, (int, float)) and exponent and math.isfinite(exponent)):
             raise ValueError(f"Power got exponent={exponent!r}, expected a number other than 0")
         self.exponent = exponent
-
-    def settings(self) -> Settings:
-        return {"exponent": self.exponent}
 
     @property
     def nonnegative(self) -> bool:              # type: ignore[override]  # it depends on the exponent

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 import numpy as np
 
 from minixnn.arrays import Array, array_module, like, to_numpy
-from minixnn.layers.base import Affine, Layer, Settings, carry_back
+from minixnn.layers.base import Fixed, Layer, Settings, carry_back
 from minixnn.layers.shape import Reshaping
 
 
@@ -41,7 +41,7 @@ class Indexed(Layer):
                              f"{self.index.shape}, expected whole numbers")
 
     def settings(self) -> Settings:
-        return {"index": self.index.tolist()}
+        return {"index": self.index.tolist(), **super().settings()}
 
     def places(self, n: int) -> np.ndarray:
         """The indices in one row, counted from the beginning."""
@@ -64,9 +64,6 @@ class Gather(Indexed, Reshaping):
         if axis == 0:
             raise ValueError("Gather got axis=0, that of the images, expected another, or None")
         self.axis = axis
-
-    def settings(self) -> Settings:
-        return {**super().settings(), "axis": self.axis}
 
     def split(self, x: Array) -> tuple[Array, int]:
         """x, and the axis of it along which is picked."""
@@ -91,25 +88,18 @@ class Gather(Indexed, Reshaping):
         return f"Gather({'x'.join(map(str, self.index.shape))} indices, axis={self.axis})"
 
 
-class Scatter(Indexed, Affine):
+class Scatter(Indexed, Fixed):
     """y = zeros, to which each number of an input is added at its place. x (N, *index.shape), y (N, *shape)
 
     index: a place in y for each number, y written as one row; those that share a place are summed up. A linear map
     whose weights are 1, so any rule for affine layers shares in proportion.
     """
-    W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
     preserves_sign = True
 
     def __init__(self, index: ArrayLike, shape: Sequence[int]) -> None:
         self.set_index(index)
         self.shape = tuple(shape)
         self.places(math.prod(self.shape))
-
-    def settings(self) -> Settings:
-        return {**super().settings(), "shape": self.shape}
-
-    def arrays(self) -> dict[str, Array]:
-        return {}                               # nothing to learn, nothing to save
 
     def forward(self, x: Array) -> Array:
         if x.shape[1:] != self.index.shape:

@@ -4,18 +4,18 @@
     Concat()      y = x_1, x_2, ... side by side
     Multiply()    y = x_1 x_2 ...            a signal and its gates
     MatMul()      y = a @ b                  attention: queries with keys, weights with values
+    Stack()       y = x_1, x_2, ... along an axis of their own
+    Maximum()     y = the largest of x_1, x_2, ..., Minimum() the smallest
+    Divide()      y = a / b
 
 To a join x is a tuple. What it returns on the way back is a tuple, too: one array beside each input.
 
 A sum and a concatenation say themselves what each input has contributed. A product does not: in y = a b nothing says
 how much of y is a's. The rules of products are decisions, and stand here beside each other.
 """
-from typing import TypeAlias
-
 from minixnn.arrays import Array, array_module, stabilize
-from minixnn.layers.base import Join, Settings, expect_axes, sum_to
-
-Arrays: TypeAlias = tuple[Array, ...]           # one beside each input of a join
+from minixnn.layers.base import Arrays, Join, carry_back, expect_axes, expect_axis, linear_rule, shapes_of, sum_to
+from minixnn.layers.reduce import MaxOver, MinOver, winner_takes_all
 
 
 def by_contribution(layer: "Add", x: Arrays, y: Array, R: Array, epsilon: float = 1e-6) -> Arrays:
@@ -65,52 +65,52 @@ def signal_takes_all(layer: "Multiply | MatMul", x: Arrays, y: Array, R: Array, 
     return tuple(R_signal if i == signal else array_module(a).zeros_like(a) for i, a in enumerate(x))
 
 
+def numerator_takes_all(layer: "Divide", x: Arrays, y: Array, R: Array) -> Arrays:
+    """A quotient's rule: what is divided receives all, what it is divided by nothing. Conserves.
+
+    The divisor is a scale that is held fixed, as those of normalisations are (Ali et al. 2022; Achtibat et al. 2024,
+    proposition 3.4), and y = a (1 / b) has one input for each output then.
+    """
+    a, b = x
+    return sum_to(R, a.shape), array_module(b).zeros_like(b)
+
+
 class Add(Join):
     """y = x_1 + x_2 + ...: arrays of one shape, or of shapes that broadcast. y (N, ...)
 
     epsilon: a stabiliser in place of the one that the network's rules have; None for that.
     """
-    rule, stabilized = staticmethod(by_contribution), True
+    rule, stabilized, deeplift = staticmethod(by_contribution), True, linear_rule
 
     def __init__(self, epsilon: float | None = None) -> None:
         self.epsilon = epsilon
-
-    def settings(self) -> Settings:
-        return {} if self.epsilon is None else {"epsilon": self.epsilon}
 
     def forward(self, x: Arrays) -> Array:
         expect_axes(self, x)
         try:
             return sum(x[1:], x[0])
         except ValueError:
-            raise ValueError(f"{self!r} got arrays of shapes {' and '.join(str(a.shape) for a in x)}, which cannot be "
-                             "added; a shortcut such as [Conv2d(W, stride=2)] changes channels and size") from None
+            raise ValueError(f"{self!r} got arrays of shapes {shapes_of(x)}, which cannot be added; a shortcut such "
+                             "as [Conv2d(W, stride=2)] changes channels and size") from None
 
     def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
         return tuple(sum_to(dy, a.shape) for a in x)
 
-    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
-        return self.gradient(x, y, m)
-
 
 class Concat(Join):
     """y = x_1, x_2, ... one after the other along an axis, by default the last: channels. y (N, ..., sum of C_i)"""
-    rule = staticmethod(cut)
+    rule, deeplift = staticmethod(cut), linear_rule
 
     def __init__(self, axis: int = -1) -> None:
-        if not hasattr(axis, "__index__") or axis == 0:
-            raise ValueError(f"Concat got axis={axis!r}, expected a whole number other than 0, the axis of the images")
+        expect_axis(self, axis)
         self.axis = axis
-
-    def settings(self) -> Settings:
-        return {} if self.axis == -1 else {"axis": self.axis}
 
     def forward(self, x: Arrays) -> Array:
         try:
             return array_module(x[0]).concatenate(x, axis=self.axis)
         except ValueError:
-            raise ValueError(f"{self!r} got arrays of shapes {' and '.join(str(a.shape) for a in x)}, which cannot be "
-                             f"joined along axis {self.axis}: all others have to agree") from None
+            raise ValueError(f"{self!r} got arrays of shapes {shapes_of(x)}, which cannot be joined along axis "
+                             f"{self.axis}: all others have to agree") from None
 
     def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
         pieces, start = [], 0
@@ -121,8 +121,23 @@ class Concat(Join):
             start = stop
         return tuple(pieces)
 
-    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
-        return self.gradient(x, y, m)
+
+class Stack(Join):
+    """y = x_1, x_2, ... beside each other along a new axis, `axis` of y. x_i (N, ...), all of one shape"""
+    rule, deeplift = staticmethod(carry_back), linear_rule
+
+    def __init__(self, axis: int = -1) -> None:
+        expect_axis(self, axis)
+        self.axis = axis
+
+    def forward(self, x: Arrays) -> Array:
+        if len({a.shape for a in x}) > 1:
+            raise ValueError(f"{self!r} got arrays of shapes {shapes_of(x)}, expected one")
+        return array_module(x[0]).stack(x, axis=self.axis)
+
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
+        parts = array_module(dy).moveaxis(dy, self.axis, 0)
+        return tuple(parts[i] for i in range(len(x)))
 
 
 class Multiply(Join):
@@ -182,3 +197,52 @@ class MatMul(Join):
         """Each factor by the mean of the other, as for a product of numbers. Contributions sum exactly."""
         mean = tuple((a + a_ref) / 2 for a, a_ref in zip(x, x_ref))
         return self.gradient(mean, y, m)
+
+
+class Maximum(Join):
+    """y = the largest of x_1, x_2, ..., entry by entry; of equals the first wins. Shapes broadcast. y (N, ...)"""
+    rule = staticmethod(winner_takes_all)
+    over: MaxOver = MaxOver(1)                  # of the inputs side by side, along an axis of their own
+
+    def beside(self, x: Arrays) -> Array:
+        """(N, inputs, ...)"""
+        expect_axes(self, x)
+        xp = array_module(x[0])
+        return xp.stack(xp.broadcast_arrays(*x), axis=1)
+
+    def forward(self, x: Arrays) -> Array:
+        return self.over.forward(self.beside(x))
+
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
+        dx = self.over.gradient(self.beside(x), y, dy)
+        return tuple(sum_to(dx[:, i], a.shape) for i, a in enumerate(x))
+
+    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
+        """As a maximum along an axis. Contributions sum exactly."""
+        m_x = self.over.deeplift(self.beside(x), y, self.beside(x_ref), y_ref, m)
+        return tuple(sum_to(m_x[:, i], a.shape) for i, a in enumerate(x))
+
+
+class Minimum(Maximum):
+    """y = the smallest of x_1, x_2, ..., entry by entry; of equals the first wins. Shapes broadcast. y (N, ...)"""
+    over = MinOver(1)
+
+
+class Divide(Join):
+    """y = a / b, entry by entry. x is (a, b), of one shape or of shapes that broadcast. y (N, ...)"""
+    rule = staticmethod(numerator_takes_all)
+    most_inputs = 2
+
+    def forward(self, x: Arrays) -> Array:
+        expect_axes(self, x)
+        a, b = x
+        return a / b
+
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
+        a, b = x
+        return sum_to(dy / b, a.shape), sum_to(-dy * y / b, b.shape)
+
+    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
+        """A product of a and 1 / b, each by the mean of the other; 1 / b has the slope -1 / (b b_ref). Sums exactly."""
+        (a, b), (a_ref, b_ref) = x, x_ref
+        return sum_to(m * (1 / b + 1 / b_ref) / 2, a.shape), sum_to(-m * (a + a_ref) / 2 / b / b_ref, b.shape)

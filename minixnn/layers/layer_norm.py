@@ -14,7 +14,7 @@ change when x is multiplied by a number, so its derivative along x is zero.
 from collections.abc import Iterable
 
 from minixnn.arrays import Array, stabilize
-from minixnn.layers.base import Layer, Settings, expect_arrays, sum_to
+from minixnn.layers.base import Layer, expect_arrays, expect_count, sum_to
 
 
 def scale_held_fixed(layer: "Normalization", x: Array, y: Array, R: Array, epsilon: float = 1e-6) -> Array:
@@ -35,8 +35,8 @@ def identity(layer: Layer, x: Array, y: Array, R: Array) -> Array:
 
 
 class Normalization(Layer):
-    """What the three share. A subclass says in `mean` which numbers are normalised together."""
-    rule, affine_rules, stabilized = staticmethod(scale_held_fixed), (), True
+    """What they share. A subclass says in `mean` which numbers are normalised together."""
+    rule, affine_rules, stabilized, array_names = staticmethod(scale_held_fixed), (), True, ("gamma", "beta")
     centered = True                             # whether the mean is subtracted
     gamma: Array | None
     beta: Array | None
@@ -44,10 +44,6 @@ class Normalization(Layer):
 
     def check(self, x: Array) -> None:
         """Refuse an x that lacks the axes, or has other sizes than gamma and beta."""
-        raise NotImplementedError(f"{type(self).__name__}.check")
-
-    def arrays(self) -> dict[str, Array]:
-        return {"gamma": self.gamma, "beta": self.beta}
 
     def mean(self, x: Array) -> Array:
         """M x, of a shape that broadcasts to x."""
@@ -110,9 +106,6 @@ class LayerNorm(Normalization):
                              "axis 0 of the images: (-1,) or (-2, -1), for instance")
         self.gamma, self.beta, self.epsilon = gamma, beta, epsilon
 
-    def settings(self) -> Settings:
-        return {"axes": self.axes, "epsilon": self.epsilon}
-
     def mean(self, x: Array) -> Array:
         return x.mean(axis=self.axes, keepdims=True)
 
@@ -138,12 +131,8 @@ class GroupNorm(Normalization):
     def __init__(self, gamma: Array | None = None, beta: Array | None = None, groups: int = 1,
                  epsilon: float = 1e-5) -> None:
         expect_arrays(gamma, beta)
-        if not hasattr(groups, "__index__") or groups < 1:
-            raise ValueError(f"GroupNorm got groups={groups!r}, expected a positive whole number")
+        expect_count(self, "groups", groups)
         self.gamma, self.beta, self.groups, self.epsilon = gamma, beta, groups, epsilon
-
-    def settings(self) -> Settings:
-        return {"groups": self.groups, "epsilon": self.epsilon}
 
     def mean(self, x: Array) -> Array:
         """The mean of each group, repeated for its channels: (N, 1, ..., C)"""

@@ -1,10 +1,11 @@
-"""Batch normalisation, and the scaling of channels that it amounts to once training is over."""
+"""Batch normalisation, the scaling of channels that is left of it after training, and AlexNet's normalisation."""
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module, require
-from minixnn.layers.base import Affine, Layer, Settings, expect_arrays
+from minixnn.layers.base import Affine, Layer, expect_arrays, expect_count, pass_on
+from minixnn.layers.layer_norm import Normalization
 
 
 class ChannelScale(Affine):
@@ -43,6 +44,7 @@ class BatchNorm2d(ChannelScale):
 
     All arrays are (C,). Batch normalisation couples the images of a batch only while it is learning.
     """
+    array_names = ("gamma", "beta", "mean", "variance")
 
     def __init__(self, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float = 1e-5,
                  momentum: float = 0.1) -> None:
@@ -73,12 +75,6 @@ class BatchNorm2d(ChannelScale):
     def with_weights(self, W: Array, b: Array | None) -> Affine:
         return ChannelScale(W, b)
 
-    def settings(self) -> Settings:
-        return {"epsilon": self.epsilon, "momentum": self.momentum}
-
-    def arrays(self) -> dict[str, Array]:
-        return {"gamma": self.gamma, "beta": self.beta, "mean": self.mean, "variance": self.variance}
-
     def training(self, x: Array, rng: np.random.Generator) -> Layer:
         """Normalise by the statistics of the batch `x`, and let the running ones follow. Algorithm 1."""
         axes = tuple(range(x.ndim - 1))
@@ -94,28 +90,60 @@ class BatchNorm2d(ChannelScale):
         return {"gamma": (normal * dy).sum(axis=axes), "beta": dy.sum(axis=axes)}
 
 
-class _OverBatch(Layer):
+class _OverBatch(Normalization):
     """Batch normalisation while learning: mean and variance are functions of x, and so part of the gradient."""
 
-    def __init__(self, gamma, beta, epsilon):
+    def __init__(self, gamma: Array, beta: Array, epsilon: float) -> None:
         self.gamma, self.beta, self.epsilon = gamma, beta, epsilon
 
-    def normal(self, x):
-        """x with mean 0 and variance 1 in every channel, and the scale 1 / sqrt(variance + epsilon) used."""
-        axes = tuple(range(x.ndim - 1))
-        scale = 1 / (x.var(axis=axes) + self.epsilon) ** 0.5                # (C,)
-        return (x - x.mean(axis=axes)) * scale, scale
+    def mean(self, x: Array) -> Array:
+        """The mean of each channel over all pixels of all images: (1, ..., C)"""
+        return x.mean(axis=tuple(range(x.ndim - 1)), keepdims=True)
 
-    def forward(self, x):
-        return self.normal(x)[0] * self.gamma + self.beta
 
-    def gradient(self, x, y, dy):
-        """The chain rule through mean and variance: what changes all images alike changes nothing."""
-        axes = tuple(range(x.ndim - 1))
-        normal, scale = self.normal(x)
-        dn = dy * self.gamma
-        return scale * (dn - dn.mean(axis=axes) - normal * (dn * normal).mean(axis=axes))
+class LocalResponseNorm(Layer):
+    """y = x q,  q = (k + alpha / size S)^-beta,  S = the sum of x^2 over `size` channels. Krizhevsky et al. 2012.
 
-    def parameter_gradients(self, x, dy):
-        axes = tuple(range(x.ndim - 1))
-        return {"gamma": (self.normal(x)[0] * dy).sum(axis=axes), "beta": dy.sum(axis=axes)}
+    The window lies around each channel, the odd one before it, and is cut off at the ends. x (N, ..., C). Relevance
+    passes unchanged: each output has one input once the divisor is taken for a constant, as in other normalisations.
+    """
+    preserves_sign = True
+    rule, takes_rules = staticmethod(pass_on), False
+
+    def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        expect_count(self, "size", size)
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def window_sum(self, x: Array, back: bool = False) -> Array:
+        """The sum over the window of each channel. back: over the channels whose window holds it, the transpose."""
+        before, after = self.size // 2, (self.size - 1) // 2
+        if back:
+            before, after = after, before
+        xp, C = array_module(x), x.shape[-1]
+        framed = xp.zeros((*x.shape[:-1], C + before + after), dtype=x.dtype)
+        framed[..., before:before + C] = x
+        return sum(framed[..., i:i + C] for i in range(1, self.size)) + framed[..., :C]
+
+    def divisor(self, x: Array) -> Array:
+        """v = k + alpha / size S, of which q = v^-beta is made."""
+        return self.k + self.alpha / self.size * self.window_sum(x * x)
+
+    def forward(self, x: Array) -> Array:
+        return x * self.divisor(x) ** -self.beta
+
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
+        """x is a factor, and stands in the divisors of its neighbours as well."""
+        v = self.divisor(x)
+        dv = dy * x * -self.beta * v ** (-self.beta - 1)
+        return dy * v ** -self.beta + 2 * x * self.alpha / self.size * self.window_sum(dv, back=True)
+
+    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
+        """Through square, sum, power and product, one after the other, so that contributions sum to the difference."""
+        v, v_ref = self.divisor(x), self.divisor(x_ref)
+        q, q_ref = v ** -self.beta, v_ref ** -self.beta
+        xp = array_module(x)
+        near = abs(v - v_ref) <= float(xp.finfo(x.dtype).eps) ** (1 / 3) * v        # the quotient would be rounding
+        at_mid = -self.beta * ((v + v_ref) / 2) ** (-self.beta - 1)
+        slope = xp.where(near, at_mid, (q - q_ref) / xp.where(near, 1, v - v_ref))
+        m_v = m * (x + x_ref) / 2 * slope
+        return m * (q + q_ref) / 2 + (x + x_ref) * self.alpha / self.size * self.window_sum(m_v, back=True)

@@ -24,12 +24,11 @@ from numpy.typing import DTypeLike
 from minixnn.arrays import Array, array_module
 from minixnn.layers.activation import ReLU
 from minixnn.layers.axes import Reshape
-from minixnn.layers.base import Layer, Settings, expect_arrays
+from minixnn.layers.base import Layer, expect_arrays, expect_count, linear_rule
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.choices import leave_constant
-from minixnn.layers.combine import Stack
 from minixnn.layers.dense import Dense, draw
-from minixnn.layers.joins import Add, Concat, Multiply
+from minixnn.layers.joins import Add, Concat, Multiply, Stack
 from minixnn.layers.scale import Scale
 from minixnn.layers.smooth import Sigmoid, Tanh
 from minixnn.layers.tokens import TakeToken
@@ -39,24 +38,17 @@ States: TypeAlias = tuple[int, ...]             # the numbers of the state's act
 
 class InitialState(Layer):
     """y = 0: the state before the first step, which is not learnt. x (N, ...), y (N, units)"""
-    rule, takes_rules = staticmethod(leave_constant), False
+    rule, takes_rules, deeplift = staticmethod(leave_constant), False, linear_rule
 
     def __init__(self, units: int) -> None:
-        if not hasattr(units, "__index__") or units < 1:
-            raise ValueError(f"InitialState got units={units!r}, expected a positive whole number")
+        expect_count(self, "units", units)
         self.units = units
-
-    def settings(self) -> Settings:
-        return {"units": self.units}
 
     def forward(self, x: Array) -> Array:
         return array_module(x).zeros((len(x), self.units), dtype=x.dtype)
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return array_module(x).zeros_like(x)
-
-    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
-        return self.gradient(x, y, m)
 
 
 Cell = TypeVar("Cell", bound="Recurrent")

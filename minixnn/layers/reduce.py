@@ -7,10 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import SupportsIndex
 
-import numpy as np
-
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Affine, Layer, Settings, quotient_or
+from minixnn.layers.base import Affine, Fixed, Layer, quotient_or
 
 
 def winner_takes_all(layer: Layer, x: Array, y: Array, R: Array) -> Array:
@@ -62,9 +60,6 @@ class Over(Layer):
             raise ValueError(f"{type(self).__name__} got axes={axes!r}, expected one or more without the axis 0 of the "
                              "images, or None for all of an input")
 
-    def settings(self) -> Settings:
-        return {"axes": self.axes, "keepdims": self.keepdims}
-
     def along(self, x: Array) -> tuple[int, ...]:
         """The axes of x, counted from 0."""
         axes = range(1, x.ndim) if self.axes is None else self.axes
@@ -77,13 +72,9 @@ class Over(Layer):
         return y.reshape(tuple(1 if axis in self.along(x) else n for axis, n in enumerate(x.shape)))
 
 
-class MeanOver(Over, Affine):
+class MeanOver(Over, Fixed):
     """y = the mean along `axes`. As a linear map of equal weights, so that relevance is shared in proportion to x."""
-    W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
     preserves_sign = True
-
-    def arrays(self) -> dict[str, Array]:
-        return {}                               # nothing to learn, nothing to save
 
     def share(self, x: Array) -> float:
         """The weight of each number."""

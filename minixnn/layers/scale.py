@@ -1,4 +1,4 @@
-"""Arithmetic with constants that are not learnt: Scale multiplies by one, Shift adds one.
+"""Arithmetic with constants that are not learnt: Scale multiplies by one, Shift adds one, Prepare is for pixels.
 
 The constant has any shape that broadcasts to one input. It may be larger than the input: x (N, 1, C) and a constant
 (T, C) make y (N, T, C), each number of x going into T outputs.
@@ -6,8 +6,8 @@ The constant has any shape that broadcasts to one input. It may be larger than t
 
 import numpy as np
 
-from minixnn.arrays import Array, array_module, stabilize
-from minixnn.layers.base import Affine, Layer, Rule, Settings, expect_arrays, sum_to
+from minixnn.arrays import Array, array_module, require, stabilize
+from minixnn.layers.base import Affine, Layer, Rule, expect_arrays, linear_rule, pass_on, sum_to
 
 
 def pass_scaled(layer: "Scale", x: Array, y: Array, R: Array) -> Array:
@@ -41,7 +41,7 @@ class Scale(Layer):
     by sqrt(d), so that the stabiliser of the product behind sees the scores as the papers have them. Scale(ones) of a
     larger shape repeats x.
     """
-    rule, takes_rules = staticmethod(pass_scaled), False
+    rule, takes_rules, deeplift = staticmethod(pass_scaled), False, linear_rule
 
     def __init__(self, c: Array | float) -> None:
         if not isinstance(c, (int, float)):
@@ -50,9 +50,6 @@ class Scale(Layer):
 
     def arrays(self) -> dict[str, Array]:
         return {} if isinstance(self.c, float) else {"c": self.c}
-
-    def settings(self) -> Settings:
-        return {"c": self.c} if isinstance(self.c, float) else {}
 
     @property
     def preserves_sign(self) -> bool:           # type: ignore[override]  # it depends on the numbers
@@ -65,10 +62,6 @@ class Scale(Layer):
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return sum_to(dy * self.c, x.shape)
-
-    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
-        """Linear rule. Shrikumar et al. 2017, section 3.5.1: the multiplier of an input is its weight."""
-        return self.gradient(x, y, m)
 
     def bounds(self, low: float | Array, high: float | Array) -> tuple[Array, Array]:
         """Where the bounds of the pixels lie behind this layer, for z^B; a negative scale exchanges them."""
@@ -87,16 +80,13 @@ class Shift(Affine):
     An affine map with weights of 1, so that any rule for affine layers applies; what goes to b is absorbed.
     """
     rule: Rule | None = staticmethod(share_with_constant)
-    stabilized = True
+    stabilized, array_names = True, ("b",)
     W = np.float64(1)                           # used as float(W), which leaves float32 images float32
 
     def __init__(self, b: Array) -> None:
         expect_arrays(weights=[b])
         self.b = b.reshape(1) if b.ndim == 0 else b
         self.shape = self.b.shape               # to which x is repeated, without b as well
-
-    def arrays(self) -> dict[str, Array]:
-        return {"b": self.b}
 
     def forward(self, x: Array) -> Array:
         if self.b is None:
@@ -117,3 +107,39 @@ class Shift(Affine):
 
     def __repr__(self):
         return f"{type(self).__name__}({'' if self.b is None else 'x'.join(map(str, self.b.shape))})"
+
+
+class Prepare(Layer):
+    """y = (x - mean) / std: from pixels in [0, 1] to the numbers that the first weights were trained on.
+
+    mean, std: a number, one per channel (C,), or an image (H, W, C). Though the map is affine it is no `Affine` layer:
+    it changes the unit in which a pixel is written, so relevance passes unchanged, and no rule can be given to it.
+    """
+    rule, takes_rules, array_names, deeplift = staticmethod(pass_on), False, ("mean", "std"), linear_rule
+
+    def __init__(self, mean: Array, std: Array) -> None:
+        self.mean, self.std = (a.reshape(1) if getattr(a, "ndim", 1) == 0 else a if hasattr(a, "dtype") else
+                               np.asarray(a, np.float32).reshape(np.shape(a) or 1) for a in (mean, std))
+        expect_arrays(self.mean, self.std)
+        require((abs(self.mean) < np.inf).all(), f"Prepare got mean={mean}, expected finite numbers")
+        require(((self.std > 0) & (self.std < np.inf)).all(), f"Prepare got std={std}, expected numbers above 0")
+
+    def forward(self, x: Array) -> Array:
+        for a in (self.mean, self.std):
+            if a.ndim >= x.ndim or any(n not in (1, m) for n, m in zip(a.shape[::-1], x.shape[::-1])):
+                raise ValueError(f"{self!r} got an array of shape {x.shape}, expected one that ends in the shape of "
+                                 f"its mean and std, {a.shape}")
+        return (x - self.mean) / self.std
+
+    def bounds(self, low: float | Array, high: float | Array) -> tuple[Array, Array]:
+        """Where the bounds of the pixels lie behind this layer, for z^B; numbers or arrays."""
+        low, high = (array_module(self.mean).asarray(pixel, dtype=self.mean.dtype) for pixel in (low, high))
+        return (low - self.mean) / self.std, (high - self.mean) / self.std
+
+    def gradient(self, x: Array, y: Array, dy: Array) -> Array:
+        return dy / self.std
+
+    def __repr__(self):
+        shown = (", ".join(f"{float(n):.4g}" for n in a.reshape(-1)) if a.size <= 4 else f"{a.shape}"
+                 for a in (self.mean, self.std))
+        return "Prepare(mean ({}), std ({}))".format(*shown)

@@ -3,19 +3,16 @@
 import numpy as np
 
 from minixnn.arrays import Array, array_module, like
-from minixnn.layers.base import Layer, Settings, carry_back, pass_on
+from minixnn.layers.base import Arrays, Layer, carry_back, expect_count, linear_rule, pass_on
 
 
 class Reshaping(Layer):
     """What moves numbers to another place or shape, and back in every backward method."""
     rule, takes_rules = staticmethod(pass_on), False
-    preserves_sign = True
+    preserves_sign, deeplift = True, linear_rule
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy.reshape(x.shape)
-
-    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
-        return self.gradient(x, y, m)
 
 
 class Identity(Reshaping):
@@ -28,28 +25,22 @@ class Identity(Reshaping):
 class Input(Layer):
     """One of several inputs of a network, where x is a tuple: y = x[index]. x ((N, ...), (N, ...), ...), y (N, ...)"""
     rule, takes_rules = staticmethod(carry_back), False
-    preserves_sign = True
+    preserves_sign, deeplift = True, linear_rule
 
     def __init__(self, index: int) -> None:
         if not hasattr(index, "__index__") or index < 0:
             raise ValueError(f"Input got index={index!r}, expected the number of an input, from 0")
         self.index = index
 
-    def settings(self) -> Settings:
-        return {"index": self.index}
-
-    def forward(self, x: tuple[Array, ...]) -> Array:
+    def forward(self, x: Arrays) -> Array:
         if not isinstance(x, tuple) or len(x) <= self.index:
             raise ValueError(f"{self!r} got {f'{len(x)} inputs' if isinstance(x, tuple) else 'one array'}, expected a "
                              f"tuple of at least {self.index + 1} arrays")
         return x[self.index]
 
-    def gradient(self, x: tuple[Array, ...], y: Array, dy: Array) -> tuple[Array, ...]:
+    def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
         xp = array_module(dy)
         return tuple(dy if n == self.index else xp.zeros(part.shape, dtype=dy.dtype) for n, part in enumerate(x))
-
-    def deeplift(self, x: tuple, y: Array, x_ref: tuple, y_ref: Array, m: Array) -> tuple[Array, ...]:
-        return self.gradient(x, y, m)
 
 
 class Flatten(Reshaping):
@@ -67,12 +58,8 @@ class ChannelShuffle(Reshaping):
     rule = staticmethod(carry_back)
 
     def __init__(self, groups: int) -> None:
-        if not hasattr(groups, "__index__") or groups < 1:
-            raise ValueError(f"ChannelShuffle got groups={groups!r}, expected a positive whole number")
+        expect_count(self, "groups", groups)
         self.groups = groups
-
-    def settings(self) -> Settings:
-        return {"groups": self.groups}
 
     def forward(self, x: Array) -> Array:
         if x.shape[-1] % self.groups:
@@ -90,15 +77,12 @@ class Dropout(Layer):
     to do afterwards.
     """
     rule, takes_rules = staticmethod(pass_on), False
-    preserves_sign = True
+    preserves_sign, deeplift = True, linear_rule
 
     def __init__(self, rate: float = 0.5) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout got rate={rate}, expected a share of units in [0, 1)")
         self.rate = rate
-
-    def settings(self) -> Settings:
-        return {"rate": self.rate}
 
     def training(self, x: Array, rng: np.random.Generator) -> Layer:
         keep = like(x, rng.random(x.shape, dtype="float32") >= self.rate)
@@ -109,9 +93,6 @@ class Dropout(Layer):
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy
-
-    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
-        return m
 
 
 class Masked(Layer):

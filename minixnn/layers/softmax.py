@@ -6,7 +6,7 @@ Everything is written with l, so that nothing overflows and nothing is divided b
 """
 
 from minixnn.arrays import Array, array_module, stabilize
-from minixnn.layers.base import Layer, Rule, Settings, quotient_or
+from minixnn.layers.base import Layer, Rule, expect_axis, quotient_or
 
 HIDDEN = -1e30              # the score of what is not to be seen: its weight is 0, no rule meets 0 times infinity
 
@@ -57,13 +57,8 @@ class LogSoftmax(Layer):
     affine_rules = ()
 
     def __init__(self, axis: int = -1) -> None:
-        if not hasattr(axis, "__index__") or axis == 0:
-            raise ValueError(f"{type(self).__name__} got axis={axis!r}, expected a whole number other than 0, the axis "
-                             "of the images")
+        expect_axis(self, axis)
         self.axis = axis
-
-    def settings(self) -> Settings:
-        return {"axis": self.axis}
 
     def forward(self, x: Array) -> Array:
         down = x - x.max(axis=self.axis, keepdims=True)                     # before L: of large x that is rounded
@@ -95,9 +90,6 @@ class Softmax(LogSoftmax):
     def __init__(self, axis: int = -1, masked: bool = False) -> None:
         super().__init__(axis)
         self.masked = masked
-
-    def settings(self) -> Settings:
-        return {**super().settings(), **({"masked": True} if self.masked else {})}
 
     def forward(self, x: Array) -> Array:
         return self.seen(x, softmax(x, self.axis))

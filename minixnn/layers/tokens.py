@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Layer, Settings, expect_arrays, expect_rank
+from minixnn.layers.base import Layer, expect_arrays, expect_rank, linear_rule
 from minixnn.layers.gather import Gather
 from minixnn.layers.scale import Shift
 from minixnn.layers.shape import Reshaping
@@ -37,9 +37,6 @@ class TakeToken(Gather):
     def __init__(self, index: int = 0, of: int | None = None) -> None:
         super().__init__(index, 1)
         self.of = of
-
-    def settings(self) -> Settings:
-        return {"index": int(self.index), **({} if self.of is None else {"of": self.of})}
 
     def places(self, n: int) -> np.ndarray:
         if self.of not in (None, n):
@@ -87,14 +84,12 @@ def leave_token(layer: Layer, x: Array, y: Array, R: Array) -> Array:
 
 class ClassToken(Layer):
     """y = the token in front of the sequence x. x (N, T, C), token (C,), y (N, 1 + T, C)"""
-    rule, takes_rules = staticmethod(leave_token), False
+    rule, takes_rules, array_names = staticmethod(leave_token), False, ("token",)
+    deeplift = linear_rule
 
     def __init__(self, token: Array) -> None:
         expect_arrays(weights=[token])
         self.token = token
-
-    def arrays(self) -> dict[str, Array]:
-        return {"token": self.token}
 
     def forward(self, x: Array) -> Array:
         expect_rank(self, x, 3, "(sequences, tokens, channels)")
@@ -103,9 +98,6 @@ class ClassToken(Layer):
 
     def gradient(self, x: Array, y: Array, dy: Array) -> Array:
         return dy[:, 1:]
-
-    def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
-        return m[:, 1:]
 
     def parameter_gradients(self, x: Array, dy: Array) -> dict[str, Array]:
         return {"token": dy[:, 0].sum(axis=0)}

@@ -17,24 +17,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from minixnn.arrays import Array, like
-from minixnn.layers.base import Affine, Settings, expect_rank
+from minixnn.layers.base import Fixed, expect_rank
 from minixnn.layers.windows import AXES, pair
 
 MOST_PIXELS = 2 ** 15            # on a side of what comes out
 MODES = ("nearest", "nearest-exact", "bilinear", "bicubic")
 
 
-class Mixed(Affine):
+class Mixed(Fixed):
     """y = x, mixed along each axis of pixels by a matrix of its own. A subclass says by which, in `mixtures`.
 
     Rules that re-weight a layer keep its mixture: flat and w_square share by it.
     """
     preserves_sign = True
-
-    W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
-
-    def arrays(self) -> dict[str, Array]:
-        return {}                               # nothing to learn, nothing to save
 
     def mixtures(self, x: Array) -> list[Array]:
         """A matrix (m, n) for each axis of pixels."""
@@ -79,9 +74,6 @@ class Upsample(Mixed):
         self.size = None if size is None else pair(size, "size", rank=2 if hasattr(size, "__index__") else len(size))
         self.mode, self.align_corners = mode, align_corners
         self.preserves_sign = mode != "bicubic"
-
-    def settings(self) -> Settings:
-        return {"scale": self.scale, "size": self.size, "mode": self.mode, "align_corners": self.align_corners}
 
     def mixtures(self, x: Array) -> list[Array]:
         """(h, H) and (w, W), whose rows sum to 1."""

@@ -4,10 +4,9 @@
 behind those of deep Taylor. Layers' own rules stand with the layers and are named here too.
 """
 from minixnn.layers.base import carry_back, pass_on
-from minixnn.layers.combine import numerator_takes_all
 from minixnn.layers.choices import leave_constant, stop_at_step
 from minixnn.layers.embedding import sum_over_channels
-from minixnn.layers.joins import by_contribution, cut, half_each, signal_takes_all
+from minixnn.layers.joins import by_contribution, cut, half_each, numerator_takes_all, signal_takes_all
 from minixnn.layers.layer_norm import identity, scale_held_fixed
 from minixnn.layers.reduce import share_of_square, winner_takes_all
 from minixnn.layers.scale import pass_scaled, share_with_constant

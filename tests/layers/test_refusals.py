@@ -42,7 +42,6 @@ from tests.helpers import draw
     (lambda: layers.Reshape((3,), rows=(0, 1)), "how many rows"),
     (lambda: layers.Scale(draw(2, 3)).forward(draw(2, 3)), "behind the images"),
     (lambda: layers.Shift(draw(2)).forward(draw(2, 3)), "behind the images"),
-    (lambda: layers.Where(draw(2, 3)).forward((draw(3), draw(3))), "broadcast to one input"),
     (lambda: layers.Einsum("ij,jk->ik"), "begin with one letter"),
     (lambda: layers.Einsum("n...j,njk->nk"), "each letter an axis"),
     (lambda: layers.Einsum("nij,njk->nik").forward((draw(2, 3, 4), draw(2, 5, 6))), "got arrays of shapes"),

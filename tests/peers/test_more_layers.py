@@ -93,7 +93,6 @@ def test_windows_of_images():
 JOINS = {
     "maximum": (layers.Maximum(), torch.maximum), "minimum": (layers.Minimum(), torch.minimum),
     "divide": (layers.Divide(), torch.div),
-    "where": (layers.Where(draw(6, 7, 1) > 0), lambda a, b: torch.where(torch.tensor(draw(6, 7, 1) > 0), a, b)),
     "stack": (layers.Stack(2), lambda a, b: torch.stack((a, b), 2)),
     "einsum": (layers.Einsum("nhtd,nhud->nhtu"), lambda a, b: torch.einsum("nhtd,nhud->nhtu", a, b)),
 }
