@@ -332,9 +332,19 @@ def images_of(net: Network, shapes: list[tuple[int, ...]]) -> list[int]:
 
 
 def grids_of(net: Network, shapes: list[tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
-    """{i: (h, w)} of the activations A[i] (N, T, K) that are tokens, one for each pixel of the last image below.
+    """The activations that are tokens on a grid: A[i] (N, T, K) with one for each pixel of the last image below.
 
-    Up to two more may stand in front: the class token, and that of a distillation. Only where there is attention.
+    Up to two more tokens may stand in front: the class token, and that of a distillation. Only where there is
+    attention.
+
+    Parameters
+    ----------
+    net : the Network.
+    shapes : of all its activations, with the axis of images.
+
+    Returns
+    -------
+    {i: (h, w)}, the size of the grid for each such activation.
     """
     heads, images, found = of_attention(net), images_of(net, shapes), {}
     for i, shape in enumerate(shapes[:-1]):
@@ -393,9 +403,18 @@ def shown(maps: Array, x: Array, resize: bool) -> Array:
 
 
 def bilinear(maps: Array, size: tuple[int, ...]) -> Array:
-    """Maps (N, h, w) resized to (N, *size), bilinearly, corner pixels staying corner pixels.
+    """Maps resized bilinearly, corner pixels staying corner pixels.
 
     Each row of the result is a mixture of two rows of the map, and so each column: two matrix products.
+
+    Parameters
+    ----------
+    maps : (N, h, w).
+    size : (H, W).
+
+    Returns
+    -------
+    The maps, (N, H, W).
     """
     rows, columns = (like(maps, mixture(n, m).astype(maps.dtype)) for n, m in zip(maps.shape[1:], size))
     return rows @ maps @ columns.T                                          # (H, h) @ (N, h, w) @ (w, W)

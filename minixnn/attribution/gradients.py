@@ -375,7 +375,25 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
 
 def of_embeddings(method: Callable, net: Network, x: Array, target: Target, baseline: Array | None, *options: object,
                   **named: object) -> Array:
-    """A method of floating-point inputs for tokens x (N, T): applied behind the Embedding, summed over channels."""
+    """A method of floating-point inputs for tokens: applied behind the Embedding, summed over its channels.
+
+    Parameters
+    ----------
+    method : a function (net, x, target, baseline, ...) -> array like x, or (array, error).
+    net : the Network.
+    x : tokens (N, T), whole numbers.
+    target : None, an int, or one int per image.
+    baseline : tokens, or None or a number for the embeddings.
+    options, named : what else the method takes.
+
+    Returns
+    -------
+    What the method returned, (N, T).
+
+    Raises
+    ------
+    ValueError : tokens that enter several layers.
+    """
     if len(net.readers(0)) > 1:
         raise ValueError(f"tokens enter {len(net.readers(0))} layers of this network, expected one Embedding, behind "
                          "which the path runs; use a method that needs no path, such as lrp or gradient_times_input")

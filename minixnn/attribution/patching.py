@@ -92,7 +92,21 @@ def rerun(net: Network, A: list, i: int, a: Array) -> Array:
 
 
 def along(a: Array, axes: int | Sequence[int]) -> list[int]:
-    """`axes` as a list of numbers from 1 on; refused where `a` has no such axes."""
+    """`axes` as a list of axes from 1 on.
+
+    Parameters
+    ----------
+    a : an activation (N, ...).
+    axes : an axis, or several.
+
+    Returns
+    -------
+    The axes, as numbers of 1 or more.
+
+    Raises
+    ------
+    ValueError : axes that `a` does not have, the axis of images, or one axis twice.
+    """
     cut = [axes] if hasattr(axes, "__index__") else list(axes)              # type: ignore[arg-type]
     if not all(-a.ndim < axis < a.ndim and axis for axis in cut) or len({axis % a.ndim for axis in cut}) < len(cut):
         raise ValueError(f"got axes={axes!r} for an activation of shape {a.shape}, expected different axes from 1 to "

@@ -53,7 +53,22 @@ def contrast(net: Network, x: Array, target: Target = None, other: Target = None
 
 
 def sign_of_class(y: Array, target: Target, other: Target) -> Array:
-    """1 where the target is class 1, -1 where it is class 0, for the logits y (N, 1) of one output."""
+    """1 where the target is class 1, -1 where it is class 0, for a network with one output.
+
+    Parameters
+    ----------
+    y : logits (N, 1).
+    target : None for the class that the sign of the logit says, 0 or 1, or one of them per image.
+    other : None, or the class to compare with.
+
+    Returns
+    -------
+    The signs, (N, 1).
+
+    Raises
+    ------
+    ValueError : an `other` that is the target.
+    """
     xp = array_module(y)
     chosen = (y > 0) if target is None else passes.one_hot(xp.concatenate([-y, y], axis=1), target)[:, 1:] > 0
     if other is not None and bool((xp.asarray(other).reshape(-1, 1) == chosen).any()):
@@ -159,7 +174,23 @@ def region(net: Network, x: Array, box: Sequence[int], index: int, *, relevance:
 
 
 def inside(box: Sequence[int], shape: tuple[int, ...], size: tuple[int, ...], y: Array) -> Array:
-    """1 where outputs of `shape` (N, h, w, C) lie in the box of images of `size` (H, W), else 0: (N, h, w, 1)"""
+    """1 where outputs lie in the box of images, else 0.
+
+    Parameters
+    ----------
+    box : (top, left, bottom, right) in pixels of the images, or one for each, (N, 4).
+    shape : of the outputs, (N, h, w, C).
+    size : (H, W) of the images.
+    y : an array whose kind and dtype the result has.
+
+    Returns
+    -------
+    The mask, (N, h, w, 1).
+
+    Raises
+    ------
+    ValueError : a box that is empty or lies outside.
+    """
     boxes = np.broadcast_to(np.asarray(box, float), (shape[0], 4))
     mask = np.ones((shape[0], *shape[1:3], 1))
     for n, edges in enumerate(boxes):
