@@ -34,17 +34,25 @@ ORDERS = {3: "(height, width, channels)", 2: "(steps, channels)", 1: "(numbers,)
 
 @dataclass(frozen=True)
 class Card:
-    """What is not known is None or empty; a network made by hand starts with an empty card.
+    """What a network expects as input and what its outputs are called.
 
-    input_shape   of one input as `forward` takes it, (H, W, C) for images; None in the place of a size that is free
-    labels        the names of the outputs, in their order
-    head          the squashing layer that an importer left out behind the last one, such as "Softmax"
-    source        what an input is made of: a "photograph", or the "bytes" of a file, see `models.magika.tokens`
-    fit           how a picture of other proportions is brought to the input's: "crop", cut in its middle and resized
-                  bicubically, or "squash", resized as a whole; None: nobody said, and it is squashed, which is told
-    pixels        the largest value of a pixel as `forward` takes it: 1, or 255 for a network that divides by itself, or
-                  whose file takes bytes; None: 1, unless the first layer tells otherwise, see `largest_pixel`
-    layout        where the file that the network came from has its channels: "channels first" or "channels last"
+    What is not known is None or empty; a network made by hand starts with an empty card.
+
+    Parameters
+    ----------
+    input_shape : of one input as `forward` takes it, (H, W, C) for images; None in the place of a size that is free.
+    labels : the names of the outputs, in their order.
+    head : the squashing layer that an importer left out behind the last one, such as "Softmax".
+    layout : where the file that the network was read from has its channels: "channels first" or "channels last".
+    source : what an input is made of: a "photograph", or the "bytes" of a file, see `models.magika.tokens`.
+    fit : how a picture of other proportions is brought to the input's: "crop", cut in its middle and resized
+        bicubically, or "squash", resized as a whole; None where nobody has said, and it is squashed with a note.
+    pixels : the largest value of a pixel as `forward` takes it: 1, or 255 for a network that divides by itself or whose
+        file takes bytes; None for 1, unless the first layer tells otherwise, see `largest_pixel`.
+
+    Raises
+    ------
+    ValueError : a shape with sizes below 1, labels that are no strings, an unknown word.
     """
     input_shape: tuple | None = None
     labels: tuple = ()
@@ -78,6 +86,14 @@ class Card:
         """Refuse a batch whose axes are not in the order that the network expects, where that can be told.
 
         Images of other sizes pass: a network of convolutions may take them, and another says what it needs.
+
+        Parameters
+        ----------
+        x : inputs (N, ...).
+
+        Raises
+        ------
+        ValueError : axes in another order, or images that were flattened.
         """
         expected, came = self.input_shape, tuple(x.shape[1:])
         if self.pixels == 255 and x.dtype.kind == "f" and 0 < x.max() <= 1 and x.min() >= 0:
@@ -103,7 +119,16 @@ class Card:
         return y
 
     def check_labels(self, outputs: int) -> None:
-        """Refuse labels that are not as many as the outputs. A single output may have two: against it, and for it."""
+        """Refuse labels that are not as many as the outputs. A single output may have two: against it, and for it.
+
+        Parameters
+        ----------
+        outputs : how many there are.
+
+        Raises
+        ------
+        ValueError : more labels, or fewer.
+        """
         if self.labels and len(self.labels) != outputs and (outputs, len(self.labels)) != (1, 2):
             raise ValueError(f"got {len(self.labels)} labels ({', '.join(self.labels[:3])}, ...), but the network has "
                              f"{outputs} outputs; expected a name for each, in their order, '' where there is none")
@@ -113,7 +138,20 @@ class Card:
         return self.labels[k] if k < len(self.labels) and self.labels[k] else str(k)
 
     def index(self, label: str) -> int:
-        """The number of the output of this name. ValueError where there is none, or more than one."""
+        """The number of the output of this name, in upper or lower case.
+
+        Parameters
+        ----------
+        label : the name.
+
+        Returns
+        -------
+        The number, from 0.
+
+        Raises
+        ------
+        ValueError : no output of this name, or more than one.
+        """
         found = [k for k, name in enumerate(self.labels) if name.casefold() == label.casefold()]
         if len(found) == 1:
             return found[0]
@@ -218,7 +256,21 @@ def advice(came: tuple, expected: tuple) -> str:
 
 
 def squash(head: str | None, y: Array) -> Array:
-    """What the layer `head` makes of the logits y (N, outputs), or (N, H, W, outputs)."""
+    """What the network's head makes of its logits.
+
+    Parameters
+    ----------
+    head : "Softmax", "LogSoftmax", "Sigmoid" or "Tanh", as on a card.
+    y : logits (N, outputs), or (N, H, W, outputs).
+
+    Returns
+    -------
+    An array like y: probabilities for "Softmax", "LogSoftmax" and "Sigmoid", numbers from -1 to 1 for "Tanh".
+
+    Raises
+    ------
+    ValueError : a card that names no head.
+    """
     xp = array_module(y)
     if head in ("Softmax", "LogSoftmax"):
         return softmax(y)

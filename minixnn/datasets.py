@@ -36,10 +36,23 @@ FILES = {
 
 
 def mnist(split: str) -> tuple[Array, Array]:
-    """The MNIST digits, LeCun et al. 1998: 60,000 in the split "train", 10,000 in the split "test".
+    """The MNIST digits, LeCun et al. 1998.
 
-    Returns images (N, 28, 28, 1), float32 in [0, 1], ink bright on a ground of zeros; and labels (N,), int64.
-    Both are the caller's own copies. The files are checked against their published SHA-256 once per process.
+    The files are checked against their published SHA-256 once per process.
+
+    Parameters
+    ----------
+    split : "train", 60,000 digits, or "test", 10,000 digits.
+
+    Returns
+    -------
+    Images (N, 28, 28, 1), float32 in [0, 1], bright ink on a background of zeros; and labels (N,), int64. Both are
+    copies of the caller's own.
+
+    Raises
+    ------
+    ValueError : an unknown split, or a file that is damaged.
+    FileNotFoundError : a file that is missing.
     """
     images, labels = _digits(split)
     return images[..., None] / np.float32(255), labels.astype(np.int64)
@@ -47,17 +60,31 @@ def mnist(split: str) -> tuple[Array, Array]:
 
 def cluttered_mnist(n: int, seed: int, split: str = "train", size: int = 40, pieces: int = 8,
                     piece: int = 8) -> tuple[Array, Array, Array]:
-    """Digits at random places among pieces of other digits, after Mnih et al. 2014 (section 4.1).
+    """Digits at random places among pieces of other digits, after Mnih et al. 2014, section 4.1.
 
-    Each image is a ground of `size` x `size` zeros. One whole digit lies anywhere on it; `pieces` squares of
-    `piece` x `piece` pixels, cut from other digits, lie anywhere else. Theirs may cover the digit; ours keep off its
-    box, so that all ink inside the box belongs to the digit and all ink outside does not: a heatmap can be scored.
-    (A piece that finds no free place in 50 draws is left out: it happens on grounds much smaller than 40 pixels.)
-    Each digit of the split is used once before any is used again: 10,000 images of the test split hold every test
-    digit exactly once.
+    Each image is a background of zeros. One whole digit lies anywhere on it; square pieces cut from other digits lie
+    anywhere else. In the paper pieces may cover the digit; here they keep off its box, so that all ink inside the box
+    belongs to the digit and all ink outside does not: a heatmap can be scored. (A piece that finds no free place in 50
+    draws is left out, which happens on backgrounds much smaller than 40 pixels.) Each digit of the split is used once
+    before any is used again: 10,000 images of the test split hold every test digit exactly once.
 
-    Returns images (n, size, size, 1), float32 in [0, 1]; labels (n,), int64, of the whole digit; and its boxes
-    (n, 4), int64: top, left, bottom, right, tight around its ink, so that image[top:bottom, left:right] holds it.
+    Parameters
+    ----------
+    n : how many images.
+    seed : of all random choices.
+    split : "train", 60,000 digits, or "test", 10,000 digits.
+    size : pixels of an image, high and wide, at least 28.
+    pieces : in each image.
+    piece : pixels of a piece, high and wide, from 1 to 20.
+
+    Returns
+    -------
+    Images (n, size, size, 1), float32 in [0, 1]; labels (n,), int64, of the whole digit; and boxes (n, 4), int64: top,
+    left, bottom, right, tight around its ink, so that image[top:bottom, left:right] holds it.
+
+    Raises
+    ------
+    ValueError : an unknown split, or a number out of these bounds.
     """
     digits, labels = _digits(split)
     _expect_whole("n", n, 1)
@@ -82,9 +109,22 @@ def cluttered_mnist(n: int, seed: int, split: str = "train", size: int = 40, pie
 def digit_pairs(n: int, seed: int, split: str = "test", size: int = 40, same: bool | None = None) -> tuple[Array, ...]:
     """Two digits side by side in one image, each anywhere in its half. For Grad-CAM++ and for two targets at once.
 
-    same=True: both of the same class, False: of different classes, None: whatever is drawn.
-    Returns images (n, size, 2 size, 1), float32 in [0, 1]; labels (n, 2), int64, left digit first; and boxes
-    (n, 2, 4), int64: top, left, bottom, right, tight around the ink of either.
+    Parameters
+    ----------
+    n : how many images.
+    seed : of all random choices.
+    split : "train", 60,000 digits, or "test", 10,000 digits.
+    size : pixels of each half, high and wide, at least 28.
+    same : True for two digits of one class, False for different classes, None for either.
+
+    Returns
+    -------
+    Images (n, size, 2 size, 1), float32 in [0, 1]; labels (n, 2), int64, left digit first; and boxes (n, 2, 4), int64:
+    top, left, bottom, right, tight around the ink of either.
+
+    Raises
+    ------
+    ValueError : an unknown split, a number out of these bounds, or another `same`.
     """
     digits, labels = _digits(split)
     _expect_whole("n", n, 1)
@@ -109,10 +149,24 @@ def digit_pairs(n: int, seed: int, split: str = "test", size: int = 40, same: bo
 
 
 def shifted(images: Array, rng: np.random.Generator, reach: int = 2) -> Array:
-    """Every image moved by its own whole number of pixels, up to `reach` each way, zeros filling in.
+    """Every image moved by its own whole number of pixels, up to `reach` in each direction, zeros filling in.
 
-    images (N, H, W, C), NumPy or CuPy, any dtype; `rng` a numpy.random.Generator. Returns a new array like `images`.
     A digit that has moved is still that digit: training draws new copies every epoch, and never sees the same twice.
+
+    Parameters
+    ----------
+    images : (N, H, W, C), NumPy or CuPy, any dtype.
+    rng : the numpy.random.Generator that draws the shifts.
+    reach : pixels, 0 or more.
+
+    Returns
+    -------
+    A new array like `images`.
+
+    Raises
+    ------
+    ValueError : other axes, an rng that is no Generator, a reach below 0.
+    TypeError : what is no array.
     """
     _expect_whole("reach", reach, 0)
     array_module(images)                        # refuses what is not an array
@@ -131,11 +185,25 @@ def shifted(images: Array, rng: np.random.Generator, reach: int = 2) -> Array:
 
 
 def photo(name: str, size: int | None = None) -> Array:
-    """A photograph, such as "chelsea" (a cat), "coffee" or "castle": (H, W, 3) float32 in [0, 1], red first.
+    """A photograph, such as "chelsea" (a cat), "coffee" or "castle". Needs Pillow.
 
-    256 x 256 or 448 x 448 pixels, or resampled to `size` x `size`. Part of a checkout only, not of the installed
-    package: lessons/data/photos, where ATTRIBUTION.txt says whose they are. Or a photograph of yours, by the path of
-    its file: the square in its middle. Needs Pillow.
+    The photographs are part of a checkout only, not of the installed package: lessons/data/photos, where
+    ATTRIBUTION.txt says whose they are.
+
+    Parameters
+    ----------
+    name : of a photograph; or the path of a file of yours, of which the square in its middle is taken.
+    size : pixels, high and wide; None for those of the file, 256 or 448.
+
+    Returns
+    -------
+    (H, W, 3) float32 in [0, 1], red first.
+
+    Raises
+    ------
+    ValueError : an unknown name, or a file that is no picture.
+    FileNotFoundError : no checkout.
+    ImportError : Pillow is not installed.
     """
     if pathlib.Path(name).is_file():
         from minixnn.cli import images
@@ -155,9 +223,19 @@ def photo(name: str, size: int | None = None) -> Array:
 
 
 def record(name: str) -> dict[str, Any]:
-    """Numbers that were measured once for a lesson, {name: array}: "selectivity" for lesson 5.2, "reading" for 7.7.
+    """Numbers that were measured once for a lesson. Part of a checkout only (lessons/data), like the photographs.
 
-    Part of a checkout only (lessons/data), like the photographs.
+    Parameters
+    ----------
+    name : "selectivity" for lesson 5.2, "reading" for 7.7.
+
+    Returns
+    -------
+    {name: array}.
+
+    Raises
+    ------
+    FileNotFoundError : an unknown name, or no checkout.
     """
     path = PHOTOS.parent / f"{name}.npz"
     if not path.is_file():
@@ -168,19 +246,27 @@ def record(name: str) -> dict[str, Any]:
 
 
 def sources() -> dict[str, bytes]:
-    """Thirty-one Python files, {name: bytes}: the thirty longest of minixnn 0.2 in November 2026, and progress.py.
+    """Thirty-one Python files: the thirty longest of minixnn 0.2 in November 2026, and progress.py.
 
     For networks that tell the type of a file. They are kept as they were then, so that what is measured on them stays.
+
+    Returns
+    -------
+    {name: bytes}.
     """
     with zipfile.ZipFile(DATA / "sources.zip") as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 def words() -> dict[str, list[list[str]]]:
-    """600 English words and their pronunciations, {"city": [["S", "IH1", "T", "IY0"], ...]}, in alphabetical order.
+    """600 English words and their pronunciations.
 
     From the CMU Pronouncing Dictionary (data/LICENSE-cmudict.txt): drawn at random among the 5,000 words of three to
     ten letters that are most frequent.
+
+    Returns
+    -------
+    {"city": [["S", "IH1", "T", "IY0"], ...]}, in alphabetical order.
     """
     lines = (DATA / "words.txt").read_text(encoding="utf-8").splitlines()
     return {word: [each.split() for each in ways.split(" | ")] for word, ways in (line.split("  ") for line in lines)}

@@ -1,6 +1,6 @@
 """Networks as files: one .npz with the architecture, as text, and the arrays.
 
-Format 3 (2026) holds each layer once, and the places where it stands with the numbers of what enters it:
+Format 3 (2026) holds each layer once, and the places where it stands with the numbers of the activations that enter it:
 
     {"format": "minixnn", "version": 3, "card": {...},
      "layers": [{"kind": "Dense", "settings": {}, "arrays": ["W", "b"]}, ...],          arrays "0.W", "0.b", ...
@@ -30,7 +30,19 @@ VERSION = 3             # of the file format; raised when an older reader could 
 
 def save(path: str | PathLike, layers: Sequence[Layer], inputs: Sequence[tuple], names: Sequence[str], card: Card,
          dtype: DTypeLike | None = None) -> None:
-    """Write a network to `path`, all of it or nothing: beside it first, and then in its place."""
+    """Write a network to a file, all of it or nothing.
+
+    Parameters
+    ----------
+    path : the file.
+    layers, inputs, names, card : those of the Network.
+    dtype : of the arrays in the file; None to keep theirs.
+
+    Raises
+    ------
+    ValueError : a layer that is not one of `minixnn.layers`; numbers that are NaN, infinite or too large for `dtype`.
+    OSError : the file cannot be written.
+    """
     numbers: dict[int, int] = {}                # of each layer object, which may stand twice
     plan: list[dict] = []
     arrays, places = {}, []
@@ -52,9 +64,21 @@ def save(path: str | PathLike, layers: Sequence[Layer], inputs: Sequence[tuple],
 
 @contextlib.contextmanager
 def draft_of(path: str | PathLike) -> Iterator[pathlib.Path]:
-    """`with draft_of(path) as draft:` what is written to `draft`, a file beside `path`, takes its place at the end.
+    """`with draft_of(path) as draft:` gives a file beside `path` to write to, which replaces `path` at the end.
 
-    Where that fails, the file that was at `path` stays as it is, and nothing is left beside it.
+    If that fails, the file that was at `path` stays as it is, and nothing is left beside it.
+
+    Parameters
+    ----------
+    path : the file to write.
+
+    Yields
+    ------
+    The draft's path.
+
+    Raises
+    ------
+    OSError : the draft cannot be put in place.
     """
     draft = pathlib.Path(f"{os.fspath(path)}.{os.getpid()}.draft")
     try:
@@ -65,7 +89,21 @@ def draft_of(path: str | PathLike) -> Iterator[pathlib.Path]:
 
 
 def load(path: str | PathLike) -> tuple[list, list | None, list | None, Card]:
-    """Layers, inputs, names and card of the network in a file. ValueError if it is damaged, foreign, or too new."""
+    """The parts of the network in a file.
+
+    Parameters
+    ----------
+    path : the file.
+
+    Returns
+    -------
+    Layers, inputs, names and card.
+
+    Raises
+    ------
+    ValueError : a file that is damaged, foreign, or of a newer version.
+    OSError : no file, or one that cannot be read.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             expect_modest(sum(entry.file_size for entry in file.zip.infolist()), os.path.getsize(path))
@@ -109,7 +147,22 @@ def contents(header: dict, arrays: Mapping[str, Array]) -> tuple[list, list | No
 
 
 def stored(array: Array, dtype: DTypeLike | None, what: str) -> Array:
-    """`array` in the `dtype` of the file, if its numbers fit into that. NaN and infinity are kept out of files."""
+    """An array as it is written to a file. NaN and infinity are kept out of files.
+
+    Parameters
+    ----------
+    array : the numbers.
+    dtype : that of the file, or None for the array's.
+    what : the array's name, for the error.
+
+    Returns
+    -------
+    The array in `dtype`.
+
+    Raises
+    ------
+    ValueError : numbers that are NaN, infinite, or too large for `dtype`.
+    """
     require(np.isfinite(array).all(), f"{what} has NaN or infinite numbers: the training that made it went astray, "
             "perhaps by too large a learning rate")
     if dtype is None:
@@ -122,7 +175,22 @@ def stored(array: Array, dtype: DTypeLike | None, what: str) -> Array:
 
 
 def own_arrays(n: int, entry: dict, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays of the n-th layer of a file, {"W": ..., "b": ...}; half precision becomes single."""
+    """The arrays of the n-th layer of a file; half precision becomes single.
+
+    Parameters
+    ----------
+    n : the number of the layer.
+    entry : its entry in the architecture.
+    arrays : all arrays of the file.
+
+    Returns
+    -------
+    {"W": ..., "b": ...}.
+
+    Raises
+    ------
+    ValueError : an array that is missing, or has NaN, infinite or complex numbers.
+    """
     own = {}
     for name in entry["arrays"]:
         if f"{n}.{name}" not in arrays:
@@ -135,7 +203,21 @@ def own_arrays(n: int, entry: dict, arrays: Mapping[str, Array]) -> dict[str, Ar
 
 
 def rebuilt(kind: str, arrays: dict[str, Array], settings: Settings) -> Layer:
-    """The layer of this kind. Only those of `minixnn.layers` are made."""
+    """The layer of a kind. Only those of `minixnn.layers` are made.
+
+    Parameters
+    ----------
+    kind : the name of the class.
+    arrays, settings : what its constructor takes.
+
+    Returns
+    -------
+    The layer.
+
+    Raises
+    ------
+    ValueError : an unknown kind.
+    """
     if kind not in kinds.__all__:
         raise ValueError(f"a layer is a {kind!r}, which this minixnn does not know")
     return getattr(kinds, kind)(**arrays, **settings)
@@ -144,7 +226,18 @@ def rebuilt(kind: str, arrays: dict[str, Array], settings: Settings) -> Layer:
 def from_nested(entry: dict, arrays: Mapping[str, Array]) -> list[Layer | Block]:
     """A layer of format 1 or 2, which may hold chains of layers, as a list of layers and ways of writing.
 
-    entry: {"kind": "Residual", "settings": {"body": [entry, ...], "shortcut": []}}; arrays: {"body.0.W": ...}
+    Parameters
+    ----------
+    entry : {"kind": "Residual", "settings": {"body": [entry, ...], "shortcut": []}}.
+    arrays : {"body.0.W": ...}.
+
+    Returns
+    -------
+    The layers.
+
+    Raises
+    ------
+    ValueError : an unknown kind of layer.
     """
     kind, settings = entry["kind"], dict(entry["settings"])
     if kind not in ("Residual", "Sum", "Concat", "Product", "Repeated"):

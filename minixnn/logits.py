@@ -27,16 +27,38 @@ def head_of(net: Network) -> int | None:
 
 
 def logits(net: Network) -> Network:
-    """The network with an Identity in place of the squashing layer that it ends in, if it does: its outputs are logits.
+    """The network with an Identity in place of the squashing layer that it ends in, so that its outputs are logits.
 
     Layers keep their places, so that what is found at layer l here lies at layer l there.
+
+    Parameters
+    ----------
+    net : the Network.
+
+    Returns
+    -------
+    The new Network; `net` itself where it ends in no squashing layer.
     """
     l = head_of(net)
     return net if l is None else net.replaced(l, Identity())
 
 
 def at_logits(net: Network, start: Array | None = None) -> Network:
-    """What a pass explains: `net`, or its logits if it ends in a squashing layer and no `start` is given. Says so."""
+    """The network that a pass explains, with a warning where that is not `net` itself.
+
+    Parameters
+    ----------
+    net : the Network.
+    start : what the pass starts from in place of a target, or None.
+
+    Returns
+    -------
+    `net`; or its logits, if it ends in a squashing layer and no `start` is given.
+
+    Raises
+    ------
+    TypeError : what is no Network.
+    """
     expect_network(net)
     if start is not None or not isinstance(net.layers[-1], ENDS) or (l := head_of(net)) is None:
         return net

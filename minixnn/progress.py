@@ -7,9 +7,19 @@ from minixnn.arrays import Array
 
 
 def progress(items: Sequence | Array, what: str, quiet: bool = False, finished: Callable | None = None) -> Iterator:
-    """Yield from the sequence `items`, drawing how many of them are done and how long the rest may take.
+    """Yield from a sequence, drawing how many of its items are done and how long the rest may take.
 
-    finished: a function () -> how many are done, where several are taken before the first is.
+    Parameters
+    ----------
+    items : the sequence.
+    what : the name of the work, in front of the bar.
+    quiet : whether nothing is drawn.
+    finished : a function () -> how many are done, where several are taken before the first is done; None counts those
+        that were taken.
+
+    Yields
+    ------
+    The items, in order.
     """
     start, total, drawn = time.perf_counter(), len(items), 0.0
     show = not quiet and total > 1 and sys.stderr.isatty()

@@ -4,8 +4,19 @@ from collections.abc import Iterable
 
 
 def meant(word: str, known: Iterable[str]) -> str:
-    """"; did you mean ...?" with at most three of the `known` names that look like `word`; "" where none does.
+    """What a misspelt name may have meant, as the end of a sentence.
 
+    Parameters
+    ----------
+    word : the name as it was given.
+    known : the names that there are.
+
+    Returns
+    -------
+    "; did you mean ...?" with at most three of the known names that look like the word; "" where none does.
+
+    Examples
+    --------
     >>> meant("lrp_epsilom", ["lrp_epsilon", "gradient"])
     '; did you mean lrp_epsilon?'
     """

@@ -21,9 +21,22 @@ from minixnn.progress import progress
 
 
 def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
-    """The mean of -log p(label) over the batch, and its gradient with respect to the logits (N, K).
+    """The mean of -log p(label) over the batch, and its gradient.
 
     The gradient of softmax and logarithm together is p - one_hot(label), over N.
+
+    Parameters
+    ----------
+    logits : (N, K).
+    labels : (N,), classes from 0 to K - 1.
+
+    Returns
+    -------
+    The loss, a number in nats, and its gradient with respect to the logits, (N, K).
+
+    Raises
+    ------
+    ValueError : labels that are not one class for each row.
     """
     xp = array_module(logits)
     check_labels(labels, len(logits))
@@ -37,14 +50,31 @@ def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
 
 
 def check_labels(labels: Array, images: Array) -> None:
-    """Refuse what is not one whole number for each of so many images."""
+    """Refuse what is not one whole number for each image.
+
+    Parameters
+    ----------
+    labels : an array.
+    images : how many images there are.
+
+    Raises
+    ------
+    ValueError : another shape or type.
+    """
     if getattr(labels, "shape", None) != (images,) or labels.dtype.kind not in "iu":
         came = f"an array of shape {labels.shape} and type {labels.dtype}" if hasattr(labels, "dtype") else type(labels)
         raise ValueError(f"got {came} as labels, expected an array of {images} whole numbers, the class of each image")
 
 
 class SGD:
-    """Steps against the gradient, with momentum: v = momentum v + g;  p = p - learning_rate v. Polyak 1964."""
+    """Steps against the gradient, with momentum: v = momentum v + g;  p = p - learning_rate v. Polyak 1964.
+
+    Parameters
+    ----------
+    learning_rate : the length of a step; `fit` multiplies it by its schedule.
+    momentum : from 0 to 1.
+    decay : of weights: p is made smaller by learning_rate * decay * p each step.
+    """
     __slots__ = ("learning_rate", "momentum", "decay", "state")         # a misspelt setting is an error
 
     def __init__(self, learning_rate: float = 0.1, momentum: float = 0.9, decay: float = 0.0) -> None:
@@ -52,7 +82,14 @@ class SGD:
         self.state: dict = {}
 
     def step(self, key: Hashable, p: Array, g: Array) -> None:
-        """Move the parameter array `p` in place; `key` tells parameters apart."""
+        """Move a parameter array in place.
+
+        Parameters
+        ----------
+        key : what tells parameters apart, such as (number of the layer, name).
+        p : the parameter array.
+        g : its gradient, like p.
+        """
         v = self.state.get(key)
         v = g.copy() if v is None else self.momentum * v + g
         self.state[key] = v
@@ -60,7 +97,15 @@ class SGD:
 
 
 class Adam:
-    """Adam, Kingma & Ba 2015, algorithm 1; with `decay` the decoupled weight decay of Loshchilov & Hutter 2019."""
+    """Adam, Kingma & Ba 2015, algorithm 1; with `decay` the decoupled weight decay of Loshchilov & Hutter 2019.
+
+    Parameters
+    ----------
+    learning_rate : the length of a step, about; `fit` multiplies it by its schedule.
+    beta1, beta2 : how much of themselves the running means of the gradient and of its square keep each step.
+    epsilon : what keeps the divisor from 0.
+    decay : of weights: p is made smaller by learning_rate * decay * p each step.
+    """
     __slots__ = ("learning_rate", "beta1", "beta2", "epsilon", "decay", "state")
 
     def __init__(self, learning_rate: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8,
@@ -70,7 +115,18 @@ class Adam:
         self.state: dict = {}
 
     def step(self, key: Hashable, p: Array, g: Array) -> None:
-        """Move the parameter array `p` in place; `key` tells parameters apart."""
+        """Move a parameter array in place.
+
+        Parameters
+        ----------
+        key : what tells parameters apart, such as (number of the layer, name).
+        p : the parameter array.
+        g : its gradient, like p.
+
+        Raises
+        ------
+        TypeError : what is no array.
+        """
         if key not in self.state:
             xp = array_module(p)
             self.state[key] = [0, xp.zeros_like(p), xp.zeros_like(p)]
@@ -98,7 +154,23 @@ def cosine(share: float) -> float:
 
 
 def backpropagate(net: Network, x: Array, labels: Array, rng: np.random.Generator) -> tuple[float, int, list]:
-    """One batch forwards and backwards: loss, number of right answers, [{name: gradient}, ...] by place."""
+    """One batch forwards and backwards.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : images (N, ...).
+    labels : (N,), classes.
+    rng : the numpy.random.Generator from which dropout draws.
+
+    Returns
+    -------
+    The loss, the number of right answers, and the gradients [{name: gradient}, ...], one dictionary per place.
+
+    Raises
+    ------
+    ValueError : labels that are not one class for each image.
+    """
     layers, A = [], [x]
     for l, layer in enumerate(net.layers):
         x_l = net.entering(A, l)
@@ -111,10 +183,19 @@ def backpropagate(net: Network, x: Array, labels: Array, rng: np.random.Generato
 
 def backward(net: Network, A: list, dy: Array, layers: Sequence[Layer] | None = None,
              to_input: bool = False) -> tuple[list, Inputs]:
-    """dL/dy of the output -> ([{name: gradient}, ...] by place, dL/dx). A: the trace, which is used up.
+    """Gradients of all parameters, from the gradient of the output.
 
-    layers: what took the places of the network's while it learns. dL/dx is asked for with `to_input`, else it is only
-    gone down to the first parameters.
+    Parameters
+    ----------
+    net : the Network.
+    A : its trace, whose entries but the first are set to None once they are no longer needed.
+    dy : dL/dy, like the output.
+    layers : what takes the places of the network's layers while it learns; None for these themselves.
+    to_input : whether dL/dx is computed; else the pass ends at the first parameters.
+
+    Returns
+    -------
+    [{name: gradient} or None, ...], one entry per place; and dL/dx.
     """
     layers = net.layers if layers is None else layers
     dA: list[Array] = [0] * len(layers) + [dy]
@@ -137,9 +218,15 @@ def learning(net: Network) -> list[bool]:
 
 
 def update(optimizer: SGD | Adam, net: Network, gradients: list[dict[str, Array]]) -> None:
-    """One step of all parameters of `net`, in place. gradients: [{name: gradient} or None, ...] by place.
+    """One step of all parameters of a network, in place.
 
     A layer that stands in several places has one set of parameters: their gradients add up, and it takes one step.
+
+    Parameters
+    ----------
+    optimizer : an SGD or Adam.
+    net : the Network.
+    gradients : [{name: gradient} or None, ...], one entry per place.
     """
     first: dict[int, int] = {}                  # the first place of each layer, by its identity
     totals: dict[tuple[int, str], Array] = {}
@@ -156,13 +243,33 @@ def fit(net: Network, images: Array, labels: Array | None = None, epochs: int = 
         rng: np.random.Generator | None = None, optimizer: SGD | Adam | None = None, batch_size: int = 100,
         schedule: Callable[[float], float] = cosine, augment: Callable | None = None,
         validation: tuple[Array, Array] | None = None, quiet: bool = False) -> list[dict[str, float]]:
-    """Train `net` in place on softmax cross-entropy; returns a list with one dictionary per epoch.
+    """Train a network in place on softmax cross-entropy. A saved network can be loaded and trained on.
 
-    images (N, ...) and labels (N,); or a function epoch -> (images, labels) that makes new ones. rng: the
-    numpy.random.Generator that shuffles, drops out and augments; the same seed gives the same network.
-    optimizer: an SGD or Adam (Adam by default), whose learning_rate is multiplied by schedule(share of training done).
-    augment: a function (batch, rng) -> batch. validation: (images, labels) to measure accuracy on.
-    A saved network can be loaded and trained on. The shape of the images goes onto its card, if none stands there.
+    The shape of the images is noted on the network's card, if none stands there.
+
+    Parameters
+    ----------
+    net : the Network.
+    images, labels : (N, ...) and (N,); or a function epoch -> (images, labels) that makes new ones, and None.
+    epochs : how often the images are gone through.
+    rng : the numpy.random.Generator that shuffles, drops out and augments; the same seed gives the same network.
+    optimizer : an SGD or Adam; None for Adam().
+    batch_size : images a step.
+    schedule : a function of the share of training that is done, from 0 to 1; it multiplies the optimiser's
+        learning_rate.
+    augment : a function (batch, rng) -> batch, or None.
+    validation : (images, labels) on which accuracy is measured after each epoch, or None.
+    quiet : whether nothing is printed.
+
+    Returns
+    -------
+    A list with one dictionary per epoch: "epoch", "loss", "accuracy", and "validation" where it was asked for.
+
+    Raises
+    ------
+    ValueError : an rng that is no Generator, labels that are not one class per image, images that the network does not
+        take.
+    TypeError : what is no Network.
     """
     expect_network(net)
     if rng is None or not hasattr(rng, "permutation"):
@@ -200,6 +307,22 @@ def fit(net: Network, images: Array, labels: Array | None = None, epochs: int = 
 
 
 def accuracy(net: Network, images: Array, labels: Array, batch_size: int | None = None) -> float:
-    """The share of images whose largest output is their label."""
+    """The share of images whose largest output is their label.
+
+    Parameters
+    ----------
+    net : the Network.
+    images : (N, ...).
+    labels : (N,), classes.
+    batch_size : images at a time; None for as many as suit the machine.
+
+    Returns
+    -------
+    A number from 0 to 1.
+
+    Raises
+    ------
+    ValueError : images that the network does not take.
+    """
     found = to_numpy(net.predict(images, batch_size)).argmax(axis=1)
     return float((found == to_numpy(labels)).mean())

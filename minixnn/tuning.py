@@ -81,7 +81,7 @@ def tune(most: int = 2 ** 28) -> bool:
 
 
 def product(a: Array, b: Array, out: Array) -> Array:
-    """out = a @ b, the product of the matrices a (M, K) and b (K, N). Returns `out` (M, N).
+    """A matrix product, out = a @ b, in the way that is fastest for small float32 matrices.
 
     OpenBLAS copies its matrices into another order before it multiplies ("packing"): with the few channels of small
     networks a tenth of the time and more. On processors with AVX-512 it multiplies small float32 matrices as they lie:
@@ -89,6 +89,20 @@ def product(a: Array, b: Array, out: Array) -> Array:
     of `out` is computed in slices just small enough, unless there are threads to share. In deep layers packing is the
     faster way, by up to three times: slices of a few rows read all of `b` again and again, and slices of the columns of
     a wide `b` jump from row to row.
+
+    Parameters
+    ----------
+    a, b : matrices (M, K) and (K, N).
+    out : the array (M, N) to write to.
+
+    Returns
+    -------
+    `out`.
+
+    Raises
+    ------
+    ValueError : matrices that do not fit.
+    TypeError : what is no array.
     """
     (M, K), N = a.shape, b.shape[1]
     if (type(a) is np.ndarray and a.itemsize == 4 and min(M, K, N) > 0 and multiplies_small_unpacked()

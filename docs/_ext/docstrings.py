@@ -55,6 +55,31 @@ def split(paragraph):
 
 
 def to_rst(lines):
+    """A docstring as reStructuredText: prose, then the sections of numpydoc, each below a heading of its own."""
+    lines = list(lines)
+    heads = [n for n, line in enumerate(lines) if re.fullmatch("-{3,}", line) and n and len(lines[n - 1]) == len(line)]
+    done = prose(lines[:heads[0] - 1] if heads else lines)
+    for head, end in zip(heads, [*(n - 1 for n in heads[1:]), len(lines)]):
+        name, body = lines[head - 1], lines[head + 1:end]
+        done += ["", f".. rubric:: {name}", "", *(entries(body) if name in ("Parameters", "Raises") else prose(body))]
+    return done
+
+
+def entries(lines):
+    """The entries of a section, "name : what it is", whose further lines are indented, as a list of definitions."""
+    done, name, text = [], None, []
+    for line in [*lines, "end : "]:
+        begin = re.match(r"(\S[*\w, .]*?) : ?(.*)", line)
+        if begin is None:
+            text.append(line.strip())
+            continue
+        if name is not None:
+            done += [f"``{name}``", *(f"   {one}" for one in escape("\n".join(filter(None, text))).split("\n")), ""]
+        name, text = begin[1], [begin[2]]
+    return done
+
+
+def prose(lines):
     """Our prose as reStructuredText: indented blocks are kept as they stand, stray signs of markup are escaped.
 
     Examples, from a line that begins with >>> to the next empty one, are reStructuredText as they are.

@@ -1,11 +1,9 @@
 """Class activation maps: weighted sums of feature maps. All are importable from `minixnn.attribution`.
 
-Every function is f(net, x, target=None, *, layer=None, resize=True, batch_size=None). layer: the number l of the
-feature maps A[l], which in a chain enter layer l; None is the last with more than one pixel, the input of the head. In
-a transformer that is the last grid of tokens that the output depends on and that all goes through; tokens in front of
-the grid, such as the class token, are left out.
-resize: stretch the map to the height and width of x, bilinearly with aligned corners, and repeat it over the
-channels, so that the result is like x (N, H, W, C). Without it the map is returned as it is, (N, h, w).
+Every function is f(net, x, target=None, *, layer=None, resize=True, ...). The feature maps A[l] enter layer l in a
+chain. `layer=None` takes the last that have more than one pixel, the input of the head. In a transformer these are the
+last grid of tokens that the output depends on and that the whole signal passes through; tokens in front of the grid,
+such as the class token, are left out. `resize=True` stretches a map bilinearly, with aligned corners.
 """
 from collections.abc import Callable
 
@@ -24,12 +22,31 @@ from minixnn.passes import Target
 
 def cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
         start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
-    """Class activation mapping. Zhou et al. 2016.
+    """Class activation mapping. Zhou et al. 2016, eq. 2.
 
         R_ij = sum_k w_kc A_ijk          w_kc: from feature map k to the target c
 
-    For networks that end in GlobalAvgPool and one Dense layer, else ValueError: their output is the mean of R
-    over the image, plus a bias.
+    For networks that end in GlobalAvgPool and one Dense layer: their output is the mean of R over the image, plus a
+    bias.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : images (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    layer : number l of the feature maps A[l]; None for the last that have more than one pixel.
+    resize : whether the map is stretched to the height and width of x and repeated over its channels.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The maps, like x (N, H, W, C); with resize=False as they are, (N, h, w).
+
+    Raises
+    ------
+    ValueError : a network with another end, or a `layer` that does not enter the pool; a wrong target or start.
     """
     net = at_logits(net, start)
     pools = [net.inputs[l][0] for l, each in enumerate(net.layers) if averages_all(each)]
@@ -53,11 +70,32 @@ def cam(net: Network, x: Array, target: Target = None, *, layer: int | None = No
 def grad_cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None, resize: bool = True,
              rectify: bool = True, start: Array | None = None, batch_size: int | None = None,
              workers: int = 1) -> Array:
-    """Gradient-weighted class activation mapping. Selvaraju et al. 2017.
+    """Gradient-weighted class activation mapping. Selvaraju et al. 2017, eq. 1 and 2.
 
         R_ij = (sum_k a_k A_ijk)+        a_k = mean over ij of  g_ijk = dy_target / dA_ijk
 
-    With `rectify` = False the negative part is kept. On a head of GlobalAvgPool and Dense it is CAM / (h w).
+    On a head of GlobalAvgPool and Dense it is CAM / (h w), apart from the rectification.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : images (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    layer : number l of the feature maps A[l]; None for the last that have more than one pixel.
+    resize : whether the map is stretched to the height and width of x and repeated over its channels.
+    rectify : whether the negative part of the map is set to 0.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The maps, like x (N, H, W, C); with resize=False as they are, (N, h, w).
+
+    Raises
+    ------
+    ValueError : inputs that are no images, a network without feature maps, a `layer` that is none, a wrong target or
+        start.
     """
     net = at_logits(net, start)
     l = head(net, x, layer)
@@ -76,7 +114,27 @@ def grad_cam_plus_plus(net: Network, x: Array, target: Target = None, *, layer: 
         R_ij = (sum_k a_k A_ijk)+        a_k = sum over ij of  alpha_ijk g_ijk+
         alpha = g^2 / (2 g^2 + S_k g^3),    S_k = sum over ab of A_abk;    0 where g = 0
 
-    g is the gradient of the output itself. The paper takes it of exp(output), which only scales the map.
+    g is the gradient of the output itself. The paper takes that of exp(output), which only scales the map.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : images (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    layer : number l of the feature maps A[l]; None for the last that have more than one pixel.
+    resize : whether the map is stretched to the height and width of x and repeated over its channels.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The maps, like x (N, H, W, C); with resize=False as they are, (N, h, w).
+
+    Raises
+    ------
+    ValueError : inputs that are no images, a network without feature maps, a `layer` that is none, a wrong target or
+        start.
     """
     net = at_logits(net, start)
     l = head(net, x, layer)
@@ -93,7 +151,27 @@ def grad_cam_plus_plus(net: Network, x: Array, target: Target = None, *, layer: 
 
 def guided_grad_cam(net: Network, x: Array, target: Target = None, *, layer: int | None = None,
                     start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
-    """Guided backpropagation times Grad-CAM stretched to the image. Selvaraju et al. 2017."""
+    """Guided backpropagation times Grad-CAM stretched to the image. Selvaraju et al. 2017, section 3.2.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : images (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    layer : number l of the feature maps A[l]; None for the last that have more than one pixel.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
+
+    Raises
+    ------
+    ValueError : inputs that are no images, a network without feature maps, a `layer` that is none, a wrong target or
+        start.
+    """
     net = at_logits(net, start)
     where = grad_cam(net, x, target, layer=layer, start=start, batch_size=batch_size, workers=workers)
 
@@ -109,11 +187,33 @@ def score_cam(net: Network, x: Array, target: Target = None, *, layer: int | Non
 
         R_ij = (sum_k a_k A_ijk)+        a = softmax over k of  f(r + (x - r) s(A_k)) - f(r)
 
-    f is the output of the target, or the sum of all outputs times `start`. s stretches a map to the image and to
-    [0, 1], r is `reference`, zeros by default, as in the paper. A forward pass for each of the K feature maps, so
-    images are explained one at a time, in batches of masked copies. A softmax over hundreds of small differences is
-    nearly the same for all, so the map may be little more than the mean of all feature maps, whatever the class:
-    compare with the map of another class, and with that of `metrics.randomized(net)`.
+    f is the output of the target, or the sum of all outputs times `start`. s stretches a map to the image and to [0,
+    1]. Each of the K feature maps costs a forward pass, so images are explained one at a time, in batches of masked
+    copies. A softmax over hundreds of small differences is nearly uniform, so the map may be little more than the mean
+    of all feature maps, whatever the class: compare it with the map of another class, and with that of
+    `metrics.randomized(net)`.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : images (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    layer : number l of the feature maps A[l]; None for the last that have more than one pixel.
+    resize : whether the map is stretched to the height and width of x and repeated over its channels.
+    rectify : whether the negative part of the map is set to 0.
+    reference : r, an image that broadcasts to (1, H, W, C); None for zeros, as in the paper.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : masked copies at a time; None for as many as suit the machine.
+    workers : images at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The maps, like x (N, H, W, C); with resize=False as they are, (N, h, w).
+
+    Raises
+    ------
+    ValueError : inputs that are no images, a network without feature maps, a `layer` that is none, a wrong target or
+        start.
     """
     net = at_logits(net, start)
     l, r = head(net, x, layer), x[:1] * 0 if reference is None else reference
@@ -139,9 +239,30 @@ def ablation_cam(net: Network, x: Array, target: Target = None, *, layer: int | 
 
         R_ij = (sum_k a_k A_ijk)+        a_k = (y - y without A_k) / |y|
 
-    y is the output of the target, or the sum of all outputs times `start`; without A_k it is computed with zeros in the
-    place of that map, from there up. The paper divides by y, which it takes to be positive. A pass through the upper
-    layers for each of the K maps, so images are explained one at a time.
+    y is the output of the target, or the sum of all outputs times `start`. "Without A_k" is computed with zeros in
+    place of that map, from there on. The paper divides by y, which it takes to be positive. Each of the K maps costs a
+    pass through the upper layers, so images are explained one at a time.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : images (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    layer : number l of the feature maps A[l]; None for the last that have more than one pixel.
+    resize : whether the map is stretched to the height and width of x and repeated over its channels.
+    rectify : whether the negative part of the map is set to 0.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : copies of A[l] at a time; None for as many as suit the machine.
+    workers : images at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The maps, like x (N, H, W, C); with resize=False as they are, (N, h, w).
+
+    Raises
+    ------
+    ValueError : inputs that are no images, a network without feature maps, a `layer` that is none, a wrong target or
+        start.
     """
     net = at_logits(net, start)
     l = head(net, x, layer)
@@ -165,7 +286,22 @@ def explained(y: Array, target: Target, start: Array | None) -> Callable:
 
 
 def head(net: Network, x: Array, layer: int | None = None) -> int:
-    """The index l of the feature maps A[l] to look at: `layer` if it fits, else the last with more than one pixel."""
+    """The index l of the feature maps A[l] to look at.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : images (N, H, W, C), of which the first is looked at.
+    layer : the index that is asked for; None for the last feature maps with more than one pixel.
+
+    Returns
+    -------
+    The index.
+
+    Raises
+    ------
+    ValueError : inputs that are no images, a network without feature maps, a `layer` that is none.
+    """
     shapes = [a.shape for a in net.trace(x[:1])]
     images, tokens = images_of(net, shapes), grids_of(net, shapes)
     extended = [l for l in images if shapes[l][1] * shapes[l][2] > 1]
@@ -196,9 +332,19 @@ def images_of(net: Network, shapes: list[tuple[int, ...]]) -> list[int]:
 
 
 def grids_of(net: Network, shapes: list[tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
-    """{i: (h, w)} of the activations A[i] (N, T, K) that are tokens, one for each pixel of the last image below.
+    """The activations that are tokens on a grid: A[i] (N, T, K) with one for each pixel of the last image below.
 
-    Up to two more may stand in front: the class token, and that of a distillation. Only where there is attention.
+    Up to two more tokens may stand in front: the class token, and that of a distillation. Only where there is
+    attention.
+
+    Parameters
+    ----------
+    net : the Network.
+    shapes : of all its activations, with the axis of images.
+
+    Returns
+    -------
+    {i: (h, w)}, the size of the grid for each such activation.
     """
     heads, images, found = of_attention(net), images_of(net, shapes), {}
     for i, shape in enumerate(shapes[:-1]):
@@ -257,9 +403,18 @@ def shown(maps: Array, x: Array, resize: bool) -> Array:
 
 
 def bilinear(maps: Array, size: tuple[int, ...]) -> Array:
-    """Maps (N, h, w) resized to (N, *size), bilinearly, corner pixels staying corner pixels.
+    """Maps resized bilinearly, corner pixels staying corner pixels.
 
     Each row of the result is a mixture of two rows of the map, and so each column: two matrix products.
+
+    Parameters
+    ----------
+    maps : (N, h, w).
+    size : (H, W).
+
+    Returns
+    -------
+    The maps, (N, H, W).
     """
     rows, columns = (like(maps, mixture(n, m).astype(maps.dtype)) for n, m in zip(maps.shape[1:], size))
     return rows @ maps @ columns.T                                          # (H, h) @ (N, h, w) @ (w, W)

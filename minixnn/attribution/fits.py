@@ -26,7 +26,21 @@ COMPOSITES = ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsi
 
 
 def fits(net: Network, x: Array) -> str:
-    """Three tables, as text: layers and their rules, methods and composites, and the sentences of what is refused."""
+    """Three tables, as text: layers and their rules, methods and composites, and the sentences of what is refused.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : some inputs (N, ...) that it takes. Rules are tried on all of them, methods on the first.
+
+    Returns
+    -------
+    The text, to be printed.
+
+    Raises
+    ------
+    ValueError : inputs that the network does not take.
+    """
     said: list[str] = []
     layers = [("layer", "at", "default rule", "takes", "refuses", "DeepLIFT", "RevealCancel"),
               *layer_rows(net, net.trace(x), said)]

@@ -1,8 +1,6 @@
 """Heatmaps made of gradients. All are importable from `minixnn.attribution`.
 
-Every function is f(net, x, target=None, *, batch_size=None, workers=1) -> array like x. target: None (the largest
-output of each image), an int, or one int per image. start: dL/dy in place of the target, an array of the output's shape
-(see `attribution.contrast`). Images are explained `batch_size` at a time (None: see `batching.default_batch_size`).
+Every function is f(net, x, target=None, *, start=None, batch_size=None, workers=1) -> array like x.
 """
 from collections.abc import Callable
 
@@ -21,8 +19,27 @@ def gradient(net: Network, x: Array, target: Target = None, *, start: Array | No
              batch_size: int | None = None, workers: int = 1) -> Array:
     """dy_target / dx. Baehrens et al. 2010; Simonyan et al. 2014, section 3.
 
-    What would raise or lower the output, not what made it.
+    It says what would raise or lower the output, not what the output is made of.
 
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
+
+    Raises
+    ------
+    ValueError : a target that is no output, a start of another shape, inputs with NaN or of a shape that does not fit.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU
     >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
@@ -39,7 +56,25 @@ def gradient(net: Network, x: Array, target: Target = None, *, start: Array | No
 
 def sensitivity(net: Network, x: Array, target: Target = None, *, start: Array | None = None,
                 batch_size: int | None = None, workers: int = 1) -> Array:
-    """(dy_target / dx)^2. Montavon et al. 2018, section 4.1.   Its sum is the squared length of the gradient."""
+    """(dy_target / dx)^2. Montavon et al. 2018, section 4.1.   Its sum is the squared length of the gradient.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
+
+    Raises
+    ------
+    ValueError : a target that is no output, a start of another shape, inputs with NaN or of a shape that does not fit.
+    """
     return gradient(net, x, target, start=start, batch_size=batch_size, workers=workers) ** 2
 
 
@@ -47,7 +82,25 @@ def saliency(net: Network, x: Array, target: Target = None, *, start: Array | No
              batch_size: int | None = None, workers: int = 1) -> Array:
     """|dy_target / dx|, the largest over the channels of a pixel. Simonyan et al. 2014, section 3.1.
 
-    The one number of a pixel is repeated over its channels. Inputs without channels keep the absolute value.
+    The one number of a pixel is repeated over its channels. For inputs without channels, (N, D) or (N, T, C), it is the
+    absolute value of each entry.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
+
+    Raises
+    ------
+    ValueError : a target that is no output, a start of another shape, inputs with NaN or of a shape that does not fit.
     """
     R = abs(gradient(net, x, target, start=start, batch_size=batch_size, workers=workers))
     if R.ndim < 4:
@@ -59,8 +112,25 @@ def gradient_times_input(net: Network, x: Array, target: Target = None, *, start
                          batch_size: int | None = None, workers: int = 1) -> Array:
     """x dy_target / dx. Shrikumar et al. 2016; simple Taylor decomposition in Montavon et al. 2018, section 4.2.
 
-    Sums to the output where the network is homogeneous: ReLU, max pooling and no biases. Of tokens, whole numbers,
-    the gradient by a token's 1 is this product already.
+    It sums to the output where the network is homogeneous: ReLU, max pooling and no biases. For tokens (whole numbers)
+    the gradient with respect to a token's 1 is this product already.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
+
+    Raises
+    ------
+    ValueError : a target that is no output, a start of another shape, inputs with NaN or of a shape that does not fit.
     """
     R = gradient(net, x, target, start=start, batch_size=batch_size, workers=workers)
     if isinstance(x, tuple):
@@ -70,7 +140,25 @@ def gradient_times_input(net: Network, x: Array, target: Target = None, *, start
 
 def deconvnet(net: Network, x: Array, target: Target = None, *, start: Array | None = None,
               batch_size: int | None = None, workers: int = 1) -> Array:
-    """The signal of the deconvolutional network. Zeiler & Fergus 2014, section 2.1."""
+    """The signal of the deconvolutional network. Zeiler & Fergus 2014, section 2.1.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
+
+    Raises
+    ------
+    ValueError : a target that is no output, a start of another shape, inputs with NaN or of a shape that does not fit.
+    """
     net = at_logits(net, start)
 
     def of_batch(x, target, start):
@@ -80,7 +168,25 @@ def deconvnet(net: Network, x: Array, target: Target = None, *, start: Array | N
 
 def guided_backprop(net: Network, x: Array, target: Target = None, *, start: Array | None = None,
                     batch_size: int | None = None, workers: int = 1) -> Array:
-    """The signal of guided backpropagation. Springenberg et al. 2015."""
+    """The signal of guided backpropagation. Springenberg et al. 2015, figure 1.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
+
+    Raises
+    ------
+    ValueError : a target that is no output, a start of another shape, inputs with NaN or of a shape that does not fit.
+    """
     net = at_logits(net, start)
 
     def of_batch(x, target, start):
@@ -91,29 +197,37 @@ def guided_backprop(net: Network, x: Array, target: Target = None, *, start: Arr
 def integrated_gradients(net: Network, x: Array, target: Target = None, baseline: Array | None = None, steps: int = 50,
                          method: str = "midpoint", return_error: bool = False, *, start: Array | None = None,
                          batch_size: int | None = None, workers: int = 1) -> Array | tuple[Array, Array]:
-    """Integrated gradients. Sundararajan et al. 2017.
+    """Integrated gradients. Sundararajan et al. 2017, eq. 1.
 
         R = (x - baseline) * integral over t from 0 to 1 of  gradient(baseline + t (x - baseline))
 
-    The target is decided once, on x. Of tokens (whole numbers, see layers.Embedding) the path runs between their
+    The target is decided once, on x. For tokens (whole numbers, see layers.Embedding) the path runs between their
     embeddings, from a baseline of tokens or from 0, and R is summed over each position.
 
     Parameters
     ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
     baseline : an array of x's shape or of one image's (1, ...), a number, or None for zero.
     steps : pieces of the straight path; the integral is a weighted sum over them.
-    method : how the pieces are weighed, see `path`.
-    return_error : return (R, error), too.
+    method : how the pieces are weighted, see `path`.
+    return_error : whether (R, error) is returned.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
 
     Returns
     -------
-    R, like x. In the limit of many steps it sums to y(x) - y(baseline), "completeness"; error (N,) is by how much the
-    sum misses it.
+    R, like x. In the limit of many steps it sums to y(x) - y(baseline), "completeness". With return_error also the
+    error (N,), by which the sum misses that difference.
 
     Raises
     ------
-    ValueError : a baseline of another shape or with NaN, no steps, an unknown method.
+    ValueError : a baseline of another shape or with NaN, no steps, an unknown method, a wrong target or start.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU
     >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
@@ -157,8 +271,19 @@ def integrated_gradients(net: Network, x: Array, target: Target = None, baseline
 def path(steps: int, method: str = "midpoint") -> tuple[Array, Array]:
     """Points t in [0, 1] and weights, which sum to 1, of the quadrature rule `method` with `steps` pieces.
 
-    "midpoint": the middle of each piece; exact for gradients that change linearly. "left", "right": an end of
-    each piece. "trapezoid": both ends of all pieces, steps + 1 points, the outermost two with half the weight.
+    Parameters
+    ----------
+    steps : the number of pieces, at least 1.
+    method : "midpoint", the middle of each piece, exact for gradients that change linearly; "left" or "right", an end
+        of each piece; "trapezoid", both ends of all pieces, the outermost two with half the weight.
+
+    Returns
+    -------
+    Points and weights, (steps,) each; (steps + 1,) for "trapezoid".
+
+    Raises
+    ------
+    ValueError : no positive whole number of steps, an unknown method.
     """
     if not isinstance(steps, (int, np.integer)) or steps < 1:
         raise ValueError(f"got steps={steps!r}, expected a positive whole number")
@@ -185,16 +310,26 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
 
     Parameters
     ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
     method : any function (net, x, target) -> array like x.
-    rng : the numpy.random.Generator of the noise, or a seed; None is seed 0, so that two calls agree.
+    rng : the numpy.random.Generator of the noise, or a seed; None for seed 0, so that two calls agree.
     noise : the deviation, as a share of the largest less the smallest pixel.
     samples : noisy copies of each image.
     kind : "mean"; "squared", the mean of the squares (Hooker et al. 2019); or "variance" over the samples (VarGrad,
         Adebayo et al. 2018).
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
 
     Raises
     ------
-    ValueError : whole numbers, to which no small noise can be added; an unknown kind; samples or noise below 0.
+    ValueError : whole numbers, to which no small noise can be added; an unknown kind; no samples; a noise below 0.
     """
     net = at_logits(net, start)
     net.check(x)
@@ -240,7 +375,25 @@ def smoothgrad(net: Network, x: Array, target: Target = None, method: Callable =
 
 def of_embeddings(method: Callable, net: Network, x: Array, target: Target, baseline: Array | None, *options: object,
                   **named: object) -> Array:
-    """A method of floating-point inputs for tokens x (N, T): applied behind the Embedding, summed over channels."""
+    """A method of floating-point inputs for tokens: applied behind the Embedding, summed over its channels.
+
+    Parameters
+    ----------
+    method : a function (net, x, target, baseline, ...) -> array like x, or (array, error).
+    net : the Network.
+    x : tokens (N, T), whole numbers.
+    target : None, an int, or one int per image.
+    baseline : tokens, or None or a number for the embeddings.
+    options, named : what else the method takes.
+
+    Returns
+    -------
+    What the method returned, (N, T).
+
+    Raises
+    ------
+    ValueError : tokens that enter several layers.
+    """
     if len(net.readers(0)) > 1:
         raise ValueError(f"tokens enter {len(net.readers(0))} layers of this network, expected one Embedding, behind "
                          "which the path runs; use a method that needs no path, such as lrp or gradient_times_input")

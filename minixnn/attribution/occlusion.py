@@ -18,17 +18,28 @@ def occlusion(net: Network, x: Array, target: Target = None, size: int | Sequenc
 
         R_p = mean over the windows that hold pixel p of  y(x) - y(x with the window covered)
 
-    The target is decided once, on x. Costs one forward pass a window. Windows at the far edges are cut off there.
+    The target is decided once, on x. Each window costs one forward pass.
 
     Parameters
     ----------
-    size : pixels of a window, a number or (height, width); None is a seventh of the image.
-    stride : pixels from window to window; None is the size.
-    value : what covers, a number or an array that broadcasts to a window.
+    net : the Network.
+    x : images (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    size : pixels of a window, a number or (height, width); None for a seventh of the image.
+    stride : pixels from window to window; None for the size. The last window of a row or column
+        is cut off at the edge of the image.
+    value : what covers a window: a number, or an array that broadcasts to it.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
 
     Raises
     ------
-    ValueError : inputs that are no images; a stride that leaves pixels out.
+    ValueError : inputs that are no images; a stride that leaves pixels out; a wrong target or start.
     """
     net = at_logits(net, start)
     array_module(x)                             # refuses what is not an array

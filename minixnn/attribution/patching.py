@@ -14,23 +14,26 @@ from minixnn.passes import Target
 
 def patching(net: Network, x: Array, other: Array, i: int, axes: int | Sequence[int] = (), target: Target = None, *,
              share: float = 1.0, start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
-    """By how much the output of x rises when parts of A[i] are those of another run. Vig et al. 2020.
+    """By how much the output rises when parts of A[i] are those of another run. Vig et al. 2020.
 
         effect_p = y(x, with A[i]_p = A_other[i]_p) - y(x)        for each part p of A[i], by itself
 
-    With x the run whose answer is wrong and `other` the right one this asks what suffices to bring the answer back
-    ("denoising"), the other way round what is needed to keep it ("noising"); the two need not agree (Heimersheim &
-    Nanda 2024, arXiv 2404.15255). One forward pass from layer i on for each part.
+    If x is the run whose answer is wrong and `other` the right one, this asks what suffices to restore the answer
+    ("denoising"); the other way round, what is needed to keep it ("noising"). The two need not agree (Heimersheim &
+    Nanda 2024, arXiv 2404.15255). Each part costs one forward pass from layer i on.
 
     Parameters
     ----------
-    x, other : arrays (N, ...), the runs that are patched and taken from, image by image.
+    net : the Network.
+    x, other : arrays (N, ...): the runs that are patched and those that the parts are taken from, image by image.
     i : number of the activation, as in `net.trace(x)`; 0 is the input.
-    axes : axes of A[i] along which it is cut into parts, 1 for the tokens of (N, T, C), (1, 2) for heads and tokens of
-        (N, H, T, d). () leaves it whole.
-    target : the output that is looked at: None is the largest of x, an int, or one int per image.
+    axes : axes of A[i] along which it is cut into parts: 1 for the tokens of (N, T, C), (1, 2) for heads and tokens of
+        (N, H, T, d), () for A[i] as a whole.
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
     share : how far to go, from A[i] towards A_other[i]; 1 is all the way.
     start : weights of the outputs in place of the target, such as `contrast(net, x, a, b, relevance=False)`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
 
     Returns
     -------
@@ -38,8 +41,10 @@ def patching(net: Network, x: Array, other: Array, i: int, axes: int | Sequence[
 
     Raises
     ------
-    ValueError where `other` does not fit x, A[i] or its axes do not exist, or tokens are to go part of the way.
+    ValueError : `other` does not fit x, A[i] or its axes do not exist, or tokens are to go part of the way.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU
     >>> both = Network([Dense(np.ones((2, 1)), np.array([-1.0])), ReLU()])      # 1 where both inputs are
@@ -87,7 +92,21 @@ def rerun(net: Network, A: list, i: int, a: Array) -> Array:
 
 
 def along(a: Array, axes: int | Sequence[int]) -> list[int]:
-    """`axes` as a list of numbers from 1 on; refused where `a` has no such axes."""
+    """`axes` as a list of axes from 1 on.
+
+    Parameters
+    ----------
+    a : an activation (N, ...).
+    axes : an axis, or several.
+
+    Returns
+    -------
+    The axes, as numbers of 1 or more.
+
+    Raises
+    ------
+    ValueError : axes that `a` does not have, the axis of images, or one axis twice.
+    """
     cut = [axes] if hasattr(axes, "__index__") else list(axes)              # type: ignore[arg-type]
     if not all(-a.ndim < axis < a.ndim and axis for axis in cut) or len({axis % a.ndim for axis in cut}) < len(cut):
         raise ValueError(f"got axes={axes!r} for an activation of shape {a.shape}, expected different axes from 1 to "

@@ -1,4 +1,4 @@
-"""Heatmaps of relevance: LRP, concepts, deep Taylor, and DeepLIFT. Arguments as for all of `minixnn.attribution`."""
+"""Heatmaps of relevance: LRP, concepts, deep Taylor, and DeepLIFT. All are importable from `minixnn.attribution`."""
 from collections.abc import Sequence
 
 from minixnn import passes
@@ -14,8 +14,28 @@ from minixnn.rules.arguments import Rules
 
 def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsilon, *, start: Array | None = None,
         batch_size: int | None = None, workers: int = 1) -> Array:
-    """Layer-wise relevance propagation with one rule, a list of rules, or a composite: see `passes.lrp`.
+    """Layer-wise relevance propagation. Bach et al. 2015; Montavon et al. 2019. See `passes.lrp`.
 
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    rules : one rule for all layers, a list with a rule per layer, or a composite of `rules.composites`.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
+
+    Raises
+    ------
+    ValueError : rules that do not fit the layers, a wrong target or start, NaN in the inputs or from a rule.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU
     >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
@@ -36,29 +56,37 @@ def concepts(net: Network, x: Array, i: int, channels: Sequence[int] | None = No
              workers: int = 1) -> Array:
     """Concept relevance propagation: a heatmap for each channel of A[i]. Achtibat et al. 2023.
 
-    Relevance goes down to A[i]; there all channels but one are set to zero; what is left goes on down, by the same
-    rules. Every rule is linear in R, so the maps of all channels sum to the heatmap of `lrp` with these rules.
+    Relevance is propagated back to A[i]; there all channels but one are set to zero; what is left is propagated on by
+    the same rules. Every rule is linear in R, so the maps of all channels sum to the heatmap of `lrp` with these rules.
 
     Parameters
     ----------
-    x : (N, ...)
-    i : the activation net.trace(x)[i], (N, ..., C), whose last axis holds the channels.
-    channels : numbers from 0 to C - 1; None is all of them.
-    target, rules, start : as for `lrp`.
+    net : the Network.
+    x : inputs (N, ...).
+    i : number of the activation net.trace(x)[i], (N, ..., C), whose last axis holds the channels.
+    channels : numbers from 0 to C - 1; None for all of them.
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    rules : as for `lrp`.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
 
     Returns
     -------
-    (N, len(channels), ...), the channel's heatmaps in x's shape.
+    Heatmaps (N, len(channels), ...), one of x's shape for each channel.
 
     Raises
     ------
-    ValueError : where some of the signal goes past A[i], such as inside a block with a shortcut, or C is exceeded.
+    ValueError : an i or a channel that does not exist; signal that bypasses A[i], such as by a shortcut around it.
+    NotImplementedError : a network of several inputs.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU
     >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
     >>> x = np.array([[1.0, 2.0]])                             # hidden: 3 and 1; output: 7
-    >>> concepts(net, x, 2).round(3)                           # of 7, 6 come by the first neuron, and 1 by the second
+    >>> concepts(net, x, 2).round(3)                           # 6 of 7 pass through the first neuron
     array([[[ 2.,  4.],
             [-1.,  2.]]])
     """
@@ -86,17 +114,25 @@ def concepts(net: Network, x: Array, i: int, channels: Sequence[int] | None = No
 
 def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Array = 0, high: float | Array = 1, *,
                 start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
-    """Deep Taylor decomposition, for pixels between low and high; with both None for any. Montavon et al. 2017.
-
-    See `passes.deep_taylor`.
+    """Deep Taylor decomposition. Montavon et al. 2017. See `passes.deep_taylor`.
 
     Parameters
     ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
     low, high : the bounds of the pixels: numbers, or arrays that broadcast to the images; None and None for any x.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
 
     Raises
     ------
-    ValueError : pixels outside the bounds, a composite that fits no layer, one bound without the other.
+    ValueError : pixels outside the bounds, one bound without the other, a layer that the rules do not fit.
     """
     net = at_logits(net, start)
 
@@ -111,29 +147,58 @@ def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Arra
 
 def deeplift(net: Network, x: Array, target: Target = None, x_ref: Array | None = None, *, start: Array | None = None,
              batch_size: int | None = None, workers: int = 1) -> Array:
-    """DeepLIFT with the rescale rule. Shrikumar et al. 2017. Sums to y(x) - y(x_ref).
+    """DeepLIFT with the rescale rule. Shrikumar et al. 2017, section 3.5.2. It sums to y(x) - y(x_ref).
 
     See `passes.deeplift`.
 
     Parameters
     ----------
-    x_ref : the reference, of x's shape or of one image's (1, ...); None is zero; a list of references, each an
-        image or as before, gives the average of the heatmaps. Where pixels have no natural "nothing", several
-        typical images say more than any one.
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    x_ref : the reference, of x's shape or of one image's (1, ...); None for zero. A list of references, each an image
+        or as before, gives the average of their heatmaps. Where no image is a natural "nothing", the average over
+        several typical images depends less on the choice of one.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
 
     Raises
     ------
-    ValueError : a reference of another shape, of whole numbers, or with NaN.
-    NotImplementedError : a layer without multipliers, by its name.
+    ValueError : a reference of another shape, of whole numbers, or with NaN; an empty list; a wrong target or start.
+    NotImplementedError : a layer without multipliers, which is named.
     """
     return _over_references(passes.deeplift, net, x, target, x_ref, start, batch_size, workers)
 
 
 def deeplift_reveal_cancel(net: Network, x: Array, target: Target = None, x_ref: Array | None = None, *,
                            start: Array | None = None, batch_size: int | None = None, workers: int = 1) -> Array:
-    """DeepLIFT with the RevealCancel rule. Shrikumar et al. 2017. Sums to y(x) - y(x_ref).
+    """DeepLIFT with the RevealCancel rule. Shrikumar et al. 2017, section 3.5.3. It sums to y(x) - y(x_ref).
 
-    See `passes.deeplift_reveal_cancel`. References as for `deeplift`.
+    See `passes.deeplift_reveal_cancel`.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    x_ref : the reference or references, as for `deeplift`.
+    start : an array of the output's shape from which the pass starts in place of the target, see `contrast`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, an array of x's shape, in x's dtype where that is floating point.
+
+    Raises
+    ------
+    ValueError : a reference of another shape, of whole numbers, or with NaN; an empty list; a wrong target or start.
+    NotImplementedError : a layer without multipliers, which is named; a network of several inputs.
     """
     return _over_references(passes.deeplift_reveal_cancel, net, x, target, x_ref, start, batch_size, workers)
 

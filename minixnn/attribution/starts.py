@@ -14,11 +14,28 @@ def contrast(net: Network, x: Array, target: Target = None, other: Target = None
              batch_size: int | None = None, workers: int = 1) -> Array:
     """The start "output of `target` minus output of `other`": what speaks for one class *rather than* the other.
 
-    Shape of the output (N, classes). other: an int or one int per image; None is the largest output besides the
-    target. With `relevance`, as LRP and deep Taylor start: the two outputs, the other's sign turned. Without,
-    as gradients and DeepLIFT start: the derivatives 1 and -1.
+    A network with one output z has the logit of class 1; the logit of class 0 is 0. So the contrast is z for class 1
+    and -z for class 0.
 
-    One output z is the logit of class 1, and 0 is that of class 0: z for class 1, -z for class 0.
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    target : the class to explain: None for the largest output, an int, or one int per image.
+    other : the class to compare with, likewise; None for the largest output besides the target.
+    relevance : True for LRP and deep Taylor, which start with the two outputs, the other's sign turned; False for
+        gradients and DeepLIFT, which start with the derivatives 1 and -1.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The start, (N, classes).
+
+    Raises
+    ------
+    ValueError : a network that ends in a softmax or a sigmoid, of which the logits are to be compared; classes that do
+        not exist; with one output, a class compared with itself.
     """
     expect_network(net)
     if (head := head_of(net)) is not None:
@@ -36,7 +53,22 @@ def contrast(net: Network, x: Array, target: Target = None, other: Target = None
 
 
 def sign_of_class(y: Array, target: Target, other: Target) -> Array:
-    """1 where the target is class 1, -1 where it is class 0, for the logits y (N, 1) of one output."""
+    """1 where the target is class 1, -1 where it is class 0, for a network with one output.
+
+    Parameters
+    ----------
+    y : logits (N, 1).
+    target : None for the class that the sign of the logit says, 0 or 1, or one of them per image.
+    other : None, or the class to compare with.
+
+    Returns
+    -------
+    The signs, (N, 1).
+
+    Raises
+    ------
+    ValueError : an `other` that is the target.
+    """
     xp = array_module(y)
     chosen = (y > 0) if target is None else passes.one_hot(xp.concatenate([-y, y], axis=1), target)[:, 1:] > 0
     if other is not None and bool((xp.asarray(other).reshape(-1, 1) == chosen).any()):
@@ -46,10 +78,27 @@ def sign_of_class(y: Array, target: Target, other: Target) -> Array:
 
 def unit(net: Network, x: Array, index: int | Sequence[int], *, relevance: bool = True, batch_size: int | None = None,
          workers: int = 1) -> Array:
-    """The start at one entry of the output: `index` is a number, or (row, column, channel) where it is images.
+    """The start at one entry of the output.
 
     To explain a neuron inside a network cut the network first: unit(net.part(0, l), x, (3, 4, 7)).
-    With `relevance` the entry's value is the start, as LRP wants it; without it 1, as gradients do.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    index : a number, or (row, column, channel) where the outputs are images.
+    relevance : True for LRP, which starts with the entry's value; False for gradients, which start with 1.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The start, of the output's shape, 0 elsewhere.
+
+    Raises
+    ------
+    IndexError : an index beyond the output.
+    TypeError : what is no Network.
     """
     expect_network(net)
     y = net.predict(x, batch_size, workers)
@@ -61,7 +110,26 @@ def unit(net: Network, x: Array, index: int | Sequence[int], *, relevance: bool 
 
 def channel(net: Network, x: Array, index: int, *, relevance: bool = True, batch_size: int | None = None,
             workers: int = 1) -> Array:
-    """The start at one channel of the output, everywhere in the image. Otherwise as `unit`."""
+    """The start at one channel of the output, everywhere in the image.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), images as (N, H, W, C).
+    index : the channel, a number along the last axis of the output.
+    relevance : True for LRP, which starts with the outputs; False for gradients, which start with 1.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The start, of the output's shape, 0 in the other channels.
+
+    Raises
+    ------
+    IndexError : a channel that the output lacks.
+    TypeError : what is no Network.
+    """
     expect_network(net)
     y = net.predict(x, batch_size, workers)
     start = y * 0
@@ -73,15 +141,23 @@ def region(net: Network, x: Array, box: Sequence[int], index: int, *, relevance:
            batch_size: int | None = None, workers: int = 1) -> Array:
     """The start at channel `index` of outputs that are images, inside a box: why is this found here?
 
-    Of the output (N, h, w, channels) those entries count whose middle lies inside, at least the one nearest to the
-    middle of the box.
+    Those entries of the output (N, h, w, channels) count whose centre lies inside the box; if there are none, the one
+    nearest to the centre of the box.
 
     Parameters
     ----------
-    box : (top, left, bottom, right) in pixels of x (N, H, W, C), bottom and right excluded; one for all images, or one
-        for each, (N, 4).
+    net : the Network.
+    x : images (N, H, W, C).
+    box : (top, left, bottom, right) in pixels of x, bottom and right excluded; one for all images, or one for each, (N,
+        4).
     index : the channel of the output.
-    relevance : start with the outputs themselves, as LRP wants it; otherwise with 1, as gradients do.
+    relevance : True for LRP, which starts with the outputs; False for gradients, which start with 1.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The start, (N, h, w, channels), 0 outside the box and in the other channels.
 
     Raises
     ------
@@ -98,7 +174,23 @@ def region(net: Network, x: Array, box: Sequence[int], index: int, *, relevance:
 
 
 def inside(box: Sequence[int], shape: tuple[int, ...], size: tuple[int, ...], y: Array) -> Array:
-    """1 where outputs of `shape` (N, h, w, C) lie in the box of images of `size` (H, W), else 0: (N, h, w, 1)"""
+    """1 where outputs lie in the box of images, else 0.
+
+    Parameters
+    ----------
+    box : (top, left, bottom, right) in pixels of the images, or one for each, (N, 4).
+    shape : of the outputs, (N, h, w, C).
+    size : (H, W) of the images.
+    y : an array whose kind and dtype the result has.
+
+    Returns
+    -------
+    The mask, (N, h, w, 1).
+
+    Raises
+    ------
+    ValueError : a box that is empty or lies outside.
+    """
     boxes = np.broadcast_to(np.asarray(box, float), (shape[0], 4))
     mask = np.ones((shape[0], *shape[1:3], 1))
     for n, edges in enumerate(boxes):

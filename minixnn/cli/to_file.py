@@ -31,12 +31,29 @@ if TYPE_CHECKING:
 
 def explain_to(path: Any, net: Network, images: Any, method: Any, target: Any = None, batch_size: Any = None,
                quiet: Any = False, on: Any = np, workers: Any = -1) -> Any:
-    """Write the heatmaps of all `images` (N, ...) by `method` to the .npy file `path`; returns it memory-mapped.
+    """Write the heatmaps of all images to a .npy file.
 
-    images: an array; numpy.load(file, mmap_mode="r") stays on disk. method: a name of METHODS, or a function
-    (net, x, target) -> array like x. target: None, an int, or one int per image. on: the array module that computes.
-    workers: threads, each with `batch_size` images at a time; -1 is one for each core. ValueError if `path` has a part
-    of another run, with other images or another method.
+    Parameters
+    ----------
+    path : the file.
+    net : the Network.
+    images : an array (N, ...); numpy.load(file, mmap_mode="r") stays on disk.
+    method : a name in `attribution.METHODS`, or a function (net, x, target) -> array like x.
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    batch_size : images at a time; None for as many as suit the machine.
+    quiet : whether no progress bar is drawn.
+    on : the array module that computes, numpy or cupy.
+    workers : batches at a time, each in a thread; -1 for one per core.
+
+    Returns
+    -------
+    The heatmaps, float32, memory-mapped.
+
+    Raises
+    ------
+    ValueError : a part of another run beside `path`, with other images or another method; images that cannot be
+        explained.
+    OSError : not enough room on the disk.
     """
     explain = METHODS[method] if isinstance(method, str) else method
     path, N = pathlib.Path(path), len(images)
@@ -77,7 +94,20 @@ def explain_to(path: Any, net: Network, images: Any, method: Any, target: Any = 
 
 
 def progress_of(notes: pathlib.Path) -> tuple:
-    """(what was run, how many images are done) as the file `notes` says."""
+    """What the file beside a part says of the run that began it.
+
+    Parameters
+    ----------
+    notes : the file.
+
+    Returns
+    -------
+    What was run, as a dictionary, and how many images are done.
+
+    Raises
+    ------
+    ValueError : a damaged file.
+    """
     try:
         before = json.loads(notes.read_text())
         return before, int(before.pop("done"))
@@ -86,9 +116,18 @@ def progress_of(notes: pathlib.Path) -> tuple:
 
 
 def reserve(path: pathlib.Path, shape: tuple[int, ...]) -> None:
-    """A .npy file for float32 numbers of `shape`, with all of its room on the disk taken at once.
+    """Make a .npy file for float32 numbers, with all of its room on the disk taken at once.
 
-    Written to later through a memory map, a file that finds no room would end the process without a word.
+    If there were no room later, writing to the file through a memory map would end the process without a word.
+
+    Parameters
+    ----------
+    path : the file.
+    shape : of its array.
+
+    Raises
+    ------
+    OSError : not enough room on the disk.
     """
     try:
         with open(path, "wb") as file:

@@ -26,10 +26,29 @@ def continuity(method: str | Callable, net: Network, images: Array, target: Targ
 
         max over x' of  ||R(x) - R(x')||_1 / ||x - x'||_2              x' = x moved
 
-    images (N, H, W, C). shifts: pixels to the right, or pairs (down, right); parts of a pixel are allowed. compare:
-    each moved image with the "original"; with its "neighbours", the shift before; or with "all" before it and the
-    original. normalize: divide by ||R(x)||_1 of the original, for methods whose units differ. fill: what moves in
-    from outside.
+    Parameters
+    ----------
+    method : a name in `attribution.METHODS`, or a function (net, x, target) -> array like x.
+    net : the Network.
+    images : (N, H, W, C).
+    target : the output to explain: None for what the network sees in each image, an int, or one int per image.
+    shifts : pixels to the right, or pairs (down, right); parts of a pixel are allowed.
+    compare : each moved image with the "original"; with its "neighbours", the shift before; or with "all" before it and
+        the original.
+    normalize : whether to divide by ||R(x)||_1 of the original, for methods whose units differ.
+    fill : the number that fills the pixels that become free.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+    quiet : whether no progress bar is drawn.
+
+    Returns
+    -------
+    A Continuity: per image the largest ratio (N,), and per image and shift the ratios (N, shifts), the outputs (N,
+    shifts) and the relevance of each quarter (N, shifts, 2, 2).
+
+    Raises
+    ------
+    ValueError : no shifts, an unknown `compare` or method, no images (N, H, W, C), targets that do not fit them.
     """
     if compare not in ("original", "neighbours", "all"):
         raise ValueError(f'got compare={compare!r}, expected "original", "neighbours" or "all"')
@@ -56,9 +75,24 @@ def continuity(method: str | Callable, net: Network, images: Array, target: Targ
 
 
 def translate(images: Array, down: float, right: float, fill: float = 0.0) -> Array:
-    """Images (N, H, W, C) moved by any number of pixels, also by parts of one; `fill` moves in from outside.
+    """Images moved by any number of pixels, also by parts of one.
 
     A shift by 0.3 is 0.7 of the image plus 0.3 of the image moved by a whole pixel: bilinear interpolation.
+
+    Parameters
+    ----------
+    images : (N, H, W, C).
+    down, right : pixels, of either sign.
+    fill : the number that fills the pixels that become free.
+
+    Returns
+    -------
+    The moved images, like `images`.
+
+    Raises
+    ------
+    ValueError : a shift that is NaN or infinite.
+    TypeError : what is no array.
     """
     array_module(images)                        # refuses what is not an array
     if not np.isfinite([down, right]).all():

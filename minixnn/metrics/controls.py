@@ -1,8 +1,8 @@
-"""Controls: what stands beside a method before its numbers say anything.
+"""Controls: what a method is compared with before its numbers say anything.
 
-    fillings(images, rng)               what a removed patch may be painted with
-    baselines(images, labels, rng)      heatmaps that ask no network
-    permuted(method, rng)               the numbers of a heatmap, in the wrong places
+    fillings(images, rng)               what a removed patch may be filled with
+    baselines(images, labels, rng)      heatmaps that do not use the network
+    permuted(method, rng)               the numbers of a heatmap, shuffled among the pixels
 """
 from collections.abc import Callable
 
@@ -15,11 +15,20 @@ from minixnn.passes import Target
 
 
 def fillings(images: Array, rng: np.random.Generator) -> dict[str, Array]:
-    """{name: image (H, W, C)} to put in place of what is removed, the `value` of `selectivity` and of `occlusion`.
+    """What may be put in place of a removed patch: the `value` of `selectivity` and of `occlusion`.
 
-    "zeros"; the "mean image" of `images` (N, H, W, C); "noise", uniform from the lowest to the highest number in
-    them; and "black", the highest. No network has learnt from images with such patches, and a ranking of methods that
-    holds for one filling may not hold for another (lesson 5.2): try all.
+    No network has learnt from images with such patches, and a ranking of methods that holds for one filling may not
+    hold for another (lesson 5.2): try all.
+
+    Parameters
+    ----------
+    images : (N, H, W, C).
+    rng : the numpy.random.Generator of the noise.
+
+    Returns
+    -------
+    {name: image (H, W, C)}: "zeros"; the "mean image" of `images`; "noise", uniform between the lowest and the highest
+    number in them; and "black", the highest.
     """
     low, high = images.min(), images.max()
     noise = like(images, rng.uniform(0, 1, images.shape[1:])).astype(images.dtype)
@@ -29,7 +38,7 @@ def fillings(images: Array, rng: np.random.Generator) -> dict[str, Array]:
 
 
 def baselines(images: Array, labels: Array, rng: np.random.Generator) -> dict[str, Callable]:
-    """{name: method} of heatmaps that ask no network, each a function (net, x, target) -> array like x.
+    """Heatmaps that do not use the network.
 
     A method of explanation that does no better has shown nothing about the network.
 
@@ -37,9 +46,20 @@ def baselines(images: Array, labels: Array, rng: np.random.Generator) -> dict[st
         the input           the image as its own heatmap
         edges               how much each pixel differs from those to the right of it and below it
         blob in the middle  a Gaussian, a fifth of the image wide, the same for all
-        class means         x times (mean of the images of the class - mean of all), which needs `images` with `labels`
+        class means         x times (mean of the images of the class - mean of all)
 
-    images (N, H, W, C), labels (N,): what the class means are taken of, such as 10,000 training images.
+    Parameters
+    ----------
+    images, labels : (N, H, W, C) and (N,): what the class means are computed from, such as 10,000 training images.
+    rng : the numpy.random.Generator of "random".
+
+    Returns
+    -------
+    {name: method}, each a function (net, x, target) -> array like x.
+
+    Raises
+    ------
+    KeyError : by the method "class means", for a class of which `images` has none.
     """
     overall, labels = images.mean(axis=0), to_numpy(labels)
     of_class = {int(c): images[like(images, np.flatnonzero(labels == c))].mean(axis=0) for c in np.unique(labels)}
@@ -58,14 +78,41 @@ def baselines(images: Array, labels: Array, rng: np.random.Generator) -> dict[st
 
 
 def edges(x: Array) -> Array:
-    """|x - the pixel to the right| + |x - the pixel below|, (N, H, W, C); a pixel at the rim is its own neighbour."""
+    """|x - the pixel to the right| + |x - the pixel below|; a pixel at the border is its own neighbour.
+
+    Parameters
+    ----------
+    x : images (N, H, W, C).
+
+    Returns
+    -------
+    An array like x.
+
+    Raises
+    ------
+    TypeError : what is no array.
+    """
     xp = array_module(x)
     right, below = xp.concatenate([x[:, :, 1:], x[:, :, -1:]], axis=2), xp.concatenate([x[:, 1:], x[:, -1:]], axis=1)
     return abs(x - right) + abs(x - below)
 
 
 def permuted(method: str | Callable, rng: np.random.Generator) -> Callable:
-    """A method whose heatmaps hold the same numbers as those of `method`, each image's pixels in random order."""
+    """A method whose heatmaps hold the same numbers as those of `method`, each image's pixels in random order.
+
+    Parameters
+    ----------
+    method : a name in `attribution.METHODS`, or a function (net, x, target) -> array like x.
+    rng : the numpy.random.Generator that draws the order.
+
+    Returns
+    -------
+    A function (net, x, target) -> array like x.
+
+    Raises
+    ------
+    ValueError : a name that METHODS does not have.
+    """
     explain = method_of(method)
 
     def shuffled(net: Network, x: Array, target: Target = None) -> Array:

@@ -18,7 +18,20 @@ from minixnn.layers.softmax import softmax
 
 
 def method_of(method: str | Callable) -> Callable:
-    """A function (net, x, target) -> array like x: `method` itself, or the one of that name in METHODS."""
+    """The method itself, or that of a name.
+
+    Parameters
+    ----------
+    method : a function, or a name in `attribution.METHODS`.
+
+    Returns
+    -------
+    A function (net, x, target) -> array like x.
+
+    Raises
+    ------
+    ValueError : a name that METHODS does not have.
+    """
     if callable(method):
         return method
     from minixnn.attribution import METHODS
@@ -30,9 +43,27 @@ def method_of(method: str | Callable) -> Callable:
 
 def map_images(f: Callable, net: Network, images: Array, target: Target, batch_size: int | None, workers: int,
                what: str, quiet: bool) -> list:
-    """[f(batch, x, target), ...]: the slice of some images, the images, their targets; the target None is decided.
+    """Apply f to some images at a time, with a progress bar. The target None is decided by the network.
 
-    With a progress bar. workers: see `batching.parallel_map`.
+    Parameters
+    ----------
+    f : a function (slice, images (n, H, W, C), targets) -> anything.
+    net : the Network.
+    images : (N, H, W, C).
+    target : the output to explain: None for what the network sees in each image, an int, or one int per image.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, see `batching.parallel_map`.
+    what : what the progress bar says.
+    quiet : whether it is not drawn.
+
+    Returns
+    -------
+    The list of what f returned, in order.
+
+    Raises
+    ------
+    ValueError : no images, images of other axes, targets that are not one per image or one for all.
+    TypeError : what is no Network or no array.
     """
     expect_network(net)
     array_module(images)                        # refuses what is not an array
@@ -74,9 +105,17 @@ def quotient(a: Array, b: Array) -> Array:
 
 
 def mean_and_error(values: Array) -> tuple[Array, Array]:
-    """Mean over the images and its standard error: (N, ...) -> (...), (...). NaN is the error of a single image.
+    """The mean over the images and its standard error.
 
     The standard error is the standard deviation over the root of N: how far the mean of N other images may lie.
+
+    Parameters
+    ----------
+    values : (N, ...), a number or several for each image.
+
+    Returns
+    -------
+    Mean and standard error, (...) each; the error of a single image is NaN.
     """
     N = len(values)
     deviation = np.std(values, axis=0, ddof=1) if N > 1 else np.full(np.shape(values)[1:], np.nan)
@@ -90,12 +129,26 @@ class Paired(NamedTuple):
 
 
 def paired(a: Array, b: Array) -> Paired:
-    """Two numbers for each image, compared image by image: (N, ...) and (N, ...) -> three arrays (...).
+    """Two numbers for each image, compared image by image.
 
-    What makes an image hard makes it hard for both, and cancels in a - b. So the error of the mean difference is
-    often much smaller than those of the two means, and it is the one that a verdict needs. A difference of less than
-    two errors is a tie.
+    What makes an image hard makes it hard for both methods, and cancels in a - b. So the error of the mean difference
+    is often much smaller than those of the two means, and a verdict rests on it. A difference of less than two errors
+    is a tie.
 
+    Parameters
+    ----------
+    a, b : arrays (N, ...), such as a measure of two methods.
+
+    Returns
+    -------
+    A Paired, arrays (...): the mean difference a - b, its standard error, and the share of images where a is larger.
+
+    Raises
+    ------
+    ValueError : a and b of different shapes.
+
+    Examples
+    --------
     >>> float(paired(np.array([10.0, 20.0, 31.0]), np.array([9.0, 19.0, 29.0])).difference.round(2))
     1.33
     """

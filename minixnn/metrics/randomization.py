@@ -28,12 +28,31 @@ def sanity_check(method: str | Callable, net: Network, images: Array, rng: np.ra
                  workers: int = 1, quiet: bool = False) -> SanityCheck:
     """Rank correlation of heatmaps before and after layers are randomised. Near 0 is good. Adebayo et al. 2018.
 
-    images (N, H, W, C). rng: the numpy.random.Generator of the random weights. cascading: each layer on top of
-    those above it (section 3.1), or each alone (section 3.2). forget: a function (layer, rng) -> layer that makes
-    a layer forget; None is `reinitialized`. The target is what the *trained* network sees.
+    Both correlations are worth a look: a map can change its signs, so that its signed correlation falls to 0, and still
+    show the eye the same edges of the input.
 
-    Both correlations are worth a look: a map can change its signs, and so fall to 0 signed, and still show the
-    eye the same edges of the input.
+    Parameters
+    ----------
+    method : a name in `attribution.METHODS`, or a function (net, x, target) -> array like x.
+    net : the Network.
+    images : (N, H, W, C).
+    rng : the numpy.random.Generator of the random weights.
+    target : the output to explain: None for what the *trained* network sees, an int, or one int per image.
+    cascading : True to randomise each layer together with all above it (section 3.1), False to randomise each alone
+        (section 3.2).
+    forget : a function (layer, rng) -> layer that randomises a layer; None for `reinitialized`.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+    quiet : whether no progress bar is drawn.
+
+    Returns
+    -------
+    A SanityCheck: the numbers of the layers, and for each the correlations (layers, N), signed and of absolute values,
+    from -1 to 1.
+
+    Raises
+    ------
+    ValueError : an rng that is no Generator, an unknown method, no images (N, H, W, C), targets that do not fit them.
     """
     if not hasattr(rng, "permutation"):
         raise ValueError(f"got rng={rng!r}, expected a numpy.random.Generator such as numpy.random.default_rng(0), "
@@ -64,10 +83,19 @@ def unchanged(R: Array) -> Array:
 
 
 def reinitialized(layer: Layer, rng: np.random.Generator) -> Layer:
-    """The layer as if before training: normal weights as large as the old ones, biases zero.
+    """The layer as if before training: normal weights of the same root mean square, biases zero.
 
-    "As large" is the root mean square, so that activations keep their size. Other layers with arrays, such as batch
-    normalisation, are `shuffled`.
+    With the same root mean square activations keep their size. Other layers with arrays, such as batch normalisation,
+    are shuffled.
+
+    Parameters
+    ----------
+    layer : a layer.
+    rng : the numpy.random.Generator that draws the weights.
+
+    Returns
+    -------
+    A new layer of the same class and shape.
     """
     if not isinstance(layer, Affine) or set(layer.arrays()) != {"W", "b"}:
         return shuffled(layer, rng)
@@ -83,10 +111,17 @@ def shuffled(layer: Layer, rng: np.random.Generator) -> Layer:
 
 
 def randomized(net: Network, rng: np.random.Generator, forget: Callable = shuffled) -> Network:
-    """The network with every layer randomised: a control for any map of it, which should look otherwise.
+    """The network with every layer randomised: a control for any of its maps, which should look different.
 
-    rng: draws the new order or the new weights. forget: a function (layer, rng) -> layer, `shuffled` or
-    `reinitialized`. A layer `Prepare`, which is not learnt, stays; so does the card.
+    Parameters
+    ----------
+    net : the Network.
+    rng : the numpy.random.Generator that draws the new order or the new weights.
+    forget : a function (layer, rng) -> layer, `shuffled` or `reinitialized`.
+
+    Returns
+    -------
+    The new Network, with the same card. A layer `Prepare`, which is not learnt, stays as it is.
     """
     distinct = {id(layer): layer for layer in net.layers}   # a layer that is shared forgets once
     forgetful = {key: layer if isinstance(layer, Prepare) else forget(layer, rng) for key, layer in distinct.items()}
@@ -94,9 +129,15 @@ def randomized(net: Network, rng: np.random.Generator, forget: Callable = shuffl
 
 
 def rank_correlation(one: Array, other: Array) -> Array:
-    """Spearman's rank correlation of two heatmaps of each image, (N, ...) and (N, ...) -> (N,).
+    """Spearman's rank correlation of two heatmaps of each image: the correlation of the ranks of their entries.
 
-    The correlation of the ranks. 0 where a map has the same number everywhere, which ranks nothing.
+    Parameters
+    ----------
+    one, other : heatmaps (N, ...).
+
+    Returns
+    -------
+    (N,), from -1 to 1; 0 where a map has the same number everywhere, which has no ranks.
     """
     pairs = [(ranks(a), ranks(b)) for a, b in zip(to_numpy(one), to_numpy(other))]
     products = np.array([(a @ b, a @ a, b @ b) for a, b in pairs])
@@ -106,7 +147,15 @@ def rank_correlation(one: Array, other: Array) -> Array:
 def ranks(v: Array) -> Array:
     """The rank of each entry less the mean of all ranks; equal entries share the mean of their places.
 
-    In the sorted list an entry's equals lie from the place where it fits in on the left to that on the right.
+    In the sorted list the entries equal to one lie from the place where it fits in on the left to that on the right.
+
+    Parameters
+    ----------
+    v : numbers, of any shape.
+
+    Returns
+    -------
+    The ranks, (v.size,).
     """
     v = v.reshape(-1)
     inorder = np.sort(v)

@@ -24,11 +24,35 @@ def selectivity(method: str | Callable, net: Network, images: Array, target: Tar
     """How fast the output falls as patches are removed, the most relevant first. Montavon et al. 2018, section 7.
 
     Also known as pixel flipping: Bach et al. 2015; Samek et al. 2017. A small area is good: what was called relevant
-    did carry the output. images (N, H, W, C). patch: pixels, high and wide; the one with the largest sum of
-    relevance is set to `value`. mode: "adaptive" explains the image again after each removal, "static" ranks the
-    patches once. stride: from patch to patch; the patch itself unless given; 1 lets patches lie anywhere. steps:
-    None removes all patches of the grid. probability: record softmax probabilities in place of logits.
+    was needed for the output.
 
+    Parameters
+    ----------
+    method : a name in `attribution.METHODS`, or a function (net, x, target) -> array like x.
+    net : the Network.
+    images : (N, H, W, C).
+    target : the output to explain: None for what the network sees in each image, an int, or one int per image.
+    patch : pixels, high and wide; the patch with the largest sum of relevance is removed next.
+    steps : patches to remove; None for all patches of the grid.
+    mode : "adaptive" explains the image again after each removal, "static" ranks the patches once.
+    stride : pixels from patch to patch; None for the patch itself; 1 lets patches lie anywhere.
+    value : what a removed patch is set to: a number, or an image (H, W, C), see `fillings`.
+    probability : whether to record softmax probabilities in place of logits.
+    batch_size : images at a time; None for as many as suit the machine.
+    workers : batches at a time, each in a thread; -1 for one per core.
+    quiet : whether no progress bar is drawn.
+
+    Returns
+    -------
+    A Selectivity: per image the area under the curve (N,), the curves (N, steps + 1) and the patches (N, steps, 2).
+
+    Raises
+    ------
+    ValueError : an unknown mode or method, a patch or stride that does not fit the images, no steps, targets that do
+        not fit.
+
+    Examples
+    --------
     >>> from minixnn import datasets, models
     >>> images, labels = datasets.mnist("test")
     >>> net = models.load("dense_no_bias")
@@ -67,9 +91,21 @@ def selectivity(method: str | Callable, net: Network, images: Array, target: Tar
 
 
 def most_relevant(R: Array, present: Array, patch: int, stride: int) -> tuple[Array, Array]:
-    """Top row and left column (n,) of the patch with the largest relevance in pixels that are still present.
+    """The patch with the largest relevance in pixels that are still present. Of equal ones the first is taken.
 
-    R and present (n, H, W, 1). A patch with no pixel left cannot be chosen. Of equals the first is.
+    Parameters
+    ----------
+    R : relevance (n, H, W, 1).
+    present : (n, H, W, 1), 1 where the pixel is present; a patch with no pixel left cannot be chosen.
+    patch, stride : in pixels.
+
+    Returns
+    -------
+    Top row and left column, (n,) each.
+
+    Raises
+    ------
+    TypeError : what is no array.
     """
     pads = [(0, -(n - patch) % stride) for n in R.shape[1:3]]           # the last patch may reach outside
     window = SumPool2d(patch, stride, pads)

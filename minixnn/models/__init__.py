@@ -28,13 +28,32 @@ BY_LENGTH = {"g2p": "a network for each length: minixnn.models.g2p.network(lette
 
 
 def names() -> list[str]:
-    """What `load` knows: classifiers trained here and elsewhere, and the generator of digits."""
+    """The names that `load` knows: classifiers trained here and elsewhere, and the generator of digits.
+
+    Returns
+    -------
+    The names, in alphabetical order.
+    """
     return sorted([*RECIPES, "generator", *PUBLISHED])
 
 
 def load(name: str) -> Network:
-    """The trained network `name`, in float32, and what it expects, on its card. ValueError if there is none.
+    """A trained network, in float32; its card says what it expects.
 
+    Parameters
+    ----------
+    name : one of `names()`.
+
+    Returns
+    -------
+    The Network.
+
+    Raises
+    ------
+    ValueError : an unknown name.
+
+    Examples
+    --------
     >>> from minixnn import datasets, models
     >>> images, labels = datasets.mnist("test")
     >>> models.load("cnn").forward(images[:5]).argmax(axis=1), labels[:5]
@@ -50,5 +69,18 @@ def load(name: str) -> Network:
 
 
 def record(name: str) -> Any:
-    """What is known of the shipped network: accuracy on the test images, seed, epochs."""
+    """What was measured of a network that was trained here.
+
+    Parameters
+    ----------
+    name : one of `names()`.
+
+    Returns
+    -------
+    A dictionary: "accuracy" on the test images, from 0 to 1, "test_images", how many they are, "seed" and "epochs".
+
+    Raises
+    ------
+    KeyError : a network that was trained elsewhere, or an unknown name.
+    """
     return json.loads(RECORD.read_text())[name]

@@ -22,7 +22,17 @@ STEPS, UNITS, BATCHES, SIZE, RATE = 12, 32, 3000, 128, 0.005
 
 
 def sequences(count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """x (count, 12, 2), numbers from 0 to 1 and marks, 1 at two steps and 0 at the others; y (count, 1) the sums."""
+    """Sequences of numbers of which two are marked, and the sums of these two.
+
+    Parameters
+    ----------
+    count : how many.
+    rng : the numpy.random.Generator that draws them.
+
+    Returns
+    -------
+    x (count, 12, 2), numbers from 0 to 1 and marks, 1 at two steps and 0 at the others; and the sums (count, 1).
+    """
     x = np.zeros((count, STEPS, 2), np.float32)
     x[..., 0] = rng.random((count, STEPS))
     np.put_along_axis(x[..., 1], rng.random((count, STEPS)).argsort(axis=1)[:, :2], 1, axis=1)
@@ -30,7 +40,20 @@ def sequences(count: int, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def network(name: str = "lstm0") -> Network:
-    """The trained network: x (N, 12, 2) -> the sum (N, 1). ValueError if there is none of this name."""
+    """A trained network: x (N, 12, 2) -> the sum (N, 1).
+
+    Parameters
+    ----------
+    name : one of NAMES.
+
+    Returns
+    -------
+    The Network.
+
+    Raises
+    ------
+    ValueError : an unknown name.
+    """
     if name not in NAMES:
         raise ValueError(f"got the network {name!r}, expected one of {', '.join(NAMES)}")
     with np.load(DATA) as file:

@@ -32,9 +32,20 @@ LONGEST, END = 20, 3            # phonemes, after which the package stops; the n
 
 
 def tokens(word: str, said: Sequence[str] = ()) -> Array:
-    """The word's letters, the end of the word, the start of speech, and the phonemes said so far: (T,) whole numbers.
+    """The input of `network`: a word's letters, the end of the word, the start of speech, and the phonemes said so far.
 
-    T = letters + 1 + 1 + phonemes. ValueError for what is no letter from a to z and no phoneme.
+    Parameters
+    ----------
+    word : letters from a to z.
+    said : phonemes of ARPAbet, such as "IH1".
+
+    Returns
+    -------
+    Whole numbers (T,), T = letters + 2 + phonemes.
+
+    Raises
+    ------
+    ValueError : no letter at all, what is no letter from a to z, or no phoneme.
     """
     unknown = [each for each in word if each not in LETTERS] + [each for each in said if each not in PHONEMES]
     if unknown or not word:
@@ -45,10 +56,22 @@ def tokens(word: str, said: Sequence[str] = ()) -> Array:
 
 
 def network(letters: int, said: int = 0) -> Network:
-    """The trained network for words of so many letters, of which so many phonemes are said: what comes next?
+    """The trained network for words of a given length, of which some phonemes have been said: which one comes next?
 
-    x (N, letters + said + 2) whole numbers, see `tokens` -> logits (N, 74), which `card.labels` names. One Embedding
-    serves letters and phonemes, so that net.part(1, len(net.layers)) is all of the network behind it.
+    One Embedding serves letters and phonemes, so that net.part(1, len(net.layers)) is all of the network behind it.
+
+    Parameters
+    ----------
+    letters : of the word, at least 1.
+    said : how many phonemes have been said.
+
+    Returns
+    -------
+    The Network: x (N, letters + said + 2) whole numbers, see `tokens` -> logits (N, 74), which `card.labels` names.
+
+    Raises
+    ------
+    ValueError : no letters, or fewer than 0 phonemes.
     """
     if letters < 1 or said < 0:
         raise ValueError(f"got letters={letters}, said={said}, expected at least one letter, and 0 phonemes or more")
@@ -64,7 +87,20 @@ def network(letters: int, said: int = 0) -> Network:
 
 
 def pronounce(words: Sequence[str]) -> list[list[str]]:
-    """What the network says for each word: at every step the likeliest phoneme, and it is fed what it has said."""
+    """What the network says for each word: at every step the likeliest phoneme, given what it has said so far.
+
+    Parameters
+    ----------
+    words : in letters from a to z.
+
+    Returns
+    -------
+    A list of phonemes for each word, at most 20.
+
+    Raises
+    ------
+    ValueError : a word with other characters.
+    """
     said: dict[str, list[str]] = {}
     step = decoder_step()
     for letters in sorted({len(word) for word in words}):
@@ -82,7 +118,21 @@ def pronounce(words: Sequence[str]) -> list[list[str]]:
 
 
 def batches(words: Sequence[str], said: Sequence[Sequence[str]]) -> Iterator[tuple[list[int], Network, Array]]:
-    """Words and what has been said of each, those of the same lengths together: (their numbers, network, tokens x)."""
+    """Words and what has been said of each, those of the same lengths together.
+
+    Parameters
+    ----------
+    words : in letters from a to z.
+    said : the phonemes that have been said of each word.
+
+    Yields
+    ------
+    (numbers of the words, the Network for their lengths, tokens x).
+
+    Raises
+    ------
+    ValueError : a word with other characters, or what is no phoneme.
+    """
     together: dict[tuple[int, int], list[int]] = {}
     for n, lengths in enumerate(zip(map(len, words), map(len, said))):
         together.setdefault(lengths, []).append(n)
@@ -92,12 +142,27 @@ def batches(words: Sequence[str], said: Sequence[Sequence[str]]) -> Iterator[tup
 
 def explained(method: Callable, words: Sequence[str], told: Sequence[Sequence[str]], k: Sequence[int],
               minus: Sequence[str] | None = None) -> list[Array]:
-    """Which letters speak for a phoneme? For each word one number a letter: a letter's embedding, summed up.
+    """Which letters speak for a phoneme? One number per letter of each word: its embedding's relevances, summed.
 
-    Explained is the logit of the phoneme told[n][k[n]] of word n, less that of minus[n] if given, when those before it
-    have been said. method: a function (net, x, x_ref, start) -> array like x, of the network behind the embedding,
-    x (N, T, 256); in x_ref the letters are replaced by the mean of all letters, while ends and phonemes stay; start
-    (N, 74) has 1 and -1 at the phonemes, and is what a gradient starts from.
+    The phoneme told[n][k[n]] of word n is explained, by its logit when those before it have been said.
+
+    Parameters
+    ----------
+    method : a function (net, x, x_ref, start) -> array like x, of the network behind the embedding, x (N, T, 256). In
+        x_ref the letters are replaced by the mean of all letters, while ends and phonemes stay. start (N, 74) has 1 and
+        -1 at the phonemes; it is what a gradient starts from.
+    words : in letters from a to z.
+    told : the phonemes of each word.
+    k : for each word, the number of the phoneme to explain.
+    minus : for each word, a phoneme whose logit is subtracted; None for none.
+
+    Returns
+    -------
+    For each word an array (letters,).
+
+    Raises
+    ------
+    ValueError : a word with other characters, or what is no phoneme.
     """
     found: list[Array] = [np.zeros(0)] * len(words)
     for numbers, net, x in batches(words, [each[:n] for each, n in zip(told, k)]):
@@ -151,10 +216,18 @@ def spellings() -> dict[str, list[tuple[str, ...]]]:
 
 
 def spans(word: str, phonemes: Sequence[str]) -> list[tuple[int, int] | None]:
-    """For each phoneme the letters [start, stop) that it is spelt by, where the table leaves one answer; else None.
+    """The letters that spell each phoneme, where the table of spellings leaves one answer.
 
-    All ways to cut the word into groups that stand for these phonemes in this order are compared; a phoneme that has
-    other letters in another of them has None, and so have all where there is no way at all.
+    All ways to cut the word into groups that stand for these phonemes in this order are compared.
+
+    Parameters
+    ----------
+    word : in letters from a to z.
+    phonemes : of ARPAbet, with or without stress.
+
+    Returns
+    -------
+    For each phoneme (start, stop) in the word; None where different ways give it different letters, or there is no way.
     """
     plain = [each.rstrip("012") for each in phonemes]
 

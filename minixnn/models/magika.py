@@ -41,10 +41,22 @@ def load() -> Network:
 
 
 def tokens(data: bytes) -> Array:
-    """What the network sees of a file's bytes: (2048,) numbers from 0 to 255, and 256 where there is no byte.
+    """The input of the network: numbers for a file's bytes.
 
     The first 1,024 bytes of the beginning without the white space that leads, then the last 1,024 of the end without
-    the white space that trails; beginning and end are 4,096 bytes long. ValueError for an empty file.
+    the white space that trails; beginning and end are 4,096 bytes long.
+
+    Parameters
+    ----------
+    data : the bytes of the file.
+
+    Returns
+    -------
+    (2048,) numbers from 0 to 255, and 256 where there is no byte.
+
+    Raises
+    ------
+    ValueError : an empty file.
     """
     places = positions(data)
     found = np.full(len(places), PADDING)
@@ -53,7 +65,20 @@ def tokens(data: bytes) -> Array:
 
 
 def positions(data: bytes) -> Array:
-    """Where in the file each of the 2,048 numbers comes from; -1 where there is no byte."""
+    """The place in the file of each of the 2,048 numbers that the network sees.
+
+    Parameters
+    ----------
+    data : the bytes of the file.
+
+    Returns
+    -------
+    (2048,) places from 0; -1 where there is no byte.
+
+    Raises
+    ------
+    ValueError : an empty file.
+    """
     if not data:
         raise ValueError("got an empty file, expected at least one byte to tell its type by")
     head, tail = data[:REACH], data[-REACH:]

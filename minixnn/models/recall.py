@@ -40,11 +40,19 @@ def questions(count: int, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def exchanged(x: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """The texts with the letter asked for and another exchanged, the same with their digits, and the answer of both.
+    """Texts with another answer: the letter asked for and another one exchanged; and the same with their digits.
 
-    Each is asked for the same letter and has the same characters; what stands behind the letter is another digit now.
-    In the first another digit is to be found, in the second another is found in the same place. x (N, 9) as `questions`
-    makes it; arrays (N, 9), (N, 9) and (N,).
+    Each asks for the same letter and has the same characters, but another digit stands behind that letter. In the first
+    another digit is found, in the second another is found in the same place.
+
+    Parameters
+    ----------
+    x : texts (N, 9), as `questions` makes them.
+    rng : the numpy.random.Generator that draws the other letter.
+
+    Returns
+    -------
+    Texts (N, 9) with letters exchanged, texts (N, 9) with digits exchanged, and the answer (N,) of both.
     """
     n, asked = np.arange(len(x)), (x[:, :-1] == x[:, -1:]).argmax(axis=1)
     other = (asked + 2 * rng.integers(1, PAIRS, len(x))) % (2 * PAIRS)
@@ -62,9 +70,16 @@ def text(x: Array) -> str:
 def by_hand(sharp: float) -> Network:
     """The network of lesson 7.4, whose weights are written by hand: it copies the letter behind a marker.
 
-    x (N, 6) numbers of characters in "abcd*.", y (N, 4). Channels 0 to 3 hold the letter, 4 the marker, 5 the flag that
-    layer 1 raises behind it, 6 is always 1, 7 to 12 hold the place. sharp: the scale of the scores by which layer 2
-    looks for the flag.
+    Channels 0 to 3 hold the letter, 4 the marker, 5 the flag that layer 1 raises behind it, 6 is always 1, 7 to 12 hold
+    the place.
+
+    Parameters
+    ----------
+    sharp : the scale of the scores by which layer 2 looks for the flag.
+
+    Returns
+    -------
+    The Network: x (N, 6) numbers of characters in "abcd*." -> y (N, 4).
     """
     def at(rows: int, columns: int, where: Any, value: Any = 1.0) -> Array:
         W = np.zeros((rows, columns))

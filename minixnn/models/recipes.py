@@ -90,9 +90,21 @@ CARDS: dict[str, dict[str, Any]] = {
 
 
 def train(name: str, seed: int | None = None, epochs: int | None = None) -> Network:
-    """Train `name` by its recipe, save its weights (float16), and record its accuracy on what it was not trained on.
+    """Train a network by its recipe, save its weights (float16), and record its accuracy on test data.
 
-    seed, epochs: None for those of the recipe.
+    Parameters
+    ----------
+    name : one of RECIPES, or "generator".
+    seed : of all random numbers; None for that of the recipe.
+    epochs : how often the training data are gone through; None for those of the recipe.
+
+    Returns
+    -------
+    The trained Network, in float32.
+
+    Raises
+    ------
+    KeyError : a name without a recipe.
     """
     from minixnn.train import Adam, accuracy, fit
     seed = SEEDS.get(name, 0) if seed is None else seed

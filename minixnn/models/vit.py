@@ -12,8 +12,21 @@ def vit(rng: np.random.Generator, patch: int = 7, width: int = 64, heads: int = 
         hidden: int = 128) -> Network:
     """16 patches, two blocks of attention and a dense network, then the mean over the tokens.
 
-    Each patch of 7 x 7 pixels is seen with a margin of 2: neighbours overlap, so that a stroke on the border is cut
-    in neither.
+    Each patch of 7 x 7 pixels is seen with a margin of 2: neighbours overlap, so that a stroke on the border is cut in
+    neither.
+
+    Parameters
+    ----------
+    rng : the numpy.random.Generator of the first weights.
+    patch : pixels, high and wide; a divisor of 28.
+    width : channels of a token.
+    heads : of attention; a divisor of width.
+    blocks : of attention and a dense network.
+    hidden : units of the dense networks.
+
+    Returns
+    -------
+    The Network: digits (N, 28, 28, 1) -> logits (N, 10).
     """
     tokens = (28 // patch) ** 2
     return Network([Conv2d.random(patch + 4, 1, width, rng, stride=patch, padding=2), Tokens(),

@@ -15,10 +15,26 @@ BARS = ("#2b6ca3", "0.72", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 
 def curves(x: Array, lines: Mapping[str, Array], xlabel: str = "", ylabel: str = "", title: str | None = None,
            xscale: str = "linear", yscale: str = "linear") -> "Figure":
-    """Curves over the same `x`: {name: y} or {name: (mean, standard error)}, the latter with a band of one error.
+    """Curves over the same `x`, each with a band of one standard error where it is known.
 
-    {panel: {name: ...}} draws panels side by side, with one range of y for all. A legend names the curves where a
-    panel has more than one.
+    A legend names the curves where a panel has more than one.
+
+    Parameters
+    ----------
+    x : (n,), what all curves share.
+    lines : {name: y} or {name: (mean, standard error)}, arrays (n,); or {panel: {name: ...}} for panels side by side,
+        with one range of y for all.
+    xlabel, ylabel : of the axes.
+    title : above the figure, or None.
+    xscale, yscale : "linear" or "log", or another scale of matplotlib.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ImportError : matplotlib is not installed.
     """
     plt = pyplot()
     panels = lines if all(isinstance(y, dict) for y in lines.values()) else {None: lines}
@@ -44,11 +60,25 @@ def curves(x: Array, lines: Mapping[str, Array], xlabel: str = "", ylabel: str =
 
 def bars(values: Mapping[str, float | tuple | Mapping], xlabel: str = "", title: str | None = None,
          references: Mapping[str, float] | None = None) -> "Figure":
-    """Horizontal bars, the first on top: {name: value} or {name: (mean, standard error)}, the latter with its error.
+    """Horizontal bars, the first on top, each with its value and, where it is known, its standard error.
 
-    {series: {name: ...}} draws a bar for each series beside each name, and a legend: the first, the subject, is dark,
-    and if there are two the second, its control, is grey. Each bar says its value. references: {label: value},
-    vertical lines across all bars: chance, say, or the input taken as its own explanation.
+    Of several series the first, the subject, is dark; if there are two, the second, its control, is grey.
+
+    Parameters
+    ----------
+    values : {name: value} or {name: (mean, standard error)}; or {series: {name: ...}} for a bar of each series beside
+        each name, with a legend.
+    xlabel : of the axis.
+    title : above the figure, or None.
+    references : {label: value}, vertical lines across all bars, such as chance, or the input as its own explanation.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ImportError : matplotlib is not installed.
     """
     plt = pyplot()
     grouped = all(isinstance(each, dict) for each in values.values())
@@ -116,9 +146,23 @@ def tokens(words: Sequence, R: Array, vocabulary: Sequence[str] | Mapping[int, s
            title: str | None = None, quantile: float = 1.0, width: float = 10.0) -> "Figure":
     """A text in the colours of the relevance of its tokens, line after line; a token may end in a new line.
 
-    words: T strings; or T whole numbers, whose names `vocabulary` has, a list or a dictionary. R (T,) or (T, C), whose
-    channels are summed. quantile: colours end at this quantile of |R|, 1 at the largest. width: of the figure, in
-    inches. ValueError where there are not as many words as relevances, or a number has no name.
+    Parameters
+    ----------
+    words : T strings, or T whole numbers.
+    R : (T,), or (T, C), whose channels are summed.
+    vocabulary : the names of whole numbers, a list or a dictionary.
+    title : above the figure, or None.
+    quantile : colours end at this quantile of |R|, from 0 to 1; 1 is the largest.
+    width : of the figure, in inches.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ValueError : not as many words as relevances, or a number without a name.
+    ImportError : matplotlib is not installed.
     """
     R = np.asarray(to_numpy(R), float)
     R = R.sum(axis=-1) if R.ndim == 2 else R
@@ -158,9 +202,24 @@ def spelled(words: Sequence[Sequence[str]], R: Sequence[Array], below: Sequence[
             columns: int = 4) -> "Figure":
     """Words in letters that are coloured by relevance, each with its phonemes below; one picture for each word.
 
-    words: strings, or lists of tokens. R: for each word one number a token; colours end at the largest of the word.
-    below: what stands under each word, a list of strings. marked: which of these is explained, set in a box; None for
-    none. ValueError where a word has not as many letters as relevances, or the lists are not of one length.
+    Parameters
+    ----------
+    words : strings, or lists of tokens.
+    R : for each word an array with one number per token; colours end at the largest |R| of the word.
+    below : for each word the strings that stand under it.
+    marked : for each word the number of the string that is explained, which gets a frame, or None.
+    titles : above each word, or None.
+    title : above the figure, or None.
+    columns : words in a row.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ValueError : a word with more letters than relevances, or fewer; lists that are not of one length.
+    ImportError : matplotlib is not installed.
     """
     R = [np.asarray(to_numpy(r), float) for r in R]
     for name, values in (("relevances", R), ("lines below", below), ("marks", marked), ("titles", titles)):

@@ -23,8 +23,23 @@ def neurons(net: Network, A: list[Array], R: list[Array] | None = None, title: s
             letter: str = "R") -> "Figure":
     """A small net of Dense and elementwise layers as circles and lines, for the first image of the batch.
 
-    A: the activations, as `net.trace(x)` gives them, written into the circles. R: what a pass found beside them,
-    written below and shown as colour; `letter` is what to call it. Lines carry the weights, dashed where negative.
+    Lines carry the weights, dashed where negative.
+
+    Parameters
+    ----------
+    net : the Network.
+    A : the activations, as `net.trace(x)` gives them, which are written into the circles.
+    R : the list that a pass returned, which is written below and shown as colour; or None.
+    title : above the figure, or None.
+    letter : the name of R's numbers.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ImportError : matplotlib is not installed.
     """
     plt = pyplot()
     A = [to_numpy(a)[0] for a in A]
@@ -56,9 +71,24 @@ def neurons(net: Network, A: list[Array], R: list[Array] | None = None, title: s
 def network(net: Network, x: Array | None = None, depth: int | None = None, title: str | None = None) -> "Figure":
     """The layers of a network below each other, the input on top, with an arrow for each connection.
 
-    What does not come from the line above arrives by an arc at the right. x: an example (N, ...), whose shapes are then
-    written beside the layers. depth: how many parts of the places' names to tell apart, such as 1 for "stage2"; layers
-    with the same name share a line. ValueError for more than 80 lines.
+    An input that is not the output of the line above is drawn as an arc at the right.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : an example (N, ...), whose shapes are written beside the layers; or None.
+    depth : how many parts of the places' names to tell apart, such as 1 for "stage2"; layers with the same name share a
+        line. None for a line per layer.
+    title : above the figure, or None.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ValueError : more than 80 lines.
+    ImportError : matplotlib is not installed.
     """
     plt = pyplot()
     shapes = [""] * (len(net.layers) + 1) if x is None else [str(a.shape[1:]) for a in net.trace(x[:1])]
@@ -104,9 +134,25 @@ def plane(f: Callable, panels: Mapping[str, tuple], span: tuple[float, float], t
           points: Sequence = (), value: str = "f") -> "Figure":
     """Functions of two inputs: contours of `f` over a square, and arrows on it, one panel for each explanation.
 
-    f: a function (n, 2) -> (n,). panels: {name: (where (n, 2), arrow (n, 2))}, the arrows in the units of the axes.
-    span: (lowest, highest) value of both axes. zero: how to call the line f = 0, drawn strong; None leaves it out.
-    points: [(x, text)] marked in every panel. value: what to call f beside the colours.
+    Parameters
+    ----------
+    f : a function (n, 2) -> (n,).
+    panels : {name: (where (n, 2), arrow (n, 2))}, the arrows in the units of the axes.
+    span : (lowest, highest) value of both axes.
+    title : above the figure, or None.
+    labels : of the axes.
+    levels : how many contours.
+    zero : the name of the line f = 0, drawn strong; None leaves it out.
+    points : [(x, text)] marked in every panel.
+    value : the name of f beside the colours.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ImportError : matplotlib is not installed.
     """
     plt = pyplot()
     axis = np.linspace(span[0], span[1], 101)
@@ -138,8 +184,23 @@ def surfaces(panels: Mapping[str, Callable], span: tuple[float, float], title: s
              labels: tuple[str, str] = ("$x_1$", "$x_2$"), zlabel: str = "$R_1$") -> "Figure":
     """Functions of the plane as surfaces, side by side: where one jumps, its surface is torn.
 
-    panels: {name: function (n, 2) -> (n,)}. span: (lowest, highest) value of both axes. Heights are coloured as
-    relevance is everywhere. labels: of the axes; zlabel: of the height.
+    Heights are coloured as relevance is everywhere.
+
+    Parameters
+    ----------
+    panels : {name: function (n, 2) -> (n,)}.
+    span : (lowest, highest) value of both axes.
+    title : above the figure, or None.
+    labels : of the axes.
+    zlabel : of the height.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ImportError : matplotlib is not installed.
     """
     plt = pyplot()
     axis = np.linspace(span[0], span[1], 61)
@@ -165,11 +226,23 @@ def surfaces(panels: Mapping[str, Callable], span: tuple[float, float], title: s
 
 def schematic(parts: Mapping[str, tuple], arrows: Sequence[tuple[str, str]],
               title: str | None = None, losses: Sequence = ()) -> "Figure":
-    """Which network hands what to which: boxes and pictures, joined by arrows.
+    """Which network passes what to which: boxes and pictures, joined by arrows.
 
-    parts: {key: (column, row, text)} for a box with a text in it, {key: (column, row, text, picture)} for a picture
-    with its text below; row 0 is on top. arrows: [(key from, key to)]. losses: the keys of parts that only compare;
-    they, and the arrows to them, are dashed.
+    Parameters
+    ----------
+    parts : {key: (column, row, text)} for a box with a text in it, {key: (column, row, text, picture)} for a picture
+        with its text below; row 0 is on top.
+    arrows : [(key from, key to)].
+    title : above the figure, or None.
+    losses : the keys of parts that only compare; they, and the arrows to them, are dashed.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ImportError : matplotlib is not installed.
     """
     plt = pyplot()
     columns, rows = (max(part[k] for part in parts.values()) for k in (0, 1))

@@ -20,12 +20,30 @@ SCALES = ("map", "method", "figure")
 def images(pictures: Array | Sequence[Array], titles: Sequence[str] | None = None, title: str | None = None,
            columns: int = 10, boxes: Array | Sequence | None = None, rows: Sequence[str] | None = None,
            limits: tuple[float, float] | None = None) -> "Figure":
-    """A grid of pictures, `columns` in a row, each with its own line of `titles`; `boxes` as in `overlay`.
+    """A grid of pictures.
 
-    titles: one for each picture or, where there are fewer, for the first row alone. rows: a name for each row.
-    limits: the (lowest, highest) number drawn in every panel. None is (0, 1), made wider until all pictures of the
-    figure fit in. The highest is black and 0, or a higher lowest, is white; what is below 0 is green. Other limits
-    than (0, 1) are told by a bar.
+    The largest number is black and 0, or the smallest if it is larger, is white; numbers below 0 are green. A bar shows
+    limits other than (0, 1).
+
+    Parameters
+    ----------
+    pictures : (N, H, W, 1), (N, H, W, 3), (N, H, W), (N, D) with D a square number, or a list of pictures.
+    titles : one for each picture or, where there are fewer, for the first row alone.
+    title : above the figure, or None.
+    columns : pictures in a row.
+    boxes : for each picture one (top, left, bottom, right) or several, as datasets.cluttered_mnist and digit_pairs give
+        them.
+    rows : a name for each row.
+    limits : the (lowest, highest) number drawn in every panel; None for (0, 1), made wider until all pictures fit in.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ValueError : what is not in one of these forms, or has channels other than 1 or 3.
+    ImportError : matplotlib is not installed.
     """
     pictures = _drawable(_pictures(pictures))
     limits = _ink(pictures) if limits is None else limits
@@ -47,11 +65,28 @@ def heatmaps(maps: Mapping[str, Array], images: Array | Sequence[Array] | None =
              outlines: bool = False, boxes: Array | Sequence | None = None, transpose: bool = False) -> "Figure":
     """Methods against images: one row per entry of `maps`, one column per image, the images themselves on top.
 
-    maps: {method: relevances (N, ...)}; colour channels are summed. images: the N inputs, or None to leave them out.
-    names: one line above each image. scale: what shares its colour limits: each "map" has its own, or all of a
-    "method", or the whole "figure". quantile: the limit is this quantile of |R| instead of the largest, so that one
-    bright pixel does not bleach the rest. outlines: draw each map over its input. boxes: see `overlay`.
-    transpose: methods side by side and images below each other.
+    Parameters
+    ----------
+    maps : {method: relevances (N, ...)}; colour channels are summed.
+    images : the N inputs, or None to leave them out.
+    names : one line above each image.
+    title : above the figure, or None.
+    scale : what shares its colour limits: each "map" has its own, or all of a "method", or the whole "figure".
+    quantile : the limit is this quantile of |R|, from 0 to 1, so that one bright pixel does not bleach the rest; 1 is
+        the largest.
+    outlines : whether each map is drawn over its input.
+    boxes : for each picture one (top, left, bottom, right) or several.
+    transpose : whether methods stand side by side and images below each other.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ValueError : maps that are no dictionary, not one per image and method, or not in a form of pictures; an unknown
+        scale.
+    ImportError : matplotlib is not installed.
     """
     if not isinstance(maps, Mapping):
         raise ValueError(f"got maps of type {type(maps).__name__}, expected a dictionary with a name for each row, "
@@ -89,10 +124,29 @@ def overlay(images: Array | Sequence[Array], maps: Array | Sequence[Array], titl
             scale: str = "map", found: Array | Sequence | None = None) -> "Figure":
     """Heatmaps drawn over their inputs: over the outline of ink, or over a pale grey copy of a photograph.
 
-    A coarse map (CAM, say) is stretched to its input, pixel by pixel, without smoothing. boxes: for each picture one
-    (top, left, bottom, right) or several, as datasets.cluttered_mnist and digit_pairs give them. scale: whether each
-    "map" has its own colour limit or all of the "figure" share one. found: other boxes, drawn dashed, such as those
-    made of the maps.
+    A coarse map (CAM, say) is stretched to its input, pixel by pixel, without smoothing.
+
+    Parameters
+    ----------
+    images : the N inputs.
+    maps : N heatmaps, of any size; colour channels are summed.
+    titles : one for each picture.
+    title : above the figure, or None.
+    columns : pictures in a row.
+    quantile : colours end at this quantile of |R|, from 0 to 1; 1 is the largest.
+    boxes : for each picture one (top, left, bottom, right) or several, as datasets.cluttered_mnist and digit_pairs give
+        them.
+    scale : whether each "map" has its own colour limit or all of the "figure" share one.
+    found : other boxes, drawn dashed, such as those computed from the maps.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ValueError : not one heatmap per image, or not in a form of pictures; an unknown scale.
+    ImportError : matplotlib is not installed.
     """
     pictures, maps = _pictures(images), [_summed(R) for R in _pictures(maps)]
     if len(pictures) != len(maps):

@@ -13,11 +13,25 @@ if TYPE_CHECKING:
 
 
 def ledger(book: "Ledger", title: str | None = None, every_layer: bool = False) -> "Figure":
-    """The ledger as a figure: a bar per layer, from the output at the top to the pixels at the bottom.
+    """A ledger as a figure: a bar per layer, from the output at the top to the pixels at the bottom.
 
-    A bar is cut into what the layer handed on and what it withheld; parts below zero, relevance created, lie left
-    of it. The black stroke is what arrived, and so the sum of all parts. Layers that hand on everything are left
-    out, unless `every_layer`. Residuals are too short to be seen; if one is seen, a rule is wrong.
+    A bar is divided into what the layer passed on and what it withheld; parts below zero, relevance created, lie left
+    of zero. The black line is what arrived, and so the sum of all parts. A residual is too short to be seen; if one is
+    seen, a rule is wrong.
+
+    Parameters
+    ----------
+    book : a Ledger.
+    title : above the figure, or None.
+    every_layer : whether layers that pass on everything are drawn, too.
+
+    Returns
+    -------
+    The matplotlib Figure; `plot.show()` shows or saves it.
+
+    Raises
+    ------
+    ImportError : matplotlib is not installed.
     """
     plt = pyplot()
     rows = [row for row in reversed(book.rows)

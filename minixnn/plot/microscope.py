@@ -44,9 +44,20 @@ RULES: dict[str, Rule] = {
 def microscope(net: Network | dict[str, Network], images: Array, labels: Sequence[int] | Array | None = None) -> str:
     """The page, as text. Write it to a file, and open that in a browser.
 
-    net: a Network, or a dictionary {name: Network} to choose from. images (N, H, W, 1): what can be chosen on the page
-    beside one's own drawing, called by `labels` if given; their size is that of the drawing. ValueError for a network
-    with a layer that the page does not know.
+    Parameters
+    ----------
+    net : a Network, or a dictionary {name: Network} to choose from.
+    images : (N, H, W, 1), which can be chosen on the page; a drawing of one's own has their size.
+    labels : the names of the images; None for their numbers.
+
+    Returns
+    -------
+    The page, HTML.
+
+    Raises
+    ------
+    ValueError : images of several channels; a network with a layer that the page does not know, or with outputs that
+        are no classes; weights beyond the range of float16.
     """
     nets = {"network": net} if isinstance(net, Network) else dict(net)
     images = to_numpy(images)
@@ -71,7 +82,22 @@ def script() -> str:
 
 
 def written(net: Network, images: Array, low: float | Array, high: float | Array) -> dict:
-    """A network as JSON can hold it: shape of an image, layers, and for each composite a rule per layer."""
+    """A network as JSON can hold it.
+
+    Parameters
+    ----------
+    net : the Network.
+    images : (N, H, W, 1), of which the first shows the shapes.
+    low, high : the bounds of pixels, for rules that need them.
+
+    Returns
+    -------
+    A dictionary: the shape of an image, the layers, and for each composite a rule per layer.
+
+    Raises
+    ------
+    ValueError : a layer that the page does not know, or outputs that are no classes.
+    """
     net = fold_batch_norm(net)
     A = net.trace(images[:1].astype(np.float32))
     if A[-1].ndim != 2:
@@ -83,7 +109,22 @@ def written(net: Network, images: Array, low: float | Array, high: float | Array
 
 
 def written_layer(l: int, layer: Layer, x: Array) -> dict:
-    """Kind, settings and weights of layer l, which gets x."""
+    """Kind, settings and weights of a layer.
+
+    Parameters
+    ----------
+    l : its number.
+    layer : the layer.
+    x : what enters it, (N, ...).
+
+    Returns
+    -------
+    A dictionary that JSON can hold.
+
+    Raises
+    ------
+    ValueError : a layer that the page does not know, or weights beyond the range of float16.
+    """
     kind, settings = type(layer).__name__, layer.settings()
     beyond = any(settings.get(name, 1) not in (1, (1, 1)) for name in ("dilation", "groups"))
     if kind not in KINDS or beyond or (kind == "Dense" and x.ndim != 2):

@@ -49,12 +49,28 @@ Value: TypeAlias = Any          # whatever a name stands for while a pass runs
 def steps(net: Network, x: Array, target: Target = None, rules: Rules | Mapping[str, Rules] = lrp.epsilon,
           path: str | PathLike | None = None, *, method: str = "lrp", layer: int | None = None,
           title: str | None = None, **options: object) -> str:
-    """Run a pass on the first image of x, record every line of it, and return the page, which `path` keeps as a file.
+    """Run a pass on the first image, record every line of it, and make a page to step through.
 
-    rules: as for `passes.lrp`; or a dictionary {name: rules} of variants to switch among on the page. method: the pass,
-    "lrp", or another of `METHODS`; options: what that pass takes, such as x_ref. layer: the number of the one layer
-    whose rule is stepped into, the others being stepped over; None is all of them. ValueError for a page of more than a
-    megabyte: give a layer then. What a rule raises is raised here, after the page has been written, which ends there.
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), of which the first is explained.
+    target : the output to explain: None for the largest, or an int.
+    rules : as for `passes.lrp`; or a dictionary {name: rules} of variants to switch among on the page.
+    path : the file to write the page to; None for none.
+    method : the pass, one of `METHODS`.
+    layer : the number of the one layer whose rule is stepped into, the others being stepped over; None for all.
+    title : of the page.
+    options : what else the pass takes, such as x_ref.
+
+    Returns
+    -------
+    The page, HTML.
+
+    Raises
+    ------
+    ValueError : an unknown method or layer; a page of more than a megabyte, for which a layer must be given.
+    Exception : whatever a rule raises, after the page, which ends there, has been written.
     """
     expect_network(net)
     if method not in METHODS:
@@ -117,10 +133,25 @@ def code_of(function: object) -> CodeType | None:
 
 def record(run: Callable, arguments: tuple, named: dict, functions: set[CodeType], book: "Book",
            layer: int | None = None) -> tuple[list[dict], Exception | None]:
-    """Call `run`, and note down each line of it, and of the `functions` that it calls, before the line is run.
+    """Call a pass, and note each line of it, and of the functions that it calls, before the line is run.
 
-    Returns the events and what was raised, if anything was: the last event is where. The tracing function of a
-    debugger, or of what measures coverage, is given back in the end.
+    The tracing function of a debugger, or of what measures coverage, is restored in the end.
+
+    Parameters
+    ----------
+    run : the pass.
+    arguments, named : what it is called with.
+    functions : the code that is stepped into.
+    book : the Book that numbers sources and values.
+    layer : the one layer whose rule is stepped into; None for all.
+
+    Returns
+    -------
+    The events, and what was raised, or None. If something was raised the last event is the place.
+
+    Raises
+    ------
+    Exception : what the pass raises before its first line.
     """
     events: list[dict] = []
     raised: list[dict] = []                     # where an exception was raised that nothing has caught yet

@@ -22,11 +22,15 @@ SIGNED_STOPS = [(0, "#2f7fbc"), (.15, "#6aaed6"), (.3, "#b5d4e9"), (.43, "#e3eef
 
 
 def show() -> None:
-    """End a script: its open figures appear on the screen or, where there is none, in the folder `figures`.
+    """End a script: its open figures appear on the screen or, where there is none, are saved in the folder `figures`.
 
-    Saved figures are called after the script and counted: figures/2_3_lrp_1.png. The folder lies beside `lessons`
-    for a lesson and in the working directory for any other script; the environment variable MINIXNN_FIGURES names
-    another.
+    Saved figures are named after the script and numbered: figures/2_3_lrp_1.png. The folder lies beside `lessons` for a
+    lesson and in the working directory for any other script; the environment variable MINIXNN_FIGURES names another.
+
+    Raises
+    ------
+    ImportError : matplotlib is not installed.
+    OSError : the folder cannot be written to.
     """
     plt = pyplot()
     if plt.get_backend().lower() not in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template"):
@@ -48,7 +52,16 @@ _saved: dict = {}             # script -> figures saved by this process, so that
 
 
 def pyplot() -> ModuleType:
-    """matplotlib.pyplot; ImportError with what to install, where it is not there."""
+    """The module matplotlib.pyplot, imported when it is first needed.
+
+    Returns
+    -------
+    The module.
+
+    Raises
+    ------
+    ImportError : matplotlib is not installed.
+    """
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""What does the network want to see? Images made to please it: prototypes of its classes.
+"""Which input does the network respond to most? Images made to maximise an output: prototypes of its classes.
 
     prototype = activation_maximization(net, target=range(10), shape=(28, 28, 1))
     prototype.image                             # (10, 28, 28, 1): ten images, optimised side by side
@@ -6,11 +6,11 @@
 
 Three ways, from Montavon et al. 2018, sections 3.1 to 3.3. Each adds more knowledge of what images look like:
 
-    activation_maximization     pixels move freely, only kept small, or near the mean of the class
+    activation_maximization     pixels change freely, only kept small, or near the mean of the class
     with_expert                 a density model of the data says how likely the image is
-    in_code_space               pixels do not move at all: the code of a generator does, which can draw only digits
+    in_code_space               the code of a generator changes, which can draw only digits; pixels follow
 
-The loop is written out in each. It walks up the objective with `passes.gradient`, the same pass that explains.
+The loop is written out in each. It climbs the objective with `passes.gradient`, the same pass that explains.
 """
 from minixnn.synthesis import density, generator
 from minixnn.synthesis.activation_maximization import (Prototype, activation_maximization, class_means, in_code_space,

@@ -15,7 +15,7 @@ from minixnn.train import Adam, cosine
 
 @dataclasses.dataclass
 class Prototype:
-    """Images of maximal response, one per target, and how they came about."""
+    """Images of maximal response, one per target, and how the search for them went."""
     image: object               # (N, ...)
     target: object              # (N,), the classes
     probability: object         # (N,), softmax probability of each image's target, by the network itself
@@ -40,18 +40,34 @@ class Expert(Protocol):
 
 
 def log_probability(y: Array, wanted: Array) -> tuple[Array, Array]:
-    """Objective log p(c | x) = y_c - log sum_k exp(y_k), and its derivative by the outputs y (N, K).
+    """Objective log p(c | x) = y_c - log sum_k exp(y_k), and its derivative with respect to the outputs y.
 
-    wanted (N, K) is 1 at the target of each image. -> (N,), (N, K)
+    Parameters
+    ----------
+    y : outputs (N, K), logits.
+    wanted : (N, K), 1 at the target of each image and 0 elsewhere.
+
+    Returns
+    -------
+    The objective (N,) and its derivative (N, K).
     """
     shifted = y - y.max(axis=1, keepdims=True)              # differences of smaller numbers are more exact
     return (shifted * wanted).sum(axis=1) - log_sum_exp(shifted)[:, 0], wanted - softmax(y)
 
 
 def logit(y: Array, wanted: Array) -> tuple[Array, Array]:
-    """Objective y_c: the score before softmax, as Simonyan et al. 2014, section 2. It has no upper end.
+    """Objective y_c: the score before softmax, as in Simonyan et al. 2014, section 2. It has no upper bound.
 
     A probability can be raised by making the other classes less likely, a logit cannot.
+
+    Parameters
+    ----------
+    y : outputs (N, K), logits.
+    wanted : (N, K), 1 at the target of each image and 0 elsewhere.
+
+    Returns
+    -------
+    The objective (N,) and its derivative (N, K).
     """
     return (y * wanted).sum(axis=1), wanted
 
@@ -64,11 +80,29 @@ def activation_maximization(net: Network, target: int | Sequence[int] | Array, s
 
         x* = argmax_x  log p(c | x) - penalty ||x - towards||^2
 
-    target: a class or several, one image each. shape: that of one image; the search starts from an even, faint grey
-    (at exactly 0 a network without biases has no gradient). Or start: the image(s) to start from, (N, ...) or (1, ...).
-    towards: 0, or an array like start, such as the mean image of the class: class_means(images, labels)[target].
-    objective: `log_probability`, `logit`, or a function like them. bounds: (lowest, highest) pixel; None sets no
-    limit. learning_rate: of Adam, falling to 0 along a cosine.
+    Parameters
+    ----------
+    net : the Network.
+    target : a class or several, one image each.
+    shape : that of one image; the search starts from an even, faint grey (at exactly 0 a network without biases has no
+        gradient). Give either shape or start.
+    start : the image or images to start from, (N, ...) or (1, ...).
+    penalty : 0 or more.
+    towards : 0, or an array like start, such as the mean image of the class: class_means(images, labels)[target].
+    objective : `log_probability`, `logit`, or a function (y, wanted) like them.
+    bounds : (lowest, highest) number of an image; None for no limit.
+    steps : steps of the search, at least 1.
+    learning_rate : of Adam, above 0, falling to 0 along a cosine.
+    quiet : whether no progress bar is drawn.
+
+    Returns
+    -------
+    A Prototype: images (N, ...), their targets and probabilities (N,), and the cost (steps + 1, N).
+
+    Raises
+    ------
+    ValueError : neither shape nor start, or both; a start or `towards` that does not fit the targets; a target that is
+        no class; no steps, a learning rate of 0 or less, a penalty below 0.
     """
     target = check_target(target)
     x = prepare(net, len(target), shape, start, fill=0.01)
@@ -95,11 +129,32 @@ def with_expert(net: Network, target: int | Sequence[int] | Array, expert: Exper
 
         x* = argmax_x  log p(c | x) + weight log p(x)
 
-    With weight = 1 this is, by Bayes' rule, the most likely image of the class: log p(x | c) + log p(c). expert: a
-    density model with `log_density(x)` (N,) and `gradient(x)` (like x), such as density.GaussianMixture. Densities
-    have many peaks, the search climbs the nearest, and so the start matters: unless shape or start is given it is, for
-    each target, on the way to the best of the images `expert.centres()`; see near_best_centre.
-    Other arguments as for `activation_maximization`.
+    With weight = 1 this is, by Bayes' rule, the most likely image of the class: log p(x | c) + log p(c). Densities have
+    many peaks and the search climbs the nearest, so the start matters.
+
+    Parameters
+    ----------
+    net : the Network.
+    target : a class or several, one image each.
+    expert : a density model with `log_density(x)` (N,) and `gradient(x)` (like x), such as density.GaussianMixture.
+    shape : that of one image, to start from an even, faint grey.
+    start : the image or images to start from. Without shape and start each search starts on the way to the best of the
+        images `expert.centres()`, see `near_best_centre`.
+    weight : 0 or more.
+    objective : `log_probability`, `logit`, or a function (y, wanted) like them.
+    bounds : (lowest, highest) number of an image; None for no limit.
+    steps : steps of the search, at least 1.
+    learning_rate : of Adam, above 0, falling to 0 along a cosine.
+    quiet : whether no progress bar is drawn.
+
+    Returns
+    -------
+    A Prototype: images (N, ...), their targets and probabilities (N,), and the cost (steps + 1, N).
+
+    Raises
+    ------
+    ValueError : an expert without centres where there is no start; a start that does not fit the targets; a target that
+        is no class; no steps, a learning rate of 0 or less, a weight below 0.
     """
     target = check_target(target)
     if shape is None and start is None:
@@ -127,11 +182,33 @@ def in_code_space(net: Network, target: int | Sequence[int] | Array, generator: 
 
         z* = argmax_z  logit_c(g(z)) - penalty ||z - towards||^2,      x* = g(z*)
 
-    generator: a Network from codes (N, code) to images, such as models.load("generator"), whose codes have mean 0 and
-    variance 1. towards: 0, the code of no class in particular, or codes to stay near, (N, code), for which the mean
-    code of the class is a good choice: class_means(generator.encoder().predict(images), labels). start: the
-    code(s) to start from; `towards` unless given. The objective is the logit here: a probability is 1 almost at once,
-    and the search would end. Other arguments as for `activation_maximization`.
+    The objective is the logit here: a probability is 1 almost at once, and the search would end.
+
+    Parameters
+    ----------
+    net : the Network.
+    target : a class or several, one image each.
+    generator : a Network from codes (N, code) to images, such as models.load("generator"), whose codes have mean 0 and
+        variance 1.
+    start : the code or codes to start from; None for `towards`.
+    penalty : 0 or more.
+    towards : 0, the code of no class in particular, or codes to stay near, (N, code), such as the mean code of the
+        class: class_means(generator.encoder().predict(images), labels)[target].
+    objective : `log_probability`, `logit`, or a function (y, wanted) like them.
+    bounds : (lowest, highest) number of a code; None for no limit.
+    steps : steps of the search, at least 1.
+    learning_rate : of Adam, above 0, falling to 0 along a cosine.
+    quiet : whether no progress bar is drawn.
+
+    Returns
+    -------
+    A Prototype: images (N, ...), their targets and probabilities (N,), and the cost (steps + 1, N).
+    The codes (N, code) are in it, too.
+
+    Raises
+    ------
+    ValueError : a start or `towards` that does not fit the targets; a target that is no class; no steps, a learning
+        rate of 0 or less, a penalty below 0.
     """
     target = check_target(target)
     if start is None and np.ndim(towards):
@@ -157,7 +234,22 @@ def in_code_space(net: Network, target: int | Sequence[int] | Array, generator: 
 
 
 def class_means(x: Array, labels: Array, classes: int = 10) -> Array:
-    """The mean of the images or codes x (N, ...) of each class -> (classes, ...): something to stay near."""
+    """The mean of the images or codes of each class: something to stay near.
+
+    Parameters
+    ----------
+    x : images or codes (N, ...).
+    labels : (N,), whole numbers.
+    classes : how many classes there are.
+
+    Returns
+    -------
+    The means, (classes, ...).
+
+    Raises
+    ------
+    ValueError : not one label per image, or a class without an image.
+    """
     labels = to_numpy(labels)
     empty = [c for c in range(classes) if not (labels == c).any()]
     if len(labels) != len(x) or empty:
@@ -185,7 +277,20 @@ def finished(net: Network, x: Array, target: int | Sequence[int] | Array, wanted
 
 
 def check_target(target: int | Sequence[int] | Array) -> Array:
-    """One class or several as a host array (N,)."""
+    """One class or several as a host array.
+
+    Parameters
+    ----------
+    target : a class, or a list, range or array of classes.
+
+    Returns
+    -------
+    The classes, (N,).
+
+    Raises
+    ------
+    ValueError : none, or what is no whole number.
+    """
     target = np.atleast_1d(np.asarray(to_numpy(target) if hasattr(target, "dtype") else list_of(target)))
     if target.ndim != 1 or len(target) == 0 or target.dtype.kind not in "iu":
         raise ValueError(f"got target={target!r}, expected a class or a list of classes, for instance range(10)")
@@ -197,7 +302,24 @@ def list_of(target: int | Sequence[int] | Array) -> int | list:
 
 
 def prepare(net: Network, n: int, shape: tuple[int, ...] | None, start: Array | None, fill: float) -> Array:
-    """The array to start from (n, ...), a copy that may be written to: `start`, or `fill` where the weights live."""
+    """The array to start from, a copy that may be written to.
+
+    Parameters
+    ----------
+    net : the Network, whose weights say in which kind of array to compute.
+    n : how many targets there are.
+    shape : of one start, filled with `fill`; None where `start` is given.
+    start : (n, ...), or (1, ...) for all.
+    fill : the number in every entry.
+
+    Returns
+    -------
+    The array (n, ...).
+
+    Raises
+    ------
+    ValueError : neither shape nor start, or both; a start that does not fit the targets; a network without weights.
+    """
     expect_network(net)
     if (shape is None) == (start is None):
         raise ValueError("got both shape and start, or neither; expected either the shape of one image, such as "
@@ -214,10 +336,24 @@ def prepare(net: Network, n: int, shape: tuple[int, ...] | None, start: Array | 
 
 
 def near_best_centre(net: Network, target: Array, expert: Expert) -> Array:
-    """For each target halfway between the mean of all the expert's centres and the best of them -> (N, ...)
+    """For each target the point halfway between the mean of all the expert's centres and the best of them.
 
     The best is the likeliest of those that `net` gives to the target with a probability above 0.9; if there is none,
-    the one with the highest. Halfway, because the centre is nearly the answer, and the climb is to be seen.
+    the one with the highest. Halfway, because the centre is nearly the answer, and the search should be seen.
+
+    Parameters
+    ----------
+    net : the Network.
+    target : classes (N,), a host array.
+    expert : a density model with `centres()` (K, ...) and `log_density(x)`.
+
+    Returns
+    -------
+    Images to start from, (N, ...).
+
+    Raises
+    ------
+    ValueError : an expert without a method centres().
     """
     if not hasattr(expert, "centres"):
         raise ValueError(f"{type(expert).__name__} has no method centres() to take a start from; give the shape of one "
@@ -232,7 +368,21 @@ def near_best_centre(net: Network, target: Array, expert: Expert) -> Array:
 
 
 def check_towards(towards: float | Array, x: Array) -> Array:
-    """`towards` if it is a number or fits x (N, ...)."""
+    """`towards` itself, if it is a number or fits x.
+
+    Parameters
+    ----------
+    towards : a number or an array.
+    x : what the search starts from, (N, ...).
+
+    Returns
+    -------
+    `towards`.
+
+    Raises
+    ------
+    ValueError : an array of another shape.
+    """
     shape = getattr(towards, "shape", ())
     if shape not in ((), x.shape, (1, *x.shape[1:])):
         raise ValueError(f"got towards of shape {shape}, expected a number or an array of shape {x.shape}, one entry "
@@ -241,6 +391,16 @@ def check_towards(towards: float | Array, x: Array) -> Array:
 
 
 def check_search(steps: int, learning_rate: float, weight: float) -> None:
+    """Refuse settings with which no search can be made.
+
+    Parameters
+    ----------
+    steps, learning_rate, weight : as for `activation_maximization`; weight stands for its penalty, too.
+
+    Raises
+    ------
+    ValueError : no steps, a learning rate of 0 or less, a weight below 0.
+    """
     if steps < 1 or learning_rate <= 0 or weight < 0:
         raise ValueError(f"got steps={steps}, learning_rate={learning_rate} and a penalty or weight of {weight}, "
                          "expected at least one step, a positive learning_rate, and no negative weight")

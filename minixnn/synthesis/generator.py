@@ -28,13 +28,31 @@ REAL, DRAWN = 1, 0                  # what the discriminator says
 
 
 def architecture(rng: np.random.Generator) -> Network:
-    """The generator g as it is trained: from a hidden layer (N, 100) to images (N, 28, 28, 1) in [0, 1]."""
+    """The generator g as it is trained.
+
+    Parameters
+    ----------
+    rng : the numpy.random.Generator of the first weights.
+
+    Returns
+    -------
+    A Network from a hidden layer (N, 100) to images (N, 28, 28, 1) in [0, 1].
+    """
     return Network([Dense.random(100, 512, rng), ReLU(),
                     Dense.random(512, 784, rng, init="glorot"), Sigmoid(), Unflatten((28, 28, 1))])
 
 
 def new_discriminator(rng: np.random.Generator) -> Network:
-    """The discriminator d: from images to two outputs, DRAWN and REAL. Needed for training only."""
+    """The discriminator d. Needed for training only.
+
+    Parameters
+    ----------
+    rng : the numpy.random.Generator of the first weights.
+
+    Returns
+    -------
+    A Network from images (N, 28, 28, 1) to two outputs, DRAWN and REAL.
+    """
     return Network([Flatten(), Dense.random(784, 256, rng), ReLU(), Dropout(0.3),
                     Dense.random(256, 128, rng), ReLU(), Dropout(0.3),
                     Dense.random(128, 2, rng, init="glorot")])
@@ -46,10 +64,14 @@ def hidden() -> Network:
 
 
 def encoder() -> Network:
-    """From images to codes that `models.load("generator")` turns back into images: (N, 28, 28, 1) -> (N, 100).
+    """The network that computes codes which `models.load("generator")` turns back into images.
 
     Codes are the hidden layer, standardised: over the training digits each number has mean 0 and variance 1. So the
     code 0 is the mean of all digits, and ||z||^2 says how far away z is. The generator's first two layers undo it.
+
+    Returns
+    -------
+    A Network from images (N, 28, 28, 1) to codes (N, 100).
     """
     scale = Network.load(datasets.DATA / "generator.npz").layers[0].arrays()                           # h = z W + b
     return hidden().then(Network([ChannelScale(1 / scale["W"], -scale["b"] / scale["W"])]))
@@ -59,12 +81,30 @@ def fit(generator: Network, discriminator: Network, encoder: Network, images: Ar
         epochs: int = 4, learning_rate: float = 1e-3, batch_size: int = 100, image: float = 1.0,
         feature: float = 1.0, adversarial: float = 10.0, memory: float = 0.998,
         quiet: bool = False) -> list[dict[str, float]]:
-    """Train `generator` and `discriminator`, in place and in turns, on images (N, 28, 28, 1).
+    """Train `generator` and `discriminator`, in place and in turns.
 
-    encoder: from images to what the generator starts from. image, feature, adversarial: weights of the three terms.
-    memory: the generator ends as a running average of the one that learns, which keeps this share of itself a step:
-    two networks that learn against each other never come to rest, their average does.
-    Returns a list with one dictionary per epoch.
+    Parameters
+    ----------
+    generator : from what the encoder computes to images.
+    discriminator : from images to the outputs DRAWN and REAL.
+    encoder : from images to what the generator starts from.
+    images : (N, 28, 28, 1), in [0, 1].
+    rng : the numpy.random.Generator that shuffles and drops out.
+    epochs : how often the images are gone through.
+    learning_rate : of both optimisers at the start, falling to 0 along a cosine.
+    batch_size : images a step.
+    image, feature, adversarial : weights of the three terms of the loss, see the module.
+    memory : the generator becomes a running average of the one that learns, which keeps this share of itself each step.
+        Two networks that learn against each other never come to rest, their average does.
+    quiet : whether nothing is printed.
+
+    Returns
+    -------
+    A list with one dictionary per epoch: the mean of each term, and the discriminator's loss.
+
+    Raises
+    ------
+    ValueError : images that the networks do not take.
     """
     codes = encoder.predict(images, 1000)
     features = encoder.part(0, FEATURE_LAYERS)
@@ -115,7 +155,18 @@ def square(x: Array) -> Array:
 
 
 def train(seed: int = 0, epochs: int = 4, quiet: bool = False) -> Network:
-    """The recipe of the shipped generator; run it with: python -m minixnn.models train generator"""
+    """The recipe of the shipped generator; run it with: python -m minixnn.models train generator
+
+    Parameters
+    ----------
+    seed : of all random numbers.
+    epochs : how often the training digits are gone through.
+    quiet : whether nothing is printed.
+
+    Returns
+    -------
+    A Network from codes (N, 100) of mean 0 and variance 1 to images (N, 28, 28, 1).
+    """
     rng = np.random.default_rng(seed)
     images, _ = datasets.mnist("train")
     net, code = architecture(rng), hidden()

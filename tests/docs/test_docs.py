@@ -134,6 +134,14 @@ def test_prose_becomes_restructured_text_without_changing_what_it_says():
                                         "    R_j = sum_k z_jk", "", "Any x.", ""]
 
 
+def test_sections_of_a_docstring_become_lists_of_definitions():
+    lines = ["What it is.", "", "Parameters", "----------", "x, y : arrays (N, D)", "    of any |size|.",
+             "n : how many.", "", "Returns", "-------", "A number."]
+    assert docstrings.to_rst(lines) == [
+        "What it is.", "", "", ".. rubric:: Parameters", "", "``x, y``", "   arrays (N, D)", "   of any \\|size\\|.",
+        "", "``n``", "   how many.", "", "", ".. rubric:: Returns", "", "A number.", ""]
+
+
 def test_every_module_has_a_place_in_the_api_pages():
     sys.path.insert(0, str(DOCS / "_ext"))
     import api_pages
