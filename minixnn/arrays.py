@@ -106,9 +106,3 @@ def require(ok: bool | Array, message: str) -> None:
     """
     if not (ok.item() if hasattr(ok, "item") else ok):
         raise ValueError(message)
-
-
-def expect_modest(size: int, packed: int) -> None:
-    """Refuse a packed file that is small and would fill the memory: `size` bytes that are packed into `packed`."""
-    if size > 2 ** 28 and size > 200 * packed:
-        raise ValueError(f"its {packed:,} bytes would be {size:,} when unpacked, which no trained weights are")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn import layers as kinds
-from minixnn.arrays import Array, expect_modest, require, to_numpy
+from minixnn.arrays import Array, require, to_numpy
 from minixnn.card import Card
 from minixnn.layers import Add, Branches, Concat, Multiply, Prepare, Residual
 from minixnn.layers.base import Layer, Settings
@@ -120,6 +120,12 @@ def load(path: str | PathLike) -> tuple[list, list | None, list | None, Card]:
         raise damaged(path, error) from error
     raise ValueError(f"{path} has format version {header['version']}, this minixnn reads up to {VERSION}; "
                      "install a newer minixnn")
+
+
+def expect_modest(size: int, packed: int) -> None:
+    """Refuse a packed file that is small and would fill the memory: `size` bytes that are packed into `packed`."""
+    if size > 2 ** 28 and size > 200 * packed:
+        raise ValueError(f"its {packed:,} bytes would be {size:,} when unpacked, which no trained weights are")
 
 
 def damaged(path: str | PathLike, error: Exception) -> ValueError:

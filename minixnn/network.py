@@ -3,6 +3,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from os import PathLike
 from types import ModuleType
 from typing import Any
@@ -20,8 +21,7 @@ from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.joins import cut
 from minixnn.layers.reduce import winner_takes_all
 from minixnn.layers.shape import Reshaping
-from minixnn.rules.arguments import Rules
-from minixnn.rules.composites import name_of, rules_for
+from minixnn.rules.composites import Rules, name_of, rules_for
 
 
 class Network:
@@ -293,15 +293,20 @@ def first_image(x: Inputs) -> Inputs:
     return x[:1]
 
 
+def place_of(name: str, depth: int) -> str:
+    """The first `depth` parts of a place's name: "stage2.block1" of "stage2.block1.conv1"."""
+    return ".".join(name.split(".")[:depth])
+
+
+def neighbours(names: Sequence[str], depth: int) -> list[list[int]]:
+    """The numbers of the layers, those together that stand side by side in one place; what has no name stands alone."""
+    return [list(group) for _, group in groupby(range(len(names)), lambda l: place_of(names[l], depth) or l)]
+
+
 def folded(rows: list[tuple], depth: int) -> list[tuple]:
     """Rows of a description with those that share the first `depth` parts of their names put together."""
-    groups: list[list[tuple]] = []
-    for row in rows:
-        name = ".".join(row[1].split(".")[:depth])
-        if name and groups and name == groups[-1][0][1]:
-            groups[-1].append((row[0], name, *row[2:]))
-        else:
-            groups.append([(row[0], name, *row[2:])])
+    rows = [(row[0], place_of(row[1], depth), *row[2:]) for row in rows]
+    groups = [[rows[l] for l in some] for some in neighbours([row[1] for row in rows], depth)]
     return [group[0] if len(group) == 1 else
             (group[0][0], group[0][1], f"{len(group)} layers", group[0][3], group[-1][4], sum(row[5] for row in group),
              ", ".join(dict.fromkeys(row[6] for row in group if row[6]))) for group in groups]

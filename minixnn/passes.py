@@ -24,8 +24,7 @@ from minixnn.layers import Affine, Layer
 from minixnn.layers.base import Rule
 from minixnn.network import Network, expect_network
 from minixnn.rules import composites, lrp as _lrp, reveal_cancel
-from minixnn.rules.arguments import Rules
-from minixnn.rules.composites import name_of
+from minixnn.rules.composites import Rules, name_of
 
 Target: TypeAlias = Any         # None for the largest output of each image, an int for all, or an int for each image
 

@@ -14,7 +14,7 @@ from minixnn.arrays import Array, Inputs, negative, positive
 from minixnn.layers import Affine, MatMul, Multiply
 from minixnn.layers.base import Layer, Rule
 from minixnn.layers.layer_norm import Normalization
-from minixnn.layers.reduce import Maximum
+from minixnn.layers.reduce import Extremum
 from minixnn.network import Network
 from minixnn.rules import (composites, deep_taylor, half_each, identity, lrp, reveal_cancel, scale_held_fixed,
                            signal_takes_all)
@@ -87,7 +87,7 @@ def candidates(layer: Layer, x: Array) -> dict[str, Rule]:
     named = {rule.__name__: rule for rule in composites.AFFINE_RULES}
     if isinstance(layer, Affine):
         named["z_box"] = partial(deep_taylor.z_box, low=float(x.min()), high=float(x.max()))
-    if isinstance(layer, Maximum):
+    if isinstance(layer, Extremum):
         return {"winner_takes_all": layer.rule, "proportional": lrp.proportional, **named}
     if isinstance(layer, Normalization):
         return {"scale_held_fixed": scale_held_fixed, "identity": identity, **named}

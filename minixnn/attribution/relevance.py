@@ -9,7 +9,7 @@ from minixnn.network import Network
 from minixnn.passes import Target
 from minixnn.rules import composites
 from minixnn.rules import lrp as _lrp
-from minixnn.rules.arguments import Rules
+from minixnn.rules.composites import Rules
 
 
 def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsilon, *, start: Array | None = None,

@@ -26,7 +26,7 @@ from minixnn.layers.upsample import Mixed
 from minixnn.layers.windows import span
 from minixnn.logits import logits
 from minixnn.rules import composites, lrp
-from minixnn.rules.arguments import name_of
+from minixnn.rules.composites import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import numpy as np
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Affine, Layer, Settings, expect_rank
-from minixnn.layers.reduce import Maximum, MaxOver, MeanOver
+from minixnn.layers.reduce import Extremum, MaxOver, MeanOver
 from minixnn.layers.upsample import Mixed
 from minixnn.layers.windows import (AXES, Padding, Pads, check_padding, crop, offsets, output_size, pad, pair,
                                     pixels_to_add, span, spread)
@@ -51,7 +51,7 @@ class Windowed(Layer):
         return offsets(self.size, self.stride, size, self.dilation)
 
 
-class MaxPool2d(Maximum, Windowed):
+class MaxPool2d(Extremum, Windowed):
     """y = the largest x in each window. x (N, H, W, C), y (N, Ho, Wo, C). Of equals the first one wins."""
 
     def forward(self, x: Array) -> Array:

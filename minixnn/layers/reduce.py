@@ -27,8 +27,11 @@ def share_of_square(layer: Layer, x: Array, y: Array, R: Array) -> Array:
     return x * layer.gradient(x, y, R / (y + (y == 0)))
 
 
-class Maximum(Layer):
-    """What layers share whose output is the largest of some inputs. `gradient` gives the winner, the first, all."""
+class Extremum(Layer):
+    """What layers share whose output is the largest of some inputs, or the smallest.
+
+    `gradient` gives the winner, the first of equals, all.
+    """
     rule, affine_rules = staticmethod(winner_takes_all), ("epsilon",)     # LRP-epsilon gives the winner all, too
     preserves_sign = True
     sign = 1                                    # -1 where the smallest wins
@@ -97,7 +100,7 @@ class SumOver(MeanOver):
         return x.sum(axis=self.along(x), keepdims=self.keepdims) * float(self.W)
 
 
-class MaxOver(Over, Maximum):
+class MaxOver(Over, Extremum):
     """y = the largest number along `axes`. Of equals the first one wins."""
 
     def forward(self, x: Array) -> Array:

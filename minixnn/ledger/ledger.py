@@ -14,10 +14,9 @@ from minixnn.ledger.table import table
 from minixnn.progress import progress
 from minixnn.rules import lrp
 from minixnn.ledger.accounts import ACCOUNTS, PASSING_ON, Withheld, account_of
-from minixnn.network import Network, plus
+from minixnn.network import Network, neighbours, place_of, plus
 from minixnn.passes import Target
-from minixnn.rules.arguments import Rules
-from minixnn.rules.composites import name_of, rules_for
+from minixnn.rules.composites import Rules, name_of, rules_for
 
 
 Number: TypeAlias = Any         # a number, or an array (N,) with one for each image
@@ -89,13 +88,8 @@ class Ledger:
 
         What they hand to each other cancels. Layers without a name keep their rows.
         """
-        groups: list[list[Row]] = []
-        for row in self.per_image:
-            name = ".".join(row.place.split(".")[:depth])
-            if name and groups and ".".join(groups[-1][0].place.split(".")[:depth]) == name:
-                groups[-1].append(row)
-            else:
-                groups.append([row])
+        groups = [[self.per_image[l] for l in some]
+                  for some in neighbours([row.place for row in self.per_image], depth)]
         return Ledger([put_together(rows, depth) if len(rows) > 1 else rows[0] for rows in groups])
 
     def __str__(self):
@@ -231,7 +225,7 @@ def put_together(rows: Sequence[Row], depth: int) -> Row:
             if i not in inside:
                 sent[i] = sent.get(i, 0) + share
     names = dict.fromkeys(row.rule.partition(" (")[0] for row in rows if row.rule)
-    return Row(rows[0].l, ".".join(rows[0].place.split(".")[:depth]), f"{len(rows)} layers", ", ".join(names),
+    return Row(rows[0].l, place_of(rows[0].place, depth), f"{len(rows)} layers", ", ".join(names),
                **{**sums, **ends}, sent=sent)
 
 

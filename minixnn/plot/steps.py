@@ -31,8 +31,7 @@ from minixnn.logits import logits
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
 from minixnn.rules import composites, lrp, reveal_cancel
-from minixnn.rules.arguments import Rules, name_of
-from minixnn.rules.composites import rules_for
+from minixnn.rules.composites import Rules, name_of, rules_for
 
 PACKAGE = pathlib.Path(__file__).parents[1]
 FOLDER = PACKAGE / "data" / "steps"

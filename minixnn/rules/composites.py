@@ -12,19 +12,22 @@ a rule that favours the positive ones; at the pixels a rule that knows what a pi
 The projections of attention are dense layers and get their rule. What neighbours a layer has follows the network's
 connections: `surroundings`.
 """
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
+
+import numpy as np
 
 from minixnn.arrays import Array
 from minixnn.layers import (Affine, Conv1d, Conv2d, ConvTranspose2d, Dense, Einsum, Embedding, Identity, MatMul,
                             Multiply, Softmax)
 from minixnn.layers.base import Join, Layer, Rule
 from minixnn.layers.joins import half_each, signal_takes_all
-from minixnn.layers.reduce import Maximum
+from minixnn.layers.reduce import Extremum
 from minixnn.rules import deep_taylor as dt
 from minixnn.rules import lrp
-from minixnn.rules.arguments import HasLayers, Rules, check_arguments, is_composite, name_of
 
 alpha1_beta0 = partial(lrp.alpha_beta, alpha=1.0, beta=0.0)
 alpha2_beta1 = partial(lrp.alpha_beta, alpha=2.0, beta=1.0)
@@ -32,6 +35,18 @@ AFFINE_RULES = (lrp.epsilon, lrp.epsilon_rms, lrp.gamma, lrp.gamma_signed, lrp.a
                 dt.w_square, dt.z_box)
 CONVOLUTIONS = (Conv1d, Conv2d, ConvTranspose2d)
 WEIGHTED = (Dense, *CONVOLUTIONS)               # the layers that composites have a rule of their own for
+
+
+class HasLayers(Protocol):
+    """What a composite asks of a network: its list of layers, where each takes its input, and who reads A[i]."""
+    layers: list[Layer]
+    inputs: list[tuple[int, ...]]
+
+    def readers(self, i: int) -> list[int]:
+        """The numbers of the layers that A[i] enters."""
+
+
+Rules: TypeAlias = Rule | Sequence | Callable[[HasLayers], Sequence]    # one rule, an entry for each layer, a composite
 
 
 class Surroundings(NamedTuple):
@@ -66,7 +81,7 @@ def rectified(net: HasLayers, i: int) -> bool:
     """Whether all that read A[i] cut off at once what is negative, a maximum at most between, so that it gets no R."""
     readers = net.readers(i)
     return bool(readers) and all(
-        rectified(net, l + 1) if isinstance(net.layers[l], Maximum) else getattr(net.layers[l], "is_rectifier", False)
+        rectified(net, l + 1) if isinstance(net.layers[l], Extremum) else getattr(net.layers[l], "is_rectifier", False)
         for l in readers)
 
 
@@ -92,7 +107,7 @@ def by_kind(net: HasLayers, conv: Rule, dense: Rule = lrp.epsilon, first: Rule |
             usual = dense if isinstance(layer, Dense) else signed if signed and not one_sign else conv
             at_pixels = first if callable(first) or first is None else first[i]
             rules.append(at_pixels if first is not None and here.pixels[i] else usual)
-        elif isinstance(layer, Maximum):
+        elif isinstance(layer, Extremum):
             rules.append(max_pool)
         else:
             rules.append(of_class(layer, others)
@@ -288,3 +303,54 @@ def is_epsilon(rule: Rule | None) -> bool:
 def epsilon_of(rule: Rules, default: float = 1e-6) -> float:
     """The stabiliser of `rule` if it is lrp.epsilon with or without a knob; else the usual one."""
     return rule.keywords.get("epsilon", default) if isinstance(rule, partial) and is_epsilon(rule) else default
+
+
+# What a rule asks for, and what it is called
+
+def is_composite(rules: Rules) -> bool:
+    """Whether `rules` is to be called with the network: a function that asks for one argument only."""
+    return callable(rules) and len(asked := _asked(rules) or ()) == 1 and "*" not in asked
+
+
+def check_arguments(rule: Rule) -> Rule:
+    """`rule` itself, if it can be called with the layer, both its sides, and the relevance of its output."""
+    asked = _asked(rule)
+    if asked is not None and len(asked) != 4 and "*" not in asked:
+        raise ValueError(f"{name_of(rule)} asks for ({', '.join(asked)}), expected a function of (layer, x, y, R): a "
+                         "rule is handed both sides of its layer, the input x and the output y, and the relevance R "
+                         "of y; functools.partial sets what else it needs")
+    return rule
+
+
+def _asked(rule):
+    """The names of the arguments that have to be given to `rule`; "*" for any number, None where Python cannot tell."""
+    return _left(rule) if isinstance(rule, partial) else _parameters(rule)
+
+
+def _left(rule):
+    """Those that a functools.partial leaves to give."""
+    names = _parameters(rule.func)
+    return names and tuple(name for name in names[len(rule.args):] if name not in rule.keywords)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(function):
+    """The positional parameters of a function that have no default."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return ("*",)
+    return tuple(p.name for p in parameters
+                 if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def name_of(rule: Rule | None) -> str:
+    """How a rule is called in a table: "alpha_beta (alpha=1.0, beta=0.0)" for a partial, "" for None."""
+    if rule is None:
+        return ""
+    knobs = getattr(rule, "keywords", {})
+    shown = ", ".join(f"{k}={v}" if isinstance(v, (int, float, np.number)) else k for k, v in knobs.items())
+    name = getattr(getattr(rule, "func", rule), "__name__", repr(rule))
+    return f"{name} ({shown})" if shown else name

@@ -18,7 +18,7 @@ value, with + and - as the two players. So y+ + y- = y - y_ref, and contribution
 from minixnn.arrays import Array, Inputs, array_module, negative, positive
 from minixnn.layers import Add, Affine, Concat, Dropout, Elementwise, Prepare
 from minixnn.layers.base import Layer, quotient_or
-from minixnn.layers.reduce import Maximum
+from minixnn.layers.reduce import Extremum
 from minixnn.layers.shape import Reshaping
 
 
@@ -26,7 +26,7 @@ def forward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array]) -> tuple[A
     """The pair (y+, y-) of a layer's outputs from the pair d = (d+, d-) of its inputs x with reference r."""
     if isinstance(layer, Affine):
         return affine_forward(layer, x - r)
-    if isinstance(layer, (Elementwise, Maximum)):
+    if isinstance(layer, (Elementwise, Extremum)):
         start, up, down, end = (layer.forward(point) for point in corners(r, *d))
         return ((up - start) + (end - down)) / 2, ((down - start) + (end - up)) / 2
     if isinstance(layer, (Reshaping, Dropout)):
@@ -46,7 +46,7 @@ def backward(layer: Layer, x: Array, r: Array, d: tuple[Array, Array], m: tuple[
         return affine_backward(layer, x, x - r, *m)
     if isinstance(layer, Elementwise):
         return elementwise_backward(layer, r, *d, *m)
-    if isinstance(layer, Maximum):
+    if isinstance(layer, Extremum):
         return max_pool_backward(layer, r, *d, *m)
     if isinstance(layer, (Add, Concat)):
         return tuple(zip(layer.gradient(x, x, m[0]), layer.gradient(x, x, m[1])))           # a pair for each input
