@@ -105,13 +105,13 @@ def product(a: Array, b: Array, out: Array) -> Array:
     TypeError : what is no array.
     """
     (M, K), N = a.shape, b.shape[1]
-    if (type(a) is np.ndarray and a.itemsize == 4 and min(M, K, N) > 0 and multiplies_small_unpacked()
-            and blas_threads() == 1):
+    if type(a) is np.ndarray and a.itemsize == 4 and min(M, K, N) > 0:
         results, transposed = SMALL // K, b.strides[0] < b.strides[1]
         if transposed:
             results = min(results, 1200) if K >= 32 else 0
         n = results // min(M, N) // 4 * 4
-        if FEW_ROWS <= n < max(M, N) and (M >= N or transposed or N <= WIDE):
+        if (FEW_ROWS <= n < max(M, N) and (M >= N or transposed or N <= WIDE)
+                and multiplies_small_unpacked() and blas_threads() == 1):
             return _in_slices(a, b, out, n) if M >= N else _in_slices(b.T, a.T, out.T, n).T
     return array_module(a).matmul(a, b, out=out)
 

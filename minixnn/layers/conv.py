@@ -6,7 +6,7 @@ The definition is four lines (channel-last images, one window per output pixel, 
 
 The code computes just this. It lays the pixels of each window out as a row of a matrix ("im2col"), so that the
 sums become one matrix product, which BLAS does near the speed of the machine. All windows at once would need
-kh * kw times the memory of the image and leave the cache; so it is done in chunks of about a thousand windows,
+kh * kw times the memory of the image and leave the cache; so it is done in chunks of some hundred windows,
 copied one after the other into the same buffer. `tests/oracles.py` has the slow, obvious version.
 
 With groups, channels in and out are cut into as many pieces, and each piece of y sees its piece of x alone. As many
@@ -28,7 +28,7 @@ from minixnn.layers.windows import (AXES, Padding, Pads, check_padding, crop, of
                                     pixels_to_add, span, spread)
 from minixnn.tuning import product
 
-CHUNK_ROWS = 1024               # windows copied at a time on the host: the chunk stays in the cache
+CHUNK_ROWS = 256                # windows copied at a time on the host: the chunk stays in the cache
 CHUNK_BYTES = 2 ** 20           # more of them where a window holds few numbers
 DEVICE_BYTES = 256 * 2 ** 20    # on a GPU one large product is best; this bounds the memory it takes
 KERNELS = {1: "(kernel steps, channels in / groups, channels out)",                 # axes of weights, by the rank

@@ -89,16 +89,18 @@ def pad(x: Array, pads: Pads, value: float = 0) -> Array:
     """`x` (N, H, W, C) with pixels of `value` added around it. A negative number of pixels cuts them off."""
     if not any(map(any, pads)):
         return x
-    sizes = [n + before + after for n, (before, after) in zip(x.shape[1:], pads)]
-    framed = array_module(x).empty((len(x), *sizes, x.shape[-1]), dtype=x.dtype)
-    inside = x[(slice(None), *(slice(max(-before, 0), n - max(-after, 0))
-                               for n, (before, after) in zip(x.shape[1:], pads)))]
-    place = [slice(None), *(slice(max(before, 0), max(before, 0) + n)
-                            for n, (before, _) in zip(inside.shape[1:], pads))]
-    framed[tuple(place)] = inside
-    for axis, where in enumerate(place[1:], start=1):       # above and below; then left and right of what is between
-        framed[(*place[:axis], slice(0, where.start))] = value
-        framed[(*place[:axis], slice(where.stop, None))] = value
+    sizes, inside, place = [len(x)], [slice(None)], [slice(None)]
+    for n, (before, after) in zip(x.shape[1:], pads):
+        sizes.append(n + before + after)
+        inside.append(slice(-before if before < 0 else 0, n + after if after < 0 else n))
+        place.append(slice(before if before > 0 else 0, n + before + (after if after < 0 else 0)))
+    framed = array_module(x).empty((*sizes, x.shape[-1]), dtype=x.dtype)
+    framed[tuple(place)] = x[tuple(inside)]
+    for axis, (before, after) in enumerate(pads, start=1):  # above and below; then left and right of what is between
+        if before > 0:
+            framed[(*place[:axis], slice(0, before))] = value
+        if after > 0:
+            framed[(*place[:axis], slice(-after, None))] = value
     return framed
 
 
@@ -114,5 +116,6 @@ def offsets(kernel: tuple[int, ...], stride: tuple[int, ...], size: tuple[int, .
     x[index] has the shape of the output (N, Ho, Wo, C): a strided slice, so nothing is copied. A loop over
     the kh * kw pixels of the window replaces one over the N * Ho * Wo windows.
     """
-    for pixel in itertools.product(*(range(0, k * d, d) for k, d in zip(kernel, dilation or (1,) * len(kernel)))):
-        yield slice(None), *(slice(i, i + s * (n - 1) + 1, s) for i, s, n in zip(pixel, stride, size))
+    return itertools.product((slice(None),), *(
+        [slice(i, i + s * (n - 1) + 1, s) for i in range(0, k * d, d)]
+        for k, d, s, n in zip(kernel, dilation or (1,) * len(kernel), stride, size)))
