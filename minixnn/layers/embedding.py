@@ -64,7 +64,7 @@ class OneHot(Embedding):
         expect_count(self, "tokens", tokens)
         self.tokens, self.W = tokens, np.eye(tokens, dtype=np.float32)
 
-    def map_arrays(self, f: Callable) -> Layer:
+    def map_arrays(self, f: Callable[[Array], Array]) -> Layer:
         layer = type(self)(self.tokens)
         layer.W = f(self.W)
         return layer

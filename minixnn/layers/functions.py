@@ -3,13 +3,15 @@
 Relevance passes them unchanged, as it passes a ReLU: each output has one input, which is all that it depends on.
 """
 import math
-from typing import Any
+from collections.abc import Callable
+from types import ModuleType
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Elementwise
 from minixnn.layers.smooth import normal_cdf, sigmoid, softplus
 
-FUNCTIONS: dict[str, Any] = {                   # name: f(xp, x), f'(xp, x, y)
+FUNCTIONS: dict[str, tuple[Callable[[ModuleType, Array], Array], Callable[[ModuleType, Array, Array], Array]]] = {
+    # name: f(xp, x), f'(xp, x, y)
     "abs": (lambda xp, x: abs(x), lambda xp, x, y: xp.sign(x)),
     "acos": (lambda xp, x: xp.arccos(x), lambda xp, x, y: -(1 - x * x) ** -0.5),
     "acosh": (lambda xp, x: xp.arccosh(x), lambda xp, x, y: (x * x - 1) ** -0.5),
