@@ -1,6 +1,7 @@
 """Functions of one number that networks have beside their activations: exp, log, sin, powers. Elementwise all.
 
-Relevance passes them unchanged, as it passes a ReLU: each output has one input, which is all that it depends on.
+x and y are of one shape, (N, ...). Relevance passes unchanged, as it passes a ReLU: each output has one input, which is
+all that it depends on. Where f is not defined, y is NaN or infinite as in NumPy; a network refuses such outputs.
 """
 import math
 from collections.abc import Callable
