@@ -123,7 +123,16 @@ def load(path: str | PathLike) -> tuple[list, list | None, list | None, Card]:
 
 
 def expect_modest(size: int, packed: int) -> None:
-    """Refuse a packed file that is small and would fill the memory: `size` bytes that are packed into `packed`."""
+    """Refuse a packed file that is small and would fill the memory.
+
+    Parameters
+    ----------
+    size, packed : its bytes when unpacked, and as it lies there.
+
+    Raises
+    ------
+    ValueError : it is larger than trained weights would be.
+    """
     if size > 2 ** 28 and size > 200 * packed:
         raise ValueError(f"its {packed:,} bytes would be {size:,} when unpacked, which no trained weights are")
 

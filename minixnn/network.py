@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from os import PathLike
 from types import ModuleType
-from typing import Any
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,7 +16,7 @@ from minixnn.arrays import Array, Inputs, array_module, like, to_numpy
 from minixnn.batching import map_batches
 from minixnn.card import Card, extended, squash
 from minixnn.layers import Prepare
-from minixnn.layers.base import Join, Layer, carry_back, pass_on
+from minixnn.layers.base import Arrays, Join, Layer, Rule, carry_back, pass_on
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.joins import cut
 from minixnn.layers.reduce import winner_takes_all
@@ -52,8 +52,8 @@ class Network:
             if values is not None and len(values) != len(given):
                 raise ValueError(f"got {len(values)} {what} for {len(given)} layers, expected one entry a layer")
         for l, layer in enumerate(given):
-            entry: Any = (l,) if inputs is None else inputs[l]
-            sources = (entry,) if hasattr(entry, "__index__") else tuple(entry)
+            entry: int | Sequence[int] = (l,) if inputs is None else inputs[l]
+            sources = (entry,) if isinstance(entry, SupportsIndex) else tuple(entry)
             if not sources or any(not hasattr(i, "__index__") or not 0 <= i <= l for i in sources):
                 raise ValueError(f"got {entry!r} as the inputs of layer {l}, {layer!r}, expected numbers from 0, the "
                                  f"network's input, to {l}, what the layer before it makes")
@@ -167,7 +167,7 @@ class Network:
                                     source=self.card.source))
 
     def with_card(self, mean: float | Sequence[float] | Array | None = None,
-                  std: float | Sequence[float] | Array | None = None, **known: Any) -> "Network":
+                  std: float | Sequence[float] | Array | None = None, **known: object) -> "Network":
         """The same layers with more on the card: input_shape, labels, head, layout, as in `minixnn.card.Card`.
 
         mean, std: how a pixel in [0, 1] becomes what the first weights were trained on, (pixel - mean) / std; numbers,
@@ -312,7 +312,7 @@ def folded(rows: list[tuple], depth: int) -> list[tuple]:
              ", ".join(dict.fromkeys(row[6] for row in group if row[6]))) for group in groups]
 
 
-def shown_rule(layer: Layer, rule: Callable | None) -> str:
+def shown_rule(layer: Layer, rule: Rule | None) -> str:
     """The rule's name; nothing where the layer's own rule only passes relevance on."""
     return "" if rule is None or rule in (pass_on, carry_back, cut, winner_takes_all) else name_of(rule)
 
@@ -337,7 +337,7 @@ def expect_network(net: object) -> None:
                         "reads one, minixnn.interop makes one of a torch module or an ONNX file")
 
 
-def check_parts(x: tuple, net: Network) -> None:
+def check_parts(x: Arrays, net: Network) -> None:
     """Refuse a tuple of inputs that does not fit the network's `Input` layers, one for each."""
     pickers = [net.layers[l] for l in net.readers(0)]
     indices = {getattr(layer, "index", None) for layer in pickers}

@@ -1,4 +1,7 @@
-"""Elementwise nonlinearities made of straight pieces. Each gives f and its derivative; the smooth ones: `smooth.py`."""
+"""Elementwise nonlinearities made of straight pieces. Each gives f and its derivative; the smooth ones: `smooth.py`.
+
+x and y are of one shape, (N, ...); any x. Relevance passes unchanged, so all of them conserve it.
+"""
 
 import numpy as np
 
@@ -7,7 +10,7 @@ from minixnn.layers.base import Elementwise, expect_arrays
 
 
 class ReLU(Elementwise):
-    """y = max(x, 0). The derivative at 0 is taken as 0."""
+    """y = max(x, 0), the rectified linear unit. Nair & Hinton 2010. The derivative at 0 is taken as 0."""
     nonnegative = is_rectifier = True
 
     def forward(self, x: Array) -> Array:

@@ -9,7 +9,7 @@ layers down in the order in which they run and returns the number of the output.
 them. What is no chain of these is written with a `Graph` of one's own.
 """
 from collections.abc import Sequence
-from typing import Any
+from typing import NoReturn
 
 from minixnn.layers.base import Join, Layer
 from minixnn.layers.joins import Add, Concat
@@ -61,7 +61,7 @@ class Block:
         """Put the layers into `graph`, with the activations numbered x as inputs; the number of the output."""
         raise NotImplementedError(f"{type(self).__name__} has no write; write write(self, graph, x) -> graph.add(...)")
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> NoReturn:
         if name in ("forward", "gradient", "deeplift", "arrays"):
             raise AttributeError(f"{type(self).__name__} is a way of writing several layers, and has no {name}; "
                                  f"Network([{type(self).__name__}(...)]) writes them out and has forward and trace")

@@ -19,12 +19,12 @@ COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_e
 
 
 def stop_at_step(layer: Layer, x: Inputs, y: Array, R: Array) -> Inputs:
-    """A step's rule: what is flat passes no relevance on, as it passes no gradient. What arrives is lost."""
+    """A step's rule: what is flat passes no relevance on, as it passes no gradient. All that arrives is lost."""
     return layer.gradient(x, y, R)
 
 
 def leave_constant(layer: "Constant", x: Inputs, y: Array, R: Array) -> Inputs:
-    """A constant's rule: what arrives stays with it, for it is no input, like a bias."""
+    """A constant's rule: it is no input, so it absorbs all that arrives, as a bias does."""
     return layer.gradient(x, y, R)
 
 

@@ -19,8 +19,8 @@ def sum_over_channels(layer: Layer, x: Array, y: Array, R: Array) -> Array:
 class Embedding(Layer):
     """y = W[x]: a row of W for each token. x (N, ...) whole numbers from 0, W (tokens, C), y (N, ..., C)
 
-    There is no derivative by a whole number. `gradient` is taken by the token's 1 instead, by how much of it there is:
-    the sum over c of dy_c W_xc, which is gradient x input of the network behind.
+    Bengio et al. 2003. There is no derivative by a whole number. `gradient` is taken by the token's 1 instead, by how
+    much of it there is: the sum over c of dy_c W_xc, which is gradient x input of the network behind.
     """
     rule, takes_rules, takes_integers = staticmethod(sum_over_channels), False, True
     array_names: tuple[str, ...] = ("W",)
@@ -64,7 +64,7 @@ class OneHot(Embedding):
         expect_count(self, "tokens", tokens)
         self.tokens, self.W = tokens, np.eye(tokens, dtype=np.float32)
 
-    def map_arrays(self, f: Callable) -> Layer:
+    def map_arrays(self, f: Callable[[Array], Array]) -> Layer:
         layer = type(self)(self.tokens)
         layer.W = f(self.W)
         return layer

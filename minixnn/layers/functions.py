@@ -1,15 +1,18 @@
 """Functions of one number that networks have beside their activations: exp, log, sin, powers. Elementwise all.
 
-Relevance passes them unchanged, as it passes a ReLU: each output has one input, which is all that it depends on.
+x and y are of one shape, (N, ...). Relevance passes unchanged, as it passes a ReLU: each output has one input, which is
+all that it depends on. Where f is not defined, y is NaN or infinite as in NumPy; a network refuses such outputs.
 """
 import math
-from typing import Any
+from collections.abc import Callable
+from types import ModuleType
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Elementwise
 from minixnn.layers.smooth import normal_cdf, sigmoid, softplus
 
-FUNCTIONS: dict[str, Any] = {                   # name: f(xp, x), f'(xp, x, y)
+FUNCTIONS: dict[str, tuple[Callable[[ModuleType, Array], Array], Callable[[ModuleType, Array, Array], Array]]] = {
+    # name: f(xp, x), f'(xp, x, y)
     "abs": (lambda xp, x: abs(x), lambda xp, x, y: xp.sign(x)),
     "acos": (lambda xp, x: xp.arccos(x), lambda xp, x, y: -(1 - x * x) ** -0.5),
     "acosh": (lambda xp, x: xp.arccosh(x), lambda xp, x, y: (x * x - 1) ** -0.5),

@@ -13,6 +13,9 @@ To a join x is a tuple. What it returns on the way back is a tuple, too: one arr
 A sum and a concatenation say themselves what each input has contributed. A product does not: in y = a b nothing says
 how much of y is a's. The rules of products are decisions, and stand here beside each other.
 """
+import math
+from itertools import accumulate
+
 from minixnn.arrays import Array, array_module, stabilize
 from minixnn.layers.base import Arrays, Join, carry_back, expect_axes, expect_axis, linear_rule, shapes_of, sum_to
 from minixnn.layers.reduce import MaxOver, MinOver, winner_takes_all
@@ -113,13 +116,8 @@ class Concat(Join):
                              f"{self.axis}: all others have to agree") from None
 
     def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
-        pieces, start = [], 0
-        for a in x:
-            stop = start + a.shape[self.axis]
-            pieces.append(dy[tuple(slice(start, stop) if i == self.axis % dy.ndim else slice(None)
-                                   for i in range(dy.ndim))])
-            start = stop
-        return tuple(pieces)
+        before, sizes = (slice(None),) * (self.axis % dy.ndim), [a.shape[self.axis] for a in x]
+        return tuple(dy[(*before, slice(end - n, end))] for n, end in zip(sizes, accumulate(sizes)))
 
 
 class Stack(Join):
@@ -146,20 +144,11 @@ class Multiply(Join):
 
     def forward(self, x: Arrays) -> Array:
         expect_axes(self, x)
-        y = x[0]
-        for a in x[1:]:
-            y = y * a
-        return y
+        return math.prod(x[1:], start=x[0])
 
     def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
         """Product rule: each factor's derivative is the product of all others."""
-        pieces = []
-        for n, own in enumerate(x):
-            others = dy
-            for m, other in enumerate(x):
-                others = others if m == n else others * other
-            pieces.append(sum_to(others, own.shape))
-        return tuple(pieces)
+        return tuple(sum_to(math.prod((*x[:n], *x[n + 1:]), start=dy), a.shape) for n, a in enumerate(x))
 
     def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
         """For y = a b:  m_a = m (b + b_ref) / 2,  m_b = m (a + a_ref) / 2;  of more factors, pair after pair.

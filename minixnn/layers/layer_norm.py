@@ -30,7 +30,10 @@ def scale_held_fixed(layer: "Normalization", x: Array, y: Array, R: Array, epsil
 
 
 def identity(layer: Layer, x: Array, y: Array, R: Array) -> Array:
-    """Relevance passes a normalisation unchanged, the mean's subtraction included. Achtibat et al. 2024. Conserves."""
+    """Relevance passes a normalisation unchanged, the mean's subtraction included. Conserves.
+
+    Achtibat et al. 2024, proposition 3.4; their library holds the scale fixed instead.
+    """
     return R
 
 

@@ -9,7 +9,7 @@ from minixnn.layers.layer_norm import Normalization
 
 
 class ChannelScale(Affine):
-    """y = x * W + b, channel by channel. x (..., C), W (C,), b (C,) or None, y (..., C)"""
+    """y = x * W + b, channel by channel. x, y (N, ..., C), W (C,), b (C,) or None"""
 
     def __init__(self, W: Array, b: Array | None = None) -> None:
         self.W, self.b = W, b
@@ -42,7 +42,7 @@ class BatchNorm2d(ChannelScale):
 
         W = gamma / sqrt(variance + epsilon),    b = beta - mean W
 
-    All arrays are (C,). Batch normalisation couples the images of a batch only while it is learning.
+    x, y (N, ..., C), all arrays (C,). Batch normalisation couples the images of a batch only while it is learning.
     """
     array_names = ("gamma", "beta", "mean", "variance")
 

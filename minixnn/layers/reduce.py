@@ -1,7 +1,7 @@
 """Sums, means, maxima and minima along axes, and the length of vectors.
 
-axes: which of x, (1, 2) or (-1,), never 0, that of the images; None for all others. keepdims: whether they stay, with a
-length of 1.
+x (N, ...), y (N, ...) without the axes. axes: which of x, (1, 2) or (-1,), never 0, that of the images; None for all
+others. keepdims: whether they stay, with a length of 1.
 """
 import math
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Elementwise nonlinearities that bend: Sigmoid, Tanh, Softplus, ELU, SELU, SiLU, Mish, GELU.
 
-Relevance passes them unchanged, as it passes a ReLU. Deconvolution and guided backpropagation change what a rectifier
-does, and none of these is one: they are the gradient here. Each class gives f and its derivative, from x and y = f(x).
+x and y are of one shape, (N, ...); any x. Relevance passes unchanged, as it passes a ReLU: all conserve it.
+Deconvolution and guided backpropagation change what a rectifier does, and none of these is one: they are the gradient
+here. Each class gives f and its derivative, from x and y = f(x).
 """
 import functools
 import math
@@ -47,7 +48,7 @@ class Tanh(Elementwise):
 
 
 class Softplus(Elementwise):
-    """y = log(1 + exp(beta x)) / beta: a smooth ReLU, the sharper the larger beta."""
+    """y = log(1 + exp(beta x)) / beta: a smooth ReLU, the sharper the larger beta. Dugas et al. 2001."""
     nonnegative = True
 
     def __init__(self, beta: float = 1.0) -> None:
@@ -92,7 +93,7 @@ class SELU(Elementwise):
 
 
 class SiLU(Elementwise):
-    """y = x / (1 + exp(-x)), also called swish."""
+    """y = x / (1 + exp(-x)), also called swish. Hendrycks & Gimpel 2016; Elfwing et al. 2018."""
 
     def forward(self, x: Array) -> Array:
         return x * sigmoid(x)

@@ -80,7 +80,7 @@ class LogSoftmax(Layer):
 
 
 class Softmax(LogSoftmax):
-    """y = exp(x) / sum exp x, along an axis: numbers above 0 that sum to 1. x and y of any shape
+    """y = exp(x) / sum exp x, along an axis: numbers above 0 that sum to 1. Bridle 1990. x and y of any shape
 
     masked: where all scores are hidden (x about -1e30, `HIDDEN`) y is 0, as in torch's attention, which then sees
     nothing; else y is the same for all of them.

@@ -78,7 +78,7 @@ class PositionEmbedding(Shift):
 
 
 def leave_token(layer: Layer, x: Array, y: Array, R: Array) -> Array:
-    """A class token's rule: what came to the token stays with it, for it is no input. The others' R is passed on."""
+    """A class token's rule: it is no input and absorbs what comes to it. The others' R is passed on."""
     return R[:, 1:]
 
 

@@ -54,10 +54,10 @@ def mix(matrix: Array, x: Array, axis: int) -> Array:
 
 
 class Upsample(Mixed):
-    """x (N, H, W, C), y (N, *size, C), or (N, H scale, W scale, C) rounded down. Smaller images may come out, too.
+    """y = images of another size. x (N, H, W, C), y (N, *size, C), or (N, H scale, W scale, C) rounded down.
 
-    scale: a number or (down, across); one number in a tuple for sequences, three for videos; size likewise. mode:
-    "nearest", "nearest-exact", "bilinear" or "bicubic", as torch names them for images.
+    Smaller images may come out, too. scale: a number or (down, across); one number in a tuple for sequences, three for
+    videos; size likewise. mode: "nearest", "nearest-exact", "bilinear" or "bicubic", as torch names them for images.
     """
 
     def __init__(self, scale: float | Sequence[float] | None = None, size: int | tuple[int, ...] | None = None,

@@ -1,7 +1,7 @@
 """The ledger of a pass: a row per layer. What its columns mean stands in `ledger/__init__.py`."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from minixnn.passes import Target
 from minixnn.rules.composites import Rules, name_of, rules_for
 
 
-Number: TypeAlias = Any         # a number, or an array (N,) with one for each image
-Index: TypeAlias = Any          # a number, or text in its place in the row of the whole network
+Number: TypeAlias = Array       # a number, or an array (N,) with one for each image
+Index: TypeAlias = int | str    # a number, or text in its place in the row of the whole network
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def size(R: Inputs) -> Array:
 
 def put_together(rows: Sequence[Row], depth: int) -> Row:
     """One row for several layers: what they hand to each other cancels."""
-    inside = {row.l + 1 for row in rows}
+    inside = {int(row.l) + 1 for row in rows}
     within = sum(share for row in rows for i, share in row.sent.items() if i in inside)
     sums = {name: sum(getattr(row, name) for row in rows) for name in COLUMNS}
     ends = {"relevance_out": sums["relevance_out"] - within, "relevance_in": sums["relevance_in"] - within,

@@ -128,28 +128,28 @@ def in_place_of(rule: Rule | None, layer: Layer, epsilon: float = 1e-6) -> Rule 
     return partial(own, epsilon=epsilon) if own and epsilon != 1e-6 and getattr(layer, "stabilized", False) else None
 
 
-def epsilon_plus(net: HasLayers, epsilon: float = 1e-6) -> list:
+def epsilon_plus(net: HasLayers, epsilon: float = 1e-6) -> list[Rule | None]:
     """alpha1-beta0 ("z+" with bias absorbed) for convolutions, epsilon for dense layers."""
     return by_kind(net, alpha1_beta0, stabilized(epsilon))
 
 
-def epsilon_plus_flat(net: HasLayers, epsilon: float = 1e-6) -> list:
+def epsilon_plus_flat(net: HasLayers, epsilon: float = 1e-6) -> list[Rule | None]:
     """As `epsilon_plus`, with the flat rule for the first layer."""
     return by_kind(net, alpha1_beta0, stabilized(epsilon), first=lrp.flat)
 
 
-def epsilon_alpha2_beta1(net: HasLayers, epsilon: float = 1e-6) -> list:
+def epsilon_alpha2_beta1(net: HasLayers, epsilon: float = 1e-6) -> list[Rule | None]:
     """alpha2-beta1 for convolutions, epsilon for dense layers."""
     return by_kind(net, alpha2_beta1, stabilized(epsilon))
 
 
-def epsilon_alpha2_beta1_flat(net: HasLayers, epsilon: float = 1e-6) -> list:
+def epsilon_alpha2_beta1_flat(net: HasLayers, epsilon: float = 1e-6) -> list[Rule | None]:
     """As `epsilon_alpha2_beta1`, with the flat rule for the first layer."""
     return by_kind(net, alpha2_beta1, stabilized(epsilon), first=lrp.flat)
 
 
 def epsilon_gamma_box(net: HasLayers, low: float | Array = 0.0, high: float | Array = 1.0, gamma: float = 0.25,
-                      epsilon: float = 1e-6) -> list:
+                      epsilon: float = 1e-6) -> list[Rule | None]:
     """z^B for the first layer with pixels in [low, high], gamma for convolutions, epsilon for dense layers.
 
     Where inputs of a convolution may be negative, or outputs that no ReLU cuts off, gamma_signed takes gamma's place.
@@ -159,7 +159,7 @@ def epsilon_gamma_box(net: HasLayers, low: float | Array = 0.0, high: float | Ar
 
 
 def by_depth(net: HasLayers, low: float | Array = 0.0, high: float | Array = 1.0, gamma: float = 0.25,
-             share: float = 0.25) -> list:
+             share: float = 0.25) -> list[Rule | None]:
     """As `epsilon_gamma_box` in the lower half of the convolutions and dense layers, epsilon_rms in the upper half.
 
     Montavon et al. 2019, section 10.3: a rule for each depth. Near the output a stabiliser in proportion to the outputs
@@ -171,7 +171,7 @@ def by_depth(net: HasLayers, low: float | Array = 0.0, high: float | Array = 1.0
     return [*lower[:half], *(in_place_of(upper, layer) for layer in net.layers[half:])]
 
 
-def attn_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
+def attn_lrp(net: HasLayers, epsilon: float = 1e-6) -> list[Rule | None]:
     """For transformers: every product is halved, the scale of a normalisation held fixed. Achtibat et al. 2024.
 
     Their proposition 3.4 hands a normalisation's relevance on as it is; their library, LXT, holds the scale fixed, and
@@ -182,7 +182,7 @@ def attn_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
     return by_kind(net, rule, rule, others={Multiply: half_each, MatMul: halved})
 
 
-def cp_lrp(net: HasLayers, epsilon: float = 1e-6) -> list:
+def cp_lrp(net: HasLayers, epsilon: float = 1e-6) -> list[Rule | None]:
     """For transformers: attention weights and the scale of a normalisation are held fixed. Ali et al. 2022.
 
     Where a softmax enters a product of matrices, the other factor takes all.
@@ -206,7 +206,8 @@ def behind_softmax(net: HasLayers, i: int) -> bool:
     return False
 
 
-def deep_taylor(net: HasLayers, low: float | Array | None = None, high: float | Array | None = None) -> list:
+def deep_taylor(net: HasLayers, low: float | Array | None = None,
+                high: float | Array | None = None) -> list[Rule | None]:
     """z^B at the pixels if bounds are given, else w^2; z+ above; pools proportional. Montavon et al. 2017."""
     if (low is None) != (high is None):
         raise ValueError(f"got low={low}, high={high}, expected both bounds of a pixel or neither")
