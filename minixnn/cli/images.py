@@ -342,7 +342,3 @@ class Batch:
             except ValueError as error:
                 raise ValueError(f"image {n} {error}") from error
         return np.stack(pictures)
-
-    @property
-    def note(self) -> str:
-        return ", ".join(self.notes)
