@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FIGURES = ("heatmap.png", "overlay.png")
 PROBABLE = ("Softmax", "LogSoftmax", "Sigmoid")     # heads that make probabilities
 LINES = 20                      # rows of a table that are told one by one
-Record: TypeAlias = dict[str, Any]      # what stands beside a result as JSON
+Record: TypeAlias = dict    # what stands beside a result as JSON, by names
 # Beside the map of a photograph: the class that it is explained rather than, or None; the map (H, W, C) of the target,
 # that of the target rather than the rival, and the control of the first.
 Beside: TypeAlias = tuple[int | None, arrays.Array, arrays.Array, control.Control]
