@@ -10,7 +10,6 @@ import math
 import pathlib
 import zipfile
 import zlib
-from typing import Any
 
 import numpy as np
 
@@ -222,7 +221,7 @@ def photo(name: str, size: int | None = None) -> Array:
         return np.asarray(picture, np.float32) / np.float32(255)
 
 
-def record(name: str) -> dict[str, Any]:
+def record(name: str) -> dict[str, Array]:
     """Numbers that were measured once for a lesson. Part of a checkout only (lessons/data), like the photographs.
 
     Parameters

@@ -1,10 +1,10 @@
 """`minixnn check net.onnx [pictures]`: is a network computed and differentiated as it should be, in every layer?"""
 import sys
-from typing import Any
+from argparse import Namespace
 
 import numpy as np
 
-from minixnn.arrays import Inputs
+from minixnn.arrays import Array
 from minixnn.card import largest_pixel, written
 from minixnn.cli import images
 from minixnn.cli.errors import say
@@ -15,20 +15,7 @@ IMAGES = 4                  # checked at a time
 TYPES = {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(double)": np.float64}
 
 
-def add_to(commands: Any) -> None:
-    """The subcommand."""
-    what = "are all layers, gradients and sums of a network right?"
-    command = commands.add_parser("check", help=what, description=f"{what} Prints a table; status 1 where one is not.")
-    command.add_argument("model", help="a shipped network, or a .npz or .onnx file, which is also compared with "
-                         "onnxruntime where that is installed")
-    command.add_argument("images", nargs="*", metavar="IMAGE", help="pictures, or a folder of them; default: noise")
-    command.add_argument("--target", type=int, help="class to explain; default: the largest output")
-    command.add_argument("--size", metavar="HxW", help="size of the pictures; default: as the network asks")
-    command.add_argument("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
-    command.set_defaults(run=run)
-
-
-def run(asked: Any) -> Any:
+def check(asked: Namespace) -> int:
     """Print the table of `check_network`; 1 where something does not hold, else 0."""
     from minixnn.checks import CheckFailed, check_network           # which need hypothesis, as no other command does
     net = open_model(asked.model, size=asked.size)
@@ -44,7 +31,7 @@ def run(asked: Any) -> Any:
     return 0
 
 
-def inputs(net: Network, asked: Any) -> Any:
+def inputs(net: Network, asked: Namespace) -> Array:
     """The pictures that were given, as many as are checked at a time; else noise of the shape that the net expects."""
     rng, shape, largest = np.random.default_rng(0), net.card.input_shape, largest_pixel(net.card, net.layers[0])
     if shape is not None and None not in shape and len(shape) == 2 and not asked.images:        # a sequence
@@ -75,13 +62,13 @@ def inputs(net: Network, asked: Any) -> Any:
     return x if largest == 1 or x.ndim == 2 else (x * largest).round()
 
 
-def outputs_of(path: Any, x: Inputs, layout: str | None) -> Any:
+def outputs_of(path: str, x: Array, layout: str | None) -> tuple[Array | None, str]:
     """(what the ONNX file itself computes of the images x, ""), or (None, why that is not known)."""
     first = layout == "channels first"
     x = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if first else x
     try:
         import onnxruntime
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         name, batch = session.get_inputs()[0].name, session.get_inputs()[0].shape[0]
         x = x.astype(TYPES.get(session.get_inputs()[0].type, x.dtype))
         parts = [x] if not isinstance(batch, int) else [x[n:n + batch] for n in range(0, len(x), batch)]

@@ -5,7 +5,8 @@ is when the weights are shuffled says nothing about what the network has learnt.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def alike(one: Array, other: Array) -> float:
     return abs(float(one @ other)) / sizes if sizes else 0.0
 
 
-def in_words(control: Control, label: Any) -> list[str]:
+def in_words(control: Control, label: Callable[[int], str]) -> list[str]:
     """What a Control says, in lines that a person understands. label: a function from a number to a name."""
     begin, count, mean = "Control (0: nothing in common, 1: the same map). The map", len(control.alike), 0.0
     if count:
@@ -84,7 +85,7 @@ def in_words(control: Control, label: Any) -> list[str]:
     return lines
 
 
-def as_record(control: Control, label: Any) -> dict[str, Any]:
+def as_record(control: Control, label: Callable[[int], str]) -> dict[str, object]:
     """A Control as plain values, for the record beside a result."""
     others = {"alike": {f"{k} {label(k)}": round(share, 4) for k, share in zip(control.classes, control.alike)},
               "mean": round(float(np.mean(control.alike)), 4)} if control.alike else {}

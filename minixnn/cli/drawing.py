@@ -2,12 +2,18 @@
 
 Colours are those of `plot.heatmaps`. Beside the map stands what a colour means in numbers, above it what was explained.
 """
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minixnn.arrays import Array
 from minixnn.plot.style import SIGNED_STOPS
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 SIDE, MARGIN, BAR = 448, 12, 16                     # pixels: the longer side of a map; around it; of the bar
 QUANTILE = 0.995
@@ -22,20 +28,17 @@ def colours(R: Array, limit: float) -> Array:
     return np.stack([np.interp(where, places, stops[:, part]) for part in range(3)], axis=-1)
 
 
-def heatmap(R: Array, title: str, caption: str) -> Any:
-    """A heatmap R (H, W, C) as a picture of Pillow."""
+def heatmap(R: Array, title: str, caption: str) -> Picture:
+    """A heatmap R (H, W, C) alone."""
     R, limit = flat(R)
     return framed([(title, enlarged(colours(R, limit)))], bool(R.min() < 0), [caption])
 
 
-def overlay(picture: Array, R: Array, title: str, caption: str) -> Any:
-    """The heatmap over a pale grey copy of a photograph, or over the outline of the ink."""
-    return overlays(picture, [(title, R)], [caption])
-
-
 def overlays(picture: Array, maps: list[tuple[str, Array]], captions: list[str], limit: float | None = None,
-             box: tuple[int, ...] | None = None) -> Any:
+             box: tuple[int, ...] | None = None) -> Picture:
     """Heatmaps [(title, R), ...] of one picture side by side, each over a copy of it; lines of text below.
+
+    The copy of a photograph is pale grey; of a drawing the outline of the ink is drawn.
 
     limit: where the colours of all maps end; None: each has its own. box: drawn around its pixels, in each panel.
     """
@@ -112,7 +115,7 @@ def enlarged(panel: Array) -> Array:
     return panel.repeat(times, 0).repeat(times, 1)
 
 
-def framed(panels: list[tuple[str, Array]], signed: bool, captions: list[str]) -> Any:
+def framed(panels: list[tuple[str, Array]], signed: bool, captions: list[str]) -> Picture:
     """Panels [(title, bytes (h, w, 3)), ...] side by side, with frames, one bar of colours and lines of text below.
 
     The bar counts in parts of where the colours of each panel end, since sums over pixels are no numbers to remember.
@@ -144,6 +147,6 @@ def framed(panels: list[tuple[str, Array]], signed: bool, captions: list[str]) -
     return image
 
 
-def fonts() -> Any:
+def fonts() -> FreeTypeFont | ImageFont:
     from PIL import ImageFont
     return ImageFont.load_default(14)

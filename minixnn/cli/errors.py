@@ -1,5 +1,4 @@
 """What ends a run, and what ends one picture of it."""
-from typing import Any
 
 
 class CannotGoOn(Exception):
@@ -10,7 +9,7 @@ class CannotGoOn(Exception):
 OF_ONE_PICTURE = (ValueError, TypeError, ArithmeticError, MemoryError, NotImplementedError, OSError, RuntimeError)
 
 
-def visible(text: Any) -> str:
+def visible(text: object) -> str:
     """Text without what gives orders to a terminal, or cannot be written: names come from files, and say anything."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
@@ -20,7 +19,7 @@ def say(words: str) -> None:
     print(visible(words), flush=True)
 
 
-def sentence(error: Any) -> str:
+def sentence(error: BaseException) -> str:
     """What an exception says, on one line; its name, where it says nothing."""
     if isinstance(error, MemoryError):
         return f"memory is not sufficient ({error})" if str(error) else "memory is not sufficient"

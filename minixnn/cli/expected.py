@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pathlib
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,32 +25,18 @@ MOST_LABELS = 10_000_000        # characters of a file of labels
 def open_model(name: str, mean: str | None = None, std: str | None = None, labels: str | None = None,
                size: str | None = None) -> Network:
     """The network of a --model, with the preparation and the labels that were given. size: for a file of any size."""
-    if name in models.names():
-        net = models.load(name)
-    elif name.casefold() in models.names():
+    path = pathlib.Path(name)
+    if name.casefold() in models.names():
         net = models.load(name.casefold())
-    elif name.endswith((".npz", ".onnx")) and not pathlib.Path(name).exists():
-        shipped = pathlib.Path(name).stem in models.names()
-        there = [path.name for path in pathlib.Path(name).parent.glob("*") if path.suffix in (".npz", ".onnx")]
-        raise FileNotFoundError(f"there is no such file as {name}" + (
-            f"; the network that comes along is --model {pathlib.Path(name).stem}" if shipped else
-            meant(pathlib.Path(name).name, there)))
-    elif name.endswith(".onnx"):
-        net = from_onnx(name, asked_size(size))
-    elif name.endswith(".npz"):
-        net = Network.load(name)
-    else:
-        more = "; interop.from_torch reads a torch module, net.save writes it as .npz" * name.endswith((".pt", ".pth"))
-        more = "; export it as ONNX" if name.endswith((".h5", ".keras", ".pb", ".tflite")) else more
-        more = "; it holds weights without their network: load it in torch, then interop.from_torch" \
-            if name.endswith(".safetensors") else more
-        more = f"; {name} is a picture, and stands where the network should" \
-            if name.lower().endswith(images.PICTURES) else more
-        more = "; networks of digits are dense, cnn and vit" if name.lower() in ("mnist", "digits", "lenet") else more
-        near = meant(name, models.names())
-        more = more or near or "; other networks come as ONNX files, or through interop.from_torch"
+    elif not name.endswith((".npz", ".onnx")):
         raise ValueError(f"got --model {name}, expected a .npz or .onnx file, or one of {', '.join(models.names())}"
-                         + more)
+                         f"{instead_of(name)}")
+    elif not path.exists():
+        there = [other.name for other in path.parent.glob("*") if other.suffix in (".npz", ".onnx")]
+        shipped = f"; the shipped network is --model {path.stem}" if path.stem in models.names() else ""
+        raise FileNotFoundError(f"there is no such file as {name}{shipped or meant(path.name, there)}")
+    else:
+        net = from_onnx(name, asked_size(size)) if name.endswith(".onnx") else Network.load(name)
     if mean is not None or std is not None:
         mean, std = numbers(mean, "mean"), numbers(std, "std")
         one, channels = expected(net).row, expected(net).picture[2]
@@ -60,6 +46,24 @@ def open_model(name: str, mean: str | None = None, std: str | None = None, label
                                  f"{one or channels} {'columns' if one else 'channels'}")
         net = net.with_card(mean, std)
     return net if labels is None else net.with_card(labels=lines(labels, outputs_of(net.layers)))
+
+
+INSTEAD = {                     # what to do about a --model of this ending
+    (".pt", ".pth"): "interop.from_torch reads a torch module, net.save writes it as .npz",
+    (".h5", ".keras", ".pb", ".tflite"): "export it as ONNX",
+    (".safetensors",): "it holds weights without their network: load it in torch, then use interop.from_torch"}
+
+
+def instead_of(name: str) -> str:
+    """What to do about a --model that is neither a file that can be read nor a shipped network."""
+    for endings, what in INSTEAD.items():
+        if name.endswith(endings):
+            return f"; {what}"
+    if name.lower().endswith(images.PICTURES):
+        return f"; {name} is a picture, and stands where the network should"
+    if name.lower() in ("mnist", "digits", "lenet"):
+        return "; networks of digits are dense, cnn and vit"
+    return meant(name, models.names()) or "; other networks come as ONNX files, or through interop.from_torch"
 
 
 def from_onnx(path: str, size: tuple[int, ...] | None) -> Network:
@@ -237,7 +241,7 @@ def asked_size(text: str | None) -> tuple[int, ...] | None:
     return height, width
 
 
-def hint(net: Network, size: Any) -> str:
+def hint(net: Network, size: str | None) -> str:
     """What to say where a network cannot take a picture of the size that it happens to have."""
     known = size is not None or net.card.input_shape is not None
     return "" if known else "; give --size HEIGHTxWIDTH, the size of the images that the network was trained on"

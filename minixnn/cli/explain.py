@@ -5,18 +5,18 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from minixnn.arrays import Array
+from minixnn import arrays
 from minixnn.attribution import NAMES
 from minixnn.card import squash
 from minixnn.cli import control, results, tables, text, tokens
 from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, say, sentence, visible
 from minixnn.cli.expected import hint, of_photographs, open_model, usual_method, usual_model
 from minixnn.cli.methods import METHODS, Explanation, chosen, explanation, key_of, outputs, rules_of
-from minixnn.cli.reading import Picture, Reader, Rows, Text
+from minixnn.cli.reading import Array, Item, Picture, Reader, Rows, Text
 from minixnn.cli.to_file import explain_to, fingerprint
 from minixnn.ledger import ledger
 from minixnn.progress import progress
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from minixnn.network import Network
 
 FIGURES = ("heatmap.png", "overlay.png")
+PROBABLE = ("Softmax", "LogSoftmax", "Sigmoid")     # heads that make probabilities
+LINES = 20                      # rows of a table that are told one by one
+Record: TypeAlias = dict    # what stands beside a result as JSON, by names
+# Beside the map of a photograph: the class that it is explained rather than, or None; the map (H, W, C) of the target,
+# that of the target rather than the rival, and the control of the first.
+Beside: TypeAlias = tuple[int | None, arrays.Array, arrays.Array, control.Control]
 
 
 def explain(asked: Namespace) -> int:
@@ -65,7 +71,7 @@ class Run(Reader):
     names: results.Names
     explanation: Explanation                                    # as soon as the first outputs are known
 
-    def __init__(self, asked: Namespace, net: Network, method: Any) -> None:
+    def __init__(self, asked: Namespace, net: Network, method: Callable) -> None:
         super().__init__(asked, net)
         self.method = method
         self.forgotten: Network | None = None                   # with shuffled weights, once it is needed
@@ -79,16 +85,20 @@ class Run(Reader):
         self.figures = () if not asked.figures else \
             (text.PAGE,) if self.bytes or self.expected.tokens else FIGURES if can_draw() else ()
 
-    def explain(self, group: list) -> None:
+    def explain(self, group: list[Item]) -> None:
         """Pictures of one size together; a table or an array of images comes alone."""
-        if isinstance(group[0], Picture):
-            for shape in sorted({picture.x.shape for picture in group}):
-                self.pictures([picture for picture in group if picture.x.shape == shape])
-        else:
-            (self.rows if isinstance(group[0], Rows) else self.text if isinstance(group[0], Text) else self.array
-             )(group[0])
+        pictures = [item for item in group if isinstance(item, Picture)]
+        for shape in sorted({picture.x.shape for picture in pictures}):
+            self.pictures([picture for picture in pictures if picture.x.shape == shape])
+        for item in group:
+            if isinstance(item, Rows):
+                self.rows(item)
+            elif isinstance(item, Text):
+                self.text(item)
+            elif isinstance(item, Array):
+                self.array(item)
 
-    def outputs(self, net: Network, x: Array) -> Array:
+    def outputs(self, net: Network, x: arrays.Array) -> arrays.Array:
         """The outputs of x; the first ones show what the target can be."""
         y = outputs(net.predict(x, self.asked.batch_size, self.asked.workers))
         if not hasattr(self, "explanation"):
@@ -99,7 +109,7 @@ class Run(Reader):
                     f"at place {int(score.argmax())}: --place {int(score.argmax())} explains that one alone")
         return y
 
-    def refuse(self, path: Path, net: Network, shape: tuple[int, ...], error: Any) -> None:
+    def refuse(self, path: Path, net: Network, shape: tuple[int, ...], error: Exception) -> None:
         """Name the input that failed; or end the run, if the method fails on any input of that shape."""
         more, grey = "", np.full((1, *shape), 0.5).astype(np.int64 if self.bytes else np.float32)
         if not isinstance(error, MemoryError):
@@ -111,12 +121,13 @@ class Run(Reader):
                 if self.fails(net, grey, y):
                     raise CannotGoOn(f"{self.asked.method} cannot explain this network: {sentence(error)}") from error
         if "outside [low, high]" in str(error):
-            error, more = "holds numbers beyond 0 to 1, the bounds of a pixel that the method has", (
-                "; give pixels from 0 to 1, with --mean and --std, or bounds that hold for all your inputs, such as "
-                "--set low=-3 --set high=3")
+            error = ValueError("holds numbers beyond 0 to 1, the bounds of a pixel that the method has")
+            more = ("; give pixels from 0 to 1, with --mean and --std, or bounds that hold for all your inputs, such "
+                    "as --set low=-3 --set high=3")
         self.left_out(path, ValueError(sentence(error) + more))
 
-    def fails(self, net: Network, x: Array, y: Array) -> bool:
+    def fails(self, net: Network, x: arrays.Array, y: arrays.Array) -> bool:
+        """Whether the method raises something else than that memory is not sufficient."""
         try:
             self.explanation(net, x, y)
         except MemoryError:
@@ -141,22 +152,18 @@ class Run(Reader):
                     self.pictures([picture])
             return
         for n, picture in enumerate(pictures):
-            said = self.found(y, x, n)
-            said["relevance sums to"] = float(R[n].sum())
-            shown = "relevance.npy"
+            said = self.found(y, x, n, R[n])
             if beside is not None:
-                said["control"] = control.as_record(beside.controls[n], self.net.card.label)
+                said["control"] = control.as_record(beside[n][3], self.net.card.label)
             if picture.data is not None:
                 text.write(self, picture, R[n], said)
-                shown = text.PAGE if self.figures else shown
             elif self.figures:
-                draw(self, picture, R[n], said, beside and beside.of_picture(n))
-                shown = FIGURES[1]
+                draw(self, picture, R[n], said, None if beside is None else beside[n])
             self.save(picture.path, R[n], said)
-            say(f"{picture.path}: {self.line(said, withheld(n))}; see {self.names(picture.path, shown)}"
-                + (f" ({picture.note})" if picture.note else ""))
+            shown = self.figures[-1] if self.figures else "relevance.npy"
+            say(f"{picture.path}: {self.line(said, withheld[n])}; see {self.names(picture.path, shown)}{picture.more}")
 
-    def line(self, said: dict[str, Any], withheld: str) -> str:
+    def line(self, said: Record, withheld: str = "") -> str:
         """What is told of one input: what the network saw, what is explained where that is another thing."""
         if self.asked.details:
             return f"{said['saw']}, {said['explained']}, relevance sums to {said['relevance sums to']:.3f}{withheld}"
@@ -167,10 +174,10 @@ class Run(Reader):
             said["target"] == said["largest output"] and one.plain
         return said["saw"] if usual else f"{said['saw']}, explained {said['what']}"
 
-    def beside(self, net: Network, x: Array, y: Array, R: Array) -> Beside | None:
-        """What is shown beside the maps R of photographs: why rather than another class, and the controls; or None.
+    def beside(self, net: Network, x: arrays.Array, y: arrays.Array, R: arrays.Array) -> list[Beside] | None:
+        """What is shown beside each of the maps R of photographs, see `Beside`; None where nothing is.
 
-        Of a single output the controls alone: what speaks against it is in its own map.
+        For a single output the controls alone: what speaks against it is in its own map.
         """
         one = self.explanation
         if self.asked.quick or not self.photographs or one is None or one.maps:
@@ -178,11 +185,11 @@ class Run(Reader):
         if self.forgotten is None:
             self.forgotten = control.shuffled(net)
         if y.shape[1] == 1:
-            return Beside(None, R, R, control.controls(one, net, self.forgotten, x, y, R))
+            return [(None, r, r, each) for r, each in zip(R, control.controls(one, net, self.forgotten, x, y, R))]
         rivals, targets = one.runners_up(y, x), one.targets(y, x)
         alone = R if one.plain else one.method(net, x, targets, **one.settings)
         rather = one.rather(net, x, y, rivals) if one.plain else R
-        return Beside(rivals, alone, rather, control.controls(one, net, self.forgotten, x, y, alone))
+        return list(zip(map(int, rivals), alone, rather, control.controls(one, net, self.forgotten, x, y, alone)))
 
     def text(self, item: Text) -> None:
         """Explain the sequences of tokens of one file, one at a time, since they may differ in length."""
@@ -191,13 +198,11 @@ class Run(Reader):
             for n, (x, words) in enumerate(zip(item.x, item.words)):
                 y = self.outputs(self.net, x)
                 R = self.explanation(self.net, x, y)[0]
-                said = self.found(y, x, 0)
-                said["relevance sums to"] = float(R.sum())
                 maps.append(R)
                 lines.append(tokens.shown(words, R))
                 most = tables.strongest(R, [word.strip() or repr(word) for word in words])
-                told.append(f"{item.path}{f', sequence {n}' if len(item.x) > 1 else ''}: {self.line(said, '')}, most "
-                            f"of it: {most}")
+                told.append(f"{item.path}{f', sequence {n}' if len(item.x) > 1 else ''}: "
+                            f"{self.line(self.found(y, x, 0, R))}, most of it: {most}")
         except OF_ONE_PICTURE as error:
             self.left_out(item.path, ValueError(f"cannot be explained: {sentence(error)}"))
             return
@@ -221,12 +226,9 @@ class Run(Reader):
         what, steps = ("sequence", [f"step {t}" for t in range(R.shape[1])]) if R.ndim == 3 else ("row", None)
         self.save(rows.path, R, {f"{what}s": len(R)})
         for n in range(min(len(R), LINES)):
-            said = self.found(y, rows.x, n)
-            said["relevance sums to"] = float(R[n].sum())
             most = tables.strongest(R[n].sum(axis=-1) if R.ndim == 3 else R[n], steps or rows.names)
-            say(f"{rows.path}, {what} {n}: {self.line(said, '')}, most of it: {most}")
-        say(f"{len(R)} {what}{'s' * (len(R) > 1)} explained: {self.names(rows.path, 'relevance.npy')}"
-            + (f" ({rows.note})" if rows.note else ""))
+            say(f"{rows.path}, {what} {n}: {self.line(self.found(y, rows.x, n, R[n]))}, most of it: {most}")
+        say(f"{len(R)} {what}{'s' * (len(R) > 1)} explained: {self.names(rows.path, 'relevance.npy')}{rows.more}")
 
     def array(self, item: Array) -> None:
         """Explain the images of one .npy file, piece by piece into another."""
@@ -240,9 +242,9 @@ class Run(Reader):
             self.refuse(item.path, net, item.batch.shape[1:], error)
             return
         self.record(item.path, {"images": len(item.batch)})
-        say(f"{len(item.batch)} images explained: {path}" + (f" ({item.batch.note})" if item.batch.note else ""))
+        say(f"{len(item.batch)} images explained: {path}{item.more}")
 
-    def found(self, y: Array, x: Array, n: int) -> dict[str, Any]:
+    def found(self, y: arrays.Array, x: arrays.Array, n: int, R: arrays.Array) -> Record:
         """What the network saw in input n, and what is explained, in words and numbers."""
         card, asked = self.net.card, self.explanation
         score = asked.scores(y, x)[n]
@@ -253,42 +255,33 @@ class Run(Reader):
             told = probable(card, score)
         against = f" rather than {card.label(asked.versus)}" if asked.versus is not None else ""
         return {"saw": told, "explained": f"explained {name}{against} ({float(score[target]):.3f})",
-                "what": visible(name + against), "largest output": k, "output": float(score[k]), "target": target}
+                "what": visible(name + against), "largest output": k, "output": float(score[k]), "target": target,
+                "relevance sums to": float(R.sum())}
 
-    def withheld(self, net: Network, x: Array, y: Array) -> Callable:
-        """A function: the words on what biases and stabilisers keep of picture n, for methods that have a ledger."""
+    def withheld(self, net: Network, x: arrays.Array, y: arrays.Array) -> list[str]:
+        """The words on what biases and stabilisers withhold in each picture, for methods that have a ledger."""
         rules = rules_of(self.method)
         if not self.asked.details or rules is None or y.ndim != 2:
-            return nothing
+            return [""] * len(x)
         start = None if self.explanation.plain else self.explanation.start(y, x)
         book = ledger(net, x, self.explanation.targets(y, x), rules, start, quiet=True)
+        totals = [book.image(n).total for n in range(len(x))]
+        return [f"; withheld by biases {float(total.absorbed_by_bias):.3f}, by the stabiliser "
+                f"{float(total.absorbed_by_stabilizer):.3f}, lost {float(total.created_or_lost):.3f}"
+                for total in totals]
 
-        def words(n):
-            total = book.image(n).total
-            return (f"; withheld by biases {float(total.absorbed_by_bias):.3f}, by the stabiliser "
-                    f"{float(total.absorbed_by_stabilizer):.3f}, lost {float(total.created_or_lost):.3f}")
-        return words
-
-    def save(self, path: Path, R: Array, said: dict[str, Any]) -> None:
+    def save(self, path: Path, R: arrays.Array, said: Record) -> None:
         results.save(self.names(path, "relevance.npy"), R)
         self.record(path, said)
 
-    def record(self, path: Path, said: dict[str, Any]) -> None:
+    def record(self, path: Path, said: Record) -> None:
         digest = self.given[path] if path in self.given else results.digest_of_file(path)
         results.save_record(self.names(path, "relevance.json"),
                             {"made_by": self.made_by, "input": digest, "found": said})
         self.done += 1
 
 
-PROBABLE = ("Softmax", "LogSoftmax", "Sigmoid")     # heads that make probabilities
-LINES = 20                      # rows of a table that are told one by one
-
-
-def nothing(n: int) -> str:
-    return ""
-
-
-def probable(card: Card, score: Array) -> str:
+def probable(card: Card, score: arrays.Array) -> str:
     """The five most probable labels, in per cent; or that of the largest output, where the network has no head."""
     if card.head not in PROBABLE:
         k = int(score.argmax())
@@ -317,18 +310,7 @@ def can_draw() -> bool:
     return True
 
 
-class Beside(NamedTuple):
-    """What is shown beside the maps of several photographs."""
-    rivals: Array | None        # (N,) the class that each is explained rather than; None for a single output
-    alone: Array                # (N, H, W, C) maps of the target
-    rather: Array               # (N, H, W, C) maps of the target rather than the rival
-    controls: list              # a Control for each
-
-    def of_picture(self, n: int) -> tuple[int | None, Array, Array, control.Control]:
-        return None if self.rivals is None else int(self.rivals[n]), self.alone[n], self.rather[n], self.controls[n]
-
-
-def draw(run: Run, picture: Picture, R: Array, said: dict[str, Any], beside: Any = None) -> None:
+def draw(run: Run, picture: Picture, R: arrays.Array, said: Record, beside: Beside | None = None) -> None:
     """PNG files of the heatmap alone and of the heatmap over the picture; of a photograph with what stands beside."""
     from minixnn.cli import drawing
     card, method, one = run.net.card, NAMES[run.asked.method], run.explanation

@@ -6,14 +6,23 @@
 
 What is done to a picture is told in a note. Reading PNG, JPEG and so on, and changing sizes, needs Pillow.
 """
+from __future__ import annotations
+
 import pathlib
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from minixnn.arrays import Array, to_numpy
 from minixnn.spelling import meant
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Opened
+
+Shape: TypeAlias = tuple[int | None, ...]       # (height, width, channels), None where any will do
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".npy")
 MOST_PIXELS = 4096 * 4096       # of a picture that is explained: its activations would not fit into memory
@@ -67,7 +76,7 @@ def named(text: str) -> list[pathlib.Path]:
     return found or [path]
 
 
-def read(path: Any, shape: Any = (None, None, None), invert: bool = False, fit: str | None = None,
+def read(path: str | PathLike, shape: Shape = (None, None, None), invert: bool = False, fit: str | None = None,
          pixels: int = 1) -> tuple[Array, str]:
     """(picture, note): the file as float32 of `shape` (height, width, channels), and what was done for it.
 
@@ -83,7 +92,8 @@ def read(path: Any, shape: Any = (None, None, None), invert: bool = False, fit: 
     return picture, ", ".join(notes)
 
 
-def finish(array: Array, shape: tuple, invert: bool, notes: list, fit: str | None = None, pixels: int = 1) -> Array:
+def finish(array: Array, shape: Shape, invert: bool, notes: list[str], fit: str | None = None,
+           pixels: int = 1) -> Array:
     """An array (H, W, C) of any numbers as a picture of `shape` in float32; what is done is added to `notes`."""
     array = reduced(array, shape, notes, fit)
     picture = scale(array, notes, pixels)
@@ -92,8 +102,9 @@ def finish(array: Array, shape: tuple, invert: bool, notes: list, fit: str | Non
             raise ValueError(f"holds numbers from {picture.min():.3g} to {picture.max():.3g}, which cannot be "
                              "inverted; expected 0 (black) to 1 (white)")
         picture = 1 - picture
-    if fit == "crop" and None not in shape[:2]:
-        picture = cut(picture, shape[:2], notes)
+    size = [n for n in shape[:2] if n is not None]
+    if fit == "crop" and len(size) == 2:
+        picture = cut(picture, size, notes)
     picture = fitted(picture, shape, notes, fit)
     if dark_on_light(picture):
         notes.append("dark ink on light paper" + (", after --invert; leave that out" if invert else "; give --invert")
@@ -101,7 +112,7 @@ def finish(array: Array, shape: tuple, invert: bool, notes: list, fit: str | Non
     return picture
 
 
-def reduced(array: Array, shape: tuple, notes: list, fit: str | None = None) -> Any:
+def reduced(array: Array, shape: Shape, notes: list[str], fit: str | None = None) -> Array:
     """A large array of bytes (H, W, 1 or 3) made smaller by means over whole squares, before it becomes floats.
 
     It stays four times as high and wide as what is wanted, so that resizing has something to choose from.
@@ -109,18 +120,24 @@ def reduced(array: Array, shape: tuple, notes: list, fit: str | None = None) -> 
     height, width, channels = array.shape
     if array.dtype != np.uint8 or height * width <= LARGE or channels not in (1, 3):
         return array
-    if None in shape[:2]:
-        if height * width > MOST_PIXELS:
-            raise ValueError(f"has {height} x {width} pixels, expected at most {MOST_PIXELS}; give a smaller --size")
+    size = [n for n in shape[:2] if n is not None]
+    if len(size) < 2:
+        expect_few(height, width)
         return array
-    array = cut(array, shape[:2], notes) if fit == "crop" else array
-    times = min(n // (4 * m) for n, m in zip(array.shape, shape[:2]))
+    array = cut(array, size, notes) if fit == "crop" else array
+    times = min(n // (4 * m) for n, m in zip(array.shape, size))
     if times < 2:
         return array
     from PIL import Image
     notes.append(f"reduced from {array.shape[0]} x {array.shape[1]} by means over {times} x {times} pixels")
     small = np.asarray(Image.fromarray(np.ascontiguousarray(array[..., 0] if channels == 1 else array)).reduce(times))
     return small.reshape(*small.shape[:2], channels)
+
+
+def expect_few(height: int, width: int) -> None:
+    """Refuse more pixels than can be explained."""
+    if height * width > MOST_PIXELS:
+        raise ValueError(f"has {height} x {width} pixels, expected at most {MOST_PIXELS}; give a smaller --size")
 
 
 def dark_on_light(picture: Array) -> bool:
@@ -131,7 +148,7 @@ def dark_on_light(picture: Array) -> bool:
     return bool(np.median(edges) > 0.6 and picture.mean() > 0.5 and picture.min() < np.median(edges) - 0.3)
 
 
-def cut(picture: Array, size: tuple, notes: list) -> Array:
+def cut(picture: Array, size: Sequence[int], notes: list[str]) -> Array:
     """The largest part in the middle of a picture (H, W, C) that has the proportions of `size` (height, width)."""
     scale = min(n / m for n, m in zip(picture.shape, size))
     height, width = (max(1, round(m * scale)) for m in size)
@@ -141,7 +158,7 @@ def cut(picture: Array, size: tuple, notes: list) -> Array:
     return picture[top:top + height, left:left + width]
 
 
-def decode(path: pathlib.Path, channels: int | None = None) -> tuple:
+def decode(path: str | PathLike, channels: int | None = None) -> tuple[Array, list[str]]:
     """(array, notes): what is in a .npy file as it is; a picture as (H, W) or (H, W, 3), 8 or 16 bits or floats.
 
     channels: how many are wanted; a file that has as many, and other than 1 or 3, is taken as it is.
@@ -187,7 +204,7 @@ def expect_pixels(path: pathlib.Path) -> None:
         raise NoPixels("is a web page, not the picture on it; download the picture itself")
 
 
-def load(path: pathlib.Path) -> Any:
+def load(path: pathlib.Path) -> np.ndarray:
     """The array of a .npy file, left on the disk until it is used."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -202,7 +219,7 @@ def load(path: pathlib.Path) -> Any:
     return array
 
 
-def decode_picture(path: pathlib.Path, channels: int | None = None) -> tuple:
+def decode_picture(path: pathlib.Path, channels: int | None = None) -> tuple[Array, list[str]]:
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
@@ -221,7 +238,7 @@ def decode_picture(path: pathlib.Path, channels: int | None = None) -> tuple:
             notes.append(f"the first of {frames} frames")
         image = ImageOps.exif_transpose(file) if file.getexif().get(0x0112, 1) != 1 else file       # without a copy
         if image.mode == "F" or image.mode.startswith("I"):
-            return grey_numbers(image, file.format, notes), notes
+            return grey_numbers(image, file.format), notes
         if len(image.getbands()) == channels and channels not in (1, 3):
             notes.append(f"its {channels} channels ({', '.join(image.getbands())}) taken as they are")
             return np.asarray(image), notes
@@ -234,7 +251,7 @@ def decode_picture(path: pathlib.Path, channels: int | None = None) -> tuple:
         return np.asarray(image if image.mode == kind else image.convert(kind)), notes
 
 
-def grey_numbers(image: Any, format: Any, notes: list) -> Array:
+def grey_numbers(image: Opened, format: str | None) -> Array:
     """A picture of one channel with more than 8 bits. Pillow opens 16 bits of a PNG as 32 bits, or as 16."""
     array = np.asarray(image)
     if image.mode.startswith("I;16") or image.mode == "I" and format == "PNG":
@@ -248,7 +265,7 @@ def grey_numbers(image: Any, format: Any, notes: list) -> Array:
                      "16 bits without a sign, or as a .npy file of numbers from 0 to 1")
 
 
-def scale(array: Array, notes: list, pixels: int = 1) -> Any:
+def scale(array: Array, notes: list[str], pixels: int = 1) -> Array:
     """Numbers of any type as float32: whole ones by the largest that their type holds, floats as they are.
 
     pixels: the largest that the network takes; floats from 0 to 255 are divided for a network that takes them so.
@@ -280,7 +297,7 @@ def scale(array: Array, notes: list, pixels: int = 1) -> Any:
     return picture
 
 
-def fitted(picture: Any, shape: tuple, notes: list, fit: str | None = None) -> Array:
+def fitted(picture: Array, shape: Shape, notes: list[str], fit: str | None = None) -> Array:
     """A picture (H, W, C) with the channels and of the size that are wanted; None: as it is."""
     height, width, channels = shape
     if channels not in (None, picture.shape[2]):
@@ -294,8 +311,7 @@ def fitted(picture: Any, shape: tuple, notes: list, fit: str | None = None) -> A
             notes.append("turned to grey")
         picture = (picture @ GREY)[..., None] if channels == 1 else picture.repeat(3, axis=2)
     size = picture.shape[0] if height is None else height, picture.shape[1] if width is None else width
-    if size[0] * size[1] > MOST_PIXELS:
-        raise ValueError(f"has {size[0]} x {size[1]} pixels, expected at most {MOST_PIXELS}; give a smaller --size")
+    expect_few(*size)
     if size != picture.shape[:2]:
         change = size[0] * picture.shape[1] / (size[1] * picture.shape[0])
         squashed = ", squashed" + ", as nothing says that it is to be cut (--fit crop)" * (fit is None)
@@ -325,7 +341,7 @@ def resize(picture: Array, size: tuple[int, ...], bicubic: bool = False) -> Arra
 class Batch:
     """The images of a 4-D .npy file, prepared when they are asked for: `len`, `shape` and slices, as of an array."""
 
-    def __init__(self, array: Array, shape: tuple, invert: bool, fit: str | None = None, pixels: int = 1) -> None:
+    def __init__(self, array: Array, shape: Shape, invert: bool, fit: str | None = None, pixels: int = 1) -> None:
         self.array, self.how, self.last = array, (shape, invert), (fit, pixels)
         self.notes: list[str] = []
         self.shape = (len(array), *finish(array[0], *self.how, self.notes, *self.last).shape)
@@ -342,7 +358,3 @@ class Batch:
             except ValueError as error:
                 raise ValueError(f"image {n} {error}") from error
         return np.stack(pictures)
-
-    @property
-    def note(self) -> str:
-        return ", ".join(self.notes)

@@ -8,7 +8,7 @@ from minixnn import attribution
 from minixnn.cli.errors import CannotGoOn, say
 from minixnn.cli.expected import open_model, usual_model
 from minixnn.cli.methods import RULES, chosen, explanation, outputs
-from minixnn.cli.reading import Array, Reader, Rows, Text, inputs_of
+from minixnn.cli.reading import Reader, Rows, Text
 from minixnn.ledger import ledger
 
 
@@ -17,22 +17,19 @@ def show_ledger(asked: Namespace) -> int:
     rules = chosen(RULES, asked.rule, "rule", asked.options)
     asked.model = asked.model or usual_model(asked.images)
     reader = Reader(asked, open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size))
-    items = [reader.read(path) for path in reader.find()]
-    x = [each for item in items if item is not None for each in inputs_of(item)]
+    items = [item for item in map(reader.read, reader.find()) if item is not None]
+    x = [each[:] for item in items for each in item.inputs()]
     tokens = any(isinstance(item, Text) for item in items)
     for item in items:
-        if item is None:
-            continue
-        note = item.batch.note if isinstance(item, Array) else item.note
-        if note:
-            say(f"{item.path}: {note}")
+        if item.note:
+            say(f"{item.path}: {item.note}")
     if len({inputs.shape[1:] for inputs in x}) != 1:
         raise CannotGoOn("none of the files could be read" if not x else
                          "the sequences are of several lengths; give those of one length" if tokens else
                          "the pictures are of several sizes; give --size, or one at a time")
     images = np.concatenate(x)
     net = reader.net if tokens or any(isinstance(item, Rows) for item in items) else reader.of_pictures
-    asked.method, asked.workers = asked.rule, -1
+    asked.method = asked.rule
     method = partial(attribution.lrp, rules=rules)
     y = outputs(net.predict(images, asked.batch_size, asked.workers))
     found = explanation(asked, method, net.card, y)

@@ -30,13 +30,15 @@ import sys
 import threading
 import warnings
 from argparse import Namespace
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import NoReturn
 
 import numpy as np
 
 import minixnn
 from minixnn import datasets, models, plot
-from minixnn.cli import check, results
+from minixnn.cli import results
+from minixnn.cli.check import check
 from minixnn.cli.errors import CannotGoOn, say, sentence, visible
 from minixnn.cli.explain import explain
 from minixnn.cli.expected import of_unit_pixels, open_model
@@ -51,20 +53,25 @@ INSTEAD = {"help": "--help", "version": "--version", "list": "models", "networks
                            "explain photo.jpg")}
 OTHERS = {"efficientnet_lite0": "1,000 kinds of things on photographs", "magika": "214 types of files"}
 MODEL = "a shipped network, or a .npz or .onnx file"
+BATCH = "images at a time; default: what suits the network"
 
 
 class Parser(argparse.ArgumentParser):
     """A wrong call is an error like all others: a sentence, and status 2."""
 
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse has it, but each command refuses itself what it does not know, since it can say what it does."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"got {' '.join(unknown)}, which is not known here{self.instead_of(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
-        unknown = re.search(r"unrecognized arguments: (.*)", message)
         if choice and "COMMAND" in message:
-            message = f"got the command {choice[1]}, expected one of {', '.join(COMMANDS)}" + led_on(choice[1])
+            message = f"got the command {choice[1]}, expected one of {', '.join(COMMANDS)}{meant_by(choice[1])}"
         elif choice:
             message += meant(choice[1], re.findall(r"[a-z_]+", choice[2]))
-        elif unknown:
-            message = f"got {unknown[1]}, which is not known here" + self.instead_of(unknown[1].split())
         elif "required: IMAGE" in message:
             message += f", such as {self.prog} photo.jpg"
         elif "required: COMMAND" in message:
@@ -74,24 +81,18 @@ class Parser(argparse.ArgumentParser):
     def instead_of(self, words: list[str]) -> str:
         """What to write in place of words that no option takes."""
         first = words[0].partition("=")[0]
-        known = [name for action in self.words_of(first) for name in action.option_strings]
         if first.removeprefix("--") in OPTIONS:
             value = words[1] if len(words) > 1 else "..."
             return f"; options of a method are set so: --set {first.removeprefix('--')}={value}"
         if first.startswith("-"):
-            return meant(first, sorted(known))
+            return meant(first, sorted(self._option_string_actions))
         if all(re.fullmatch(r"-?[\d.]+", word) for word in words):
             return "; several numbers are written with commas, such as 0.485,0.456,0.406"
         return "; this command takes one file at most" if os.path.exists(first) else ""
 
-    def words_of(self, unknown: str) -> list[argparse.Action]:
-        """The options of the command that was called, without the one that is not known there."""
-        called = [one for one in parsers() if one.prog.split()[-1] in sys.argv[1:2]] or parsers()
-        return [action for one in called for action in one._actions if unknown not in action.option_strings]
 
-
-def led_on(word: str) -> str:
-    """What is likely to be meant by a command that there is not."""
+def meant_by(word: str) -> str:
+    """What a command that does not exist may have meant."""
     if os.path.exists(word):
         return f"; to explain {word}: minixnn explain {shlex.quote(word)} -o out"
     if word in INSTEAD:
@@ -99,14 +100,21 @@ def led_on(word: str) -> str:
     return meant(word, COMMANDS)
 
 
-def parsers() -> list[Any]:
-    """The parsers of all commands."""
-    return [one for action in parser()._actions if isinstance(action, argparse._SubParsersAction)
-            for one in action.choices.values()]
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command, and print what it has to say.
+
+    Parameters
+    ----------
+    arguments : the words behind `minixnn`; None for those of the process.
+
+    Returns
+    -------
+    The exit status: 0; 1 if a picture could not be read or explained; 2 if nothing can go on; 130 after Ctrl-C.
+
+    Raises
+    ------
+    SystemExit : after --help and --version, which print and end the process.
+    """
     try:
         stop_when_told()
         asked = parser().parse_args(arguments)
@@ -131,14 +139,14 @@ class Terminated(KeyboardInterrupt):
 
 def stop_when_told() -> None:
     """Make SIGTERM an exception, where signals can be had: in the first thread."""
-    def stop(number: int, frame: Any) -> NoReturn:
+    def stop(number: int, frame: object) -> NoReturn:
         raise Terminated
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stop)
 
 
-def failed(words: str, error: Any, status: int) -> int:
+def failed(words: str, error: BaseException, status: int) -> int:
     """Say what happened, and how far the run came."""
     words = "; ".join(filter(None, (words, getattr(error, "state", ""))))
     if words:
@@ -146,106 +154,97 @@ def failed(words: str, error: Any, status: int) -> int:
     return status
 
 
-def note(message: Any, *rest: Any, **more: Any) -> None:
+def note(message: Warning | str, *rest: object, **more: object) -> None:
     print(f"minixnn: note: {visible(' '.join(str(message).split()))}", file=sys.stderr)
 
 
 def parser() -> Parser:
+    """The whole command line."""
     found = Parser(prog="minixnn", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("-V", "--version", action="version", version=f"minixnn {minixnn.__version__}")
     commands = found.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for name, run, what in (("explain", explain, "heatmaps of pictures"),
-                            ("ledger", show_ledger, "where relevance goes")):
-        command = commands.add_parser(name, help=what, description=what)
-        command.set_defaults(run=run)
-        add_inputs(command)
-        (add_explaining if run is explain else add_rule)(command)
-    what = "a web page to step through the lines of a method, forwards and backwards"
-    command = commands.add_parser("step", help=what, description=what)
-    command.set_defaults(run=step)
-    add_inputs(command, many=False)
-    add_walk(command)
-    command = commands.add_parser("microscope", help="a web page to watch relevance in")
-    command.set_defaults(run=show_microscope)
-    command.add_argument("--model", action="append", help=f"{MODEL}, for pictures of 28 x 28 pixels; may be given "
-                         "several times; default: cnn and dense")
-    command.add_argument("-o", "--out", type=path, default=pathlib.Path("microscope.html"),
-                         help="the file to write")
-    check.add_to(commands)
-    for name, run, what in (("methods", show_methods, "the names that --method takes"),
-                            ("models", show_models, "the shipped networks")):
-        command = commands.add_parser(name, help=what)
-        command.add_argument("names", nargs="*", metavar="NAME", help="tell more of these; default: a line for each")
-        command.set_defaults(run=run)
+
+    def command(name: str, run: Callable, what: str, more: str = "") -> Callable:
+        made = commands.add_parser(name, help=what, description=what + more)
+        made.set_defaults(run=run, batch_size=None, workers=-1)
+        return made.add_argument
+
+    add = command("explain", explain, "heatmaps of pictures")
+    add_inputs(add)
+    add("--method", help="see: minixnn methods; default: lrp_epsilon_plus; for photographs lrp_by_depth, for "
+        "transformers attn_lrp, for bytes and tokens lrp_epsilon")
+    add("-o", "--out", type=path, default="out", help="folder for the results; default: out")
+    add("--resume", action="store_true", help="leave out what has a result of the same call already")
+    add("--no-figures", action="store_false", dest="figures", help="write numbers only, no pictures")
+    add("--quick", action="store_true", help="for a photograph one map, without the one for the class rather than the "
+        "runner-up and without the controls beside them: for big folders")
+    add("--details", action="store_true", help="print the logit, the sum of the relevance, and what biases and "
+        "stabilisers withhold, too")
+    add("--color", choices=("auto", "always", "never"), default="auto",
+        help="whether the text of files is shown in the terminal, in colours")
+    add("--workers", type=workers, default=-1, metavar="N", help="batches at a time; default: one per core")
+    add("--batch-size", type=positive, metavar="N", help=BATCH)
+    add = command("ledger", show_ledger, "where relevance goes")
+    add_inputs(add)
+    add("--rule", default="epsilon", help=", ".join(RULES))
+    add("--batch-size", type=positive, metavar="N", help=BATCH)
+    add = command("step", step, "a web page to step through the lines of a method, forwards and backwards")
+    add_inputs(add, count=1)
+    add("--method", action="append", help="see: minixnn methods; several methods of relevance may be given, among "
+        "which the page switches; default: lrp_epsilon")
+    add("--layer", type=layer, metavar="N", help="step into the rule of this layer only, by the number that "
+        "net.describe() gives it; default: of all layers")
+    add("-o", "--out", type=path, default="walk.html", metavar="PAGE",
+        help="the file to write, a .html; default: walk.html")
+    add = command("microscope", show_microscope, "a web page to watch relevance in")
+    add("--model", action="append", help=f"{MODEL}, for pictures of 28 x 28 pixels; may be given several times; "
+        "default: cnn and dense")
+    add("-o", "--out", type=path, default="microscope.html", help="the file to write")
+    add = command("check", check, "are all layers, gradients and sums of a network right?",
+                  " Prints a table; status 1 where one is not.")
+    add("model", help=f"{MODEL}, which is also compared with onnxruntime where that is installed")
+    add("images", nargs="*", metavar="IMAGE", help="pictures, or a folder of them; default: noise")
+    add("--target", type=int, help="class to explain; default: the largest output")
+    add("--size", metavar="HxW", help="size of the pictures; default: as the network asks")
+    add("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
+    for add in (command("methods", show_methods, "the names that --method takes"),
+                command("models", show_models, "the shipped networks")):
+        add("names", nargs="*", metavar="NAME", help="tell more of these; default: a line for each")
     return found
 
 
-def add_inputs(command: Parser, many: bool = True) -> None:
-    command.add_argument("images", nargs="+" if many else 1, type=named, metavar="IMAGE",
-                         help="picture, .npy, or a folder of them; a .npy (images, height, width, channels) is "
-                         "explained as a whole; .csv for networks that take rows of numbers; any file for magika; "
-                         "for networks that take tokens a .txt or .npy of them, or a list such as \"101, 7592, 102\"")
-    command.add_argument("--model", type=named, help=f"{MODEL}; default: efficientnet_lite0, for photographs")
-    command.add_argument("--target", metavar="NAME", help="label or number of the class (or channel) to explain; "
-                         "default: the largest output")
-    command.add_argument("--versus", metavar="NAME", help="what speaks for the target rather than for this output")
-    command.add_argument("--box", metavar="T,L,B,R", type=box, help="of a network whose outputs are images explain "
-                         "those in this box: top, left, bottom, right, in pixels of its input")
-    command.add_argument("--place", metavar="N", type=place, help="of a network whose outputs are a sequence, such as "
-                         "the queries of a detector or the places of a text, explain those at this place: a number "
-                         "from 0, or from -1, the last, backwards")
-    command.add_argument("--vocabulary", metavar="FILE", help="the names of tokens, for a network that takes whole "
-                         "numbers: a text file with a name a line, vocab.json or tokenizer.json")
-    command.add_argument("--size", metavar="HxW", help="resize pictures to this; default: as the network asks")
-    command.add_argument("--fit", choices=("crop", "squash"), help="pictures of other proportions are cut in their "
-                         "middle, or squashed; default: as the network's card says, else squashed")
-    command.add_argument("--header", action="store_true", help="the first line of a table names its columns, though "
-                         "by numbers")
-    command.add_argument("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
-    command.add_argument("--mean", metavar="M", help="what the network's training subtracted from pixels in [0, 1]: "
-                         "a number, or one per channel, such as 0.485,0.456,0.406")
-    command.add_argument("--std", metavar="S", help="what it divided them by, then")
-    command.add_argument("--labels", metavar="FILE", help="a text file with the name of each output, one per line")
-    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="options",
-                         help="an option of the method or rule, such as steps=100 or epsilon=0.1; see: minixnn methods")
-    if many:
-        command.add_argument("--batch-size", type=positive, metavar="N", help="images at a time; default: what suits "
-                             "the network")
-
-
-def add_explaining(command: Parser) -> None:
-    command.add_argument("--method", help="see: minixnn methods; default: lrp_epsilon_plus; of photographs "
-                         "lrp_by_depth, of transformers attn_lrp, of bytes and tokens lrp_epsilon")
-    command.add_argument("-o", "--out", type=path, default=pathlib.Path("out"), help="folder for the results; "
-                         "default: out")
-    command.add_argument("--resume", action="store_true", help="leave out what has a result of the same call already")
-    command.add_argument("--no-figures", action="store_false", dest="figures", help="numbers only, no pictures")
-    command.add_argument("--quick", action="store_true", help="of a photograph one map, without the one for the class "
-                         "rather than the runner-up and without the controls beside them: for big folders")
-    command.add_argument("--details", action="store_true", help="tell the logit, too, the sum of the relevance, and "
-                         "what biases and stabilisers withhold")
-    command.add_argument("--color", choices=("auto", "always", "never"), default="auto",
-                         help="whether the text of files is shown in the terminal, in colours")
-    command.add_argument("--workers", type=workers, default=-1, metavar="N",
-                         help="batches at a time; default: all cores")
-
-
-def add_walk(command: Parser) -> None:
-    command.add_argument("--method", action="append", help="see: minixnn methods; of methods of relevance several may "
-                         "be given, among which the page switches; default: lrp_epsilon")
-    command.add_argument("--layer", type=whole, metavar="N", help="step into the rule of this layer only, by the "
-                         "number that net.describe() gives it; default: of all layers")
-    command.add_argument("-o", "--out", type=path, default=pathlib.Path("walk.html"), metavar="PAGE",
-                         help="the file to write, a .html; default: walk.html")
-    command.set_defaults(batch_size=None, workers=1)
-
-
-def add_rule(command: Parser) -> None:
-    command.add_argument("--rule", default="epsilon", help=", ".join(RULES))
+def add_inputs(add: Callable, count: int | str = "+") -> None:
+    """What says which network is explained, on which inputs."""
+    add("images", nargs=count, type=named, metavar="IMAGE", help="picture, .npy, or a folder of them; a .npy (images, "
+        "height, width, channels) is explained as a whole; .csv for networks that take rows of numbers; any file for "
+        "magika; for networks that take tokens a .txt or .npy of them, or a list such as \"101, 7592, 102\"")
+    add("--model", type=named, help=f"{MODEL}; default: efficientnet_lite0, for photographs")
+    add("--target", metavar="NAME", help="label or number of the class (or channel) to explain; default: the largest "
+        "output")
+    add("--versus", metavar="NAME", help="explain what speaks for the target rather than for this output")
+    add("--box", metavar="T,L,B,R", type=box, help="of a network whose outputs are images explain those in this box: "
+        "top, left, bottom, right, in pixels of its input")
+    add("--place", metavar="N", type=place, help="of a network whose outputs are a sequence, such as the queries of a "
+        "detector or the places of a text, explain those at this place: a number from 0; negative ones count from the "
+        "end, -1 being the last")
+    add("--vocabulary", metavar="FILE", help="the names of tokens, for a network that takes whole numbers: a text file "
+        "with a name per line, vocab.json or tokenizer.json")
+    add("--size", metavar="HxW", help="resize pictures to this; default: as the network asks")
+    add("--fit", choices=("crop", "squash"), help="pictures of other proportions are cut in their middle, or squashed; "
+        "default: as the network's card says, else squashed")
+    add("--header", action="store_true", help="the first line of a table names its columns, even if the names are "
+        "numbers")
+    add("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
+    add("--mean", metavar="M", help="what the network's training subtracted from pixels in [0, 1]: a number, or one "
+        "per channel, such as 0.485,0.456,0.406")
+    add("--std", metavar="S", help="what the training divided them by afterwards")
+    add("--labels", metavar="FILE", help="a text file with the name of each output, one per line")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", dest="options", help="an option of the method or "
+        "rule, such as steps=100 or epsilon=0.1; see: minixnn methods")
 
 
 def named(text: str) -> str:
-    """A name; none, from a variable of the shell that is not set, say, would mean the folder in which one is."""
+    """A name that is not empty: a variable of the shell that is not set, say, would mean this folder."""
     if not text:
         raise argparse.ArgumentTypeError("got an empty name, expected that of a file or a folder; \".\" is this one")
     return text
@@ -255,37 +254,25 @@ def path(text: str) -> pathlib.Path:
     return pathlib.Path(named(text))
 
 
-def box(text: str) -> tuple[int, ...]:
-    edges = text.split(",")
-    if len(edges) != 4 or not all(edge.strip().isdecimal() for edge in edges):
-        raise argparse.ArgumentTypeError(f"got {text}, expected top, left, bottom and right such as 10,20,60,80")
-    return tuple(map(int, edges))
+def like(pattern: str, expected: str, make: Callable = int) -> Callable:
+    """The type of an option whose text has to fit a pattern."""
+    def read(text):
+        if not re.fullmatch(pattern, text):
+            raise argparse.ArgumentTypeError(f"got {text}, expected {expected}")
+        return make(text)
+    return read
 
 
-def place(text: str) -> int:
-    if not re.fullmatch(r"-?\d+", text):
-        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number, the place in the sequence of outputs")
-    return int(text)
+box = like(r"(\s*\d+\s*,){3}\s*\d+\s*", "top, left, bottom and right such as 10,20,60,80",
+           lambda text: tuple(map(int, text.split(","))))
+place = like(r"-?\d+", "a whole number, the place in the sequence of outputs")
+layer = like(r"\d+", "the number of a layer, from 0")
+positive = like(r"0*[1-9]\d*", "a positive whole number")
+workers = like(r"-1|0*[1-9]\d*", "a positive whole number")
 
 
-def positive(text: str) -> Any:
-    if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"got {text}, expected a positive whole number")
-    return int(text)
-
-
-def whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"got {text}, expected the number of a layer, from 0")
-    return int(text)
-
-
-def workers(text: Any) -> Any:
-    return -1 if text == "-1" else positive(text)
-
-
-def show_microscope(asked: Any) -> Any:
-    """`minixnn microscope`: one HTML file that needs no network, with ten test digits to begin with."""
+def show_microscope(asked: Namespace) -> int:
+    """`minixnn microscope`: one HTML file that needs no internet, with ten test digits to begin with."""
     images, labels = datasets.mnist("test")
     ten = [int((labels == digit).argmax()) for digit in range(10)]
     nets = {pathlib.Path(name).stem: of_unit_pixels(open_model(name)) for name in asked.model or ("cnn", "dense")}

@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import inspect
-from functools import partial
 from argparse import Namespace
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -58,7 +59,7 @@ READ_AS = {int: "a whole number", real: "a number", real_or_none: "a number or n
            truth: "true or false"}
 
 
-def options(function: Callable | partial) -> dict[str, Any]:
+def options(function: Callable) -> dict[str, object]:
     """{name: default} of what --set can change in a method, a rule or a composite, those of its rules included."""
     found = {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()
              if name in OPTIONS and not callable(parameter.default)}
@@ -66,13 +67,13 @@ def options(function: Callable | partial) -> dict[str, Any]:
     return found if rules is None else {**found, **options(rules)}
 
 
-def rules_of(function: Callable | partial) -> Callable | partial | None:
+def rules_of(function: Callable) -> Callable | None:
     """The rule or composite that a heatmap of relevance is made with, as METHODS has it; None for other methods."""
     return {"rules": lrp.epsilon, **getattr(function, "keywords", {})}["rules"] \
         if getattr(function, "func", function) is attribution.lrp else None
 
 
-def chosen(known: dict[str, Any], name: str, what: str, settings: list) -> Callable | partial:
+def chosen(known: dict[str, Callable], name: str, what: str, settings: list[str]) -> Callable:
     """The entry `name` of `known`, METHODS or RULES, with the `settings` ["epsilon=0.1", ...] made."""
     name = key_of(known, name, f"--{what}")
     possible, made = options(known[name]), {}
@@ -89,7 +90,7 @@ def chosen(known: dict[str, Any], name: str, what: str, settings: list) -> Calla
     return with_options(known[name], made)
 
 
-def key_of(known: dict[str, Any], name: str, what: str) -> str:
+def key_of(known: dict[str, Callable], name: str, what: str) -> str:
     """The key of `known` that a name means: as it is, in other letters, or as it is written on pictures."""
     def folded(text: str) -> str:
         return text.casefold().replace("-", "_").replace(" ", "_")
@@ -103,7 +104,7 @@ def key_of(known: dict[str, Any], name: str, what: str) -> str:
                      + FAR.get(plain, "") * ("occlusion" in known))
 
 
-def with_options(function: Callable | partial, made: dict[str, Any]) -> Callable | partial:
+def with_options(function: Callable, made: dict[str, object]) -> Callable:
     """The function with keyword arguments set, in itself or in the rule that it works by."""
     if not made:
         return function
@@ -122,24 +123,23 @@ def described(name: str) -> str:
     return f"{text}; {fixed}" if fixed else text
 
 
-def first_line(function: Callable | partial) -> str:
+def first_line(function: Callable) -> str:
     return (inspect.getdoc(getattr(function, "func", function)) or "").partition("\n")[0]
 
 
+@dataclass
 class Explanation:
-    """A method with its target, as the command line asks for them.
-
-    target, versus: indices of outputs; None is the largest output, or nothing to compare with. opposite: the evidence
-    against the only output. binary: that output stands for two classes. maps: outputs are images or sequences.
-    box: (top, left, bottom, right) in pixels of the input, in which outputs that are images are explained. place: that
-    of a sequence of outputs which is explained alone. settings: batch_size and workers.
-    """
-
-    def __init__(self, name: str, method: Callable | partial, target: int | None = None, versus: int | None = None,
-                 opposite: bool = False, binary: bool = False, maps: bool = False,
-                 box: tuple[int, ...] | None = None, place: int | None = None, **settings: Any) -> None:
-        self.name, self.method, self.target, self.versus, self.opposite = name, method, target, versus, opposite
-        self.binary, self.maps, self.box, self.place, self.settings = binary, maps, box, place, settings
+    """A method with its target, as the command line asks for them."""
+    name: str
+    method: Callable
+    target: int | None          # the number of an output; None for the largest
+    versus: int | None          # that of the output to compare with, or None
+    opposite: bool              # whether the evidence against the only output is explained
+    binary: bool                # whether the only output stands for two classes
+    maps: bool                  # whether outputs are images or sequences
+    box: tuple[int, ...] | None     # (top, left, bottom, right) in pixels of the input, where outputs are explained
+    place: int | None           # that of a sequence of outputs which is explained alone
+    settings: dict[str, int | None]     # batch_size and workers
 
     @property
     def plain(self) -> bool:
@@ -150,7 +150,7 @@ class Explanation:
     def relevance(self) -> bool:
         return getattr(self.method, "func", self.method) in (attribution.lrp, attribution.deep_taylor)
 
-    def __call__(self, net, x, y):
+    def __call__(self, net: Network, x: Array, y: Array) -> Array:
         """Heatmaps like x of the images whose outputs are y."""
         if self.plain:
             return self.method(net, x, self.targets(y, x), **self.settings)
@@ -207,21 +207,19 @@ class Explanation:
         start[rows, rivals] = -1
         return self.method(net, x, start=start * y if self.relevance else start, **self.settings)
 
-    def of_batch(self, net: Network, x: Array, target: Any = None) -> Array:
-        """As explain_to calls a method, which has workers of its own."""
+    def of_batch(self, net: Network, x: Array, target: object = None) -> Array:
+        """As explain_to calls a method; it has workers of its own."""
         if self.plain:
             return self.method(net, x, self.target)
         return self.method(net, x, start=self.start(outputs(net.forward(x)), x))
 
     def __str__(self):
         """What tells one explanation from another."""
-        asked = {"target": self.target, "versus": self.versus, "opposite": self.opposite, "box": self.box,
-                 "place": self.place}
-        told = [settings_of(self.method), *(f"{name}={value}" for name, value in asked.items())]
-        return f"{self.name} ({', '.join(filter(None, told))})"
+        asked = (f"{name}={getattr(self, name)}" for name in ("target", "versus", "opposite", "box", "place"))
+        return f"{self.name} ({', '.join(filter(None, (settings_of(self.method), *asked)))})"
 
 
-def settings_of(method: Any) -> Any:
+def settings_of(method: Callable | None) -> str:
     """The options of a method that were set, in words, those of its rule included."""
     words = []
     for key, value in getattr(method, "keywords", {}).items():
@@ -234,7 +232,7 @@ def outputs(y: Array) -> Array:
     return y[:, None] if y.ndim == 1 else y
 
 
-def explanation(asked: Namespace, method: Callable | partial, card: Card, y: Array) -> Explanation:
+def explanation(asked: Namespace, method: Callable, card: Card, y: Array) -> Explanation:
     """The Explanation that is asked for, once the outputs y of some input have shown how many there are."""
     count, binary = y.shape[-1], y.shape[-1] == 1 and card.head == "Sigmoid"
     target, versus = (index_of(text, card, 2 if binary else count, what)
@@ -257,7 +255,7 @@ def explanation(asked: Namespace, method: Callable | partial, card: Card, y: Arr
         raise CannotGoOn(f"got --place {asked.place}, expected one of the {y.shape[1]} places of the outputs, from 0 "
                          f"to {y.shape[1] - 1}; -1 is the last")
     return Explanation(asked.method, method, target, versus, opposite, binary, y.ndim > 2, asked.box, asked.place,
-                       batch_size=asked.batch_size, workers=asked.workers)
+                       {"batch_size": asked.batch_size, "workers": asked.workers})
 
 
 def index_of(text: str | None, card: Card, count: int, what: str) -> int | None:

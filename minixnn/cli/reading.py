@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any, NamedTuple
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,37 +21,63 @@ from minixnn.network import Network
 TOGETHER, NUMBERS = 16, 2 ** 24             # pictures, and numbers in them, that are explained in one batch at most
 
 
-class Picture(NamedTuple):
-    path: Any
-    x: Any                   # (H, W, C), as the network takes it
+class Item:
+    """What a file holds, as inputs of a network."""
+    path: Path
+    note = ""                # what was done to it, to be told
+
+    @property
+    def more(self) -> str:
+        """The note, as the end of a line."""
+        return f" ({self.note})" if self.note else ""
+
+    def inputs(self) -> list:
+        """Batches, which slices give; of sequences of tokens one each, since they may differ in length."""
+        raise NotImplementedError
+
+
+@dataclass
+class Picture(Item):
+    path: Path
+    x: np.ndarray            # (H, W, C), as the network takes it
     note: str
     data: bytes | None = None   # of a file that is explained byte by byte; x is (positions,) then
 
+    def inputs(self) -> list:
+        return [self.x[None]]
 
-class Rows(NamedTuple):
-    path: Any
-    x: Any                   # (N, columns), or sequences (N, steps, channels)
-    names: list | None
+
+@dataclass
+class Rows(Item):
+    path: Path
+    x: np.ndarray            # (N, columns), or sequences (N, steps, channels)
+    names: list[str] | None
     note: str = ""
 
-
-class Text(NamedTuple):
-    path: Any
-    x: list                  # sequences of tokens, (1, tokens) each
-    words: list              # how each sequence is written, a text for each token
-    note: str = ""
+    def inputs(self) -> list:
+        return [self.x]
 
 
-class Array(NamedTuple):
-    path: Any
-    batch: Any               # images.Batch
+@dataclass
+class Text(Item):
+    path: Path
+    x: list[np.ndarray]      # sequences of tokens, (1, tokens) each
+    words: list[list[str]]   # how each sequence is written, a text for each token
+
+    def inputs(self) -> list:
+        return self.x
 
 
-def inputs_of(item: Picture | Rows | Text | Array) -> list:
-    """The batches of inputs that a file holds; of sequences of tokens one each, since they may differ in length."""
-    if isinstance(item, Array):
-        return [item.batch[:]]
-    return item.x if isinstance(item, Text) else [item.x if isinstance(item, Rows) else item.x[None]]
+@dataclass
+class Array(Item):
+    path: Path
+    batch: images.Batch
+
+    def __post_init__(self):
+        self.note = ", ".join(self.batch.notes)
+
+    def inputs(self) -> list:
+        return [self.batch]
 
 
 class Reader:
@@ -84,11 +110,11 @@ class Reader:
         rows = self.expected.row is not None or self.expected.sequence is not None
         return images.find(self.asked.images, images.PICTURES + tables.TABLES * rows)
 
-    def left_out(self, path: Path, error: Any) -> None:
+    def left_out(self, path: Path, error: Exception) -> None:
         print(visible(f"minixnn: {path} left out: {sentence(error)}"), file=sys.stderr)
         self.status, self.failed = 1, self.failed + 1
 
-    def read(self, path: Path) -> Picture | Array | Rows | Text | None:
+    def read(self, path: Path) -> Item | None:
         """A Picture, Rows, a Text or an Array; None if the file cannot be read, which is said."""
         try:
             return self.opened(path)
@@ -98,7 +124,7 @@ class Reader:
             self.left_out(path, error)
         return None
 
-    def opened(self, path: Path) -> Picture | Array | Rows | Text:
+    def opened(self, path: Path) -> Item:
         row, shape, invert = self.expected.row, self.expected.picture, self.asked.invert
         if self.bytes:
             images.expect_file(path)
@@ -143,7 +169,7 @@ class Reader:
                              f"{self.expected.row}; give such rows as a .csv or .npy file, or of a grey picture with "
                              f"{self.expected.row} pixels its --size HEIGHTxWIDTH")
 
-    def groups(self, paths: Iterator[Any]) -> Iterator[list]:
+    def groups(self, paths: Iterator[Path]) -> Iterator[list]:
         """Pictures some at a time, as many as fit into memory; tables and arrays of images each alone."""
         waiting = []
         for path in paths:

@@ -14,7 +14,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from minixnn.cli import tables
 from minixnn.cli.errors import CannotGoOn, say, sentence
 from minixnn.cli.images import PICTURES
 from minixnn.files import draft_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Names:
@@ -88,11 +91,11 @@ def save(path: pathlib.Path, array: Array) -> None:
     write_whole(path, lambda draft: np.save(draft, array))
 
 
-def save_record(path: pathlib.Path, record: dict[str, Any]) -> None:
+def save_record(path: pathlib.Path, record: dict[str, object]) -> None:
     write_whole(path, lambda draft: draft.write(json.dumps(record, indent=1).encode()))
 
 
-def save_image(path: pathlib.Path, image: Any) -> None:
+def save_image(path: pathlib.Path, image: Image) -> None:
     write_whole(path, lambda draft: image.save(draft, "PNG", compress_level=3))
 
 
@@ -121,7 +124,7 @@ def digest_of_file(path: pathlib.Path) -> str:
     return found.hexdigest()[:16]
 
 
-def not_done(files: list[pathlib.Path], names: Names, made_by: dict[str, Any], figures: tuple) -> list:
+def not_done(files: list[pathlib.Path], names: Names, made_by: dict[str, object], figures: tuple) -> list:
     """Those of `files` that have no result yet. CannotGoOn where a result is there that another call made.
 
     made_by: what makes results now; figures: endings of the pictures that belong to a picture's result.
@@ -142,7 +145,7 @@ def not_done(files: list[pathlib.Path], names: Names, made_by: dict[str, Any], f
     return left
 
 
-def say_what_is_replaced(files: list[pathlib.Path], names: Names, made_by: dict[str, Any]) -> None:
+def say_what_is_replaced(files: list[pathlib.Path], names: Names, made_by: dict[str, object]) -> None:
     """Tell, before anything is written, that the folder has results of another method or network, how to keep both."""
     found = []
     for path in files:
@@ -159,7 +162,7 @@ def say_what_is_replaced(files: list[pathlib.Path], names: Names, made_by: dict[
             "give -o another folder")
 
 
-def differences(record: pathlib.Path, made_by: dict[str, Any], path: pathlib.Path) -> str:
+def differences(record: pathlib.Path, made_by: dict[str, object], path: pathlib.Path) -> str:
     """In what a record differs from what would be made now; "" for nothing."""
     try:
         then = json.loads(record.read_text())

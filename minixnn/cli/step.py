@@ -5,16 +5,17 @@ import pathlib
 from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from minixnn import plot
+from minixnn.arrays import Array
 from minixnn.attribution import NAMES
 from minixnn.cli.errors import CannotGoOn, say
 from minixnn.cli.expected import open_model, usual_method, usual_model
 from minixnn.cli.methods import METHODS, chosen, explanation, key_of, options, outputs, rules_of, settings_of
-from minixnn.cli.reading import Array, Picture, Reader, Rows, Text, inputs_of
+from minixnn.cli.reading import Reader, Rows, Text
 from minixnn.network import Network
 from minixnn.plot.steps import METHODS as PASSES
+from minixnn.rules import lrp
 
 # Methods that are one pass and a line more, and that pass
 MADE_OF = {"sensitivity": "gradient", "saliency": "gradient", "gradient_times_input": "gradient"}
@@ -35,8 +36,7 @@ def step(asked: Namespace) -> int:
     y = outputs(net.forward(x))
     found = explanation(asked, several[0], net.card, y)
     walk, given = pass_of(names[0], several[0])
-    if rules_of(several[0]) is not None:
-        given["rules"] = {shown(name, method): rules_of(method) for name, method in zip(names, several)}
+    rules = {shown(name, method): rule for name, method in zip(names, several) if (rule := rules_of(method))}
     if walk.startswith("deeplift"):
         given["x_ref"] = x * 0                      # as attribution.deeplift has it where no reference is given
     if not found.plain:
@@ -44,7 +44,8 @@ def step(asked: Namespace) -> int:
     label = net.card.label(int(not found.opposite) if found.binary else int(found.targets(y, x)[0]))
     title = f"{NAMES[names[0]] if len(names) == 1 else 'LRP'} of {path.name}, step by step: {label}"
     try:
-        plot.steps(net, x, found.targets(y, x), path=asked.out, method=walk, layer=asked.layer, title=title, **given)
+        plot.steps(net, x, found.targets(y, x), rules or lrp.epsilon, asked.out, method=walk, layer=asked.layer,
+                   title=title, **given)
     except ValueError as error:
         raise ValueError(str(error).replace("layer=", "--layer ")) from error
     say(f"{asked.out}: open it in a browser")
@@ -65,7 +66,7 @@ def usual_walk(net: Network) -> str:
     return "lrp_epsilon" if usual == "lrp_epsilon_plus" else usual
 
 
-def one_input(reader: Reader) -> tuple[Any, Any, Any]:
+def one_input(reader: Reader) -> tuple[Array, Network, pathlib.Path]:
     """(x, network, path) of the one input that is asked for; x with an axis of images of length 1."""
     files = reader.find()
     if len(files) != 1:
@@ -73,15 +74,14 @@ def one_input(reader: Reader) -> tuple[Any, Any, Any]:
     item = reader.read(files[0])
     if item is None:
         raise CannotGoOn("the file could not be read")
-    x = item.batch[:1] if isinstance(item, Array) else inputs_of(item)[0][:1]
-    count = len(item.batch) if isinstance(item, Array) else 1 if isinstance(item, Picture) else len(item.x)
-    note = item.batch.note if isinstance(item, Array) else item.note
-    if note or count > 1:
-        say(f"{item.path}: " + ", ".join(filter(None, (note, f"the first of {count}" if count > 1 else ""))))
-    return x, reader.net if isinstance(item, (Rows, Text)) else reader.of_pictures, item.path
+    inputs = item.inputs()
+    count = sum(map(len, inputs))
+    if item.note or count > 1:
+        say(f"{item.path}: " + ", ".join(filter(None, (item.note, f"the first of {count}" if count > 1 else ""))))
+    return inputs[0][:1], reader.net if isinstance(item, (Rows, Text)) else reader.of_pictures, item.path
 
 
-def pass_of(name: str, method: Callable) -> tuple[str, dict[str, Any]]:
+def pass_of(name: str, method: Callable) -> tuple[str, dict[str, object]]:
     """The pass that a method of `attribution` runs, and the options that were set for it."""
     function = getattr(method, "func", method)
     if rules_of(method) is not None:

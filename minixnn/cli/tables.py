@@ -1,7 +1,7 @@
 """Rows of numbers, for networks that take no pictures: .csv files, and .npy files of one or two axes."""
 import csv
 import pathlib
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
@@ -9,9 +9,10 @@ from minixnn.arrays import Array
 from minixnn.card import written
 
 TABLES = (".csv", ".tsv", ".txt")
+Table: TypeAlias = tuple[Array, list[str] | None, str]      # numbers, names of the columns, and what is to be told
 
 
-def read(path: pathlib.Path, row: int, header: bool = False) -> tuple:
+def read(path: pathlib.Path, row: int, header: bool = False) -> Table:
     """(rows, names, note): an array (N, row) in float32, the names of its columns or None, and what is to be told.
 
     header: the first line names the columns, even if by numbers. ValueError if it is no table.
@@ -26,7 +27,7 @@ def read(path: pathlib.Path, row: int, header: bool = False) -> tuple:
                                           "if they are names, give --header")
 
 
-def read_text(path: pathlib.Path, header: bool = False) -> tuple:
+def read_text(path: pathlib.Path, header: bool = False) -> tuple[Array, list[str] | None]:
     """(rows, names) of a text file with columns between commas, semicolons or tabs; the first line may be names.
 
     Nothing is left out, since the result for row n is to stand at row n: a line without cells is refused, unless
@@ -64,15 +65,15 @@ def read_text(path: pathlib.Path, header: bool = False) -> tuple:
     return np.array([[float(cell) for cell in line] for line in lines], np.float32), names
 
 
-def number(cell: str) -> Any:
+def number(cell: str) -> bool:
     """Whether a cell holds a finite number, also in single precision."""
     try:
-        return abs(float(cell)) <= np.finfo(np.float32).max
+        return bool(abs(float(cell)) <= np.finfo(np.float32).max)
     except ValueError:
         return False
 
 
-def from_array(array: Array, row: int) -> tuple:
+def from_array(array: Array, row: int) -> Table:
     """(rows, None, "") of a .npy array (N, row), or (row,) for a single row."""
     if array.ndim == 1:
         array = array[None]
@@ -86,7 +87,7 @@ def from_array(array: Array, row: int) -> tuple:
     return rows, None, ""
 
 
-def sequences(path: pathlib.Path, shape: tuple, header: bool = False) -> tuple:
+def sequences(path: pathlib.Path, shape: tuple, header: bool = False) -> Table:
     """(sequences (N, steps, channels), names of the channels or None, ""): of a .npy file, or one of a table.
 
     shape: (steps, channels), None where anything goes. A table has a line for each step.

@@ -8,7 +8,8 @@ from __future__ import annotations
 import html
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,7 +19,10 @@ from minixnn.cli import drawing, errors, results
 from minixnn.models import magika
 
 if TYPE_CHECKING:
+    from minixnn.cli.explain import Run
     from minixnn.cli.reading import Picture
+
+Line: TypeAlias = list[tuple[str, float | None]]    # pieces of text, and the relevance of each, if any
 
 PAGE = "relevance.html"
 ROW = 16                                            # bytes in a row of numbers
@@ -29,38 +33,38 @@ pre { font: 14px/1.45 monospace; white-space: pre-wrap; word-break: break-all; b
 i { color: #888 } s { text-decoration: none; color: #888 }"""
 
 
-def write(run: Any, picture: Picture, R: Array, said: dict[str, Any]) -> None:
-    """Write the page beside the other results, and show the text in the terminal if that is wanted. run: the Run."""
-    lines, limit = coloured(picture.data, R)
+def write(run: Run, picture: Picture, R: Array, said: dict) -> None:
+    """The page, and the text in the terminal, of a file of bytes."""
+    lines, limit = coloured(picture.data or b"", R)
+    show(run, picture.path, said["saw"], f"{NAMES[run.asked.method]}, {said['explained']}", lines, limit, NOTE)
+
+
+def write_tokens(run: Run, path: Path, lines: list[Line], told: list[str]) -> None:
+    """As `write`, for sequences of tokens, with what is told of each."""
+    limit = max((abs(r) for line in lines for _, r in line if r is not None), default=0) or 1.0
+    what = told[0].partition(": ")[2] if len(told) == 1 else f"{len(told)} sequences"
+    show(run, path, NAMES[run.asked.method], what, lines, limit)
+
+
+def show(run: Run, path: Path, title: str, what: str, lines: list[Line], limit: float, note: str = "") -> None:
+    """Write the page beside the other results, and show the text in the terminal if that is wanted."""
     if run.figures:
-        title = errors.visible(f"{picture.path.name}: {said['saw']}")
-        results.save_text(run.names(picture.path, PAGE),
-                          page(title, f"{NAMES[run.asked.method]}, {said['explained']}", lines, limit))
+        results.save_text(run.names(path, PAGE), page(errors.visible(f"{path.name}: {title}"), errors.visible(what),
+                                                      lines, limit, note))
     if run.asked.color == "always" or run.asked.color == "auto" and can_colour():
         print(terminal(lines, limit))
-
-
-def write_tokens(run: Any, path: Any, lines: list[list[tuple]], told: list[str]) -> None:
-    """As `write`, for sequences of tokens [(text, relevance), ...], with what is told of each."""
-    sizes = abs(np.array([r for line in lines for _, r in line]))
-    limit = float(sizes.max()) or 1.0
-    if run.figures:
-        title = errors.visible(f"{path.name}: {NAMES[run.asked.method]}")
-        what = f"{told[0].partition(': ')[2]}" if len(told) == 1 else f"{len(told)} sequences"
-        results.save_text(run.names(path, PAGE), page(title, errors.visible(what), lines, limit, note=""))
-    if run.asked.color == "always" or run.asked.color == "auto" and can_colour():
-        print(terminal([[("".join(map(visible, text)), r) for text, r in line] for line in lines], limit))
 
 
 def can_colour() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
-def coloured(data: Any, R: Array) -> tuple[list[list[tuple]], float]:
+def coloured(data: bytes, R: Array) -> tuple[list[Line], float]:
     """(lines, limit): each line a list of (text, relevance), None where there is none; and where colours end."""
     relevance, seen = per_byte(data, R)
     show = text_lines if is_text(data) else hex_lines
-    lines, done = [], 0
+    lines: list[Line] = []
+    done = 0
     for begin, end in stretches(seen):
         if begin > done:
             lines.append([(f"... {begin - done:,} bytes that the network does not use ...", None)])
@@ -98,9 +102,9 @@ def is_text(data: bytes) -> bool:
     return not any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
 
 
-def text_lines(data: bytes, relevance: Array, begin: int, end: int) -> list[list[tuple]]:
+def text_lines(data: bytes, relevance: Array, begin: int, end: int) -> list[Line]:
     """Lines of (character, relevance of its bytes together)."""
-    lines: list[list[tuple]] = [[]]
+    lines: list[Line] = [[]]
     at = begin
     while at < end:
         size = next((n for low, n in ((0xf0, 4), (0xe0, 3), (0xc0, 2)) if data[at] >= low), 1)
@@ -124,7 +128,7 @@ def visible(letter: str) -> str:
     return chr(0x2400 + ord(letter)) if ord(letter) < 32 else "\N{REPLACEMENT CHARACTER}"
 
 
-def hex_lines(data: bytes, relevance: Array, begin: int, end: int) -> list[list[tuple]]:
+def hex_lines(data: bytes, relevance: Array, begin: int, end: int) -> list[Line]:
     """Rows of 16 bytes: the place, the numbers, and the letters that they would be."""
     lines = []
     for at in range(begin, end, ROW):
@@ -135,30 +139,30 @@ def hex_lines(data: bytes, relevance: Array, begin: int, end: int) -> list[list[
     return lines
 
 
-def terminal(lines: list[list[tuple]], limit: float) -> str:
+def shade(r: float, limit: float) -> tuple[list[int], bool]:
+    """The colour of a relevance, as three bytes, and whether black letters can be read on it."""
+    colour = [int(part) for part in 255 * drawing.colours(np.array([[r]]).clip(-limit, limit), limit)[0, 0] + 0.5]
+    return colour, sum(colour) > 380
+
+
+def terminal(lines: list[Line], limit: float) -> str:
     """The lines with the codes of a terminal that knows 24-bit colours."""
     def piece(text, r):
         if r is None or abs(r) < 0.02 * limit:
             return text
-        red, green, blue = colour(r, limit)
-        ink = "30" if red + green + blue > 380 else "97"
-        return f"\x1b[{ink};48;2;{red};{green};{blue}m{text}\x1b[0m"
+        (red, green, blue), light = shade(r, limit)
+        return f"\x1b[{30 if light else 97};48;2;{red};{green};{blue}m{text}\x1b[0m"
     return "\n".join("".join(piece(text, r) for text, r in line) for line in lines)
 
 
-def colour(r: float, limit: float) -> list[int]:
-    """The colour of a relevance, as three bytes."""
-    return [int(part) for part in 255 * drawing.colours(np.array([[r]]).clip(-limit, limit), limit)[0, 0] + 0.5]
-
-
-def page(title: str, what: str, lines: list[list[tuple]], limit: float, note: str = NOTE) -> str:
+def page(title: str, what: str, lines: list[Line], limit: float, note: str) -> str:
     """A page that needs no other file; the pointer on a letter, or on a token, shows its number."""
     def piece(text, r):
         text = html.escape(text)
         if r is None:
             return f"<i>{text}</i>"
-        red, green, blue = colour(r, limit)
-        ink = "" if red + green + blue > 380 else ";color:#fff"
+        (red, green, blue), light = shade(r, limit)
+        ink = "" if light else ";color:#fff"
         return f'<span style="background:#{red:02x}{green:02x}{blue:02x}{ink}" title="{r:+.3g}">{text}</span>'
     body = "\n".join("".join(piece(text, r) for text, r in line) for line in lines)
     ends, unit = (f"{100 * QUANTILE:g} % quantile of", "letter") if note else ("largest", "token")

@@ -14,7 +14,8 @@ import math
 import os
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from types import ModuleType
 
 import numpy as np
 
@@ -23,14 +24,13 @@ from minixnn.arrays import Array, like, to_numpy
 from minixnn.batching import default_batch_size, parallel_map
 from minixnn.files import draft_of
 from minixnn.network import Network
+from minixnn.passes import Target
 from minixnn.progress import progress
 
-if TYPE_CHECKING:
-    pass
 
-
-def explain_to(path: Any, net: Network, images: Any, method: Any, target: Any = None, batch_size: Any = None,
-               quiet: Any = False, on: Any = np, workers: Any = -1) -> Any:
+def explain_to(path: str | PathLike, net: Network, images: Array, method: str | Callable, target: Target = None,
+               batch_size: int | None = None, quiet: bool = False, on: ModuleType = np,
+               workers: int = -1) -> np.ndarray:
     """Write the heatmaps of all images to a .npy file.
 
     Parameters
@@ -93,7 +93,7 @@ def explain_to(path: Any, net: Network, images: Any, method: Any, target: Any = 
     return np.load(path, mmap_mode="r")
 
 
-def progress_of(notes: pathlib.Path) -> tuple:
+def progress_of(notes: pathlib.Path) -> tuple[dict, int]:
     """What the file beside a part says of the run that began it.
 
     Parameters

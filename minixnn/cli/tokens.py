@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from minixnn.arrays import Array
 from minixnn.cli import images
 from minixnn.cli.errors import sentence
 from minixnn.cli.expected import lines
+from minixnn.cli.text import Line, visible
 from minixnn.spelling import meant
 
 NUMBER = re.compile(r"\d+")
@@ -125,9 +125,9 @@ def written(row: Array, names: dict[int, str] | None) -> list[str]:
             for n, word in enumerate(words)]
 
 
-def shown(words: list[str], R: Array) -> list[tuple[str, Any]]:
-    """[(text, relevance), ...] of a line of a page."""
-    return [(word, float(r)) for word, r in zip(words, R)]
+def shown(words: list[str], R: Array) -> Line:
+    """A line of a page."""
+    return [("".join(map(visible, word)), float(r)) for word, r in zip(words, R)]
 
 
 def together(maps: list[Array]) -> Array:

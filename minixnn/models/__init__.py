@@ -10,7 +10,6 @@
 Test images are looked at once, after training; what was found is in data/models.json.
 """
 import json
-from typing import Any
 
 from minixnn.models import adding, efficientnet, g2p, magika
 from minixnn.models.recipes import CARDS, DATA, RECIPES, RECORD, train
@@ -68,7 +67,7 @@ def load(name: str) -> Network:
     return Network.load(DATA / f"{name}.npz").with_card(**CARDS[name])
 
 
-def record(name: str) -> Any:
+def record(name: str) -> dict[str, float]:
     """What was measured of a network that was trained here.
 
     Parameters

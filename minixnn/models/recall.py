@@ -9,8 +9,6 @@ for a 1. No token knows alone: a digit has to learn which letter stands before i
 found its letter. Two layers of attention can do that, one cannot; what they learn is known as an induction head
 (Olsson et al. 2022).
 """
-from typing import Any
-
 import numpy as np
 
 from minixnn.arrays import Array
@@ -81,7 +79,7 @@ def by_hand(sharp: float) -> Network:
     -------
     The Network: x (N, 6) numbers of characters in "abcd*." -> y (N, 4).
     """
-    def at(rows: int, columns: int, where: Any, value: Any = 1.0) -> Array:
+    def at(rows: int, columns: int, where: int | slice | tuple, value: float | Array = 1.0) -> Array:
         W = np.zeros((rows, columns))
         W[where] = value
         return W

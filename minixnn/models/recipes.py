@@ -2,7 +2,6 @@
 import json
 import pathlib
 import time
-from typing import Any
 
 import numpy as np
 
@@ -83,7 +82,7 @@ RECIPES = {
 SEEDS = {"recall": 2}                           # the one of 0, 1 and 2 with a single head for the letter before
 # name: what goes on the network's card
 DIGITS, SCENES = ({"input_shape": (side, side, 1), "head": "Softmax", "fit": "squash"} for side in (28, 40))
-CARDS: dict[str, dict[str, Any]] = {
+CARDS: dict[str, dict] = {
     "dense": DIGITS, "dense_no_bias": DIGITS, "cnn": DIGITS, "cluttered_gap": SCENES, "cluttered_dense": SCENES,
     "generator": {"input_shape": (100,)}, "vit": DIGITS,
     "recall": {"input_shape": (recall.LENGTH,), "head": "Softmax", "labels": tuple(recall.DIGITS)}}

@@ -318,7 +318,7 @@ def described_array(a: np.ndarray) -> dict:
     return {**found, "grid": ["".join(LETTERS[k] for k in row) for row in letters], "largest": short(largest)}
 
 
-def short(number: float) -> Any:
+def short(number: float) -> float | str:
     """A number to ten digits, as JSON can hold it."""
     number = float(number)
     return float(f"{number:.10g}") if np.isfinite(number) else str(number)

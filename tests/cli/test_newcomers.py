@@ -58,7 +58,7 @@ def place(tmp_path_factory):
     ("explain|comma.csv|--model|table.npz", "a number has a point, 1.5, where this has a comma"),
     ("explain|cat.jpg|--model|table.npz", "give such rows as a .csv or .npy file"),
     ("explain|five.png|--model|mnist", "networks of digits are dense, cnn and vit"),
-    ("explain|five.png|--model|cnn.npz", "the network that comes along is --model cnn"),
+    ("explain|five.png|--model|cnn.npz", "the shipped network is --model cnn"),
     ("explain|cat.jpg|--model|resnet18", "other networks come as ONNX files, or through interop.from_torch"),
     ("explain|cat.jpg|--model|phot.npz", "did you mean photo.npz"),
     ("explain|cat.jpg|--model|net.safetensors", "it holds weights without their network"),
