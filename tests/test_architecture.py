@@ -1,6 +1,7 @@
 """Do imports point one way, are files short, and does one step lead from the loop to the formula?"""
 import ast
 import collections
+import functools
 import pathlib
 import re
 
@@ -13,6 +14,7 @@ def module_name(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@functools.cache
 def imports(annotations=False):
     """{module: the modules of minixnn that it imports, also within its functions}; annotations: for a checker, too."""
     paths, found = {module_name(path): path for path in (ROOT / "minixnn").rglob("*.py")}, collections.defaultdict(set)
@@ -85,3 +87,17 @@ def test_what_tests_share_lies_in_no_test_module():
     shared = re.compile(r"^\s*(from ([\w.]+\.)?test_\w+ import|from [\w.]+ import test_|import test_)", re.M)
     found = [path.name for path in (ROOT / "tests").rglob("*.py") if shared.search(path.read_text(encoding="utf-8"))]
     assert not found, "move what is shared to a module of its own"
+
+
+def test_the_tests_of_a_module_are_where_contributing_says():
+    rows = re.findall(r"^\| (.*`.*) \| `(.*\.py)` \|$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.M)
+    said = {name: tests for names, tests in rows for name in re.findall(r"`([\w./]+)`", names)}
+    assert len(said) >= 10 and not [name for name in said if not (ROOT / "minixnn" / name).exists()], "rows of nothing"
+    for path in (ROOT / "minixnn").rglob("*.py"):
+        name, package = path.relative_to(ROOT / "minixnn"), path.relative_to(ROOT / "minixnn").parent
+        own, of_all = package / f"test_{path.stem}.py", package / f"test_{package.name}.py"
+        if path.name == "__init__.py" or (ROOT / "tests" / own).exists():
+            assert name.as_posix() not in said, f"{name} has tests of its own: {own}"
+        else:
+            found = said.get(name.as_posix()) or said.get(f"{package.as_posix()}/") or of_all
+            assert (ROOT / "tests" / found).exists(), f"where are the tests of {name}? Write it in CONTRIBUTING.md"
