@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tests.registry import EXAMPLES, JOINS, MORE, TOKENS
+from tests.registry import EXAMPLES, MORE
 
 from minixnn import Network
 from minixnn import layers as kinds
