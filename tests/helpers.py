@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from minixnn import Network, ledger, passes
+from minixnn import Network
 from minixnn.rules.composites import rules_for
 
 
@@ -111,15 +111,3 @@ def assert_derivative(f, x, gradient, rng, what=""):
         v = rng.normal(size=x.shape)
         came, expected = float((gradient * v).sum()), float(derivative(f, x, v))
         assert came == pytest.approx(expected, rel=1e-5, abs=1e-6), f"{what}: came {came}, expected {expected}"
-
-
-def assert_balances(net, x, rules):
-    """The ledger accounts for all relevance."""
-    book = ledger.ledger(net, x, rules=rules, quiet=True)
-    assert book.largest_residual < 1e-10 and not any(row.unexplained for row in book.rows), str(book)
-
-
-def assert_deeplift_sums(net, x, x_ref, target):
-    """What DeepLIFT gives to an input sums to what it changes in the output."""
-    total = passes.deeplift(net, x, x_ref, target)[0].reshape(len(x), -1).sum(axis=1)
-    np.testing.assert_allclose(total, net.forward(x)[:, target] - net.forward(x_ref)[:, target], rtol=1e-9)

@@ -156,70 +156,16 @@ def winner_takes_all(layer, x, R):
     return as_array(received, x.shape)
 
 
-# --- the rules: one output k at a time, one input j at a time ------------------------------------------------
-
 def relevance(layer, x, R, rule, **knobs):
-    """`rule`, one of the functions below, on every image: the relevance of the inputs, in the shape of x."""
+    """`rule`, one of the papers' in vectors/oracle.py, on every image: the relevance of the inputs, shaped as x."""
     links, b = connections(layer, x.shape[1:])
     knobs = {name: Fraction(float(value)) if np.isscalar(value) else value for name, value in knobs.items()}
     received = [[Fraction(0)] * x[0].size for _ in x]
     for n, (image, relevances) in enumerate(zip(images(x), images(R))):
         for k, ours in enumerate(links):
-            for j, share in zip((j for j, _ in ours), rule([(image[j], w) for j, w in ours], b[k], **knobs)):
+            for j, share in zip((j for j, _ in ours), rule([(image[j], w) for j, w in ours], b[k], (), **knobs)):
                 received[n][j] += share * relevances[k]
     return as_array(received, x.shape)
-
-
-def epsilon(inputs, b, epsilon=0):
-    z = sum(x * w for x, w in inputs) + b
-    z += epsilon if z >= 0 else -epsilon
-    return [quotient(x * w, z) for x, w in inputs]
-
-
-def gamma(inputs, b, gamma):
-    boosted = [x * (w + gamma * max(w, 0)) for x, w in inputs]
-    z = sum(boosted) + b + gamma * max(b, 0)
-    return [quotient(v, z) for v in boosted]
-
-
-def gamma_signed(inputs, b, gamma):
-    rises = sum(x * w for x, w in inputs) + b >= 0
-    with_sign, against = (max, min) if rises else (min, max)
-    boosted = [x * (w + gamma * (with_sign if x > 0 else against)(w, 0)) for x, w in inputs]
-    z = sum(boosted) + b + gamma * with_sign(b, 0)
-    return [quotient(v, z) for v in boosted]
-
-
-def alpha_beta(inputs, b, alpha, beta):
-    up = sum(max(x * w, 0) for x, w in inputs) + max(b, 0)
-    down = sum(min(x * w, 0) for x, w in inputs) + min(b, 0)
-    return [alpha * quotient(max(x * w, 0), up) - beta * quotient(min(x * w, 0), down) for x, w in inputs]
-
-
-def flat(inputs, b):
-    return [Fraction(1, len(inputs)) for _ in inputs]
-
-
-def z_plus(inputs, b):
-    z = sum(x * max(w, 0) for x, w in inputs)
-    return [quotient(x * max(w, 0), z) for x, w in inputs]
-
-
-def w_square(inputs, b):
-    z = sum(w * w for _, w in inputs)
-    return [quotient(w * w, z) for _, w in inputs]
-
-
-def z_box(inputs, b, low, high):
-    parts = [x * w - low * max(w, 0) - high * min(w, 0) for x, w in inputs]
-    return [quotient(part, sum(parts)) for part in parts]
-
-
-# --- small things ----------------------------------------------------------------------------------------------
-
-def quotient(a, b):
-    """a / b, and 0 where b is 0: a neuron that nothing adds up to hands nothing back."""
-    return a / b if b != 0 else Fraction(0)
 
 
 def exact(array):

@@ -1,20 +1,31 @@
-"""One or more examples of each kind of layer, and of each way of writing: here a new kind is added, once.
+"""One or more examples of each kind of layer, way of writing, rule and network: here a new kind is added, once.
 
 Whatever must see every kind reads it here: properties, files, devices, folding, purity, numbers at the edge of their
-type, the ONNX writer, wrong layers. All in float32; shapes have the axis of the images.
+type, the ONNX writer, wrong layers. Layers are in float32, networks in float64; shapes have the axis of the images.
 
     EXAMPLES    {name: (layer, shape of an input)}
     MORE        likewise, what only importers make; POSITIVE: with bounds of its inputs; EVERYWHERE: both
     JOINS       {name: (layer, shapes of its inputs)}
     TOKENS      {name: layer} into which whole numbers go
     WRITTEN     {name: (way of writing, shape of an input)}
+    RULES       {name: (rule, the formula of its paper, what check_rule is told)}
+    JOIN_RULES  {name: (rule, the join it is for, what check_rule is told)}
+    COMPOSITES  {name: rule for all layers, or composite}
+    NETWORKS    {name: (function that makes it, inputs)}
 """
+from functools import partial
+
 import numpy as np
 
-from minixnn import layers
-from minixnn.layers import (Attention, BatchNorm2d, Branches, ChannelScale, Conv1d, Conv2d, ConvTranspose2d, Dense,
-                            Dropout, GroupNorm, LayerNorm, RMSNorm, ReLU, Residual, Sigmoid, Tanh, Upsample)
+from minixnn import Graph, Network, layers
+from minixnn.checks import definitions
+from minixnn.layers import (GRU, Add, Attention, AvgPool2d, BatchNorm2d, Branches, ChannelScale, ClassToken, Concat,
+                            Conv1d, Conv2d, ConvTranspose2d, Dense, Dropout, Embedding, Flatten, GlobalAvgPool,
+                            GlobalMaxPool, GroupNorm, Input, LayerNorm, MaxPool2d, Multiply, PositionEmbedding, ReLU,
+                            Residual, RMSNorm, Sigmoid, Softmax, Softplus, SumPool2d, TakeToken, Tanh, Tokens, Upsample)
 from minixnn.layers.functions import FUNCTIONS
+from minixnn.rules import composites, lrp
+from minixnn.rules import deep_taylor as dt
 
 IMAGES, SEQUENCES, VIDEOS = (2, 6, 7, 6), (2, 9, 6), (2, 3, 4, 3, 3)
 
@@ -215,6 +226,220 @@ WRITTEN = {
     "GRU, as in the paper, backwards": (layers.GRU(draw(6, 12), draw(4, 12, seed=1), draw(12, seed=2), steps=9,
                                                    reset_after=False, reverse=True), SEQUENCES),
     "LSTM": (layers.LSTM(draw(6, 16), draw(4, 16, seed=1), None, draw(16, seed=3), steps=9), SEQUENCES),
+}
+
+
+ALWAYS, ABSORBING = ({"conserves": claim} for claim in ("always", "without bias"))
+STABILISED, POSITIVE = {"conserves": "up to a stabiliser"}, {"domain": "nonnegative"}
+RULES = {
+    "LRP-0": (partial(lrp.epsilon, epsilon=0), partial(definitions.epsilon, epsilon=0), ABSORBING),
+    "epsilon": (lrp.epsilon, definitions.epsilon, STABILISED),
+    "epsilon = 0.5": (partial(lrp.epsilon, epsilon=0.5), partial(definitions.epsilon, epsilon=0.5), STABILISED),
+    "gamma": (lrp.gamma, definitions.gamma, {**ABSORBING, **POSITIVE}),
+    "gamma = 2": (partial(lrp.gamma, gamma=2), partial(definitions.gamma, gamma=2), {**ABSORBING, **POSITIVE}),
+    "gamma_signed": (lrp.gamma_signed, definitions.gamma_signed, ABSORBING),
+    "gamma_signed = 0.4": (partial(lrp.gamma_signed, gamma=.4), partial(definitions.gamma_signed, gamma=.4), ABSORBING),
+    "alpha2 beta1": (lrp.alpha_beta, definitions.alpha_beta, ABSORBING),
+    "alpha1 beta0": (composites.alpha1_beta0, partial(definitions.alpha_beta, alpha=1, beta=0), ABSORBING),
+    "alpha1.5 beta0.5, x >= 0": (partial(lrp.alpha_beta, alpha=1.5, beta=.5),
+                                 partial(definitions.alpha_beta, alpha=1.5, beta=.5), {**ABSORBING, **POSITIVE}),
+    "flat": (lrp.flat, definitions.flat, ALWAYS),
+    "z_plus": (dt.z_plus, definitions.z_plus, {**ALWAYS, **POSITIVE}),
+    "w_square": (dt.w_square, definitions.w_square, ALWAYS),
+    "z_box": (partial(dt.z_box, low=-2.5, high=3), partial(definitions.z_box, low=-2.5, high=3),
+              {**ALWAYS, "domain": (-2.5, 3)}),
+    "z_box of pixels": (partial(dt.z_box, low=0, high=1), partial(definitions.z_box, low=0, high=1),
+                        {**ALWAYS, "domain": (0, 1)}),
+}
+RELATIVE = {"epsilon_rms": lrp.epsilon_rms, "epsilon_rms = 1.5": partial(lrp.epsilon_rms, share=1.5),
+            "proportional": lrp.proportional}   # whose stabiliser is that of an image, or which is for pools
+JOIN_RULES = {                                  # of a rule for joins: rule, the join it is for, claims
+    "by_contribution": (layers.joins.by_contribution, layers.Add, STABILISED),
+    "by_contribution, epsilon = 0.5": (partial(layers.joins.by_contribution, epsilon=0.5), layers.Add, STABILISED),
+    "cut": (layers.joins.cut, layers.Concat, ALWAYS),
+    "half_each, of numbers": (layers.joins.half_each, layers.Multiply, ALWAYS),
+    "half_each, of matrices": (layers.joins.half_each, layers.MatMul, STABILISED),
+    "signal_takes_all, of numbers": (layers.joins.signal_takes_all, layers.Multiply, ALWAYS),
+    "signal_takes_all, the second": (partial(layers.joins.signal_takes_all, signal=1), layers.Multiply, ALWAYS),
+    "signal_takes_all, of matrices": (partial(layers.joins.signal_takes_all, signal=1), layers.MatMul, STABILISED),
+}
+COMPOSITES = {
+    "epsilon": lrp.epsilon, "epsilon = 0.3": partial(lrp.epsilon, epsilon=0.3), "gamma_signed": lrp.gamma_signed,
+    "alpha2_beta1": composites.alpha2_beta1, "flat": lrp.flat, "w_square": dt.w_square,
+    **{name: getattr(composites, name) for name in (
+        "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat", "by_depth",
+        "epsilon_gamma_box", "attn_lrp", "cp_lrp")},
+    "attn_lrp, epsilon = 0.1": partial(composites.attn_lrp, epsilon=0.1)}
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+def normal(rng, *shape):
+    """Weights that keep signals about as large as they are."""
+    return rng.normal(size=shape) / np.sqrt(np.prod(shape[:-1]))
+
+
+def dense(rng, inputs, outputs, bias=True):
+    return Dense(normal(rng, inputs, outputs), rng.normal(size=outputs) if bias else None)
+
+
+def conv(rng, before, after, size=3, stride=1, bias=True):
+    return Conv2d(rng.normal(size=(size, size, before, after)) / size, rng.normal(size=after) if bias else None, stride,
+                  size // 2)
+
+
+def norm(rng, channels):
+    """Batch normalisation as after training: gamma and beta of both signs."""
+    return BatchNorm2d(*rng.normal(size=(3, channels)), rng.random(channels) + 0.5)
+
+
+def pools(seed=0, biased=True):
+    """Windows that overlap and that reach outside, pools of each kind; biases of both signs, or none."""
+    rng = np.random.default_rng(seed)
+    return Network([conv(rng, 2, 3, bias=biased), *([norm(rng, 3)] if biased else []), ReLU(),
+                    MaxPool2d(3, stride=2, padding="same"), Dropout(0.5),
+                    Conv2d(rng.normal(size=(2, 2, 3, 4)), rng.normal(size=4) if biased else None, padding="valid"),
+                    ReLU(), AvgPool2d(2, stride=1, padding=1), SumPool2d(2), Flatten(), dense(rng, 4, 5, biased),
+                    ReLU(), dense(rng, 5, 3, biased)])
+
+
+def smooth(seed=0):
+    rng = np.random.default_rng(seed)
+    return Network([conv(rng, 2, 6), norm(rng, 6), Softplus(), MaxPool2d(3, 2, "same"),
+                    Conv2d(rng.normal(size=(2, 3, 6, 3)), rng.normal(size=3), stride=2, padding=1), Tanh(),
+                    AvgPool2d(2, 1, 1), Flatten(), dense(rng, 36, 4), Sigmoid(), dense(rng, 4, 3)])
+
+
+def many_kinds(seed=0):
+    """Many kinds at once: depthwise, groups, gates, shuffles, a transposed convolution, normalisation."""
+    rng = np.random.default_rng(seed)
+    gate = [layers.AdaptiveAvgPool2d(1), Conv2d(normal(rng, 1, 1, 8, 8)), layers.Hardsigmoid()]
+    return Network([
+        Conv2d(normal(rng, 3, 3, 3, 8), normal(rng, 8), 2, 1), layers.Hardswish(),
+        Conv2d(normal(rng, 3, 3, 1, 8), normal(rng, 8), groups=8), layers.ReLU6(), Branches([[], gate], Multiply()),
+        Residual([LayerNorm(normal(rng, 8)), Conv2d(normal(rng, 1, 1, 8, 8)), layers.GELU()]), layers.ChannelShuffle(2),
+        Branches([[layers.ChannelSelect(0, 4)], [layers.ChannelSelect(4), layers.SiLU()]]),
+        Conv2d(normal(rng, 3, 3, 4, 8), normal(rng, 8), groups=2, dilation=2), layers.PReLU(normal(rng, 8)),
+        ConvTranspose2d(normal(rng, 3, 3, 8, 6), normal(rng, 6), 2, 1, 1), layers.LocalResponseNorm(3, 0.1),
+        Upsample(2, mode="bilinear"), GroupNorm(groups=2), layers.Mish(), GlobalMaxPool(), dense(rng, 6, 4), Softmax(),
+        dense(rng, 4, 3)])
+
+
+def resnet(seed=0, bias=True, normalised=False):
+    """Identity and projecting shortcuts, one block within another."""
+    rng = np.random.default_rng(seed)
+
+    def unit(before, after, size=3, stride=1):
+        return [conv(rng, before, after, size, stride, bias), *([norm(rng, after)] if normalised else [])]
+    inner = Residual([*unit(4, 4), ReLU(), *unit(4, 4, 1)])
+    return Network([*unit(2, 4), ReLU(), Residual([*unit(4, 4), ReLU(), inner]), ReLU(),
+                    Residual([*unit(4, 5, stride=2), ReLU(), *unit(5, 5)], unit(4, 5, 1, 2)), ReLU(),
+                    GlobalAvgPool(), Dense(rng.normal(size=(5, 3)), rng.normal(size=3) if bias else None)])
+
+
+def resnet18(channels=4, seed=0):
+    """ResNet-18's plan: a stem, four stages of two blocks, some with projecting shortcuts; few channels."""
+    rng = np.random.default_rng(seed)
+
+    def unit(before, after, size=3, stride=1):
+        W = rng.normal(size=(size, size, before, after)) / size / before ** 0.5
+        return [Conv2d(W, None, stride, size // 2), norm(rng, after)]
+    parts, before = [*unit(3, channels, 7, 2), ReLU(), MaxPool2d(3, 2, 1)], channels
+    for stage in range(4):
+        after = channels * 2 ** stage
+        for block in range(2):
+            stride = 2 if stage and not block else 1
+            shortcut = unit(before, after, 1, stride) if before != after else []
+            parts += [Residual([*unit(before, after, 3, stride), ReLU(), *unit(after, after)], shortcut), ReLU()]
+            before = after
+    return Network([*parts, GlobalAvgPool(), dense(rng, before, 3)])
+
+
+def graph(seed=0):
+    """Joins of joins, an activation with three readers, a sum of x and x, attention, and a layer in two places."""
+    rng, graph = np.random.default_rng(seed), Graph()
+    shared = Conv2d(rng.normal(size=(3, 3, 2, 2)), rng.normal(size=2))
+    a = graph.add(0, shared, ReLU(), name="stem")
+    b = graph.add(a, shared, ReLU(), name="again")
+    c = graph.add((a, b), Add(), name="sum")
+    gate = graph.add(c, Residual([Conv2d(rng.normal(size=(1, 1, 2, 2))), ReLU()]), Sigmoid(), name="gate")
+    d = graph.add((graph.add((c, gate), Multiply()), a, c), Concat(), Tokens())
+    e = graph.add(d, Attention.random(6, 2, rng, dtype="float64"), name="attention")
+    graph.add((e, e), Add(), GlobalAvgPool(), Dense(rng.normal(size=(6, 3)), rng.normal(size=3)))
+    return Network(graph.layers, graph.inputs, names=graph.names)
+
+
+def unrolled(steps=5, seed=0):
+    """h' = tanh(W [h, x_t]): one cell, unrolled over the steps of a sequence (N, T, 3), and a head."""
+    rng = np.random.default_rng(seed)
+    cell, graph = Dense(rng.normal(size=(7, 4)), rng.normal(size=4)), Graph()
+    h = graph.add(0, Flatten(), Dense(rng.normal(size=(3 * steps, 4)) / 4))
+    for t in range(steps):
+        x_t = graph.add(0, Flatten(), Dense(np.eye(3 * steps)[:, 3 * t:3 * t + 3]))
+        h = graph.add((h, x_t), Concat(), cell, Tanh(), name=f"step{t}")
+    graph.add(h, Dense(rng.normal(size=(4, 3)), rng.normal(size=3)), name="head")
+    return Network(graph.layers, graph.inputs, names=graph.names)
+
+
+def transformer(seed=0, causal=False):
+    """A class token, positions, two blocks; biases everywhere."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return rng.normal(size=shape) / shape[0] ** 0.5
+
+    def attend():
+        return Attention(*(normal(6, 6) for _ in range(4)), *(normal(6) for _ in range(4)), heads=2, causal=causal)
+    blocks = [part for _ in range(2) for part in (
+        Residual([LayerNorm(1 + normal(6), normal(6)), attend()]),
+        Residual([LayerNorm(1 + normal(6), normal(6)), Dense(normal(6, 8), normal(8)), layers.GELU(),
+                  Dense(normal(8, 6), normal(6))]))]
+    return Network([Conv2d(rng.normal(size=(2, 2, 1, 6)), normal(6), 2, 0), Tokens(), ClassToken(normal(6)),
+                    PositionEmbedding(normal(10, 6)), *blocks, LayerNorm(1 + normal(6), normal(6)), TakeToken(0),
+                    Dense(normal(6, 3), normal(3))])
+
+
+def text_net(first=None):
+    rng = np.random.default_rng(3)
+    first = Embedding(draw(9, 4)) if first is None else first
+    return Network([first, Conv1d(rng.normal(size=(3, first.W.shape[1], 5))), ReLU(), GlobalMaxPool(),
+                    Dense(rng.normal(size=(5, 3)))]).astype("float64")
+
+
+def recurrent(seed=0):
+    rng = np.random.default_rng(seed)
+    arrays = [rng.normal(size=shape) for shape in ((3, 6), (2, 6), (6,), (6,))]
+    return Network([GRU(*arrays, steps=5), TakeToken(-1), Dense(rng.normal(size=(2, 3)))])
+
+
+def two_inputs(seed=0):
+    """A picture (5, 5, 1) and a row of three numbers."""
+    rng = np.random.default_rng(seed)
+    return Network([Input(0), Input(1), Conv2d(rng.normal(size=(3, 3, 1, 2)), rng.normal(size=2)), ReLU(),
+                    GlobalAvgPool(), Concat(), Dense(rng.normal(size=(5, 3)), rng.normal(size=3))],
+                   [0, 0, 1, 3, 4, (5, 2), 6])
+
+
+def numbers(*shape, seed=1):
+    """From 0 to 1, as pixels are, and many of them 0."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(0, 1, shape) * rng.integers(0, 2, shape)
+
+
+PIXELS = np.random.default_rng(5)
+NETWORKS = {
+    "pools": (pools, numbers(4, 6, 6, 2)),
+    "pools, no biases": (partial(pools, biased=False), numbers(4, 6, 6, 2)),
+    "smooth": (smooth, PIXELS.random((3, 7, 6, 2))),
+    "many kinds": (many_kinds, PIXELS.random((3, 8, 8, 3))),
+    "residual": (partial(resnet, normalised=True), PIXELS.random((3, 7, 6, 2))),
+    "ResNet-18": (partial(resnet18, 2), PIXELS.random((2, 16, 16, 3))),
+    "graph": (graph, numbers(4, 6, 6, 2)),
+    "unrolled cell": (unrolled, PIXELS.random((3, 5, 3))),
+    "GRU": (recurrent, PIXELS.random((3, 5, 3))),
+    "transformer": (transformer, PIXELS.random((3, 6, 6, 1))),
+    "tokens": (text_net, PIXELS.integers(0, 9, (4, 7))),
+    "two inputs": (two_inputs, (PIXELS.random((4, 5, 5, 1)), PIXELS.random((4, 3)))),
 }
 
 

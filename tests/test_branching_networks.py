@@ -1,61 +1,20 @@
 """A network that branches: connections, several inputs, shared layers, one step to every formula, each layer once."""
-import inspect
-import linecache
 import tracemalloc
 from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.helpers import blind_steps, traced
-from tests.registry import WRITTEN
+from tests.helpers import blind_steps
+from tests.registry import COMPOSITES, NETWORKS, WRITTEN, dense, resnet18, two_inputs, unrolled
 
-from minixnn import Graph, Network, datasets, models, passes
+from minixnn import Network, datasets, models, passes
 from minixnn.checks import strategies
-from minixnn.layers import (Add, Attention, BatchNorm2d, Branches, Concat, Conv2d, Dense, Dropout, Flatten,
-                            GlobalAvgPool, Input, MaxPool2d, Multiply, ReLU, Residual, Sigmoid, Tanh)
-from minixnn.ledger import ledger
-from minixnn.rules import composites, lrp
+from minixnn.layers import Add, Concat, Dense, Dropout, Flatten, Input, Multiply, ReLU, Sigmoid, Tanh
+from minixnn.rules import lrp
 from minixnn.train import SGD, Adam, backpropagate, fit, update
 
 ZERO = partial(lrp.epsilon, epsilon=0)
-
-
-def dense(rng, inputs, outputs):
-    return Dense(rng.normal(size=(inputs, outputs)), rng.normal(size=outputs))
-
-
-def unrolled(steps=5, seed=0, dtype="float64"):
-    """h' = tanh(W [h, x_t]): one cell, unrolled over the steps of a sequence (N, T, 3), and a head."""
-    rng = np.random.default_rng(seed)
-    cell, graph = dense(rng, 7, 4), Graph()
-    h = graph.add(0, Flatten(), Dense(rng.normal(size=(3 * steps, 4)) / 4))
-    for t in range(steps):
-        x_t = graph.add(0, Flatten(), Dense(np.eye(3 * steps)[:, 3 * t:3 * t + 3]))
-        h = graph.add((h, x_t), Concat(), cell, Tanh(), name=f"step{t}")
-    graph.add(h, dense(rng, 4, 2), name="head")
-    return Network(graph.layers, graph.inputs, names=graph.names).astype(dtype), cell
-
-
-def resnet18(channels=4, seed=0):
-    """ResNet-18's plan: a stem, four stages of two blocks, some with projecting shortcuts; few channels."""
-    rng = np.random.default_rng(seed)
-
-    def unit(before, after, size=3, stride=1):
-        W = rng.normal(size=(size, size, before, after)) / size / before ** 0.5
-        return [Conv2d(W, None, stride, size // 2), BatchNorm2d(*rng.normal(size=(3, after)), rng.random(after) + 0.5)]
-    layers, before = [*unit(3, channels, 7, 2), ReLU(), MaxPool2d(3, 2, 1)], channels
-    for stage in range(4):
-        after = channels * 2 ** stage
-        for block in range(2):
-            stride = 2 if stage and not block else 1
-            shortcut = unit(before, after, 1, stride) if before != after else []
-            layers += [Residual([*unit(before, after, 3, stride), ReLU(), *unit(after, after)], shortcut), ReLU()]
-            before = after
-    return Network([*layers, GlobalAvgPool(), dense(rng, before, 3)])
-
-
-PHOTOGRAPHS = np.random.default_rng(1).random((2, 32, 32, 3))
 
 
 # --- connections -----------------------------------------------------------------------------------------------------
@@ -95,7 +54,8 @@ def test_connections_that_cannot_be_are_refused(layers, inputs, words):
 
 
 def test_parts_replaced_layers_and_networks_behind_each_other():
-    net, x = resnet18(), PHOTOGRAPHS
+    make, x = NETWORKS["ResNet-18"]
+    net = make()
     A = net.trace(x)
     cuts = [i for i in range(1, len(A)) if all(not (j < i <= l) for l, sources in enumerate(net.inputs)
                                                for j in sources)]
@@ -118,31 +78,10 @@ def test_parts_replaced_layers_and_networks_behind_each_other():
 
 # --- several inputs --------------------------------------------------------------------------------------------------
 
-def picture_and_numbers(seed=0):
-    """A picture (5, 5, 1) and a row of three numbers."""
-    rng = np.random.default_rng(seed)
-    return Network([Input(0), Input(1), Conv2d(rng.normal(size=(3, 3, 1, 2)), rng.normal(size=2)), ReLU(),
-                    GlobalAvgPool(), Concat(), dense(rng, 5, 3)], [0, 0, 1, 3, 4, (5, 2), 6])
-
 
 def a_pair(seed=1, count=4):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(count, 5, 5, 1)), rng.normal(size=(count, 3))
-
-
-def test_what_lies_beside_a_tuple_is_a_tuple():
-    net, x = picture_and_numbers(), a_pair()
-    x_ref = tuple(part[:1] * 0 for part in x)
-    for run in (passes.gradient, passes.deconvnet, passes.guided_backprop, passes.lrp,
-                partial(passes.deeplift, x_ref=x_ref), partial(passes.lrp, rules=composites.epsilon_plus)):
-        R = run(net, x, target=1)
-        assert isinstance(R[0], tuple) and [r.shape for r in R[0]] == [part.shape for part in x]
-        alone = [run(net, tuple(part[n:n + 1] for part in x), target=1)[0] for n in range(4)]
-        for k in (0, 1):
-            np.testing.assert_allclose(R[0][k], np.concatenate([one[k] for one in alone]), rtol=1e-9, atol=1e-12)
-    total = sum(r.reshape(4, -1).sum(axis=1) for r in passes.deeplift(net, x, x_ref, 1)[0])
-    np.testing.assert_allclose(total, (net.forward(x) - net.forward(x_ref))[:, 1], rtol=1e-9)
-    assert ledger(net, x, 1, quiet=True).largest_residual < 1e-10
 
 
 def test_reveal_cancel_goes_through_sums_and_concatenations():
@@ -155,11 +94,11 @@ def test_reveal_cancel_goes_through_sums_and_concatenations():
     for i in (0, 1, 6, 7):                                  # all goes through these
         np.testing.assert_allclose(M[i].sum(axis=1), difference if i < 7 else M[7].sum(axis=1), rtol=1e-9)
     with pytest.raises(NotImplementedError, match="takes networks of one input"):
-        passes.deeplift_reveal_cancel(picture_and_numbers(), a_pair(), a_pair(), 0)
+        passes.deeplift_reveal_cancel(two_inputs(), a_pair(), a_pair(), 0)
 
 
 def test_several_inputs_are_cut_together():
-    net, x = picture_and_numbers(), a_pair()
+    net, x = two_inputs(), a_pair()
     np.testing.assert_allclose(net.predict(x, batch_size=3), net.forward(x), rtol=1e-12)
 
 
@@ -180,13 +119,13 @@ def test_the_same_input_may_be_read_twice():
 ])
 def test_inputs_that_do_not_fit_are_refused(x, words):
     with pytest.raises(ValueError, match=words):
-        picture_and_numbers().forward(x(a_pair()))
+        two_inputs().forward(x(a_pair()))
 
 
 # --- one layer in several places -------------------------------------------------------------------------------------
 
 def test_sharing_survives_types_devices_and_other_networks(xp, tmp_path):
-    net, _ = unrolled()
+    net = unrolled()
     net.save(tmp_path / "net.npz")
     for copy in (net.astype("float32"), net.on(xp), net.replaced(0, Flatten()), Network.load(tmp_path / "net.npz"),
                  net.then(Network([ReLU()])), net.map_arrays(lambda a: a * 2)):
@@ -197,9 +136,9 @@ def test_sharing_survives_types_devices_and_other_networks(xp, tmp_path):
 
 
 def test_gradients_of_shared_parameters_add_up():
-    net, cell = unrolled()
+    net = unrolled()
     rng = np.random.default_rng(0)
-    x, labels = rng.normal(size=(6, 5, 3)), rng.integers(0, 2, 6)
+    x, labels = rng.normal(size=(6, 5, 3)), rng.integers(0, 3, 6)
     _, _, gradients = backpropagate(net, x, labels, rng)
     shared = next(layer for layer in net.layers if isinstance(layer, Dense) and layer.W.shape == (7, 4))
     total = sum(g["W"] for layer, g in zip(net.layers, gradients) if layer is shared)
@@ -224,7 +163,7 @@ def test_shared_parameters_take_one_step(optimizer):
 
 
 def test_an_unrolled_cell_learns_and_each_place_draws_its_own_mask():
-    net, _ = unrolled(dtype="float32")
+    net = unrolled().astype("float32")
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 5, 3)).astype("float32")
     labels = (x[:, 1, 0] > 0).astype(int)
@@ -239,50 +178,6 @@ def test_an_unrolled_cell_learns_and_each_place_draws_its_own_mask():
 
 # --- stepping --------------------------------------------------------------------------------------------------------
 
-def steps_into(pass_, call):
-    """What each marked line of the pass calls first: the code objects, in order."""
-    code, found = inspect.unwrap(pass_).__code__, []
-
-    def trace(frame, event, argument):
-        if event == "call" and frame.f_back is not None and frame.f_back.f_code is code:
-            line = linecache.getline(code.co_filename, frame.f_back.f_lineno)
-            if "STEP INTO" in line:
-                found.append(frame.f_code)
-        return None
-    traced(call, trace)
-    return found
-
-
-def small_transformer():
-    rng = np.random.default_rng(0)
-    return Network([Residual([Attention.random(6, 2, rng, causal=True)]), GlobalAvgPool(), dense(rng, 6, 3)])
-
-
-STEPPED = {"ResNet-18": (resnet18, PHOTOGRAPHS[:1]), "unrolled cell": (lambda: unrolled()[0], np.ones((1, 5, 3))),
-           "ViT": (lambda: models.load("vit"), datasets.mnist("test")[0][:1]),
-           "attention": (small_transformer, np.random.default_rng(0).normal(size=(1, 4, 6)).astype("float32"))}
-
-
-@pytest.mark.parametrize("rules", [lrp.epsilon, composites.epsilon_plus, composites.attn_lrp, composites.cp_lrp])
-@pytest.mark.parametrize("name", STEPPED)
-def test_it_is_one_step_from_the_loop_to_the_formula_of_every_layer(name, rules):
-    make, x = STEPPED[name]
-    net = make()
-    chosen = composites.rules_for(net, rules)
-    found = steps_into(passes.lrp, lambda: passes.lrp(net, x, rules=rules))
-    expected = [getattr(rule, "func", rule).__code__ for rule in reversed(chosen)]
-    assert found == expected and len(found) == len(net.layers)
-
-
-@pytest.mark.parametrize("name", STEPPED)
-def test_it_is_one_step_to_the_gradient_of_every_layer(name):
-    make, x = STEPPED[name]
-    net = make()
-    found = steps_into(passes.gradient, lambda: passes.gradient(net, x))
-    assert found == [type(layer).gradient.__code__ for layer in reversed(net.layers)]
-    found = steps_into(passes.deeplift, lambda: passes.deeplift(net, x, x[:1] * 0))
-    assert found == [type(layer).deeplift.__code__ for layer in reversed(net.layers)]
-
 
 def test_blind_stepping_from_a_pass_to_the_formula_takes_few_lines():
     net, digit = models.load("dense"), datasets.mnist("test")[0][:1]
@@ -293,57 +188,8 @@ def test_blind_stepping_from_a_pass_to_the_formula_takes_few_lines():
 
 # --- each layer once -------------------------------------------------------------------------------------------------
 
-def counting(net, method):
-    """The network, each of whose layers counts the calls of a method; and the list of counts."""
-    counts = [0] * len(net.layers)
-
-    def counted(layer, l):
-        layer, plain = layer.map_arrays(lambda a: a), getattr(layer, method)
-
-        def count(*arguments):
-            counts[l] += 1
-            return plain(*arguments)
-        vars(layer)[method] = count
-        return layer
-    return net.like_this([counted(layer, l) for l, layer in enumerate(net.layers)]), counts
-
-
-@pytest.mark.parametrize("name", STEPPED)
-def test_each_layer_runs_forwards_once_a_pass(name):
-    make, x = STEPPED[name]
-    for run in (passes.gradient, passes.deconvnet, passes.guided_backprop):
-        net, counts = counting(make(), "forward")
-        run(net, x)
-        assert set(counts) == {1}, (run.__name__, counts)
-    net, counts = counting(make(), "forward")
-    passes.deeplift(net, x, x[:1] * 0)
-    assert set(counts) == {2}, "once for x, once for the reference"
-    net, counts = counting(make(), "forward")
-    passes.lrp(net, x)                                      # lrp.epsilon calls no forward
-    assert set(counts) == {1}
-    net, counts = counting(make(), "gradient")
-    passes.gradient(net, x)
-    assert set(counts) == {1}
-
-
-def test_a_gradient_asks_each_layer_once_where_branches_meet_again():
-    """20 sums of two branches each have a million paths through them; each layer is still asked once."""
-    net = Network([Branches([[Tanh()], [Sigmoid()]], Add()) for _ in range(20)])
-    net, counts = counting(net, "gradient")
-    passes.gradient(net, np.ones((1, 2)), start=np.ones((1, 2)))
-    assert set(counts) == {1}
-
 
 # --- what is let go --------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("name", STEPPED)
-def test_only_the_input_is_kept_where_only_that_is_wanted(name):
-    make, x = STEPPED[name]
-    net = make()
-    for run in (passes.gradient, passes.deconvnet, passes.guided_backprop, passes.lrp,
-                partial(passes.deeplift, x_ref=x[:1] * 0)):
-        whole, only = run(net, x), run(net, x, only_input=True)
-        assert np.array_equal(only[0], whole[0]) and only[1:] == [None] * len(net.layers)
 
 
 def peak(call):
@@ -416,11 +262,7 @@ def test_lrp_of_a_random_graph_is_the_loop_over_its_numbers(drawn, seed):
             np.testing.assert_allclose(R[i][n], expected, rtol=1e-9, atol=1e-9, err_msg=f"A[{i}] of {net}")
 
 
-COMPOSITES = [lrp.epsilon, lrp.flat, lrp.alpha_beta, composites.epsilon_plus, composites.epsilon_plus_flat,
-              composites.epsilon_alpha2_beta1, composites.epsilon_gamma_box, composites.attn_lrp, composites.cp_lrp]
-
-
-@pytest.mark.parametrize("rules", COMPOSITES)
+@pytest.mark.parametrize("rules", COMPOSITES.values(), ids=COMPOSITES)
 @pytest.mark.parametrize("name", WRITTEN)
 def test_images_of_a_batch_stay_apart_in_every_way_of_writing(name, rules):
     written, shape = WRITTEN[name]
@@ -435,15 +277,3 @@ def test_images_of_a_batch_stay_apart_in_every_way_of_writing(name, rules):
     for n in range(3):
         alone = passes.lrp(net, x[n:n + 1], rules=rules, start=start[n:n + 1])[0]
         np.testing.assert_allclose(whole[n:n + 1], alone, rtol=1e-9, atol=1e-9 * abs(alone).max())
-
-
-@settings(max_examples=40)
-@given(strategies.graphs(kinds_between=(ReLU, Tanh)), strategies.seeds)
-def test_images_stay_apart_in_a_random_graph_under_every_composite(drawn, seed):
-    net, shape = drawn
-    x = np.random.default_rng(seed).random((3, *shape))
-    for rules in (lrp.epsilon, composites.epsilon_plus_flat, composites.attn_lrp, composites.cp_lrp):
-        whole = passes.lrp(net, x, 0, rules=rules)[0]
-        for n in range(3):
-            alone = passes.lrp(net, x[n:n + 1], 0, rules=rules)[0]
-            np.testing.assert_allclose(whole[n:n + 1], alone, rtol=1e-7, atol=1e-9 * max(1, abs(alone).max()))

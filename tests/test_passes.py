@@ -1,4 +1,5 @@
 """Do the backward passes do what their methods promise, from the output to the pixels?"""
+import copy
 import inspect
 import linecache
 from functools import partial
@@ -9,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minixnn import Network, passes
-from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU,
-                            Sigmoid, Softplus, SumPool2d, Tanh)
+from minixnn.layers import (AvgPool2d, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU)
 from minixnn.rules import composites, lrp
 from minixnn.rules import deep_taylor as dt
 from tests import strategies
-from tests.helpers import apply, assert_derivative, deeplift, gradient, traced
+from tests.helpers import apply, traced
 
 pytestmark = pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")      # they are there on purpose
 ZERO = partial(lrp.epsilon, epsilon=0)
@@ -44,27 +44,6 @@ EVERY_PASS = {
     "deep_taylor": passes.deep_taylor, "deep_taylor in a box": partial(passes.deep_taylor, low=-9, high=9),
     "deeplift": lambda net, x, *target, **start: passes.deeplift(net, x, 0 * x[:1], *target, **start),
 }
-
-
-@pytest.mark.parametrize("name", EVERY_PASS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_pass_returns_one_array_beside_every_activation(name, dtype):
-    rng = np.random.default_rng(0)
-    net, x = cnn(rng, dtype=dtype), images(rng, dtype=dtype)
-    R = EVERY_PASS[name](net, x)
-    assert [(r.shape, r.dtype) for r in R] == [(a.shape, a.dtype) for a in net.trace(x)]
-    assert {r.dtype for r in R} == {np.dtype(dtype)}
-    assert all(np.isfinite(r).all() for r in R) and R[0].any()
-
-
-@pytest.mark.parametrize("name", EVERY_PASS)
-def test_images_of_a_batch_do_not_know_of_each_other(name):
-    rng = np.random.default_rng(1)
-    net, x = cnn(rng), images(rng, 3)
-    together = EVERY_PASS[name](net, x)[0]
-    for n in range(3):
-        alone = EVERY_PASS[name](net, x[n:n + 1])[0]
-        np.testing.assert_allclose(together[n:n + 1], alone, rtol=1e-9, atol=1e-9 * abs(alone).max())
 
 
 @pytest.mark.parametrize("name", EVERY_PASS)
@@ -103,6 +82,16 @@ def test_any_start_of_the_outputs_shape_takes_the_place_of_the_target(name):
     assert np.array_equal(for_all, EVERY_PASS[name](net, x, start=np.array([[1.0, -1, 0]] * 2))[0])
     double = EVERY_PASS[name](net, x, start=np.array([[2.0, -2, 0]]))[0]
     np.testing.assert_allclose(double, 2 * for_all, rtol=1e-10)
+
+
+@pytest.mark.parametrize("target", [1, [0, 2], np.array([0, 2])])
+def test_targets_and_starts_are_left_alone(target):
+    rng = np.random.default_rng(0)
+    net, x = cnn(rng, dtype="float32"), images(rng, dtype="float32")
+    kept, start = copy.deepcopy(target), np.ones((1, 3))
+    start.flags.writeable = False
+    passes.lrp(net, x, target)
+    assert np.array_equal(target, kept) and passes.lrp(net, x, start=start)[-1].dtype == np.float32
 
 
 def test_a_pass_may_start_from_an_image():
@@ -151,17 +140,6 @@ def test_without_biases_twice_the_image_has_twice_the_relevance(seed, factor):
         np.testing.assert_allclose(there, factor * here, rtol=1e-7, atol=1e-9 * (1 + abs(here).max()))
 
 
-@pytest.mark.parametrize("x, deep_taylor, gradient", [
-    ([[4.0, 1]], [[3.5, 0.5]], [[1, 0]]), ([[1.0, 4]], [[0.5, 3.5]], [[0, 1]]),
-    ([[3.0, 3]], [[1.5, 1.5]], [[0.5, 0.5]])])
-def test_the_maximum_of_two_numbers_is_explained_as_in_the_paper(x, deep_taylor, gradient):
-    """R_i = (a_i + x_i) / 2 by z+ in both layers; the gradient jumps where the winner changes."""
-    x = np.array(x)
-    assert MAX.forward(x).item() == x.max()
-    assert passes.lrp(MAX, x, 0, rules=dt.z_plus)[0].tolist() == deep_taylor
-    assert passes.gradient(MAX, x, 0)[0].tolist() == gradient
-
-
 def test_deep_taylor_takes_w_square_or_z_box_at_the_pixels():
     x = np.array([[4.0, 1]])
     above = passes.lrp(MAX, x, 0, rules=dt.z_plus)[1]
@@ -180,51 +158,6 @@ def test_deconvnet_and_guided_backprop_rectify_at_every_relu():
     assert passes.guided_backprop(net, x)[0].tolist() == [[1, 1]]       # 1 -> (1, 0) -> (1, -1) -> (1, 0)
     assert passes.guided_backprop(net, x, start=-np.ones((1, 1)))[0].tolist() == [[0, 0]]
     assert passes.gradient(net, x, start=-np.ones((1, 1)))[0].tolist() == [[-1, -1]]
-
-
-def deeplift_net(rng, activation):
-    return Network([Conv2d.random(3, 1, 3, rng), BatchNorm2d(*rng.normal(size=(3, 3)), rng.random(3) + .5), activation,
-                    MaxPool2d(3, 2, 1), activation, SumPool2d(2, 1, "same"), Conv2d.random(2, 3, 2, rng, stride=2),
-                    GlobalAvgPool(), Dense.random(2, 4, rng), Dropout(), activation, Dense.random(4, 2, rng)]
-                   ).astype("float64")
-
-
-@settings(max_examples=30)
-@given(strategies.seeds, st.sampled_from([ReLU(), Sigmoid(), Tanh(), Softplus()]))
-def test_deeplift_sums_to_the_difference_of_outputs_at_every_layer(seed, activation):
-    rng = np.random.default_rng(seed)
-    net, x, x_ref = deeplift_net(rng, activation), images(rng, 2), images(rng, 2)
-    difference = (net.forward(x) - net.forward(x_ref))[:, 1]
-    for l, contributions in enumerate(passes.deeplift(net, x, x_ref, target=1)):
-        total = contributions.reshape(2, -1).sum(axis=1)
-        assert total == pytest.approx(difference, rel=1e-6, abs=1e-9), f"layer {l}: {total}, expected {difference}"
-
-
-@settings(max_examples=50)
-@given(strategies.max_pools(dtype="float64"))
-def test_deeplift_of_overlapping_max_pools_sums_to_the_difference(case):
-    layer, x, rng = case
-    x_ref = strategies.grid(rng, x.shape, "float64")
-    m = rng.normal(size=layer.forward(x).shape)
-    came = (deeplift(layer, x, x_ref, m) * (x - x_ref)).sum()
-    expected = (m * (layer.forward(x) - layer.forward(x_ref))).sum()
-    assert came == pytest.approx(expected, rel=1e-9, abs=1e-9), f"{layer!r}: came {came}, expected {expected}"
-    assert np.array_equal(deeplift(layer, x, x, m), gradient(layer, x, m)), "no difference: the derivative"
-
-
-def test_deeplift_gives_the_published_numbers():
-    """As captum, shap and deeplift agree: a dense layer, ReLU, and one unit above."""
-    net = Network([Dense(np.array([[1, 2, 3], [-1, -0.5, 2]]).T, np.array([0.5, -0.5])), ReLU(),
-                   Dense(np.array([[1.0], [-2.0]]), np.array([0.25]))])
-    R = passes.deeplift(net, np.array([[1.0, -1, 2]]), np.array([[0, 0.5, -1]]))[0]
-    assert R[0] == pytest.approx([1.829192547, -3.139751553, .810559006], abs=1e-8)
-    assert R.sum() == pytest.approx(-0.5)
-
-
-def test_deeplift_of_relu_without_bias_and_a_zero_reference_is_lrp_0():
-    rng = np.random.default_rng(6)
-    net, x = cnn(rng, bias=False), images(rng)
-    np.testing.assert_allclose(passes.deeplift(net, x, 0 * x)[0], passes.lrp(net, x, rules=ZERO)[0], rtol=1e-7)
 
 
 def test_deeplift_takes_one_reference_for_all_or_one_an_image():
@@ -269,35 +202,3 @@ def test_the_lines_of_a_rule_stand_one_frame_below_the_pass(rule):
              lrp.flat if hasattr(layer, "W") else None for layer in net.layers]
     depths = frames_below(passes.lrp, lambda: passes.lrp(net, x if least_negative else abs(x), rules=rules))
     assert len(depths) >= 4 and set(depths) == {1}, depths
-
-
-def test_the_lines_of_deep_taylor_stand_one_frame_below_the_pass():
-    rng = np.random.default_rng(9)
-    net, x = cnn(rng), images(rng)
-    depths = frames_below(passes.deep_taylor, lambda: passes.deep_taylor(net, x, low=-9, high=9))
-    assert len(depths) >= 6 and set(depths) == {1}, depths
-
-
-def small_net(rng):
-    """Every kind of layer, in float64."""
-    return Network([Conv2d.random(3, 2, 6, rng), BatchNorm2d(*rng.normal(size=(3, 6)), rng.random(6) + 0.5), ReLU(),
-                    MaxPool2d(3, 2, "same"), Conv2d.random((2, 3), 6, 3, rng, stride=2, padding=1), Softplus(),
-                    AvgPool2d(2, 1, 1), Tanh(), Flatten(), Dropout(0.5), Dense.random(3 * 4 * 4, 4, rng), Sigmoid(),
-                    Dense.random(4, 3, rng, init="glorot")]).astype(np.float64)
-
-
-def test_the_gradient_pass_is_the_derivative_of_the_chosen_output():
-    rng = np.random.default_rng(3)
-    x = rng.normal(size=(2, 7, 9, 2))
-    net = small_net(rng)
-    R = passes.gradient(net, x, target=[2, 0])
-    assert_derivative(lambda x: net.forward(x)[0, 2] + net.forward(x)[1, 0], x, R[0], rng)
-
-
-def test_the_gradient_of_global_average_pooling_in_a_net_is_a_derivative():
-    rng = np.random.default_rng(4)
-    x = rng.normal(size=(2, 5, 4, 1))
-    net = Network([Conv2d.random(2, 1, 3, rng), Tanh(), GlobalAvgPool(), Dense.random(3, 2, rng)]).astype(np.float64)
-    start = rng.normal(size=(2, 2))
-    R = passes.gradient(net, x, start=start)
-    assert_derivative(lambda x: (net.forward(x) * start).sum(), x, R[0], rng)

@@ -12,6 +12,7 @@ from minixnn.layers.softmax import softmax
 from minixnn.train import SGD, Adam, accuracy, backpropagate, constant, cosine, cross_entropy, fit
 from tests import strategies
 from tests.helpers import assert_derivative
+from tests.registry import many_kinds, text_net
 
 
 def test_softmax_is_the_exponentials_share():
@@ -138,6 +139,23 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another():
     first, again, other = trained()[0], trained()[0], trained(seed=2)[0]
     assert all(map(np.array_equal, weights(first), weights(again)))
     assert not any(map(np.array_equal, weights(first), weights(other)))
+
+
+@pytest.mark.parametrize("tokens", [False, True], ids=["images", "tokens"])
+def test_layers_of_many_kinds_learn(tokens):
+    rng = np.random.default_rng(0)
+    if tokens:
+        net, x = text_net().astype("float32"), rng.integers(0, 9, (60, 7))
+        labels = (x[:, 3] > 4).astype(int)                  # a pattern that a window can find
+    else:
+        net, x = many_kinds().astype("float32"), rng.normal(size=(60, 8, 8, 3)).astype("float32")
+        labels = (x.mean(axis=(1, 2))[:, 0] > 0).astype(int)
+        head = Dense(rng.normal(size=(4, 2)).astype("float32"))
+        net = net.part(0, -2).then(Network([head]))         # without the softmax
+    before = [a.copy() for a in weights(net)]
+    history = fit(net, x, labels, epochs=12, rng=rng, batch_size=10, optimizer=Adam(0.01), quiet=True)
+    assert history[-1]["loss"] < 0.7 * history[0]["loss"], history
+    assert not any(map(np.array_equal, before, weights(net)))
 
 
 def test_training_happens_in_place_in_the_networks_own_arrays():

@@ -3,16 +3,16 @@ import numpy as np
 
 from minixnn import Network, attribution
 from minixnn.layers import Dense, Flatten, ReLU, Sigmoid
-from tests.small_networks import conv_net
+from tests.registry import many_kinds
 
 IMAGES = np.random.default_rng(5).random((3, 8, 8, 3))
 
 
 def test_the_table_of_what_fits_says_what_each_layer_and_method_answers():
-    table = attribution.fits(conv_net(), IMAGES)
+    table = attribution.fits(many_kinds(), IMAGES)
     layer_lines, method_lines, sentences = (part.splitlines() for part in table.split("\n\n"))
     found = {line.split("  ")[0]: line for line in reversed(layer_lines)}
-    assert {type(layer).__name__ for layer in conv_net().layers} < set(found)
+    assert {type(layer).__name__ for layer in many_kinds().layers} < set(found)
     assert "every rule" in found["Conv2d"] and "gamma [1] z_plus [2]" in found["Upsample"]
     assert "scale_held_fixed identity" in found["LayerNorm"] and "the others [" in found["LayerNorm"]
     assert "  8  " in found["LayerNorm"] and "pass_on" in found["GELU"] and "no other" in found["GELU"]

@@ -9,21 +9,16 @@ import pytest
 from PIL import Image
 
 from minixnn import Conv2d, Dense, Network, datasets
-from minixnn.cli import main
 from minixnn.cli.errors import visible
 from minixnn.layers import Flatten
 
 
 @pytest.fixture
-def said(tmp_path, monkeypatch, capsys):
+def said(say):
     """A function: (status, everything that was said) of a call of the command line, in a folder with a network."""
-    monkeypatch.chdir(tmp_path)
     net().save("net.npz")
     Image.new("RGB", (2, 2), (200, 100, 50)).save("p.png")
-
-    def of(*call):
-        return main(list(call)), "".join(capsys.readouterr())
-    return of
+    return say
 
 
 def net(**card):

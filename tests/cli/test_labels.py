@@ -1,11 +1,12 @@
 """Does output k have the name in line k of a file of labels, or is it said that it cannot?"""
+import pathlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from minixnn import Conv2d, Dense, Network, ReLU
 from minixnn.card import Card, outputs_of
-from minixnn.cli import main
 from minixnn.layers import Flatten, GlobalAvgPool, Softmax
 
 
@@ -17,15 +18,13 @@ def net(outputs=4, **card):
 
 
 @pytest.fixture
-def said(tmp_path, capsys):
-    Image.new("RGB", (2, 2), (200, 100, 50)).save(tmp_path / "p.png")
+def said(say):
+    Image.new("RGB", (2, 2), (200, 100, 50)).save("p.png")
 
     def of(network, labels):
-        network.save(tmp_path / "net.npz")
-        (tmp_path / "labels.txt").write_bytes(labels.encode())
-        status = main(["explain", str(tmp_path / "p.png"), "--model", str(tmp_path / "net.npz"), "--labels",
-                       str(tmp_path / "labels.txt"), "-o", str(tmp_path / "o"), "--no-figures"])
-        return status, "".join(capsys.readouterr())
+        network.save("net.npz")
+        pathlib.Path("labels.txt").write_bytes(labels.encode())
+        return say("explain", "p.png", "--model", "net.npz", "--labels", "labels.txt", "-o", "o", "--no-figures")
     return of
 
 

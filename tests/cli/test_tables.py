@@ -1,24 +1,23 @@
 """Does the result for row n of a table stand at row n, and is it said what the first line was taken for?"""
+import pathlib
+
 import numpy as np
 import pytest
 
 from minixnn import Dense, Network, ReLU
-from minixnn.cli import main
 
 
 @pytest.fixture
-def explained(tmp_path, capsys):
+def explained(say):
     """A function: (status, rows of relevance or None, everything that was said) for the text of a table."""
     rng = np.random.default_rng(0)
     Network([Dense(rng.normal(size=(3, 4)).astype("f4")), ReLU(), Dense(rng.normal(size=(4, 2)).astype("f4"))]).save(
-        tmp_path / "net.npz")
+        "net.npz")
 
-    def of(text, *more, name="table.csv"):
-        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-        status = main(["explain", str(tmp_path / name), "--model", str(tmp_path / "net.npz"), "-o", str(tmp_path / "o"),
-                       *more])
-        rows = np.load(tmp_path / "o" / f"{name.partition('.')[0]}_relevance.npy") if status == 0 else None
-        return status, rows, "".join(capsys.readouterr())
+    def of(text, *more):
+        pathlib.Path("table.csv").write_bytes(text.encode())
+        status, said = say("explain", "table.csv", "--model", "net.npz", "-o", "o", *more)
+        return status, np.load("o/table_relevance.npy") if status == 0 else None, said
     return of
 
 
@@ -58,12 +57,9 @@ def test_lines_after_the_last_row_are_no_rows(explained, end):
     assert status == 0 and len(rows) == 2
 
 
-def test_what_a_folder_holds_beside_tables_is_named(explained, tmp_path, capsys):
-    (tmp_path / "in").mkdir()
+def test_what_a_folder_holds_beside_tables_is_named(explained, say, tmp_path):
+    (tmp_path / "in" / "older").mkdir(parents=True)
     (tmp_path / "in" / "a.csv").write_text("a,b,c\n1,2,3\n")
     (tmp_path / "in" / "b.xlsx").write_bytes(b"PK")
-    (tmp_path / "in" / "older").mkdir()
-    explained("a,b,c\n1,2,3\n")
-    assert main(["explain", str(tmp_path / "in"), "--model", str(tmp_path / "net.npz"), "-o", str(tmp_path / "o")]) == 0
-    said = capsys.readouterr().err
-    assert "2 in the folder" in said and "b.xlsx" in said and "older" in said
+    status, said = say("explain", "in", "--model", "net.npz", "-o", "o")
+    assert status == 0 and "2 in the folder" in said and "b.xlsx" in said and "older" in said

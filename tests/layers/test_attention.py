@@ -3,12 +3,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests.helpers import assert_balances, assert_deeplift_sums
-from tests.registry import WRITTEN
+from tests.registry import NETWORKS, WRITTEN, transformer
 
 from minixnn import Graph, Network, attribution, ledger, passes
-from minixnn.layers import (GELU, Attention, Branches, ClassToken, Conv2d, Dense, Embedding, GlobalAvgPool, Hide, Input,
-                            LayerNorm, MatMul, Multiply, PositionEmbedding, Residual, Scale, Softmax, TakeToken, Tokens)
+from minixnn.layers import (Attention, Branches, Dense, Embedding, GlobalAvgPool, Hide, Input, LayerNorm, MatMul,
+                            Multiply, PositionEmbedding, Scale, Softmax)
 from minixnn.layers.joins import half_each, signal_takes_all
 from minixnn.rules import composites, lrp, scale_held_fixed, softmax_taylor
 
@@ -217,45 +216,10 @@ def test_cross_attention_looks_at_other_tokens():
     assert (R_x == 0).all() and R_context.shape == context.shape and R_context.any(), "under CP-LRP values take all"
 
 
+X = NETWORKS["transformer"][1]
+
+
 # --- transformers ----------------------------------------------------------------------------------------------------
-
-def transformer(seed=0, causal=False):
-    """A class token, positions, two blocks; biases everywhere."""
-    rng = np.random.default_rng(seed)
-
-    def normal(*shape):
-        return rng.normal(size=shape) / shape[0] ** 0.5
-
-    def attend():
-        return Attention(*(normal(6, 6) for _ in range(4)), *(normal(6) for _ in range(4)), heads=2, causal=causal)
-    blocks = [part for _ in range(2) for part in (
-        Residual([LayerNorm(1 + normal(6), normal(6)), attend()]),
-        Residual([LayerNorm(1 + normal(6), normal(6)), Dense(normal(6, 8), normal(8)), GELU(),
-                  Dense(normal(8, 6), normal(6))]))]
-    return Network([Conv2d(rng.normal(size=(2, 2, 1, 6)), normal(6), 2, 0), Tokens(), ClassToken(normal(6)),
-                    PositionEmbedding(normal(10, 6)), *blocks, LayerNorm(1 + normal(6), normal(6)), TakeToken(0),
-                    Dense(normal(6, 3), normal(3))])
-
-
-X = np.random.default_rng(5).random((3, 6, 6, 1))
-
-
-@pytest.mark.parametrize("rules", [lrp.epsilon, partial(lrp.epsilon, epsilon=0.1), composites.attn_lrp,
-                                   composites.cp_lrp, partial(composites.attn_lrp, epsilon=0.1),
-                                   composites.epsilon_plus])
-def test_a_transformer_balances_in_the_ledger(rules):
-    assert_balances(transformer(), X, rules)
-
-
-def test_deeplift_of_a_transformer_sums_to_the_difference():
-    assert_deeplift_sums(transformer(), X, X[:1] * 0 + 0.5, 2)
-
-
-def test_the_gradient_of_a_transformer_is_what_differences_show():
-    net, v, h = transformer(), np.random.default_rng(0).normal(size=X.shape), 1e-6
-    found = (passes.gradient(net, X, 1)[0] * v).sum()
-    expected = (net.forward(X + h * v)[:, 1] - net.forward(X - h * v)[:, 1]).sum() / (2 * h)
-    assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_composites_for_transformers_put_the_papers_rules_in_their_places():
@@ -301,18 +265,3 @@ def test_attention_over_words_explains_each_word():
     assert passes.lrp(net, x, rules=composites.cp_lrp)[0].shape == (4, 5)
     total = passes.deeplift(net, x, x[:1] * 0, 1)[0].sum(axis=1)
     np.testing.assert_allclose(total, net.forward(x)[:, 1] - net.forward(x[:1] * 0)[:, 1], rtol=1e-9)
-
-
-@pytest.mark.parametrize("make, sentence", [
-    (lambda: Attention(*[np.eye(4)] * 4, heads=3), "columns that the heads divide"),
-    (lambda: Network([Attention(*[np.eye(4)] * 4)]).forward(np.ones((2, 4))), "expected 3 axes"),
-    (lambda: Network([Attention(*[np.eye(4)] * 4, mask=np.ones((3, 3)))]).forward(np.ones((2, 5, 4))), "does not fit"),
-    (lambda: Attention(*[np.eye(4)] * 4, mask=np.zeros((3, 3))), "hides all tokens"),
-    (lambda: Attention(*[np.eye(4)] * 4, mask=np.ones((2, 3, 3))), "a mask for each sequence is an input"),
-    (lambda: Attention(*[np.eye(4)] * 4).forward(np.ones((2, 3, 4))), "is a way of writing several layers"),
-    (lambda: PositionEmbedding(np.ones((3, 4))).forward(np.ones((2, 5, 4))), "expected .sequences"),
-    (lambda: passes.deeplift_reveal_cancel(transformer(), X, X[:1] * 0, 0), "no RevealCancel rule"),
-])
-def test_what_attention_cannot_do_is_said_in_a_sentence(make, sentence):
-    with pytest.raises((ValueError, NotImplementedError, AttributeError), match=sentence):
-        make()

@@ -10,7 +10,7 @@ from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv1d, Conv2d, ConvTranspos
 from minixnn.rules import pass_on
 from tests import oracles, strategies
 from tests.helpers import assert_same, gradient, on, relevance
-from tests.registry import EVERYWHERE
+from tests.registry import EVERYWHERE, EXAMPLES
 
 
 @given(strategies.cases())
@@ -73,15 +73,33 @@ def test_random_weights_have_the_variance_of_their_initialisation(make, init, va
 
 
 @given(st.sampled_from([Conv2d(np.arange(18.0).reshape(3, 3, 1, 2)), Conv2d(np.arange(54.0).reshape(3, 3, 6, 1)),
-                        MaxPool2d(2), AvgPool2d(2, 1), GlobalAvgPool()]), strategies.seeds)
+                        Conv2d(np.arange(18.0).reshape(3, 3, 1, 2), groups=2), MaxPool2d(2), AvgPool2d(2, 1),
+                        GlobalAvgPool()]), strategies.seeds)
 def test_the_layout_of_an_image_in_memory_does_not_matter(layer, seed):
     """Channel-first images seen channel-last, mirrored images, every second pixel of an image."""
-    C = layer.W.shape[2] if isinstance(layer, Conv2d) else 1
+    C = layer.W.shape[2] * layer.groups if isinstance(layer, Conv2d) else 1
     x = np.random.default_rng(seed).normal(size=(2, C, 6, 8)).transpose(0, 2, 3, 1)
     for view in (x, x[:, ::-1, ::-1], x[:, ::2, ::2], np.broadcast_to(x[:1], x.shape)):
         y = layer.forward(view.copy())
         assert_same(layer.forward(view), y)
         assert_same(gradient(layer, view, y), gradient(layer, view.copy(), y))
+        if isinstance(layer, Conv2d):
+            assert_same(layer.parameter_gradients(view, y)["W"], layer.parameter_gradients(view.copy(), y)["W"])
+
+
+@pytest.mark.parametrize("verb", ["gradient", "deconvnet", "guided_backprop"])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "Dropout"])
+def test_what_a_verb_returns_shares_no_buffer_with_the_next_call(name, verb):
+    """A reused buffer must not be handed out: the first result would change under the caller's feet."""
+    layer, shape = EXAMPLES[name]
+    x = np.random.default_rng(0).random(shape).astype("float32")
+    y, dy = layer.forward(x), np.ones_like(layer.forward(x))
+    kept, g = y.copy(), getattr(layer, verb)(x, y, dy)
+    kept_g = g.copy()
+    other = layer.forward(x + 1)
+    getattr(layer, verb)(x + 1, other, 2 * dy)
+    assert np.array_equal(y, kept) and np.array_equal(g, kept_g)
+    assert not np.shares_memory(y, other)
 
 
 def test_a_missing_method_is_named():

@@ -9,7 +9,7 @@ from tests import oracles, strategies
 from tests.helpers import assert_same, gradient, on
 
 
-@given(strategies.cases(kinds=(strategies.conv,)), st.integers(1, 40))
+@given(strategies.cases(kinds=strategies.conv), st.integers(1, 40))
 def test_a_convolution_is_the_same_in_chunks_of_any_size(case, rows):
     layer, x, rng = case
     dy = strategies.grid(rng, layer.forward(x).shape, x.dtype)

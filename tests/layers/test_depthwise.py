@@ -53,28 +53,3 @@ def test_all_three_sums_are_those_of_the_definition(xp, few, case):
         found = (y, there.gradient(x_there, y, dy_there), there.parameter_gradients(x_there, dy_there)["W"])
     for ours, expected in zip(found, definition(layer, x, dy)):
         np.testing.assert_allclose(to_numpy(ours), expected, atol=1e-12)
-
-
-@settings(max_examples=40)
-@given(case=layers())
-def test_a_view_of_channel_first_images_gives_what_a_copy_gives(case):
-    """Its pixels lie apart, and its channels further apart still."""
-    layer, x = case
-    view = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, -1, 1)), 1, -1)
-    y = layer.forward(x)
-    dy = np.random.default_rng(1).standard_normal(y.shape)
-    dy_view = np.moveaxis(np.ascontiguousarray(np.moveaxis(dy, -1, 1)), 1, -1)
-    np.testing.assert_allclose(layer.forward(view), y, atol=1e-12)
-    np.testing.assert_allclose(layer.gradient(view, y, dy_view), layer.gradient(x, y, dy), atol=1e-12)
-    np.testing.assert_allclose(layer.parameter_gradients(view, dy_view)["W"], layer.parameter_gradients(x, dy)["W"],
-                               atol=1e-12)
-
-
-def test_nothing_is_written_to_images_weights_or_relevance():
-    rng = np.random.default_rng(0)
-    layer, x = Conv2d(rng.standard_normal((3, 3, 1, 4)), groups=4), rng.standard_normal((1, 5, 5, 4))
-    y = layer.forward(x)
-    for array in (x, y, layer.W):
-        array.flags.writeable = False
-    layer.gradient(x, y, y)
-    layer.parameter_gradients(x, y)

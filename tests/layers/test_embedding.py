@@ -8,8 +8,7 @@ from minixnn import Network, attribution, passes
 from minixnn.layers import Dense, Embedding, OneHot
 from minixnn.rules import lrp
 from tests.helpers import assert_close
-from tests.registry import TOKENS
-from tests.small_networks import text_net
+from tests.registry import TOKENS, text_net
 
 
 @pytest.mark.parametrize("first", TOKENS.values(), ids=TOKENS)

@@ -2,9 +2,18 @@
 import numpy as np
 import pytest
 
-from minixnn import Network, layers, passes
-from minixnn.layers import ChannelSelect, Conv1d, Conv2d, ConvTranspose2d, Dense, LayerNorm, Softmax, Upsample
+from minixnn import Graph, Network, layers, passes
+from minixnn.layers import (Add, Attention, AvgPool2d, BatchNorm2d, Branches, ChannelScale, ChannelSelect,
+                            ChannelShuffle, Concat, Conv1d, Conv2d, ConvTranspose2d, Dense, Dropout, Embedding,
+                            Flatten, GlobalAvgPool, GroupNorm, Hide, Input, LayerNorm, LocalResponseNorm, MatMul,
+                            MaxPool2d, Multiply, OneHot, Pad, Permute, PositionEmbedding, PReLU, ReLU, Reshape,
+                            Residual, Slice, Softmax, Softplus, SplitHeads, SumPool2d, Unflatten, Upsample)
+from tests import registry
 from tests.helpers import draw
+
+W4, ONE = np.ones((3, 3, 1, 2)), np.ones(1)
+X = registry.NETWORKS["transformer"][1]
+RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("make, sentence", [
@@ -46,7 +55,109 @@ from tests.helpers import draw
     (lambda: layers.Einsum("n...j,njk->nk"), "each letter an axis"),
     (lambda: layers.Einsum("nij,njk->nik").forward((draw(2, 3, 4), draw(2, 5, 6))), "got arrays of shapes"),
     (lambda: layers.Contract(draw(2, 3), "nij,njk->nik"), "which W lacks"),
+    # made
+    (lambda: Dense(np.ones((1, 2, 3))), r"weights of shape \(1, 2, 3\), expected 2 axes"),
+    (lambda: Dense(np.ones((2, 3)), np.ones(2)), r"shape \(2,\), .*one number per output: \(3,\)"),
+    (lambda: Dense.random(1, 1, RNG, init="best"), "init='best', expected one of .*glorot.*he"),
+    (lambda: Conv2d(np.ones((3, 3))), r"expected 4 axes \(kernel height, kernel width"),
+    (lambda: Conv2d(W4, np.ones(1)), r"bias of shape \(1,\), expected one number per channel: \(2,\)"),
+    (lambda: Conv2d(W4, stride=0), "stride=0, expected a positive whole number"),
+    (lambda: Conv2d(W4, stride=1.5), "stride=1.5, expected a positive whole number"),
+    (lambda: Conv2d(W4, stride=(1, 1, 1)), "or a pair of them"),
+    (lambda: Conv2d(W4, padding="full"), "padding='full', expected 'valid', 'same'"),
+    (lambda: Conv2d(W4, padding=(1, 1)), r"or \(\(top, bottom\), \(left, right\)\)"),
+    (lambda: Conv2d(W4, padding=-1), "padding="),
+    (lambda: Conv2d(W4, padding=0.5), "padding=0.5"),
+    (lambda: Conv2d.random(0, 1, 1, RNG), "size=0"),
+    (lambda: MaxPool2d(0), "size=0, expected a positive whole number"),
+    (lambda: AvgPool2d("2"), "size='2'"),
+    (lambda: SumPool2d(2, 1, 2), "hold padding alone; pad by less"),
+    (lambda: BatchNorm2d(ONE, ONE, ONE, np.ones(2)), "expected four of shape"),
+    (lambda: Dropout(1), r"rate=1, expected a share of units in \[0, 1\)"),
+    (lambda: Dropout(-0.1), "rate=-0.1"),
+    (lambda: Unflatten(()), r"shape=\(\), expected that of one input"),
+    (lambda: ConvTranspose2d(W4, np.ones(5)), r"bias of shape \(5,\), expected one number"),
+    (lambda: PReLU(np.ones((2, 2))), r"slopes of shape \(2, 2\), expected \(channels,\)"),
+    (lambda: Attention(*np.ones((4, 2, 2)), heads=0), "heads=0, expected a positive whole"),
+    (lambda: Attention(*np.ones((4, 3, 3)), heads=2), "columns that the heads"),
+    (lambda: Attention(*np.ones((4, 2, 2)), mask=np.zeros((3, 3))), "hides all"),
+    (lambda: Permute((1, 1)), r"axes=\(1, 1\), expected each axis of one input once"),
+    (lambda: Reshape(()), r"shape=\(\), expected that of one input"),
+    (lambda: Slice(0, 0, 1), "axis=0 and step=1, expected an axis behind the batch"),
+    (lambda: Pad((1, 2)), r"pads=\(1, 2\), expected \(before, after\) for each axis"),
+    (lambda: Branches([[ReLU()]]), "got 1 chains, expected two or more lists of layers"),
+    (lambda: Hide(), "neither a mask nor causal=True"),
+    (lambda: SplitHeads(0), "heads=0, expected a positive whole number"),
+    (lambda: Input(-1), "index=-1, expected the number of an input, from 0"),
+    (lambda: Embedding(np.ones(3)), r"weights of shape \(3,\), expected 2 axes \(tokens, chan"),
+    (lambda: OneHot(0), "tokens=0, expected a positive whole number"),
+    (lambda: GroupNorm(ONE, ONE, groups=0), "groups=0, expected a positive whole number"),
+    (lambda: LocalResponseNorm(0, 1, 1, 1), "size=0, expected a positive whole number"),
+    (lambda: ChannelShuffle(0), "groups=0, expected a positive whole number"),
+    (lambda: Softplus(0), "beta=0, expected a number above 0"),
+    (lambda: PositionEmbedding(ONE), r"shape \(1,\), expected \(tokens, channels\)"),
+    (lambda: Upsample(2, align_corners=True), "expected it with 'bilinear' or 'bicu"),
+    (lambda: Upsample(0), "scale=0, expected a number above 0 or a pair of them"),
+    (lambda: Conv2d(np.ones((0, 3, 1, 1))), r"weights of shape \(0, 3, 1, 1\), expected at least 1 along each axis"),
+    (lambda: Conv2d(np.ones((3, 3, 1, 1)), padding=10 ** 9), "at most 4096 on a side"),
+    (lambda: MaxPool2d(2, padding=10 ** 9), "at most 4096 on a side"),
+    (lambda: Dense(np.ones((3, 0))), "expected at least one input and one output"),
+    (lambda: BatchNorm2d(*np.ones((3, 2)), np.array([1, -1e-9])), "got a variance below 0 or NaN"),
+    (lambda: BatchNorm2d(*np.ones((4, 2)), epsilon=float("nan")), "got epsilon=nan"),
+    # joins
+    (lambda: Add().forward((np.ones((1, 2)), np.ones((1, 3)))), r"shapes \(1, 2\) and \(1, 3\), which cannot be added"),
+    (lambda: Concat().forward((np.ones((1, 2, 3)), np.ones((1, 4, 3)))), "cannot be joined along axis -1"),
+    (lambda: Concat(axis=0), "expected a whole number other than 0, the axis of the images"),
+    (lambda: MatMul().forward((np.ones((1, 1)), np.ones((1, 1)))), r"expected \(N, ..., T, d\) and \(N, ..., d, U\)"),
+    (lambda: Network([Add()], [0]), "layer 0, Add.*has 1 inputs, expected 2 or more"),
+    (lambda: Network([MatMul()], [(0, 0, 0)]), "layer 0, MatMul.*has 3 inputs, expected 2"),
+    (lambda: Network([Dense(np.eye(2))], [(0, 0)]), "has 2 inputs, expected 1; branches meet in a join"),
+    (lambda: passes.deeplift_reveal_cancel(Network([Unflatten((2, 1)), MatMul(), Flatten()], [0, (1, 1), 2]),
+                                           np.ones((1, 2)), np.zeros((1, 2)), 0), "expected"),
+    # several layers at once
+    (lambda: Residual([]), "empty body"),
+    (lambda: Network([Residual(["ReLU"])]), "got 'ReLU'"),
+    (lambda: Network([Residual([Flatten()])]).forward(np.ones((1, 2, 2, 1))), "expected as many axes of each"),
+    (lambda: Network([Residual([MaxPool2d(2)])]).forward(np.ones((1, 4, 4, 1))),
+     r"\(1, 2, 2, 1\) and \(1, 4, 4, 1\)"),
+    (lambda: Residual([ReLU()]).forward(np.ones((1, 2))), "is a way of writing several layers, and has no forward"),
+    (lambda: Graph().add((0, 0)), "got no layer for the inputs"),
+    (lambda: Network([Attention(*[np.eye(4)] * 4)]).forward(np.ones((2, 4))), "expected 3 axes"),
+    (lambda: Network([Attention(*[np.eye(4)] * 4, mask=np.ones((3, 3)))]).forward(np.ones((2, 5, 4))), "does not fit"),
+    (lambda: Attention(*[np.eye(4)] * 4, mask=np.ones((2, 3, 3))), "a mask for each sequence is an input"),
+    (lambda: Attention(*[np.eye(4)] * 4).forward(np.ones((2, 3, 4))), "is a way of writing several layers"),
+    (lambda: PositionEmbedding(np.ones((3, 4))).forward(np.ones((2, 5, 4))), "expected .sequences"),
+    (lambda: passes.deeplift_reveal_cancel(registry.transformer(), X, X[:1] * 0, 0), "no RevealCancel rule"),
 ])
 def test_what_cannot_be_meant_is_refused_in_a_sentence(make, sentence):
-    with pytest.raises((ValueError, NotImplementedError), match=sentence):
+    with pytest.raises((ValueError, NotImplementedError, AttributeError), match=sentence):
         make()
+
+
+@pytest.mark.parametrize("layer, x, sentence", [
+    (MaxPool2d(2), np.ones((2, 4)), "MaxPool2d.*expected 4 axes"),
+    (AvgPool2d(3), np.ones((1, 2, 5, 1)), "2 x 5 pixels, smaller than its window of 3 x 3"),
+    (GlobalAvgPool(), np.ones((2, 4)), "GlobalAvgPool.*expected 4 axes"),
+    (Dense(np.ones((4, 1))), np.ones((1, 2, 2, 1)), "put a Flatten layer before it"),
+    (ChannelScale(np.ones(2)), np.ones((1, 3)), "got 3 channels, expected 2"),
+    (BatchNorm2d.identity(2), np.ones((1, 2, 2, 3)), "BatchNorm2d.*got 3 channels, expected 2"),
+    (Unflatten((2, 2, 1)), np.ones((3, 5)), r"shape \(3, 5\), expected 4 numbers per input"),
+    (Conv2d(W4, padding="valid"), np.ones((1, 2, 9, 1)), "2 x 9 pixels, smaller than its window"),
+    (ConvTranspose2d(W4), np.ones((1, 2, 2, 3)), "got images of 3 channels, expected 1"),
+    (Permute((1, 0)), np.ones((1, 2)), r"shape \(1, 2\), expected 2 axes behind the batch"),
+    (Reshape((2, 2)), np.ones((1, 5)), r"shape \(1, 5\), expected 4 numbers per input"),
+    (Slice(1, 3, 5), np.ones((1, 2, 2)), r"shape \(1, 2, 2\), of which nothing is left"),
+    (Pad(((1, 1),)), np.ones((1, 2, 2)), r"shape \(1, 2, 2\), expected 1 axes behind the batch"),
+    (GroupNorm(np.ones(4), None, groups=2), np.ones((1, 2, 6)), "got 6 channels, expected 4"),
+    (GroupNorm(groups=4), np.ones((1, 2, 6)), "expected a number of channels, on the last axis"),
+    (Upsample(0.2), np.ones((1, 2, 2, 1)), "2 x 2 pixels, of which nothing is left"),
+    (Upsample(1e6), np.ones((1, 2, 2, 1)), "would make 2000000 of 2, expected at most"),
+    (Add(), (np.ones((1, 4, 4, 1)), np.ones((1, 2, 2, 1))), "which cannot be added"),
+    (Multiply(), (np.ones((2, 4, 4, 1)), np.ones((2, 1))), "expected as many axes of each"),
+    (SplitHeads(4), np.ones((1, 3, 6)), "6 channels, which 4 heads do not divide"),
+    (Input(2), (np.ones((1, 2)),) * 2, "got 2 inputs, expected a tuple of at least 3 arrays"),
+    (Input(0), np.ones((1, 2)), "got one array, expected a tuple"),
+])
+def test_a_layer_refuses_what_it_cannot_take(layer, x, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        layer.forward(x)

@@ -395,10 +395,10 @@ def test_every_method_goes_through_every_metric(name):
     assert results[1].curves.shape == (3, 3) and results[3][0].shape == (3, 3)
 
 
-def test_metrics_are_the_same_on_every_array_module(xp):
+def test_baselines_and_fillings_are_the_same_on_every_array_module(xp):
     rng = np.random.default_rng(16)
     net, x = classifier(rng), pictures(rng)
-    there, moved, boxes = net.on(xp), xp.asarray(x), np.tile([1, 1, 6, 6], (5, 1))
+    there, moved = net.on(xp), xp.asarray(x)
     for name in ("the input", "edges", "blob in the middle", "class means"):
         one, other = (metrics.baselines(images, np.arange(5) % 3, np.random.default_rng(0))[name](on, images, None)
                       for on, images in ((net, x), (there, moved)))
@@ -409,11 +409,6 @@ def test_metrics_are_the_same_on_every_array_module(xp):
         np.testing.assert_allclose(to_numpy(other), one, atol=1e-12)
     np.testing.assert_allclose(to_numpy(mixed(there, moved, 0)),
                                metrics.permuted("gradient", np.random.default_rng(0))(net, x, 0), atol=1e-12)
-    for ask in (partial(continuity, compare="all"), partial(selectivity, patch=3), partial(localization, boxes=boxes),
-                lambda *given: sanity_check(*given, rng=np.random.default_rng(0))[1:]):
-        for one, other in zip(ask("lrp_epsilon", net, x), ask("lrp_epsilon", there, moved)):
-            assert isinstance(other, np.ndarray)
-            np.testing.assert_allclose(other, one, rtol=1e-7, atol=1e-9)
 
 
 def test_mean_and_standard_error():

@@ -3,7 +3,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests import small_networks
 from tests import strategies
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,17 +145,3 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
         root_points.root_points(dense, x, deep_taylor.z_plus)
     with pytest.raises(ValueError, match=r"outside \[low, high\]"):
         root_points.root_points(dense, x, deep_taylor.z_box, low=0, high=1)
-
-
-@rules
-def test_roots_live_where_the_inputs_live(rule, least, most, xp):
-    rng = np.random.default_rng(0)
-    layer = small_networks.dense_layer(rng, 4, 3)
-    layer.b[:] = -abs(layer.b)
-    x = rng.uniform(least, most, size=(2, 4)).astype("float32")
-    there = layer.map_arrays(lambda a: xp.asarray(a.astype("float32")))
-    roots = root_points.root_points(there, xp.asarray(x), rule)
-    assert roots.dtype == "float32" and type(roots) is type(xp.asarray(x))
-    expected = root_points.root_points(layer, x.astype("float64"), rule)
-    np.testing.assert_allclose(roots.get() if hasattr(roots, "get") else roots, expected, atol=1e-5)
-    assert bool(is_inside(there, xp.asarray(x), rule).all())

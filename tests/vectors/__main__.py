@@ -18,7 +18,8 @@ from . import runner, scoreboard
 
 def main(arguments):
     if arguments[:1] == ["--zip"]:
-        files = [path for path in sorted(runner.HERE.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+        files = [path for path in sorted(runner.HERE.rglob("*")) if path.is_file() and "__pycache__" not in path.parts
+                 and not path.name.startswith("test_")]
         with zipfile.ZipFile(arguments[1], "w", zipfile.ZIP_DEFLATED) as out:
             for path in files:
                 out.write(path, f"vectors/{path.relative_to(runner.HERE)}")

@@ -7,7 +7,8 @@ from PIL import Image
 
 from minixnn import Conv2d, Dense, Network, Prepare, ReLU, attribution
 from minixnn.card import Card, largest_pixel
-from minixnn.cli import main
+from minixnn.cli import images
+from minixnn.cli.images import read
 from minixnn.layers import Add, BatchNorm2d, ChannelScale, Embedding, Flatten, GlobalAvgPool, Input
 
 RNG = np.random.default_rng(0)
@@ -23,15 +24,14 @@ def plain(channels=3):
 
 
 @pytest.fixture
-def outputs(tmp_path, monkeypatch, capsys):
+def outputs(say):
     """A function: (largest output, everything that was said) of a call of `minixnn explain`."""
-    monkeypatch.chdir(tmp_path)
     Image.fromarray(BYTES).save("p.png")
 
     def of(net, *call, status=0):
         net.save("net.npz")
-        assert main(["explain", *call, "--model", "net.npz", "-o", "o", "--no-figures"]) == status
-        said = "".join(capsys.readouterr())
+        came, said = say("explain", *call, "--model", "net.npz", "-o", "o", "--no-figures")
+        assert came == status
         number = said.partition("largest output ")[2].partition(")")[0].partition("(")[2]
         return float(number) if number else None, said
     return of
@@ -203,3 +203,36 @@ def test_dark_ink_on_light_paper_is_noticed(outputs, ground, ink, told):
             assert "dark ink" not in outputs(Network(plain(1)), file, "--invert")[1]
         elif ink > 200 > ground:
             assert "after --invert; leave that out" in outputs(Network(plain(1)), file, "--invert")[1]
+
+
+def test_every_kind_of_picture_is_read_and_what_was_done_to_it_is_said(tmp_path):
+    grey = np.uint8(np.arange(400).reshape(20, 20) % 256)
+    kinds = {"grey.png": Image.fromarray(grey), "rgba.png": Image.fromarray(grey).convert("RGBA"),
+             "palette.png": Image.fromarray(grey).convert("P"), "one.png": Image.fromarray(grey).convert("1"),
+             "colour.jpg": Image.fromarray(grey).convert("RGB"), "tiny.png": Image.new("L", (1, 1)),
+             "deep.png": Image.fromarray(np.uint16(grey) * 256)}
+    for name, image in kinds.items():
+        image.save(tmp_path / name)
+        for channels in (1, 3):
+            picture, note = read(tmp_path / name, (28, 28, channels))
+            assert picture.shape == (28, 28, channels) and picture.dtype == np.float32, name
+            assert 0 <= picture.min() and picture.max() <= 1, name
+            assert "resized" in note, name
+    assert "laid on white" in read(tmp_path / "rgba.png", (28, 28, 1))[1]
+    same, note = read(tmp_path / "grey.png", (20, 20, 1))
+    assert np.array_equal(same[..., 0], grey / np.float32(255)) and note == ""
+    assert np.allclose(read(tmp_path / "grey.png", (20, 20, 1), invert=True)[0], 1 - same)
+
+
+def test_a_large_picture_is_made_smaller_before_it_becomes_floats():
+    large = np.zeros((3000, 3000, 3), np.uint8)
+    large[:1500] = 200
+    notes = []
+    small = images.reduced(large, (28, 28, 3), notes)
+    assert small.dtype == np.uint8 and small.shape == (116, 116, 3) and "reduced from 3000 x 3000" in notes[0]
+    picture = images.finish(large, (28, 28, 3), False, [], "squash")
+    assert picture.shape == (28, 28, 3) and abs(picture[:13] - 200 / 255).max() < 0.01 and picture[15:].max() < 0.01
+    same = RNG.integers(0, 256, (40, 60, 3), np.uint8)
+    assert images.reduced(same, (28, 28, 3), []) is same
+    with pytest.raises(ValueError, match="expected at most"):
+        images.reduced(np.broadcast_to(np.uint8(0), (5000, 5000, 1)), (None, None, 1), [])
