@@ -57,6 +57,21 @@ def other_size(group: Iterable[Atom]) -> int:
     return math.prod(a.other for a in group)
 
 
+class Size(int):
+    """A number that depends on the number of images: for one of BATCHES, and `other` for the second."""
+    other: int
+
+    def __new__(cls, value: int, other: int) -> Size:
+        size = super().__new__(cls, value)
+        size.other = int(other)
+        return size
+
+
+def sized(value: int, other: int) -> int:
+    """A number that is one for both sizes of the batch, or a Size."""
+    return int(value) if value == other else Size(value, other)
+
+
 class Traced:
     """A value that depends on the input. at: its number among the activations.
 
@@ -83,6 +98,11 @@ class Traced:
     @property
     def other_shape(self) -> tuple[int, ...]:
         return tuple(map(other_size, self.axes))
+
+    @property
+    def sizes(self) -> list[int]:
+        """The program's shape, which knows what it is for the second size of the batch."""
+        return list(map(sized, self.shape, self.other_shape))
 
     @property
     def rank(self) -> int:

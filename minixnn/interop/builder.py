@@ -4,13 +4,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from numpy.typing import DTypeLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minixnn import layers as ours
 from minixnn.interop.axes import (BATCHES, Atom, Batch, Group, Mixes, Traced, has_batch, laid_out, leaves,
-                                  new, regroup, size, translated, written, zipped)
+                                  new, other_size, regroup, size, translated, written, zipped)
 
 if TYPE_CHECKING:
     from minixnn.layers.base import Layer
@@ -19,29 +19,25 @@ if TYPE_CHECKING:
 MOVES = ("Permute", "Reshape", "Flatten", "Unflatten", "Tokens", "SplitHeads", "JoinHeads", "Input")
 
 
-class Builder:
-    """layers, inputs, names as a Network takes them; `name` is that of the place in the program."""
+class Builder(ours.Graph):
+    """layers, inputs, names as a Network takes them; `place` is the one in the program that is being read."""
 
     def __init__(self, batches: tuple[int, int] = BATCHES, dtype: DTypeLike = np.float32) -> None:
-        self.layers: list[Layer] = []
-        self.inputs: list[tuple[int, ...]] = []
-        self.names: list[str] = []
-        self.name, self.dtype, self.batch = "", dtype, Batch(*batches)
-        self.made: dict[Any, int] = {}
+        super().__init__()
+        self.dtype, self.batch = dtype, Batch(*batches)
+        self.made: dict[tuple[tuple[int, ...], type, str], int] = {}
 
     def put(self, sources: int | tuple[int, ...], layer: Layer) -> int:
         """A layer behind activations; the number of what it makes."""
         sources = sources if isinstance(sources, tuple) else (sources,)
         key = (sources, type(layer), repr(layer.settings())) if type(layer).__name__ in MOVES and not layer.arrays() \
             else None
-        if key is None or key not in self.made:
-            self.layers.append(layer)
-            self.inputs.append(sources)
-            self.names.append(self.name)
-            if key is None:
-                return len(self.layers)
-            self.made[key] = len(self.layers)
-        return self.made[key]
+        if key in self.made:
+            return self.made[key]
+        at = self.add(sources, layer)
+        if key is not None:
+            self.made[key] = at
+        return at
 
     def input(self, shape: Sequence[int], order: Sequence[int], kind: str, number: int | None = None) -> Traced:
         """An input with one row for each image; order: which of its axes ours are. number: of several inputs."""
@@ -301,16 +297,13 @@ class Builder:
         """A reshape. shape, other: the target for the two sizes of the batch."""
         group = tuple(a for own in x.axes for a in own)
         try:
-            axes = self._axes(group, shape)
+            axes = regroup(group, shape)
         except Mixes:
             x, group = self._fresh(x, shape)
-            axes = self._axes(group, shape)
-        if tuple(_other(own) for own in axes) != tuple(other):
+            axes = regroup(group, shape)
+        if tuple(other_size(own) for own in axes) != tuple(other):
             raise Mixes("another reshape for another number of images")
         return x.seen_as(axes)
-
-    def _axes(self, group, shape):
-        return regroup(group, shape)
 
     def _fresh(self, x: Traced, shape: Sequence[int]) -> tuple[Traced, Group]:
         """x with those of its axes as single new atoms that a reshape to `shape` cuts across."""
@@ -352,13 +345,6 @@ def _crossed(a: Traced, b: Traced) -> bool:
     if any(atom.is_batch for atom in crossed):
         raise ValueError(f"got arrays of shapes {a.written()} and {b.written()}, and mixes images where they meet")
     return bool(crossed)
-
-
-def _other(group):
-    found = 1
-    for a in group:
-        found *= a.other
-    return found
 
 
 def _runs(flat: list[Atom], wanted: list[Atom]) -> list[Group]:

@@ -11,8 +11,9 @@ from minixnn import layers as ours
 from minixnn.card import LAYOUTS, Card
 from minixnn.interop.axes import Traced, has_batch, is_batch
 from minixnn.interop.builder import Builder
+from minixnn.interop.operations.whole import FLOATS
 from minixnn.interop.pixels import with_pixels
-from minixnn.interop.program import FLOATS, Follower, Program, Ref, references
+from minixnn.interop.program import Follower, Program, Ref
 from minixnn.interop.simplify import Plan, drop_head, simplify
 from minixnn.network import Network
 
@@ -94,9 +95,9 @@ def made_float(program: Program, entry: Any) -> bool:
     while left:
         name = left.pop()
         for operation in needed:
-            if Ref(name) not in references((operation.args, operation.kwargs)):
+            if name not in operation.reads:
                 continue
-            short = operation.name.removeprefix("aten.").lstrip("_")
+            short = operation.name.lstrip("_")
             kind = operation.kwargs.get("to", operation.kwargs.get("dtype"))
             if permutation(operation, short, len(entry.shape)) is not None:
                 left.append(operation.outputs[0])
@@ -111,10 +112,10 @@ def channel_axis(program: Program, name: str, rank: int) -> int | None:
     while left:
         name, axes = left.pop(0)
         for operation in program.operations:
-            if Ref(name) not in references((operation.args, operation.kwargs)) or operation.outputs[0] in seen:
+            if name not in operation.reads or operation.outputs[0] in seen:
                 continue
             seen.add(operation.outputs[0])
-            short = operation.name.removeprefix("aten.").lstrip("_")
+            short = operation.name.lstrip("_")
             perm = permutation(operation, short, len(axes))
             if perm is not None and set(perm) == set(range(len(axes))):
                 left.append((operation.outputs[0], [axes[axis] for axis in perm]))

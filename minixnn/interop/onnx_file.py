@@ -1,6 +1,6 @@
 """Opening an ONNX file: is it one, what enters it, and which of its outputs is to be explained."""
 import os
-from pathlib import Path
+from os import PathLike
 from types import ModuleType
 from typing import Any
 
@@ -41,7 +41,7 @@ def read(onnx: ModuleType, path: Any) -> Any:
     return model
 
 
-def opset_of(path: Path | str, model: Any) -> int:
+def opset_of(path: str | PathLike, model: Any) -> int:
     """The version of ONNX's operators that a model is written in, if it is not too old."""
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
     if opset < OLDEST:
@@ -50,7 +50,7 @@ def opset_of(path: Path | str, model: Any) -> int:
     return opset
 
 
-def output_of(path: Path | str, graph: Any, wanted: str | None) -> str:
+def output_of(path: str | PathLike, graph: Any, wanted: str | None) -> str:
     """The name of the output to explain."""
     names = [entry.name for entry in graph.output]
     if wanted is not None:

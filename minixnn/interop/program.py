@@ -6,17 +6,19 @@ must be the same for each of them wherever it meets the third kind: what depends
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from numpy.typing import DTypeLike
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from minixnn.interop.axes import Traced
+from minixnn.interop.axes import Size, Traced
 from minixnn.interop.builder import Builder
+from minixnn.interop.operations.values import Places, Varying
 
-FLOATS = (1, 10, 11, 16)        # of onnx.TensorProto.DataType: float32, float16, double, bfloat16
+Argument: TypeAlias = Any       # of an operation: a Ref, a constant of the framework, a setting, or a list of them
+Compute: TypeAlias = "Callable[[tuple, dict], list]"
 
 
 class Ref(NamedTuple):
@@ -28,11 +30,12 @@ class Ref(NamedTuple):
 class Operation:
     """A step of the program.
 
-    name            what it is called in the program, "aten.conv2d" or "Conv": how TABLE finds it
+    name            what it is called in the program, "conv2d" or "Conv"
     args, kwargs    with a Ref for each value; they may be nested in lists
     outputs         names of what it computes
     place           how sentences call it
     compute         (args, kwargs) -> list of what it computes from plain values
+    becomes         (builder, *args, **kwargs) -> what the table makes of it; None where it has no entry
     module          the place in the user's module or file, for the names of the layers
     """
     name: str
@@ -40,9 +43,17 @@ class Operation:
     kwargs: dict
     outputs: list[str]
     place: str
-    compute: Callable[[tuple, dict], list]
+    compute: Compute
+    becomes: Callable | None = None
     module: str = ""
     branches: tuple = ()                        # of an If: for both outcomes (operations, names of the outputs)
+
+    @property
+    def reads(self) -> set[str]:
+        """Names of the values that it reads, inside its branches too."""
+        inner = [name for operations, names in self.branches for name in (
+            *names, *(name for each in operations for name in each.reads))]
+        return {each.name for each in flat((self.args, self.kwargs)) if isinstance(each, Ref)} | set(inner)
 
 
 @dataclass
@@ -57,12 +68,11 @@ class Input:
 class Program:
     """values: names and values of parameters and constants, as the framework has them. batches: see `axes.BATCHES`."""
     inputs: list[Input]
-    values: dict[str, Any]
+    values: dict[str, Argument]
     operations: list[Operation]
     output: str
-    to_numpy: Callable[[Any], Any]
-    from_numpy: Callable[[Any], Any]
-    table: dict[str, Callable]
+    to_numpy: Callable[[Argument], Argument]
+    from_numpy: Callable[[np.ndarray], Argument]
     batches: tuple[int, int]
     dtype: DTypeLike = np.float32
     declared: str = "float32"                   # the type of the input, by the file
@@ -74,69 +84,34 @@ class Program:
         for operation in reversed(self.operations):
             if wanted & set(operation.outputs):
                 kept.append(operation)
-                wanted |= {ref.name for ref in references((operation.args, operation.kwargs))}
-                wanted |= {ref.name for inner, _ in operation.branches for each in inner
-                           for ref in references((each.args, each.kwargs))}
-                wanted |= {name for _, names in operation.branches for name in names}
+                wanted |= operation.reads
         return kept[::-1]
-
-
-class Size(int):
-    """A number that depends on the number of images: for one of BATCHES, and `other` for the second."""
-    other: int
-
-    def __new__(cls, value: int, other: int) -> Size:
-        size = super().__new__(cls, value)
-        size.other = int(other)
-        return size
-
-
-class Varying:
-    """A constant that depends on the number of images: the arrays for both of BATCHES."""
-
-    def __init__(self, array: np.ndarray, other: np.ndarray) -> None:
-        self.array, self.other = array, other
-        self.ndim, self.shape, self.dtype = array.ndim, array.shape, array.dtype
-
-
-class Places:
-    """Where the largest numbers are, or which class has the best score: refused where it is read."""
 
 
 class Pair(NamedTuple):
     """A plain value of the framework for both sizes of the batch."""
-    first: Any
-    second: Any
+    first: Argument
+    second: Argument
 
 
-def references(value: Any) -> list[Ref]:
-    """The Refs among nested arguments."""
-    if isinstance(value, Ref):
-        return [value]
+def flat(value: Argument) -> Iterator[Argument]:
+    """What nested arguments hold."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, slice):
         value = [value.start, value.stop, value.step]
-    return [ref for each in value for ref in references(each)] if isinstance(value, (list, tuple)) else []
+    if type(value) in (list, tuple):
+        for each in value:
+            yield from flat(each)
+    else:
+        yield value
 
 
-def mapped(value: Any, f: Callable[[Any], Any]) -> Any:
+def mapped(value: Argument, f: Callable[[Argument], Argument]) -> Argument:
     """Nested arguments with f of what is no list."""
-    if isinstance(value, (Ref, Pair, Traced)):
-        return f(value)
-    if isinstance(value, (list, tuple)):
-        return type(value)(mapped(each, f) for each in value) if type(value) in (list, tuple) else f(value)
-    if isinstance(value, dict):
-        return {key: mapped(each, f) for key, each in value.items()}
-    return f(value)
-
-
-def any_of(value: Any, kind: type) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)) and not isinstance(value, kind):
-        return any(any_of(each, kind) for each in value)
-    return isinstance(value, kind)
+    if type(value) in (list, tuple):
+        return type(value)(mapped(each, f) for each in value)
+    return {key: mapped(each, f) for key, each in value.items()} if isinstance(value, dict) else f(value)
 
 
 class Follower:
@@ -144,7 +119,7 @@ class Follower:
 
     def __init__(self, program: Program, builder: Builder, inputs: dict[str, Traced]) -> None:
         self.program, self.builder = program, builder
-        self.values: dict[str, Any] = {**program.values, **inputs}
+        self.values: dict[str, Argument] = {**program.values, **inputs}
 
     def run(self) -> Traced:
         """What the output becomes."""
@@ -161,10 +136,10 @@ class Follower:
                 continue
             args = mapped(operation.args, self.value)
             kwargs = mapped(operation.kwargs, self.value)
-            self.builder.name = operation.module
+            self.builder.place = operation.module
             try:
-                found = self.traced(operation, args, kwargs) if any_of((args, kwargs), Traced) else \
-                    self.plain(operation, args, kwargs)
+                depends = any(isinstance(each, Traced) for each in flat((args, kwargs)))
+                found = (self.traced if depends else self.plain)(operation, args, kwargs)
             except ValueError as error:
                 raise ValueError(f"{operation.place}: {error}") from error
             except (TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError,
@@ -183,7 +158,7 @@ class Follower:
         self.follow(inner)
         return [self.values[name] for name in names]
 
-    def value(self, each: Any) -> Any:
+    def value(self, each: Argument) -> Argument:
         found = self.values[each.name] if isinstance(each, Ref) else each
         if isinstance(found, Places):
             maker = next(operation for operation in self.program.operations if each.name in operation.outputs)
@@ -193,26 +168,25 @@ class Follower:
 
     def plain(self, operation: Operation, args: tuple, kwargs: dict) -> list:
         """Computed by the framework, for both sizes of the batch where it depends on them."""
+        def of_size(n: int) -> list:
+            return operation.compute(*mapped((args, kwargs), lambda v: v[n] if isinstance(v, Pair) else v))
         try:
-            first = operation.compute(*mapped((args, kwargs), lambda v: v.first if isinstance(v, Pair) else v))
-            if not any_of((args, kwargs), Pair):
-                return first
-            second = operation.compute(*mapped((args, kwargs), lambda v: v.second if isinstance(v, Pair) else v))
+            first = of_size(0)
+            return [mapped_pair(a, c) for a, c in zip(first, of_size(1))] if any(
+                isinstance(each, Pair) for each in flat((args, kwargs))) else first
         except ValueError:
             raise
         except Exception as error:      # whatever it is, this is nothing that can be computed beforehand
             raise ValueError(f"what depends on no input cannot be computed: {error}") from error
-        return [mapped_pair(a, b) for a, b in zip(first, second)]
 
     def traced(self, operation: Operation, args: tuple, kwargs: dict) -> list:
         """Layers for an operation on what depends on the input."""
-        function = self.program.table.get(operation.name)
-        if function is None:
+        if operation.becomes is None:
             raise ValueError(f"{operation.name.rpartition('.')[2]} is not supported. {REMEDY}")
         args, kwargs = mapped((args, kwargs), self.handed)
-        found = function(self.builder, *args, **kwargs)
+        found = operation.becomes(self.builder, *args, **kwargs)
         found = list(found) if isinstance(found, (list, tuple)) and len(operation.outputs) > 1 else [found]
-        if operation.name.removeprefix("aten.") in STAY_WHOLE and all(map(is_whole, args)):
+        if operation.name in STAY_WHOLE and all(map(is_whole, args)):
             found = [value.of_kind("w") if isinstance(value, Traced) and value.kind == "f" else value
                      for value in found]
         for name, value in zip(operation.outputs, found):
@@ -222,21 +196,23 @@ class Follower:
                                  "please report it")
         return [mapped(value, self.kept) for value in found]
 
-    def kept(self, value: Any) -> Any:
+    def kept(self, value: Argument) -> Argument:
         """A result that does not depend on the input as the framework has it: a size, a constant."""
         if isinstance(value, Size):
-            return Pair(int(value), value.other) if value != value.other else int(value)
+            return Pair(int(value), value.other)
         if isinstance(value, Varying):
-            return mapped_pair(self.program.from_numpy(value.array), self.program.from_numpy(value.other))
+            return mapped_pair(*map(self.program.from_numpy, value.both))
         return self.program.from_numpy(value) if isinstance(value, np.ndarray) else value
 
-    def handed(self, value: Any) -> Any:
-        """An argument as the functions of TABLE take it: Traced, arrays of NumPy, numbers, Size, Varying."""
+    def handed(self, value: Argument) -> Argument:
+        """An argument as the functions of the table take it: Traced, arrays of NumPy, numbers, Size, Varying."""
         if isinstance(value, Pair):
-            first, second = (self.program.to_numpy(each) for each in value)
+            first, second = map(self.program.to_numpy, value)
             if isinstance(first, (int, np.integer)) and not isinstance(first, bool):
                 return Size(int(first), int(second))
-            return Varying(first, second) if isinstance(first, np.ndarray) else _differs(first)
+            if not isinstance(first, np.ndarray):
+                raise ValueError(f"depends on the number of images in a batch by {first!r}")
+            return Varying(first, second)
         return value if isinstance(value, Traced) else self.program.to_numpy(value)
 
 
@@ -244,11 +220,11 @@ STAY_WHOLE = {"add", "sub", "rsub", "mul", "neg", "sum", "cumsum", "maximum", "m
               "Mul", "Neg", "ReduceSum", "CumSum", "Max", "Min", "Abs", "Where"}
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: Argument) -> bool:
     """Whether an argument of an operation is made of whole numbers or truth values, or is none at all."""
     if isinstance(value, Traced):
         return value.kind in ("i", "w", "b")
-    if isinstance(value, (list, tuple)):
+    if type(value) in (list, tuple):
         return all(map(is_whole, value))
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     return kind in ("i", "u", "b") if kind else value is None or isinstance(value, int)
@@ -256,39 +232,28 @@ def is_whole(value: Any) -> bool:
 
 def shown(args: tuple, kwargs: dict) -> str:
     """What an operation was given, for a sentence: shapes of arrays, and settings."""
-    def one(value: Any) -> str:
+    def one(value: Argument) -> str:
         value = value.first if isinstance(value, Pair) else value
         if isinstance(value, Traced):
             return value.written()
         if isinstance(value, (list, tuple)):
             return f"[{', '.join(map(one, value[:6]))}]"
         return str(tuple(value.shape)) if getattr(value, "shape", ()) else str(value)[:40]
-    return ", ".join([one(value) for value in args] + [f"{name}={one(value)}" for name, value in kwargs.items()
-                                                       if not name.startswith("_")])
+    return ", ".join([*map(one, args), *(f"{name}={one(value)}" for name, value in kwargs.items())])
 
 
 REMEDY = "Cut the module before it, or explain another output"
 
 
-def _differs(value: Any) -> Any:
-    raise ValueError(f"depends on the number of images in a batch by {value!r}")
-
-
-def mapped_pair(first: Any, second: Any) -> Any:
+def mapped_pair(first: Argument, second: Argument) -> Argument:
     """Pairs of what differs, and once what does not."""
-    if isinstance(first, (list, tuple)):
-        return type(first)(mapped_pair(a, b) for a, b in zip(first, second)) if type(first) in (list, tuple) \
-            else first
+    if type(first) in (list, tuple):
+        return type(first)(mapped_pair(a, b) for a, b in zip(first, second))
     return first if same(first, second) else Pair(first, second)
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: Argument, b: Argument) -> bool:
     """Whether two plain values are the same: numbers, arrays or tensors."""
-    if a is b:
-        return True
-    if hasattr(a, "shape") and hasattr(b, "shape"):
-        if tuple(a.shape) != tuple(b.shape):
-            return False
-        equal = a == b
-        return bool(equal.all()) if hasattr(equal, "all") else bool(equal)
-    return type(a) is type(b) and a == b
+    if a is not b and hasattr(a, "shape") and hasattr(b, "shape"):
+        return tuple(a.shape) == tuple(b.shape) and bool((a == b).all())
+    return a is b or type(a) is type(b) and a == b

@@ -14,9 +14,13 @@ import numpy as np
 
 from minixnn.interop.axes import BATCHES
 from minixnn.interop.program import Input, Operation, Pair, Program, Ref
-from minixnn.interop.torch_table import TABLE
+from minixnn.interop.table import TORCH
 
 OLDEST = (2, 6)             # of torch: the first whose export leaves no in-place operations and opens the batch so
+# Operations that torch writes as others of the table. What has a layer, or a rule of its own, is not among them.
+WRITTEN_OUT = ("addcdiv", "addcmul", "channel_shuffle", "clamp_max", "clamp_min", "cosine_similarity", "glu", "im2col",
+               "linalg_norm", "masked_fill", "native_channel_shuffle", "new_empty", "new_full", "new_ones", "new_zeros",
+               "pairwise_distance", "rot90", "rsub", "softmin", "tril", "triu", "type_as")
 EXAMPLE = 2                 # images in the example: one would be taken for a constant
 
 
@@ -78,7 +82,7 @@ def exported(torch: ModuleType, module: Any, args: tuple, kwargs: dict, shapes: 
     try:
         with evaluating(torch, module), quietly():
             program = torch.export.export(module, args, kwargs, dynamic_shapes=shapes, strict=False)
-            return program.run_decompositions({})
+            return decomposed(torch, program)
     except Exception as error:          # torch raises anything at all for what it cannot export
         if type(module).__name__ == "GraphModule" and "_guards_fn" in getattr(module, "_modules", {}):
             raise ValueError("got the module of an exported program, which is bound to the sizes that it was exported "
@@ -95,6 +99,13 @@ def exported(torch: ModuleType, module: Any, args: tuple, kwargs: dict, shapes: 
         raise ValueError(f"{name}: torch.export cannot read it: {shortened(error)}. A forward that decides by the "
                          "values of its input can be written to ONNX (torch.onnx.export) and read from there"
                          ) from error
+
+
+def decomposed(torch: ModuleType, program: Any) -> Any:
+    """The program without operations in place, and with what is composite written out."""
+    table = torch.export.default_decompositions()
+    return program.run_decompositions({each: write for each, write in table.items()
+                                       if str(each.overloadpacket).removeprefix("aten.") in WRITTEN_OUT})
 
 
 def shortened(error: Exception) -> str:
@@ -136,7 +147,7 @@ def program_of(torch: ModuleType, exported_program: Any, output: Any, fixed: dic
             value = node.meta.get("val")
             if isinstance(value, torch.Tensor):
                 sizes[node.name] = sized(value.shape, batches[1])
-    return Program(inputs, values, operations, output, to_numpy, torch.from_numpy, TABLE, batches,
+    return Program(inputs, values, operations, output, to_numpy, torch.from_numpy, batches,
                    dtype_of(stored.values()), sizes=sizes)
 
 
@@ -175,19 +186,19 @@ def dtype_of(tensors: Any) -> Any:
 def operation_of(torch: ModuleType, node: Any) -> Operation:
     """An entry of torch's graph."""
     target = node.target
-    name = target.__name__ if target in (operator.getitem,) else \
-        str(getattr(target, "overloadpacket", getattr(target, "__name__", target)))
+    name = target.__name__ if target is operator.getitem else \
+        str(getattr(target, "overloadpacket", getattr(target, "__name__", target))).removeprefix("aten.")
     args = torch.fx.node.map_arg(node.args, lambda each: Ref(each.name))
     kwargs = torch.fx.node.map_arg(dict(node.kwargs), lambda each: Ref(each.name))
     stack = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
     module = stack[-1] if stack else ""
-    short = name.removeprefix("aten.").removeprefix("_")
+    short = name.removeprefix("_")
     place = f"{module}: {short}" if module else short
 
     def compute(args, kwargs):
         kwargs = {key: "cpu" if key == "device" and value is not None else value for key, value in kwargs.items()}
         return [target(*args, **kwargs)]
-    return Operation(name, plain(args), dict(plain(kwargs)), [node.name], place, compute, module)
+    return Operation(name, plain(args), dict(plain(kwargs)), [node.name], place, compute, TORCH.get(name), module)
 
 
 def plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from minixnn import layers
 from minixnn.interop import from_onnx
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install -e \".[test]\" brings it")
-from minixnn.interop.onnx_table import TABLE  # noqa: E402
+from minixnn.interop.table import ONNX as TABLE  # noqa: E402
 
 # All cases of these are refused, truly; they are read in networks that do other things with them.
 NEVER_RIGHT = {

@@ -5,7 +5,7 @@ import pytest
 from minixnn import passes
 from minixnn.interop import from_torch
 from minixnn.interop.builder import Builder
-from minixnn.interop.torch_table import TABLE
+from minixnn.interop.table import TORCH
 from minixnn.layers import Dense
 from tests.peers.libraries import REASONS, torch
 
@@ -123,4 +123,4 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(module, said):
 def test_packed_sequences_are_refused():
     """What torch.ops.aten.gru.data is given: numbers, sizes of batches, states, arrays, ..."""
     with pytest.raises(ValueError, match="packed sequences of several lengths, expected a tensor, all of one length"):
-        TABLE["aten.gru"](Builder(), None, None, None, [], True, 1, 0.0, False, False)
+        TORCH["gru"](Builder(), None, None, None, [], True, 1, 0.0, False, False)

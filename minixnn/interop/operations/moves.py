@@ -3,22 +3,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop.axes import Mixes, Traced, has_batch, is_batch, laid_out, new, size
+from minixnn.interop.axes import Group, Mixes, Traced, has_batch, is_batch, laid_out, new, size, sized
 from minixnn.interop.builder import Builder
 from minixnn.interop.operations.arithmetic import constant
-from minixnn.interop.operations.values import finite, numbers, plain, traced, weights
-from minixnn.interop.program import Size, Varying
+from minixnn.interop.operations.values import (Constant, Sizes, Value, Varying, both, both_of, finite, integers,
+                                               numbers, plain, traced, weights)
 
 
-def reshape(b: Builder, x: Traced, shape: Sequence[int], other: Sequence[int] | None = None) -> Traced:
-    """shape: the target, in which one size may be -1; a Size knows what it is for another number of images"""
-    shape = [n if isinstance(n, Size) else int(n) for n in shape]
-    second = [getattr(n, "other", n) for n in shape] if other is None else list(other)
+def reshape(b: Builder, x: Traced, shape: Sizes, allowzero: int = 1) -> Traced:
+    """shape: the target, in which one size may be -1, and 0 without allowzero: as it is"""
+    shape = integers(shape)
+    if not allowzero:
+        if any(n == 0 and place >= x.rank for place, n in enumerate(shape)):
+            raise ValueError(f"cannot turn {x.written()} into {tuple(map(int, shape))}")
+        shape = [x.sizes[place] if n == 0 else n for place, n in enumerate(shape)]
+    second = [getattr(n, "other", n) for n in shape]
     targets = []
     for sizes, total in ((shape, math.prod(x.shape)), (second, math.prod(x.other_shape))):
         sizes = [int(n) for n in sizes]
@@ -43,14 +46,15 @@ def rows(b: Builder, x: Traced) -> Traced:
     return x
 
 
-def _turns(x, shape):
+def _turns(x: Traced, shape: Sequence[int]) -> ValueError:
     row = math.prod(size(a for a in own if not a.is_batch) for own in x.axes)
     return ValueError(f"turns {x.written()} into {tuple(int(n) for n in shape)}, expected one row for each image, "
                       f"(N, {row})")
 
 
-def transpose(b: Builder, x: Traced, perm: Sequence[int]) -> Traced:
+def transpose(b: Builder, x: Value, perm: Sequence[int] | None = None) -> Traced:
     x = traced(x)
+    perm = range(x.rank)[::-1] if perm is None else perm
     if sorted(int(axis) + x.rank * (axis < 0) for axis in perm) != list(range(x.rank)):
         raise ValueError(f"transposes {x.written()} by {list(perm)}, expected each axis once")
     return x.seen_as([x.axes[axis] for axis in perm])
@@ -62,10 +66,10 @@ def swap(b: Builder, x: Traced, first: int, second: int) -> Traced:
     return transpose(b, x, perm)
 
 
-def unsqueeze(b: Builder, x: Traced, axes: Any) -> Traced:
-    groups = list(traced(x).axes)
-    rank = len(groups) + len(axes)
-    for axis in sorted(int(axis) % rank for axis in axes):
+def unsqueeze(b: Builder, x: Value, axes: Sizes) -> Traced:
+    x, places = traced(x), integers(axes)
+    groups, rank = list(x.axes), x.rank + len(places)
+    for axis in sorted(axis % rank for axis in places):
         groups.insert(axis, ())
     return x.seen_as(groups)
 
@@ -74,14 +78,13 @@ def widened_rank(b: Builder, x: Traced, rank: int) -> Traced:
     return x if x.rank >= rank else unsqueeze(b, x, range(rank - x.rank))
 
 
-def squeeze(b: Builder, x: Traced, axes: Any = None) -> Traced:
+def squeeze(b: Builder, x: Value, axes: Sizes | None = None) -> Traced:
     x = traced(x)
-    gone = [place for place, own in enumerate(x.axes) if not own] if axes is None else \
-        [int(axis) % x.rank for axis in axes if not x.axes[int(axis)]]
+    gone = [axis % x.rank for axis in (range(x.rank) if axes is None else integers(axes)) if not x.axes[axis]]
     return x.seen_as([own for place, own in enumerate(x.axes) if place not in gone])
 
 
-def flatten(b: Builder, x: Traced, start: int = 1, end: int = -1) -> Traced:
+def flatten(b: Builder, x: Traced, start: int = 0, end: int = -1) -> Traced:
     start, end = start % x.rank, end % x.rank
     if end <= start:
         return x
@@ -91,11 +94,20 @@ def flatten(b: Builder, x: Traced, start: int = 1, end: int = -1) -> Traced:
     return rows(b, x.seen_as([*x.axes[:start], middle, *x.axes[end + 1:]]))
 
 
-def expand(b: Builder, x: Traced, sizes: Sequence[int]) -> Traced:
-    """Repeated along axes of size 1; -1: as it is."""
+def flatten_to_rows(b: Builder, x: Traced, axis: int = 1) -> Traced:
+    """ONNX's Flatten: two axes, of which the second starts at `axis`."""
+    axis = axis % x.rank if axis < 0 else axis
+    if axis != 1:
+        raise ValueError(f"turns {x.written()} into two axes at axis {axis}, expected one row for each image")
+    return flatten(b, x, 1) if x.rank > 2 else unsqueeze(b, x, [1]) if x.rank == 1 else x
+
+
+def expand(b: Builder, x: Value, sizes: Sizes) -> Traced:
+    """Repeated along axes of size 1; -1, or 1: as it is."""
+    sizes = integers(sizes)
     x = widened_rank(b, traced(x), len(sizes))
     axes = list(x.axes)
-    for place, n in enumerate(sizes):
+    for place, n in enumerate(sizes, start=x.rank - len(sizes)):
         second = getattr(n, "other", n)
         if n in (-1,) or (n, second) == (x.shape[place], x.other_shape[place]) or n == 1:
             continue
@@ -108,9 +120,12 @@ def expand(b: Builder, x: Traced, sizes: Sequence[int]) -> Traced:
     return x.seen_as(axes)
 
 
-def repeat(b: Builder, x: Traced, counts: Sequence[int]) -> Traced:
+def repeat(b: Builder, x: Value, counts: Sizes) -> Traced:
     """The whole array so many times along each axis, one after the other."""
-    x = widened_rank(b, traced(x), len(counts))
+    x, counts = traced(x), integers(counts)
+    if len(counts) < x.rank:
+        raise ValueError(f"repeats {x.written()} {counts} times, expected a number for each axis")
+    x = widened_rank(b, x, len(counts))
     axes = list(x.axes)
     for place, n in enumerate(counts):
         if n != 1 and has_batch(axes[place]):
@@ -119,15 +134,21 @@ def repeat(b: Builder, x: Traced, counts: Sequence[int]) -> Traced:
     return x.seen_as(axes)
 
 
-def repeat_interleave(b: Builder, x: Traced, n: int, axis: int) -> Traced:
+def repeat_interleave(b: Builder, x: Traced, n: Value, axis: int | None = None, output_size: int | None = None
+                      ) -> Traced:
     """Each entry along an axis n times, beside each other."""
+    if axis is None or isinstance(n, Traced) or np.ndim(n):
+        raise ValueError("repeats each entry another number of times, expected one number and an axis")
     axes = list(x.axes)
-    axes[axis] = tuple(axes[axis]) + new(int(n))
+    axes[axis] = tuple(axes[axis]) + new(integers(n)[0])
     return x.seen_as(axes)
 
 
-def slice_(b: Builder, x: Traced, axis: int, start: Any = None, stop: Any = None, step: int = 1) -> Any:
-    x = traced(x)
+def slice_(b: Builder, x: Value, axis: int = 0, start: int | None = None, stop: int | None = None,
+           step: int = 1) -> Value:
+    if not isinstance(x, Traced):
+        index = (slice(None),) * (axis % np.ndim(both_of(x)[0])) + (slice(start, stop, step),)
+        return both(lambda a: a[index], x)
     axis, n, step = int(axis) % x.rank, x.shape[int(axis)], int(step)
     start, stop, step = slice(start, stop, step).indices(n)
     count = len(range(start, stop, step))
@@ -148,7 +169,18 @@ def slice_(b: Builder, x: Traced, axis: int, start: Any = None, stop: Any = None
     return Traced(b.put(x.at, layer), have, axes, x.kind)
 
 
-def select(b: Builder, x: Traced, axis: int, index: int) -> Traced:
+def slices(b: Builder, x: Value, starts: Sizes, ends: Sizes, axes: Sizes | None = None,
+           steps: Sizes | None = None) -> Value:
+    """ONNX's Slice, along several axes; ends beyond all numbers are the end."""
+    firsts, lasts, far = integers(starts), integers(ends), 2 ** 31 - 1
+    axes = range(len(firsts)) if axes is None else integers(axes)
+    for axis, start, stop, step in zip(axes, firsts, lasts, [1] * len(firsts) if steps is None else integers(steps)):
+        whole = stop >= far if step > 0 else stop <= -far
+        x = slice_(b, x, axis, start if abs(start) < far else None, None if whole else stop, step)
+    return x
+
+
+def select(b: Builder, x: Value, axis: int, index: int) -> Traced:
     """One place along an axis, which goes."""
     x, index = traced(x), int(index)
     axis = int(axis) % x.rank
@@ -171,12 +203,24 @@ def select(b: Builder, x: Traced, axis: int, index: int) -> Traced:
     return Traced(b.put(x.at, ours.Slice(place, index, index + 1)), have, rest, x.kind)
 
 
-def split(b: Builder, x: Traced, sizes: Sequence[int], axis: int) -> list[Traced]:
-    """The parts of x along an axis, one after the other."""
-    edges = np.cumsum([0, *map(int, sizes)]).tolist()
-    if edges[-1] != x.shape[axis]:
-        raise ValueError(f"splits {x.shape[axis]} into {list(map(int, sizes))}")
+def split(b: Builder, x: Traced, sizes: Sizes | None = None, axis: int = 0, split: Sizes | None = None,
+          num_outputs: int | None = None, _outputs: int = 1) -> list[Value]:
+    """The parts of x along an axis, one after the other: of these sizes, of one, or so many.
+
+    split is what ONNX called the sizes before opset 13.
+    """
+    n, sizes = x.shape[axis], split if sizes is None else sizes
+    parts = [-(-n // _outputs)] if sizes is None else integers(sizes)
+    if sizes is None or np.ndim(sizes) == 0:
+        parts = [min(parts[0], n - start) for start in range(0, n, parts[0])]
+    edges = np.cumsum([0, *parts]).tolist()
+    if edges[-1] != n:
+        raise ValueError(f"splits {n} into {parts}")
     return [slice_(b, x, axis, start, stop) for start, stop in zip(edges, edges[1:])]
+
+
+def unbind(b: Builder, x: Traced, axis: int = 0) -> list[Traced]:
+    return [select(b, x, axis, n) for n in range(x.shape[axis])]
 
 
 def flip(b: Builder, x: Traced, axes: Sequence[int]) -> Traced:
@@ -189,25 +233,25 @@ def flip(b: Builder, x: Traced, axes: Sequence[int]) -> Traced:
     return x
 
 
-def roll(b: Builder, x: Traced, shifts: Sequence[int], axes: Sequence[int]) -> Traced:
-    if not len(axes):
+def roll(b: Builder, x: Traced, shifts: Sizes, axes: Sizes = ()) -> Traced:
+    if not np.size(axes):
         raise ValueError("rolls all axes as one, and so the images of a batch")
-    for shift, axis in zip(shifts, axes):
-        axis = int(axis) % x.rank
+    for shift, axis in zip(integers(shifts), integers(axes)):
+        axis = axis % x.rank
         if has_batch(x.axes[axis]):
             raise ValueError("rolls the images in a batch")
-        if not x.axes[axis] or int(shift) % x.shape[axis] == 0:
+        if not x.axes[axis] or shift % x.shape[axis] == 0:
             continue
         x, place = b.axis(x, x.axes[axis])
-        x = b.through(x, ours.Roll((int(shift),), (place,)))
+        x = b.through(x, ours.Roll((shift,), (place,)))
     return x
 
 
 def of_each_image(x: Traced, index: Varying, axis: int) -> np.ndarray | None:
     """The places within one image, where those along images and their numbers are the same ones of each image."""
     found = []
-    for array, shape, count in ((index.array, x.shape, x.axes[axis][0].size),
-                                (index.other, x.other_shape, x.axes[axis][0].other)):
+    first = x.axes[axis][0]
+    for array, shape, count in zip(index.both, (x.shape, x.other_shape), (first.size, first.other)):
         if len(array) != count or not array.size:
             return None
         each = shape[axis] // count
@@ -218,7 +262,7 @@ def of_each_image(x: Traced, index: Varying, axis: int) -> np.ndarray | None:
     return found[0] if np.array_equal(*found) else None
 
 
-def take(b: Builder, x: Traced, index: Any, axis: int) -> Traced:
+def take(b: Builder, x: Value, axis: int, index: Constant) -> Traced:
     """x[..., index, ...] with an array of places, whose axes take that of `axis`."""
     x = traced(x)
     if not -x.rank <= axis < x.rank:
@@ -227,14 +271,14 @@ def take(b: Builder, x: Traced, index: Any, axis: int) -> Traced:
     if isinstance(index, Varying) and index.ndim and is_batch(x.axes[axis][:1]):
         local = of_each_image(x, index, axis)
         if local is not None:
-            return take(b, x.seen_as([*x.axes[:axis], x.axes[axis][:1], x.axes[axis][1:], *x.axes[axis + 1:]]), local,
-                        axis + 1)
+            return take(b, x.seen_as([*x.axes[:axis], x.axes[axis][:1], x.axes[axis][1:], *x.axes[axis + 1:]]),
+                        axis + 1, local)
     index = np.asarray(plain(index))
     n, first = x.shape[axis], x.axes[axis][:1]
     if has_batch(x.axes[axis]):
         if not is_batch(first) or first[0].size > 1 or len(x.axes[axis]) == 1 or index.ndim == 0:
             raise ValueError(f"takes some of the images of a batch of {x.written()}")
-        inner = take(b, x.seen_as([*x.axes[:axis], first, x.axes[axis][1:], *x.axes[axis + 1:]]), index, axis + 1)
+        inner = take(b, x.seen_as([*x.axes[:axis], first, x.axes[axis][1:], *x.axes[axis + 1:]]), axis + 1, index)
         return inner.seen_as([*inner.axes[:axis], first + inner.axes[axis + 1], *inner.axes[axis + 2:]])
     if index.size and (index.min() < -n or index.max() >= n):
         raise ValueError(f"takes places up to {index.max()} of axis {axis} of {x.written()}")
@@ -246,7 +290,7 @@ def take(b: Builder, x: Traced, index: Any, axis: int) -> Traced:
     steps = np.unique(np.diff(index)).tolist() if index.ndim == 1 else []
     if index.ndim == 1 and len(steps) <= 1 and (len(index) == 1 or steps[0] > 0):
         step = steps[0] if steps else 1
-        return slice_(b, x, axis, int(index[0]), int(index[-1]) + 1, step)
+        return traced(slice_(b, x, axis, int(index[0]), int(index[-1]) + 1, step))
     if not x.axes[axis]:
         return x.seen_as([*x.axes[:axis], *map(new, index.shape), *x.axes[axis + 1:]])
     x, place = b.axis(x, x.axes[axis])
@@ -260,21 +304,8 @@ def unfold(b: Builder, x: Traced, axis: int, window: int, step: int) -> Traced:
     """Windows along an axis, which takes their number; what is in one is a new axis at the end. Tensor.unfold"""
     axis = axis % x.rank
     count = (x.shape[axis] - window) // step + 1
-    y = take(b, x, np.arange(count)[:, None] * step + np.arange(window), axis)
+    y = take(b, x, axis, np.arange(count)[:, None] * step + np.arange(window))
     return transpose(b, y, [n for n in range(y.rank) if n != axis + 1] + [axis + 1])
-
-
-def patches(b: Builder, x: Traced, kernel: Sequence[int], dilation: Sequence[int], pads: Sequence[int],
-            stride: Sequence[int]) -> Traced:
-    """(N, C, H, W) -> (N, C kh kw, windows): torch's Unfold"""
-    x = pad(b, x, [(0, 0), (0, 0), *((p, p) for p in pads)])
-    for axis, k, d, s in zip((4, 2), kernel[::-1], dilation[::-1], stride[::-1]):
-        axis -= 1 if axis == 4 else 0
-        count = (x.shape[axis] - d * (k - 1) - 1) // s + 1
-        x = take(b, x, np.arange(k)[:, None] * d + np.arange(count) * s, axis)
-    N, C, kh, H, kw, W = x.shape
-    x = transpose(b, x, (0, 1, 2, 4, 3, 5))
-    return reshape(b, x, [Size(N, x.other_shape[0]), C * kh * kw, H * W])
 
 
 def from_patches(b: Builder, x: Traced, sizes: Sequence[int], kernel: Sequence[int], dilation: Sequence[int],
@@ -291,14 +322,14 @@ def from_patches(b: Builder, x: Traced, sizes: Sequence[int], kernel: Sequence[i
     y = Traced(b.put(x.at, ours.Scatter(places, (*whole, C))), [x.have[0], *groups],
                [x.axes[0], groups[2], *groups[:2]])
     for axis, (n, p) in enumerate(zip(sizes, pads), start=2):
-        y = slice_(b, y, axis, p, p + n)
+        y = traced(slice_(b, y, axis, p, p + n))
     return y
 
 
-def cat(b: Builder, values: Sequence[Any], axis: int) -> Traced:
+def cat(b: Builder, values: Sequence[Value], axis: int = 0) -> Traced:
     rank = next(x.rank for x in values if isinstance(x, Traced))
     axis = int(axis) % rank
-    values = [x for x in values if isinstance(x, Traced) or (x.array.size if isinstance(x, Varying) else np.size(x))]
+    values = [x for x in values if isinstance(x, Traced) or both_of(x)[0].size]
     like = next(x for x in values if isinstance(x, Traced))
     if len(values) == 1:
         return like
@@ -310,7 +341,7 @@ def cat(b: Builder, values: Sequence[Any], axis: int) -> Traced:
     made = []
     for x in values:
         if not isinstance(x, Traced):
-            x = constant(b, x, like.seen_as([new(_shape(x)[axis]) if place == axis else own
+            x = constant(b, x, like.seen_as([new(both_of(x)[0].shape[axis]) if place == axis else own
                                              for place, own in enumerate(like.axes)]))
         made.append(numbers(b, x) if any(isinstance(y, Traced) and y.kind == "f" for y in values) else x)
     for x in made:
@@ -318,10 +349,6 @@ def cat(b: Builder, values: Sequence[Any], axis: int) -> Traced:
             raise ValueError(f"joins arrays of shapes {' and '.join(x.written() for x in made)} along axis {axis}, "
                              "which do not fit")
     return joined(b, made, axis)
-
-
-def _shape(x):
-    return x.shape if isinstance(x, (Varying, Traced)) else np.shape(x)
 
 
 def joined(b: Builder, made: list[Traced], axis: int) -> Traced:
@@ -336,8 +363,8 @@ def joined(b: Builder, made: list[Traced], axis: int) -> Traced:
             others += [a for a in own if place != axis and a not in others]
     order = [own for own in (tuple(a for a in own if a not in group) for own in base.have) if own]
     order += [(a,) for a in others if a not in flat]
-    order = [piece for own in order for piece in ([own] if all(
-        tuple(a for a in own) == tuple(a for a in own) and _together(own, x) for x in made) else [(a,) for a in own])]
+    order = [piece for own in order for piece in (
+        [own] if all(_together(own, x) for x in made) else [(a,) for a in own])]
     before = [a for a in flat if a in group]
     if before:                                              # the axis stays where the largest has it
         first = flat.index(before[0])
@@ -353,40 +380,61 @@ def joined(b: Builder, made: list[Traced], axis: int) -> Traced:
     return Traced(at, [*order[:place], total, *order[place:]], axes, kind)
 
 
-def _together(own, x):
+def _together(own: Group, x: Traced) -> bool:
     flat = [a for group in x.have for a in group]
     return all(a in flat for a in own) or not any(a in flat for a in own)
 
 
-def class_token(b: Builder, values: Sequence[Any], axis: int) -> Traced | None:
+def class_token(b: Builder, values: Sequence[Value], axis: int) -> Traced | None:
     """A constant row in front of a sequence (N, T, C), as one layer."""
     if len(values) != 2 or axis != 1 or isinstance(values[0], Traced) or not isinstance(values[1], Traced):
         return None
-    token, x = values
-    if x.rank != 3 or len(_shape(token)) != 3 or _shape(token)[1] != 1 or not is_batch(x.axes[0]) or not x.axes[2]:
+    token, x = both_of(values[0])[0], values[1]
+    if x.rank != 3 or token.ndim != 3 or token.shape[1] != 1 or not is_batch(x.axes[0]) or not x.axes[2]:
         return None
-    row = laid_out(token.array if isinstance(token, Varying) else np.asarray(token), [x.axes[0], (), x.axes[2]],
-                   [x.axes[0], x.axes[2]])
+    row = laid_out(token, [x.axes[0], (), x.axes[2]], [x.axes[0], x.axes[2]])
     x = b.arranged(x, x.axes)
     tokens = new(x.shape[1] + 1)
     return Traced(b.put(x.at, ours.ClassToken(weights(row))), [x.have[0], tokens, x.have[2]],
                   [x.axes[0], tokens, x.axes[2]])
 
 
-def stack(b: Builder, values: Sequence[Any], axis: int) -> Traced:
+def stack(b: Builder, values: Sequence[Value], axis: int = 0) -> Traced:
     rank = next(x.rank for x in values if isinstance(x, Traced)) + 1
-    axis = int(axis) % rank
-    return cat(b, [unsqueeze(b, x, [axis]) if isinstance(x, Traced) else
-                   Varying(np.expand_dims(x.array, axis), np.expand_dims(x.other, axis)) if isinstance(x, Varying) else
-                   np.expand_dims(x, axis) for x in values], axis)
+    return cat(b, [with_axis(b, x, int(axis) % rank) for x in values], int(axis) % rank)
 
 
-def pad(b: Builder, x: Traced, pads: Sequence[tuple[int, int]], mode: str = "constant", value: float = 0.0) -> Traced:
+def with_axis(b: Builder, x: Value, axis: int) -> Value:
+    """x with a new axis of size 1."""
+    return unsqueeze(b, x, axis) if isinstance(x, Traced) else both(lambda a: np.expand_dims(a, axis), x)
+
+
+def pad(b: Builder, x: Traced, pads: Sequence[int], mode: str | float = "constant", value: float | None = None
+        ) -> Traced:
+    """torch's pads: (before, after) of the last axis, then of the one before it."""
+    if not isinstance(mode, str):               # constant_pad_nd has the value there
+        return pad(b, x, pads, "constant", mode)
+    found = [(0, 0)] * (x.rank - len(pads) // 2) + list(zip(pads[::2], pads[1::2]))[::-1]
+    names = {"replicate": "edge", "circular": "wrap"}
+    return padded(b, x, found, names.get(mode, mode), value or 0.0)
+
+
+def pad_axes(b: Builder, x: Traced, pads: Sizes, value: Constant | None = None, axes: Sizes | None = None,
+             mode: str = "constant") -> Traced:
+    """ONNX's pads: before each of the axes, then behind each."""
+    places, ends = list(range(x.rank)) if axes is None else integers(axes), integers(pads)
+    found = [(0, 0)] * x.rank
+    for axis, first, last in zip(places, ends[:len(places)], ends[len(places):]):
+        found[axis] = (first, last)
+    return padded(b, x, found, mode, 0.0 if value is None else float(np.reshape(plain(value), ())))
+
+
+def padded(b: Builder, x: Value, pads: Sequence[tuple[int, int]], mode: str, value: float) -> Traced:
     """pads: (before, after) for each axis of the program; below 0 they cut"""
-    x = numbers(b, traced(x))
+    x = numbers(b, x)
     for axis, (before, after) in enumerate(pads):
         if before < 0 or after < 0:
-            x = slice_(b, x, axis, max(0, -before), x.shape[axis] - max(0, -after))
+            x = traced(slice_(b, x, axis, max(0, -before), x.shape[axis] - max(0, -after)))
     pads = [(max(0, int(before)), max(0, int(after))) for before, after in pads]
     if not any(map(any, pads)):
         return x
@@ -413,41 +461,76 @@ def pad(b: Builder, x: Traced, pads: Sequence[tuple[int, int]], mode: str = "con
     return Traced(b.put(x.at, layer), have, axes)
 
 
-def depth_to_space(b: Builder, x: Traced, n: int, crd: bool = True) -> Traced:
-    """(N, C n n, H, W) -> (N, C, H n, W n), as torch's PixelShuffle; crd=False: ONNX's DCR order."""
-    N, C, H, W = x.shape
-    batch, rest = x.axes[0], C // n ** 2
+def depth_to_space(b: Builder, x: Traced, blocksize: int, mode: str = "CRD") -> Traced:
+    """(N, C n n, H, W) -> (N, C, H n, W n), as torch's PixelShuffle; mode="DCR": ONNX's other order"""
+    N, (_, C, H, W), n = x.sizes[0], x.shape, blocksize
+    rest = C // n ** 2
     if C % n ** 2:
         raise ValueError(f"cuts {C} channels into {n} x {n}")
-    x = reshape(b, x, [Size(N, size_other(batch)), *((rest, n, n) if crd else (n, n, rest)), H, W])
-    x = transpose(b, x, (0, 1, 4, 2, 5, 3) if crd else (0, 3, 4, 1, 5, 2))
-    return reshape(b, x, [Size(N, size_other(batch)), rest, H * n, W * n])
+    x = reshape(b, x, [N, *((rest, n, n) if mode == "CRD" else (n, n, rest)), H, W])
+    x = transpose(b, x, (0, 1, 4, 2, 5, 3) if mode == "CRD" else (0, 3, 4, 1, 5, 2))
+    return reshape(b, x, [N, rest, H * n, W * n])
 
 
-def space_to_depth(b: Builder, x: Traced, n: int, crd: bool = True) -> Traced:
-    """The reverse: torch's PixelUnshuffle; crd=False: ONNX's order."""
-    N, C, H, W = x.shape
+def space_to_depth(b: Builder, x: Traced, blocksize: int, mode: str = "CRD") -> Traced:
+    """The reverse: torch's PixelUnshuffle; mode="DCR": ONNX's order"""
+    N, (_, C, H, W), n = x.sizes[0], x.shape, blocksize
     if H % n or W % n:
         raise ValueError(f"cuts {H} x {W} pixels into {n} x {n}")
-    batch = Size(N, size_other(x.axes[0]))
-    x = reshape(b, x, [batch, C, H // n, n, W // n, n])
-    x = transpose(b, x, (0, 1, 3, 5, 2, 4) if crd else (0, 3, 5, 1, 2, 4))
-    return reshape(b, x, [batch, C * n * n, H // n, W // n])
+    x = reshape(b, x, [N, C, H // n, n, W // n, n])
+    x = transpose(b, x, (0, 1, 3, 5, 2, 4) if mode == "CRD" else (0, 3, 5, 1, 2, 4))
+    return reshape(b, x, [N, C * n * n, H // n, W // n])
 
 
-def size_other(group: Any) -> int:
-    return math.prod(a.other for a in group)
+def slice_scatter(b: Builder, x: Value, source: Value, axis: int = 0, start: int | None = None,
+                  stop: int | None = None, step: int = 1) -> Value:
+    """x with a part along an axis replaced: what was before, the source, what was behind."""
+    rank, n = (x.rank, x.shape[axis]) if isinstance(x, Traced) else (np.ndim(both_of(x)[0]), both_of(x)[0].shape[axis])
+    start, stop, step = slice(start, stop, step).indices(n)
+    if step != 1:
+        raise ValueError("writes into every other place, expected places beside each other")
+    pieces = [*([slice_(b, x, axis, 0, start)] if start else []), source,
+              *([slice_(b, x, axis, stop, n)] if stop < n else [])]
+    return pieces[0] if len(pieces) == 1 else cat(b, pieces, axis % rank)
 
 
-def points(b: Builder, x: Traced, axes: list[int], arrays: list) -> Traced:
+def select_scatter(b: Builder, x: Value, source: Value, axis: int, index: int) -> Value:
+    n = x.shape[axis] if isinstance(x, Traced) else both_of(x)[0].shape[axis]
+    return slice_scatter(b, x, with_axis(b, source, axis), axis, index % n, index % n + 1)
+
+
+def copy(b: Builder, x: Value, source: Value, non_blocking: bool = False) -> Value:
+    """The source in place of x."""
+    sizes = x.sizes if isinstance(x, Traced) else list(map(sized, *(each.shape for each in both_of(x))))
+    return expand(b, source, sizes) if isinstance(source, Traced) else source
+
+
+# Places that are constant, in arrays
+
+def points(b: Builder, x: Traced, axes: Sequence[int], arrays: Sequence[np.ndarray]) -> Traced:
     """x[..., i, j, ...] with arrays of places that are broadcast against each other."""
-    if axes != list(range(axes[0], axes[-1] + 1)):
+    if list(axes) != list(range(axes[0], axes[-1] + 1)):
         raise ValueError("takes places by arrays along axes that are not beside each other")
     arrays = list(np.broadcast_arrays(*arrays))
     flat = np.zeros(arrays[0].shape, np.int64)
     for axis, a in zip(axes, arrays):
         flat = flat * x.shape[axis] + a % x.shape[axis]
-    return take(b, flatten(b, x, axes[0], axes[-1]), flat, axes[0])
+    return take(b, flatten(b, x, axes[0], axes[-1]), axes[0], flat)
+
+
+def gather(b: Builder, x: Value, axis: int = 0, index: Value = 0, sparse_grad: bool = False) -> Value:
+    """Along an axis, other places for each row: y[i, j] = x[i, index[i, j]]."""
+    if not isinstance(x, Traced) and isinstance(index, Traced) and all(
+            (a == a.ravel()[0]).all() for a in both_of(x)):             # of equal numbers it does not matter which
+        return Varying(*(np.full(shape, a.ravel()[0], a.dtype)
+                         for a, shape in zip(both_of(x), (index.shape, index.other_shape))))
+    if isinstance(index, Traced) or not isinstance(x, Traced):
+        raise ValueError("takes places that are computed from the input: what is chosen by a value has no gradient "
+                         "that explains")
+    axis, array = axis % x.rank, both_of(index)[0]
+    if any((array != array.take([0], axis=place)).any() for place in range(x.rank) if place != axis):
+        return points_along(b, x, axis, array)
+    return take(b, x, axis, np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)[:, 0])
 
 
 def points_along(b: Builder, x: Traced, axis: int, array: np.ndarray) -> Traced:
@@ -459,5 +542,16 @@ def points_along(b: Builder, x: Traced, axis: int, array: np.ndarray) -> Traced:
             n for p, n in enumerate(x.shape[1:]) if p != axis - 1):
         raise ValueError("takes places of a part of an array")
     numbers = np.arange(math.prod(x.shape[1:])).reshape(x.shape[1:])
-    places = np.take_along_axis(numbers, inner, axis - 1)
-    return take(b, flatten(b, x, 1), places, 1)
+    return take(b, flatten(b, x, 1), 1, np.take_along_axis(numbers, inner, axis - 1))
+
+
+def gather_points(b: Builder, x: Traced, index: Constant, batch_dims: int = 0) -> Traced:
+    """ONNX's GatherND: the places of an entry are along the last axis of the index."""
+    if isinstance(index, Varying) and batch_dims == 0:
+        raise ValueError("takes other places for each image")
+    array = np.asarray(plain(index))
+    if batch_dims > 1 or batch_dims == 1 and (array != array[:1]).any():
+        raise ValueError(f"batch_dims={batch_dims} with other places for each image")
+    array = array[0] if batch_dims else array
+    axes = list(range(batch_dims, batch_dims + array.shape[-1]))
+    return points(b, x, axes, [array[..., n] for n in range(len(axes))])

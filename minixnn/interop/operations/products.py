@@ -3,22 +3,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop.axes import Traced, has_batch, new
+from minixnn.interop.axes import Traced, has_batch, new, sized
 from minixnn.interop.builder import Builder
-from minixnn.interop.operations.arithmetic import add, constant, multiply, scaled, shifted
-from minixnn.interop.operations.moves import (repeat_interleave, reshape, select, swap, transpose, unsqueeze,
+from minixnn.interop.operations.arithmetic import add, constant, elementwise, multiply, scaled, shifted, subtract
+from minixnn.interop.operations.moves import (flatten, repeat_interleave, reshape, select, swap, transpose, unsqueeze,
                                               widened_rank)
 from minixnn.interop.operations.norms import reduce, softmax
-from minixnn.interop.operations.values import LOWEST, numbers, optional, traced, weights
-from minixnn.interop.program import Varying
+from minixnn.interop.operations.values import (LOWEST, Places, Value, Varying, both, both_of, integers,
+                                               numbers, optional, traced, weights)
 
 
-def linear(b: Builder, x: Traced, W: Any, bias: Any = None) -> Traced:
+def linear(b: Builder, x: Value, W: Value, bias: Value | None = None) -> Traced:
+    """x @ W.T + bias along the last axis; W (O, I)"""
+    return dense(b, x, weights(W).T, bias)
+
+
+def dense(b: Builder, x: Value, W: Value, bias: Value | None = None) -> Traced:
     """x @ W + bias along the last axis; W (I, O)"""
     W, bias = weights(W), optional(bias)
     x = numbers(b, x)
@@ -40,28 +44,44 @@ def linear(b: Builder, x: Traced, W: Any, bias: Any = None) -> Traced:
     return add(b, y, bias)
 
 
-def matmul(b: Builder, x: Any, y: Any) -> Traced:
+def matmul(b: Builder, x: Value, y: Value) -> Traced:
     """A matrix product as NumPy has it: the last two axes, the others are broadcast."""
     if isinstance(x, Traced) and isinstance(y, Traced):
         return product(b, x, y)
-    if isinstance(x, Traced):
-        if isinstance(y, Varying):
-            return product(b, x, constant(b, y, widened_rank(b, x, y.ndim)))
-        y = weights(y)
-        if y.ndim == 1:
-            return select(b, linear(b, x, y[:, None]), -1, 0)
-        if math.prod(y.shape[:-2]) == 1:
-            return linear(b, x if x.rank >= y.ndim else unsqueeze(b, x, range(y.ndim - x.rank)),
-                          y.reshape(y.shape[-2:]))
-        return product(b, x, constant(b, y, widened_rank(b, x, y.ndim)))
-    if isinstance(x, Varying):
-        return product(b, constant(b, x, widened_rank(b, y, x.ndim)), y)
-    x = weights(x)
-    if y.rank == 1 or x.ndim == 1:
+    other_is_first = isinstance(x, Traced)
+    other, c = (x, y) if isinstance(x, Traced) else (traced(y), x)
+    if not other_is_first and (other.rank == 1 or np.ndim(both_of(c)[0]) == 1):
         raise ValueError("multiplies a constant by a vector, expected matrices")
-    if math.prod(x.shape[:-2]) == 1:
-        return swap(b, linear(b, swap(b, y, -1, -2), x.reshape(x.shape[-2:]).T), -1, -2)
-    return product(b, constant(b, x, widened_rank(b, y, x.ndim)), y)
+    if not isinstance(c, Varying):
+        c = weights(c)
+        if c.ndim == 1:
+            return select(b, dense(b, other, c[:, None]), -1, 0)
+        if math.prod(c.shape[:-2]) == 1:        # one matrix
+            other, W = widened_rank(b, other, c.ndim), c.reshape(c.shape[-2:])
+            return dense(b, other, W) if other_is_first else swap(b, dense(b, swap(b, other, -1, -2), W.T), -1, -2)
+    c = constant(b, c, widened_rank(b, other, c.ndim))
+    return product(b, other, c) if other_is_first else product(b, c, other)
+
+
+def gemm(b: Builder, x: Value, y: Value, c: Value | None = None, alpha: float = 1.0, beta: float = 1.0,
+         transA: int = 0, transB: int = 0) -> Traced:
+    """alpha x y + beta c"""
+    if transA:
+        x = swap(b, x, 0, 1) if isinstance(x, Traced) else both(np.transpose, x)
+    if isinstance(y, Traced):
+        y = swap(b, y, 0, 1) if transB else y
+    elif not isinstance(y, Varying):
+        y = weights(y)
+        if y.ndim < 2:
+            raise ValueError(f"weights of shape {y.shape} are not supported, expected (inputs, outputs)")
+        y, alpha = (y.T if transB else y) * y.dtype.type(alpha), 1
+    z = matmul(b, x, y)
+    z = z if alpha == 1 else multiply(b, z, alpha)
+    return z if c is None else add(b, z, c, beta)
+
+
+def addmm(b: Builder, c: Value, x: Value, y: Value, beta: float = 1, alpha: float = 1) -> Traced:
+    return gemm(b, x, y, c, alpha, beta)
 
 
 def product(b: Builder, x: Traced, y: Traced) -> Traced:
@@ -107,45 +127,57 @@ def product(b: Builder, x: Traced, y: Traced) -> Traced:
     return Traced(at, [*lead, rows, columns], [*batch, rows, columns])
 
 
-def attention(b: Builder, Q: Traced, K: Traced, V: Traced, mask: Any = None, causal: bool = False,
-              scale: float | None = None) -> Traced:
+def attention(b: Builder, Q: Traced, K: Traced, V: Traced, attn_mask: Value | None = None,
+              dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False
+              ) -> Traced:
     """softmax(scale Q K^T + mask) V, written out; Q, K, V (N, heads, tokens, width). What sees nothing gets 0."""
+    if dropout_p:
+        raise ValueError(f"dropout_p={dropout_p} draws at random whenever it runs, expected 0")
     T, U = traced(Q).shape[-2], traced(K).shape[-2]
     Q = multiply(b, Q, Q.shape[-1] ** -0.5 if scale is None else float(scale))
     groups = Q.shape[-3] // K.shape[-3] if Q.rank > 3 and K.shape[-3] and Q.shape[-3] != K.shape[-3] else 1
     if groups > 1:
         K, V = (repeat_interleave(b, each, groups, -3) for each in (K, V))
     S = matmul(b, Q, swap(b, K, -1, -2))
-    seen = np.tri(T, U, dtype=bool) if causal else np.ones((T, U), bool)
-    if causal:
+    seen = np.tri(T, U, dtype=bool) if is_causal else np.ones((T, U), bool)
+    if is_causal:
         S = shifted(b, S, np.where(seen, 0.0, -np.inf).astype(b.dtype))
-    if mask is not None:
-        S = hidden(b, S, mask)
-    return matmul(b, softmax(b, S, -1, masked=mask is not None and may_see_nothing(mask, seen)), V)
+    if attn_mask is not None:
+        S = hidden(b, S, attn_mask)
+    return matmul(b, softmax(b, S, masked=attn_mask is not None and may_see_nothing(attn_mask, seen)), V)
 
 
-def may_see_nothing(mask: Any, seen: np.ndarray) -> bool:
+def attention_of_heads(b: Builder, Q: Traced, K: Traced, V: Traced, mask: Value | None = None, *past: Value | None,
+                       is_causal: int = 0, scale: float | None = None, q_num_heads: int = 1, kv_num_heads: int = 1,
+                       softcap: float = 0.0) -> Traced:
+    """ONNX's Attention, in which the heads may lie beside each other: (N, tokens, heads width)."""
+    if any(each is not None for each in past) or softcap:
+        raise ValueError("has a cache of keys, or softcap, expected queries, keys, values and a mask")
+    if Q.rank == 4:
+        return attention(b, Q, K, V, mask, 0.0, bool(is_causal), scale)
+
+    def heads(x: Traced, n: int) -> Traced:
+        return transpose(b, reshape(b, x, [*x.sizes[:2], n, x.shape[2] // n]), (0, 2, 1, 3))
+    Q, K, V = heads(Q, q_num_heads), heads(traced(K), kv_num_heads), heads(traced(V), kv_num_heads)
+    return flatten(b, transpose(b, attention(b, Q, K, V, mask, 0.0, bool(is_causal), scale), (0, 2, 1, 3)), 2)
+
+
+def may_see_nothing(mask: Value, seen: np.ndarray) -> bool:
     """Whether some token may be shown no other."""
-    if isinstance(mask, Traced):
-        return True
-    return any(not ((each if each.dtype == bool else each > -np.inf) & seen).any(axis=-1).all()
-               for each in ((mask.array, mask.other) if isinstance(mask, Varying) else (np.asarray(mask),)))
+    return isinstance(mask, Traced) or any(
+        not ((each if each.dtype == bool else each > -np.inf) & seen).any(axis=-1).all() for each in both_of(mask))
 
 
-def hidden(b: Builder, S: Traced, mask: Any) -> Traced:
+def hidden(b: Builder, S: Traced, mask: Value) -> Traced:
     """Scores with a mask: numbers to add, or truth values that say what may be seen."""
     if isinstance(mask, Traced):
         if mask.kind == "b":
-            mask = shifted(b, scaled(b, numbers(b, mask), -LOWEST), LOWEST)
+            mask = shifted(b, scaled(b, mask, -LOWEST), LOWEST)
         return add(b, S, mask)
-    if isinstance(mask, Varying):
-        return shifted(b, S, mask if mask.dtype.kind == "f" else Varying(*(
-            np.where(each, 0.0, -np.inf).astype(b.dtype) for each in (mask.array, mask.other))))
-    mask = np.asarray(mask)
-    return shifted(b, S, np.where(mask, 0.0, -np.inf).astype(b.dtype) if mask.dtype == bool else mask)
+    return shifted(b, S, both(lambda a: np.where(a, 0.0, -np.inf).astype(b.dtype) if a.dtype == bool else a, mask))
 
 
-def einsum(b: Builder, equation: str, operands: Sequence[Any]) -> Traced:
+def einsum(b: Builder, equation: str, operands: Sequence[Value], path: object = None) -> Traced:
     """A product of two, as a matrix product; or the axes of one in another order, some summed."""
     left, arrow, out = equation.replace(" ", "").partition("->")
     terms = left.split(",")
@@ -157,7 +189,7 @@ def einsum(b: Builder, equation: str, operands: Sequence[Any]) -> Traced:
     for term, value in zip(terms, operands):                # letters of one term alone that are summed
         gone = [n for n, c in enumerate(term) if c not in out and sum(c in t for t in terms) == 1]
         if gone:
-            value = reduce(b, "sum", value, gone, False) if isinstance(value, Traced) else \
+            value = reduce(b, value, gone, kind="sum") if isinstance(value, Traced) else \
                 np.asarray(value).sum(axis=tuple(gone))
         values.append(("".join(c for n, c in enumerate(term) if n not in gone), value))
     if len(values) == 1:
@@ -172,33 +204,68 @@ def einsum(b: Builder, equation: str, operands: Sequence[Any]) -> Traced:
               if c in rows + columns and has_batch(value.axes[n])]
     rows, columns = ([c for c in letters if c not in images] for letters in (rows, columns))
     first, second = [[c for c in images if c in term] + shared for term in (s, t)]
-    x = _arranged(b, x, s, [*first, *rows, *summed])
-    y = _arranged(b, y, t, [*second, *summed, *columns])
-    sizes = {c: n for term, value in (([*first, *rows, *summed], x), ([*second, *summed, *columns], y))
-             for c, n in zip(term, _axes(value))}
-    x = _merged(b, x, [len(first), len(rows), len(summed)])
-    y = _merged(b, y, [len(second), len(summed), len(columns)])
-    z = matmul(b, x, y)
+    left_order, right_order = [*first, *rows, *summed], [*second, *summed, *columns]
+    x, y = (transpose(b, value, [term.index(c) for c in order]) if isinstance(value, Traced) else
+            np.asarray(value).transpose([term.index(c) for c in order])
+            for value, term, order in ((x, s, left_order), (y, t, right_order)))
+    sizes = {c: n for order, value in ((left_order, x), (right_order, y)) for c, n in zip(order, sizes_of(value))}
+    z = matmul(b, merged(b, x, len(first), len(rows)), merged(b, y, len(second), len(summed)))
     now = [*images, *shared, *rows, *columns]
-    z = reshape(b, z, *zip(*(sizes[c] for c in now)))
-    return transpose(b, z, [now.index(c) for c in out])
+    return transpose(b, reshape(b, z, [sizes[c] for c in now]), [now.index(c) for c in out])
 
 
-def _arranged(b, value, term, order):
-    perm = [term.index(c) for c in order]
-    return transpose(b, value, perm) if isinstance(value, Traced) else np.asarray(value).transpose(perm)
+def sizes_of(value: Value) -> list[int]:
+    return value.sizes if isinstance(value, Traced) else list(np.shape(value))
 
 
-def _axes(value):
-    return list(zip(value.shape, value.other_shape if isinstance(value, Traced) else value.shape))
+def merged(b: Builder, value: Value, lead: int, rows: int) -> Value:
+    """(..., m, n): of the axes behind the first `lead` so many as one, and the rest as one."""
+    sizes = sizes_of(value)
+    target = [*sizes[:lead], *(product_of(part) for part in (sizes[lead:lead + rows], sizes[lead + rows:]))]
+    return reshape(b, value, target) if isinstance(value, Traced) else np.reshape(value, target)
 
 
-def _merged(b, value, counts):
-    """(shared..., m, n): the last two as one axis each; the shared ones stay."""
-    sizes = _axes(value)
-    cut = [counts[0], counts[0] + counts[1]]
-    pieces = [*([each] for each in sizes[:cut[0]]), sizes[cut[0]:cut[1]], sizes[cut[1]:]]
-    target = [(math.prod(n for n, _ in piece), math.prod(m for _, m in piece)) for piece in pieces]
-    if isinstance(value, Traced):
-        return reshape(b, value, [n for n, _ in target], [m for _, m in target])
-    return value.reshape([n for n, _ in target])
+def product_of(sizes: Sequence[int]) -> int:
+    return sized(math.prod(sizes), math.prod(getattr(n, "other", n) for n in sizes))
+
+
+def cumsum(b: Builder, x: Traced, axis: Value, dtype: object = None, exclusive: int = 0, reverse: int = 0) -> Traced:
+    """A product with a matrix of ones."""
+    along = integers(axis)[0]
+    W = np.tri(x.shape[along], k=-1 if exclusive else 0, dtype=b.dtype)
+    return swap(b, dense(b, swap(b, x, along, -1), W if reverse else W.T), along, -1)
+
+
+def triangle(b: Builder, x: Traced, k: Value = 0, upper: int = 1) -> Traced:
+    mask = (np.triu if upper else np.tril)(np.ones(x.shape[-2:], b.dtype), integers(k)[0])
+    return multiply(b, x, mask)
+
+
+# Tables, with which scikit-learn's models are exported (the domain ai.onnx.ml)
+
+def scaler(b: Builder, x: Value, offset: Sequence[float] = (0.0,), scale: Sequence[float] = (1.0,)) -> Traced:
+    """(x - offset) * scale"""
+    return multiply(b, subtract(b, x, np.asarray(offset, b.dtype)), np.asarray(scale, b.dtype))
+
+
+def regressor(b: Builder, x: Value, coefficients: Sequence[float], intercepts: Sequence[float] | None = None,
+              targets: int = 1, post_transform: str = "NONE") -> Traced:
+    if post_transform not in ("NONE", "SOFTMAX", "LOGISTIC"):
+        raise ValueError(f"post_transform={post_transform!r} is not supported, expected one of NONE, SOFTMAX, LOGISTIC")
+    W = np.reshape(np.asarray(coefficients, b.dtype), (targets, -1)).T
+    y = dense(b, x, W, None if intercepts is None else np.asarray(intercepts, b.dtype))
+    return y if post_transform == "NONE" else softmax(b, y, 1) if post_transform == "SOFTMAX" else \
+        elementwise(b, y, ours.Sigmoid())
+
+
+def classifier(b: Builder, x: Value, coefficients: Sequence[float], intercepts: Sequence[float] = (),
+               multi_class: int = 0, post_transform: str = "NONE", **labels: object) -> list[Traced | Places]:
+    """A label, which is no number to explain, and a score for each class."""
+    return [Places(), regressor(b, x, coefficients, intercepts, len(intercepts), post_transform)]
+
+
+def normalizer(b: Builder, x: Traced, norm: str = "MAX") -> Traced:
+    """Probabilities of a softmax sum to 1 as they are."""
+    if norm != "L1" or not isinstance(b.layers[x.at - 1], ours.Softmax):
+        raise ValueError(f"norm={norm!r} is supported for the probabilities of a softmax only")
+    return x
