@@ -55,6 +55,11 @@ def arguments(kind: type) -> dict[str, object]:
     return {name: argument.default for name, argument in inspect.signature(kind).parameters.items()}
 
 
+def same(value: object, usual: object) -> bool:
+    """Whether a setting is the usual one; as (1, 1) is, where that is 1."""
+    return value == usual or isinstance(value, tuple) and value != () and all(part == usual for part in value)
+
+
 class Layer:
     """A layer that has no methods yet. Derive from it, write `forward` and `gradient`, and give it a `rule`.
 
@@ -117,9 +122,9 @@ class Layer:
                                   "-> multipliers of x, under which contributions sum to the difference")
 
     def __repr__(self):
-        usual = arguments(type(self))
-        shown = ", ".join(f"{k}={value!r}" for k, value in self.settings().items() if value != usual.get(k, usual))
-        return f"{type(self).__name__}({shown})"
+        usual = arguments(type(self))           # which goes without saying
+        shown = [f"{k}={value!r}" for k, value in self.settings().items() if not same(value, usual.get(k, usual))]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class Affine(Layer):

@@ -22,10 +22,10 @@ from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers import depthwise
-from minixnn.layers.base import Affine, Layer, Settings, expect_arrays, expect_rank
+from minixnn.layers.base import Affine, Layer, expect_arrays, expect_rank, same
 from minixnn.layers.dense import draw
 from minixnn.layers.windows import (AXES, Padding, Pads, check_padding, crop, offsets, output_size, pad, pair,
-                                    pixels_to_add, span, spread)
+                                    pixels_to_add, span)
 from minixnn.tuning import product
 
 CHUNK_ROWS = 256                # windows copied at a time on the host: the chunk stays in the cache
@@ -67,9 +67,6 @@ class Conv2d(Affine):
         b = np.zeros(channels_out, dtype) if bias else None
         return cls(W.astype(dtype), b, stride, padding, dilation, groups)
 
-    def settings(self) -> Settings:
-        return {"stride": self.stride, "padding": self.padding, **spread(self.dilation, self.groups)}
-
     def place(self, x: Array) -> tuple[Pads, tuple[int, ...]]:
         """(pads, (Ho, Wo)) for the images `x`; refuses images of another shape than the kernel is for."""
         expect_rank(self, x, self.rank + 2, AXES[self.rank])
@@ -99,11 +96,7 @@ class Conv2d(Affine):
                 "b": None if self.b is None else dy.sum(axis=tuple(range(dy.ndim - 1)))}
 
     def __repr__(self):
-        *kernel, C, O = self.W.shape
-        stride = "" if set(self.stride) == {1} else f", stride {self.stride}"
-        bias = "" if self.b is not None else ", no bias"
-        more = "".join(f", {name} {value}" for name, value in spread(self.dilation, self.groups).items())
-        return f"{type(self).__name__}({'x'.join(map(str, kernel))}, {C * self.groups} -> {O}{stride}{more}{bias})"
+        return shown(self, self.W.shape[-2] * self.groups, self.W.shape[-1])
 
 
 class Conv1d(Conv2d):
@@ -117,6 +110,14 @@ class Conv1d(Conv2d):
 class Conv3d(Conv2d):
     """x (N, T, H, W, C), W (kt, kh, kw, C / groups, O), b (O,) or None, y (N, To, Ho, Wo, O): videos, volumes."""
     rank = 3
+
+
+def shown(layer: Affine, channels_in: int, channels_out: int) -> str:
+    """What a convolution shows of itself: "Conv2d(3x3, 1 -> 8, stride (2, 2), no bias)"."""
+    more = [f"{name} {getattr(layer, name)}" for name in ("stride", "dilation", "groups")
+            if not same(getattr(layer, name), 1)] + ["no bias"] * (layer.b is None)
+    kernel = "x".join(map(str, layer.W.shape[:-2]))
+    return f"{type(layer).__name__}({', '.join([kernel, f'{channels_in} -> {channels_out}', *more])})"
 
 
 def check_kernel(layer: Layer, W: Array, b: Array | None, groups: int, axes: str = KERNELS[2]) -> None:

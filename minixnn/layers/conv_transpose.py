@@ -12,10 +12,10 @@ from numpy.typing import DTypeLike
 import numpy as np
 
 from minixnn.arrays import Array
-from minixnn.layers.base import Affine, Settings, expect_arrays, expect_rank
-from minixnn.layers.conv import KERNELS, check_kernel, correlate, scatter, weight_gradient
+from minixnn.layers.base import Affine, expect_arrays, expect_rank
+from minixnn.layers.conv import KERNELS, check_kernel, correlate, scatter, shown, weight_gradient
 from minixnn.layers.dense import draw
-from minixnn.layers.windows import AXES, Padding, check_padding, pad, pair, span, spread
+from minixnn.layers.windows import AXES, Padding, check_padding, pad, pair, span
 
 
 class ConvTranspose2d(Affine):
@@ -59,10 +59,6 @@ class ConvTranspose2d(Affine):
         b = np.zeros(channels_out, dtype) if bias else None
         return cls(W.astype(dtype), b, stride, padding, output_padding, dilation, groups)
 
-    def settings(self) -> Settings:
-        return {"stride": self.stride, "padding": self.padding, "output_padding": self.output_padding,
-                **spread(self.dilation, self.groups)}
-
     def shape(self, x: Array) -> tuple[int, ...]:
         """The shape of y for the images `x`."""
         expect_rank(self, x, self.rank + 2, AXES[self.rank])
@@ -90,12 +86,7 @@ class ConvTranspose2d(Affine):
         return {"W": dK.swapaxes(-1, -2), "b": None if self.b is None else dy.sum(axis=tuple(range(dy.ndim - 1)))}
 
     def __repr__(self):
-        *kernel, C, O = self.W.shape
-        stride = "" if set(self.stride) == {1} else f", stride {self.stride}"
-        more = "".join(f", {name} {value}" for name, value in spread(self.dilation, self.groups).items())
-        bias = "" if self.b is not None else ", no bias"
-        window = "x".join(map(str, kernel))
-        return f"{type(self).__name__}({window}, {C} -> {O * self.groups}{stride}{more}{bias})"
+        return shown(self, self.W.shape[-2], self.W.shape[-1] * self.groups)
 
 
 class ConvTranspose1d(ConvTranspose2d):

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.base import Affine, Layer, Settings, expect_rank
+from minixnn.layers.base import Affine, Fixed, Layer, expect_rank
 from minixnn.layers.reduce import Extremum, MaxOver, MeanOver
 from minixnn.layers.upsample import Mixed
 from minixnn.layers.windows import (AXES, Padding, Pads, check_padding, crop, offsets, output_size, pad, pair,
-                                    pixels_to_add, span, spread)
+                                    pixels_to_add, span)
 
 
 class Windowed(Layer):
@@ -29,10 +29,6 @@ class Windowed(Layer):
                 max(p) >= k for p, k in zip(self.padding, self.size)):
             raise ValueError(f"got padding={padding!r} for windows of {self.size}: some windows would hold "
                              "padding alone; pad by less than the window's size")
-
-    def settings(self) -> Settings:
-        more = {**({"ceil": True} if self.ceil else {}), **spread(self.dilation, 1)}
-        return {"size": self.size, "stride": self.stride, "padding": self.padding, **more}
 
     def place(self, x: Array, ceil: bool = True) -> tuple[Pads, tuple[int, ...]]:
         """(pads, (Ho, Wo)) for the images `x` (N, H, W, C). ceil False: as if it were not asked for."""
@@ -107,9 +103,6 @@ class GlobalMaxPool(MaxOver):
     def __init__(self) -> None:
         super().__init__()
 
-    def settings(self) -> Settings:
-        return {}
-
     def along(self, x: Array) -> tuple[int, ...]:
         return tuple(range(1, x.ndim - 1))
 
@@ -118,16 +111,12 @@ class GlobalMaxPool(MaxOver):
         return GlobalAvgPool()
 
 
-class SumPool2d(Affine, Windowed):
+class SumPool2d(Fixed, Windowed):
     """y = W times the sum of x over each window. W is 1; it is there for the rules, which re-weight layers.
 
     As a linear map every pixel of a window weighs the same, so relevance is shared in proportion to x.
     """
     preserves_sign = True
-    W, b = np.float64(1), None                  # used as float(W), which leaves float32 images float32
-
-    def arrays(self) -> dict[str, Array]:
-        return {}                               # nothing to learn, nothing to save
 
     def weights(self, x: Array, pads: Pads, size: tuple[int, ...]) -> Array:
         """The weight of the pixels of each window, a number or (Ho, Wo, 1)."""
@@ -173,9 +162,6 @@ class AvgPool2d(SumPool2d):
         super().__init__(size, stride, padding, ceil, dilation)
         self.count_padding = count_padding
 
-    def settings(self) -> Settings:
-        return {**super().settings(), "count_padding": self.count_padding}
-
     def weights(self, x: Array, pads: Pads, size: tuple[int, ...]) -> Array:
         inner, _ = self.place(x, ceil=False)
         if self.count_padding and pads == inner or not any(map(any, pads)):
@@ -201,9 +187,6 @@ class GlobalAvgPool(MeanOver):
     def __init__(self) -> None:
         super().__init__()
 
-    def settings(self) -> Settings:
-        return {}
-
     def along(self, x: Array) -> tuple[int, ...]:
         if x.ndim < 3:
             expect_rank(self, x, 4, "(images, height, width, channels)")
@@ -221,9 +204,6 @@ class AdaptiveAvgPool2d(Mixed):
 
     def __init__(self, size: int | tuple[int, ...]) -> None:
         self.size = pair(size, "size", rank=self.rank)
-
-    def settings(self) -> Settings:
-        return {"size": self.size}
 
     def mixtures(self, x: Array) -> list[Array]:
         """(h, H) and (w, W), in each row of which the pixels of a window share the weight 1."""

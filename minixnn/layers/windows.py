@@ -80,11 +80,6 @@ def output_size(layer: Layer, image: tuple[int, ...], pads: Pads, kernel: tuple[
     return size
 
 
-def spread(dilation: tuple[int, ...], groups: int) -> dict[str, int | tuple[int, ...]]:
-    """The settings that most windows leave at 1, as far as these do not."""
-    return {**({} if set(dilation) == {1} else {"dilation": dilation}), **({} if groups == 1 else {"groups": groups})}
-
-
 def pad(x: Array, pads: Pads, value: float = 0) -> Array:
     """`x` (N, H, W, C) with pixels of `value` added around it. A negative number of pixels cuts them off."""
     if not any(map(any, pads)):

@@ -87,7 +87,7 @@ def rectified(net: HasLayers, i: int) -> bool:
 
 def by_kind(net: HasLayers, conv: Rule, dense: Rule = lrp.epsilon, first: Rule | Sequence[Rule | None] | None = None,
             max_pool: Rule | None = None, signed: Rule | None = None, nonnegative: bool = False,
-            others: Mapping[type, Rule] | Sequence = ()) -> list[Rule | None]:
+            others: Mapping[type, Rule] | None = None) -> list[Rule | None]:
     """The rule `conv` for convolutions, `dense` for dense layers, `lrp.epsilon` as there for other affine layers.
 
     `first`, if given, takes the place of the rule of each convolution or dense layer that sees the pixels: a rule, or
@@ -110,14 +110,9 @@ def by_kind(net: HasLayers, conv: Rule, dense: Rule = lrp.epsilon, first: Rule |
         elif isinstance(layer, Extremum):
             rules.append(max_pool)
         else:
-            rules.append(of_class(layer, others)
-                         or in_place_of(dense if is_epsilon(dense) else lrp.epsilon, layer, epsilon))
+            default = in_place_of(dense if is_epsilon(dense) else lrp.epsilon, layer, epsilon)
+            rules.append(next((rule for kind, rule in (others or {}).items() if isinstance(layer, kind)), default))
     return rules
-
-
-def of_class(layer: Layer, others: Mapping[type, Rule] | Sequence) -> Rule | None:
-    """The rule that `others`, {class: rule}, has for this layer; None if it has none."""
-    return next((rule for kind, rule in dict(others).items() if isinstance(layer, kind)), None)
 
 
 def in_place_of(rule: Rule | None, layer: Layer, epsilon: float = 1e-6) -> Rule | None:
@@ -178,8 +173,7 @@ def attn_lrp(net: HasLayers, epsilon: float = 1e-6) -> list[Rule | None]:
     so does this.
     """
     rule = stabilized(epsilon)
-    halved = half_each if epsilon == 1e-6 else partial(half_each, epsilon=epsilon)
-    return by_kind(net, rule, rule, others={Multiply: half_each, MatMul: halved})
+    return by_kind(net, rule, rule, others={Multiply: half_each})           # which matrices have by default
 
 
 def cp_lrp(net: HasLayers, epsilon: float = 1e-6) -> list[Rule | None]:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minixnn import Network, attribution, passes
-from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Dense, Dropout, GlobalAvgPool,
-                            Layer, MaxPool2d, SumPool2d)
+from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Dense, Dropout, Elementwise,
+                            GlobalAvgPool, Layer, MaxPool2d, SumPool2d)
 from minixnn.rules import pass_on
 from tests import oracles, strategies
 from tests.helpers import assert_same, gradient, on, relevance
@@ -45,8 +45,23 @@ def test_its_gradient_hands_every_output_back_along_the_same_connections(xp, cas
 ])
 def test_settings_tell_the_constructor_arguments_in_one_form(make, settings):
     layer = make()
-    assert layer.settings() == settings
-    assert type(layer)(**layer.settings(), **layer.arrays()).settings() == settings
+    assert {name: layer.settings()[name] for name in settings} == settings
+    assert type(layer)(**layer.settings(), **layer.arrays()).settings() == layer.settings()
+
+
+def test_a_layer_shows_the_settings_that_are_not_the_usual_ones():
+    assert [repr(MaxPool2d(2)), repr(Dropout(0.5)), repr(Dropout(0.25)), repr(AvgPool2d(2, 1, dilation=2))] == [
+        "MaxPool2d(size=(2, 2), stride=(2, 2))", "Dropout()", "Dropout(rate=0.25)",
+        "AvgPool2d(size=(2, 2), stride=(1, 1), dilation=(2, 2))"]
+
+
+def test_a_layer_of_ones_own_keeps_its_settings_under_their_names():
+    class Steep(Elementwise):
+        def __init__(self, slope, offset=0.0):
+            self.slope, self.offset = slope, offset
+
+    assert Steep(2.0).settings() == {"slope": 2.0, "offset": 0.0} and Steep(2.0).arrays() == {}
+    assert repr(Steep(2.0)) == "Steep(slope=2.0)"
 
 
 @pytest.mark.parametrize("layer, shape", [(Dense(np.ones((3, 2))), (2,)), (Conv2d(np.ones((1, 1, 3, 2))), (1, 1, 2))])

@@ -43,4 +43,4 @@ def test_a_convolution_does_not_turn_its_kernel():
 
 def test_random_convolutions_keep_stride_and_padding():
     layer = Conv2d.random(3, 1, 2, np.random.default_rng(0), stride=2, padding="valid")
-    assert layer.settings() == {"stride": (2, 2), "padding": "valid"}
+    assert layer.settings() == {"stride": (2, 2), "padding": "valid", "dilation": (1, 1), "groups": 1}
