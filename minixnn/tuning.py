@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 SMALL = 1_000_000           # multiply-adds up to which OpenBLAS takes a product for a small one, see `product`
-FEW_ROWS, WIDE = 8, 128     # fewer rows than that, or columns of a wider matrix, are not worth a slice, see `product`
+FEW_ROWS = 8                # fewer rows than that are not worth a slice, nor rows that are multiplied by more than
+TALL, WIDE = 64, 128        # `TALL` columns, nor columns of a matrix with more than `WIDE`: see `product`
 AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")       # OpenBLAS's names for processors that have it
 
 
@@ -110,7 +111,7 @@ def product(a: Array, b: Array, out: Array) -> Array:
         if transposed:
             results = min(results, 1200) if K >= 32 else 0
         n = results // min(M, N) // 4 * 4
-        if (FEW_ROWS <= n < max(M, N) and (M >= N or transposed or N <= WIDE)
+        if (FEW_ROWS <= n < max(M, N) and (transposed or N <= (TALL if M >= N else WIDE))
                 and multiplies_small_unpacked() and blas_threads() == 1):
             return _in_slices(a, b, out, n) if M >= N else _in_slices(b.T, a.T, out.T, n).T
     return array_module(a).matmul(a, b, out=out)

@@ -14,7 +14,7 @@ import numpy as np
 from minixnn.arrays import Array, array_module
 from minixnn.layers.windows import Pads, crop, offsets, pad
 
-FEW_CHANNELS = 128              # so few that `einsum` spends more time on going from pixel to pixel than on adding
+AT_ONCE = 1024                  # numbers that `einsum` is to add at a time, see `sum_over_windows`
 
 
 def correlate(x: Array, W: Array, stride: tuple[int, ...], size: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
@@ -89,17 +89,21 @@ def sum_over_windows(equation: str, x: Array, W: Array, stride: tuple[int, ...],
                      y: Array) -> None:
     """y (N, Ho, Wo, C or C, m) = the sums of `equation` over the windows of x (N, Hp, Wp, C or C, m). W (kh, kw, C, m)
 
-    Few channels: where the pixels of a row follow each other without a gap, a whole row is treated as one pixel of
-    Wo C channels, whose weights are the kernel's, Wo times. In a view, such as of channel-first images, there are gaps.
+    Few channels: where the pixels of a row follow each other without a gap, several are treated as one pixel of as many
+    channels as they have together, with the kernel's weights as many times: runs of a hundred numbers take longer to
+    find than to add, and beyond a thousand the repeated kernel leaves the cache. In a view, such as of channel-first
+    images, there are gaps.
     """
     seen = windows(x, W.shape[:2], stride, y.shape[1:3], dilation)
     (N, Ho, Wo, C), rest = y.shape[:4], seen.strides[5:]
     without_gap = x.strides[2] == x.shape[3] * x.strides[3]
-    if C < FEW_CHANNELS and stride[1] == 1 and without_gap and y.flags.c_contiguous:
-        n, h, _, i, j = seen.strides[:5]
-        seen = np.lib.stride_tricks.as_strided(seen, (N, Ho, 1, *W.shape[:2], Wo * C, *seen.shape[6:]),
-                                               (n, h, 0, i, j, *rest), writeable=False)
-        W, y = np.tile(W, (1, 1, Wo, 1)), y.reshape(N, Ho, 1, Wo * C, *y.shape[4:])
+    pixels = max(p for p in range(1, Wo + 1) if Wo % p == 0 and (p == 1 or p * C <= AT_ONCE))
+    if pixels > 1 and stride[1] == 1 and without_gap and y.flags.c_contiguous:
+        n, h, w, i, j = seen.strides[:5]
+        seen = np.lib.stride_tricks.as_strided(
+            seen, (N, Ho, Wo // pixels, *W.shape[:2], pixels * C, *seen.shape[6:]), (n, h, w * pixels, i, j, *rest),
+            writeable=False)
+        W, y = np.tile(W, (1, 1, pixels, 1)), y.reshape(N, Ho, Wo // pixels, pixels * C, *y.shape[4:])
     np.einsum(equation, seen, W, out=y)
 
 

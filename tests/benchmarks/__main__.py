@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 
+from tests.benchmarks import deep
 from tests.benchmarks.contenders import CONTENDERS, FLOOR, PHOTOGRAPH, UNPADDED, floor
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
@@ -218,7 +219,8 @@ def page(record):
     for n in sorted(peaks)[1:]:
         data = 2 * n * 28 * 28 * 4 / 2 ** 20
         text.append(f"| {n:,} | {peaks[n] - peaks[1]:.0f} | {data:.0f} | {peaks[n] - peaks[1] - data:.0f} |")
-    text += ["", *profile_page(record["profile"]), (DOCS / "speed_notes.md").read_text().strip()]
+    text += ["", *profile_page(record["profile"]), *deep.section(json.loads(deep.RECORD.read_text())), "",
+             (DOCS / "speed_notes.md").read_text().strip()]
     return "\n".join(text) + "\n"
 
 
