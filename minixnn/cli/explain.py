@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,7 +13,7 @@ from minixnn.attribution import NAMES
 from minixnn.card import squash
 from minixnn.cli import control, results, tables, text, tokens
 from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, say, sentence, visible
-from minixnn.cli.expected import hint, of_photographs, open_model, usual_method, usual_model
+from minixnn.cli.expected import hint, of_photographs, usual_method
 from minixnn.cli.methods import METHODS, Explanation, chosen, explanation, key_of, outputs, rules_of
 from minixnn.cli.reading import Array, Item, Picture, Reader, Rows, Text
 from minixnn.cli.to_file import explain_to, fingerprint
@@ -36,11 +35,8 @@ Beside: TypeAlias = tuple[int | None, arrays.Array, arrays.Array, control.Contro
 
 def explain(asked: Namespace) -> int:
     """Explain everything that was asked for; returns the exit status."""
-    given, asked.model = asked.model, asked.model or usual_model(asked.images)
-    net = open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size)
-    asked.method = asked.method or usual_method(net, asked.size)
-    asked.method = key_of(METHODS, asked.method, "--method")
-    run = Run(asked, net, chosen(METHODS, asked.method, "method", asked.options))
+    given = asked.model
+    run = Run(asked)
     if run.bytes:
         print(text.NOTE)
     if given is None:
@@ -71,14 +67,16 @@ class Run(Reader):
     names: results.Names
     explanation: Explanation                                    # as soon as the first outputs are known
 
-    def __init__(self, asked: Namespace, net: Network, method: Callable) -> None:
-        super().__init__(asked, net)
-        self.method = method
+    def __init__(self, asked: Namespace) -> None:
+        super().__init__(asked)
+        net = self.net
+        asked.method = key_of(METHODS, asked.method or usual_method(net, asked.size), "--method")
+        self.method = chosen(METHODS, asked.method, "method", asked.options)
         self.forgotten: Network | None = None                   # with shuffled weights, once it is needed
         self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
                         "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
                         "box": asked.box and list(asked.box),
-                        "size": asked.size or "as the network asks", "invert": asked.invert,
+                        "size": "x".join(map(str, asked.size or ())) or "as the network asks", "invert": asked.invert,
                         "fit": asked.fit or "as the card says", "header": asked.header, "place": asked.place,
                         "tokens": [text for text in asked.images if tokens.is_list(text)]}
         self.photographs = of_photographs(net, asked.size)
@@ -263,8 +261,7 @@ class Run(Reader):
         rules = rules_of(self.method)
         if not self.asked.details or rules is None or y.ndim != 2:
             return [""] * len(x)
-        start = None if self.explanation.plain else self.explanation.start(y, x)
-        book = ledger(net, x, self.explanation.targets(y, x), rules, start, quiet=True)
+        book = ledger(net, x, self.explanation.targets(y, x), rules, self.explanation.start(y, x), quiet=True)
         totals = [book.image(n).total for n in range(len(x))]
         return [f"; withheld by biases {float(total.absorbed_by_bias):.3f}, by the stabiliser "
                 f"{float(total.absorbed_by_stabilizer):.3f}, lost {float(total.created_or_lost):.3f}"
@@ -276,7 +273,7 @@ class Run(Reader):
 
     def record(self, path: Path, said: Record) -> None:
         digest = self.given[path] if path in self.given else results.digest_of_file(path)
-        results.save_record(self.names(path, "relevance.json"),
+        results.save(self.names(path, "relevance.json"),
                             {"made_by": self.made_by, "input": digest, "found": said})
         self.done += 1
 
@@ -318,7 +315,7 @@ def draw(run: Run, picture: Picture, R: arrays.Array, said: Record, beside: Besi
     title = f"{method}: {what}"
     words = ("red speaks for it", "blue against it") if one.relevance else ("red is above 0", "blue below")
     caption = ", ".join(words if R.min() < 0 else words[:1]) + f"; {drawing.ends_at(R)}"
-    results.save_image(run.names(picture.path, FIGURES[0]), drawing.heatmap(R, title, caption))
+    results.save(run.names(picture.path, FIGURES[0]), drawing.heatmap(R, title, caption))
     maps, captions, limit = [(title, R)], [caption], None
     if beside is not None:
         rival, alone, rather, compared = beside
@@ -332,5 +329,5 @@ def draw(run: Run, picture: Picture, R: arrays.Array, said: Record, beside: Besi
             R, limit = R.sum(axis=-1, keepdims=True), drawing.flat(R)[1]
             maps = [(f"What speaks for {what}", R.clip(min=0)), (f"What speaks {against}", R.clip(max=0))]
             captions[0] += ", on both sides"
-    results.save_image(run.names(picture.path, FIGURES[1]),
+    results.save(run.names(picture.path, FIGURES[1]),
                        drawing.overlays(picture.x, maps, captions, limit, run.asked.box))

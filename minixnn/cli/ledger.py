@@ -6,7 +6,6 @@ import numpy as np
 
 from minixnn import attribution
 from minixnn.cli.errors import CannotGoOn, say
-from minixnn.cli.expected import open_model, usual_model
 from minixnn.cli.methods import RULES, chosen, explanation, outputs
 from minixnn.cli.reading import Reader, Rows, Text
 from minixnn.ledger import ledger
@@ -15,8 +14,7 @@ from minixnn.ledger import ledger
 def show_ledger(asked: Namespace) -> int:
     """Print the table; returns the exit status."""
     rules = chosen(RULES, asked.rule, "rule", asked.options)
-    asked.model = asked.model or usual_model(asked.images)
-    reader = Reader(asked, open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size))
+    reader = Reader(asked)
     items = [item for item in map(reader.read, reader.find()) if item is not None]
     x = [each[:] for item in items for each in item.inputs()]
     tokens = any(isinstance(item, Text) for item in items)
@@ -33,6 +31,5 @@ def show_ledger(asked: Namespace) -> int:
     method = partial(attribution.lrp, rules=rules)
     y = outputs(net.predict(images, asked.batch_size, asked.workers))
     found = explanation(asked, method, net.card, y)
-    start = None if found.plain else found.start(y, images)
-    print(ledger(net, images, found.targets(y, images), rules, start, batch_size=asked.batch_size))
+    print(ledger(net, images, found.targets(y, images), rules, found.start(y, images), batch_size=asked.batch_size))
     return reader.status

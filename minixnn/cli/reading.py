@@ -13,7 +13,7 @@ import numpy as np
 from minixnn.card import largest_pixel
 from minixnn.cli import images, tables, tokens
 from minixnn.cli.errors import CannotGoOn, sentence, visible
-from minixnn.cli.expected import expected, of_unit_pixels, prepares
+from minixnn.cli.expected import expected, of_unit_pixels, open_model, prepares, usual_model
 from minixnn.layers import Flatten
 from minixnn.models import magika
 from minixnn.network import Network
@@ -81,9 +81,11 @@ class Array(Item):
 
 
 class Reader:
-    """Files as inputs of a network. `status` becomes 1 when one is left out, which is said."""
+    """The network that was asked for, and files as its inputs. `status` becomes 1 when one is left out, with a word."""
 
-    def __init__(self, asked: Namespace, net: Network) -> None:
+    def __init__(self, asked: Namespace) -> None:
+        asked.model = asked.model or usual_model(asked.images)
+        net = open_model(asked.model, asked.size, asked.mean, asked.std, asked.labels)
         self.asked, self.net, self.status, self.done, self.failed = asked, net, 0, 0, 0
         self.expected = expected(net, asked.size)
         self.bytes = net.card.source == "bytes"

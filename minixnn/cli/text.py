@@ -49,7 +49,7 @@ def write_tokens(run: Run, path: Path, lines: list[Line], told: list[str]) -> No
 def show(run: Run, path: Path, title: str, what: str, lines: list[Line], limit: float, note: str = "") -> None:
     """Write the page beside the other results, and show the text in the terminal if that is wanted."""
     if run.figures:
-        results.save_text(run.names(path, PAGE), page(errors.visible(f"{path.name}: {title}"), errors.visible(what),
+        results.save(run.names(path, PAGE), page(errors.visible(f"{path.name}: {title}"), errors.visible(what),
                                                       lines, limit, note))
     if run.asked.color == "always" or run.asked.color == "auto" and can_colour():
         print(terminal(lines, limit))
