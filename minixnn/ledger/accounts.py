@@ -193,9 +193,19 @@ def nothing(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
 
 
 def account_of(layer: Layer, rule: Rule, accounts: Mapping[Rule, Callable] = ACCOUNTS) -> Callable | None:
-    """The account of what `layer` withholds under `rule`; None for a rule that we do not know.
+    """The account of what a layer withholds under a rule.
 
     functools.partial is looked through: partial(lrp.epsilon, epsilon=0.1) has the account `epsilon` with that knob.
+
+    Parameters
+    ----------
+    layer : the layer.
+    rule : the rule.
+    accounts : {rule: account}.
+
+    Returns
+    -------
+    A function (layer, x, y, R) -> Withheld; None for a rule that has no account.
     """
     function = getattr(rule, "func", rule)
     if function in PASSING_ON:

@@ -12,13 +12,28 @@ class Withheld(NamedTuple):
 
 
 def division(R: Array, z: Array, b: Array | None = None, epsilon: float = 0.0) -> Withheld:
-    """For a rule that hands on  z_jk / (z_k + epsilon sgn z_k) R_k  where  z_k = sum_j z_jk + b_k.
+    """For a rule that passes on  z_jk / (z_k + epsilon sgn z_k) R_k  where  z_k = sum_j z_jk + b_k.
 
         R_k  =  (sum_j z_jk  +  b_k  +  epsilon sgn z_k) s_k             s_k = R_k / (z_k + epsilon sgn z_k)
 
-    The first term is passed on, the second goes to the bias, the third to the stabiliser. With epsilon = 0 and
-    z_k = 0 (or too small to divide by) there is no s_k, and all of R_k is lost. Every account below names its z_k and
-    b_k and comes here.
+    The first term is passed on, the second goes to the bias, the third to the stabiliser. With epsilon = 0 and z_k = 0
+    (or too small to divide by) there is no s_k, and all of R_k is lost. Every account names its z_k and b_k and calls
+    this.
+
+    Parameters
+    ----------
+    R : relevance of the outputs.
+    z : their sums of contributions, like R.
+    b : the biases, or None.
+    epsilon : the stabiliser, 0 or more.
+
+    Returns
+    -------
+    A Withheld.
+
+    Raises
+    ------
+    ValueError : an epsilon below 0.
     """
     xp, denominator = array_module(z), stabilize(z, epsilon)
     s = R / denominator
