@@ -6,7 +6,7 @@ line asks the array for its module first:
 
     xp = array_module(x)        # numpy for a NumPy array, cupy for a CuPy array
 
-CuPy is never imported here. A caller who hands over a CuPy array has imported it already.
+CuPy is never imported here. A caller who passes a CuPy array has imported it already.
 """
 import sys
 from types import ModuleType

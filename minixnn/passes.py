@@ -327,8 +327,8 @@ def expect_like(R: Inputs, x: Inputs, rule: Rule, l: int) -> None:
         return
     else:
         expected = f"an array of shape {x.shape}"
-    came = f"an array of shape {R.shape}" if hasattr(R, "shape") else repr(R)
-    raise ValueError(f"the rule {name_of(rule)} returned {came} at layer {l}, expected the relevance of the layer's "
+    actual = f"an array of shape {R.shape}" if hasattr(R, "shape") else repr(R)
+    raise ValueError(f"the rule {name_of(rule)} returned {actual} at layer {l}, expected the relevance of the layer's "
                      f"inputs, {expected}; does it end in return?")
 
 

@@ -1,4 +1,4 @@
-"""Which network is asked for, and what it takes: pictures of some size, or rows of numbers."""
+"""The network that is asked for, and what it takes: pictures of some size, rows of numbers, sequences or tokens."""
 from __future__ import annotations
 
 import pathlib
@@ -59,7 +59,7 @@ def instead_of(name: str) -> str:
         if name.endswith(endings):
             return f"; {what}"
     if name.lower().endswith(images.PICTURES):
-        return f"; {name} is a picture, and stands where the network should"
+        return f"; {name} is a picture, given in the place of the network"
     if name.lower() in ("mnist", "digits", "lenet"):
         return "; networks of digits are dense, cnn and vit"
     return meant(name, models.names()) or "; other networks come as ONNX files, or through interop.from_torch"
@@ -120,7 +120,7 @@ def of_photographs(net: Network, size: Size = None) -> bool:
 
 
 def usual_model(paths: list[str]) -> str:
-    """The network for files of which nothing else is said: a picture that is large or has colours is a photograph."""
+    """The network for files without --model: a picture that is large or has colours is taken for a photograph."""
     files = images.find(paths, None)
     first = next((path for path in files if path.suffix.lower() in images.PICTURES), files[0])
     images.expect_file(first)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FIGURES = ("heatmap.png", "overlay.png")
 PROBABLE = ("Softmax", "LogSoftmax", "Sigmoid")     # heads that make probabilities
-LINES = 20                      # rows of a table that are told one by one
+LINES = 20                      # rows of a table that are printed one by one
 Record: TypeAlias = dict    # what stands beside a result as JSON, by names
 # Beside the map of a photograph: the class that it is explained rather than, or None; the map (H, W, C) of the target,
 # that of the target rather than the rival, and the control of the first.
@@ -162,7 +162,7 @@ class Run(Reader):
             say(f"{picture.path}: {self.line(said, withheld[n])}; see {self.names(picture.path, shown)}{picture.more}")
 
     def line(self, said: Record, withheld: str = "") -> str:
-        """What is told of one input: what the network saw, what is explained where that is another thing."""
+        """The line printed for one input: what the network saw, and what is explained where that is something else."""
         if self.asked.details:
             return f"{said['saw']}, {said['explained']}, relevance sums to {said['relevance sums to']:.3f}{withheld}"
         if not self.net.card.labels or self.net.card.head not in PROBABLE:

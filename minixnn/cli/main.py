@@ -14,8 +14,8 @@
     minixnn methods
     minixnn models
 
-Exit status: 0; 1 if a picture could not be read or explained (it is named, the others are still done); 2 if nothing
-can go on: a wrong call, a folder that cannot be written, a full disk; 130 after Ctrl-C. Results that are done stay.
+Exit status: 0; 1 if a picture could not be read or explained (it is named, the others are still done); 2 if the run
+cannot go on: a wrong call, a folder that cannot be written, a full disk; 130 after Ctrl-C. Results that are done stay.
 """
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns
     -------
-    The exit status: 0; 1 if a picture could not be read or explained; 2 if nothing can go on; 130 after Ctrl-C.
+    The exit status: 0; 1 if a picture could not be read or explained; 2 if the run cannot go on; 130 after Ctrl-C.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class Terminated(KeyboardInterrupt):
-    """The system asked the process to end: it does as after Ctrl-C, so that no half-written file stays."""
+    """The system asked the process to end, which it does as after Ctrl-C, so that no half-written file stays."""
 
 
 def stop_when_told() -> None:
@@ -197,7 +197,7 @@ def parser() -> Parser:
         "net.describe() gives it; default: of all layers")
     add("-o", "--out", type=path, default="walk.html", metavar="PAGE",
         help="the file to write, a .html; default: walk.html")
-    add = command("microscope", show_microscope, "a web page to watch relevance in")
+    add = command("microscope", show_microscope, "a web page that shows how relevance moves through a network")
     add("--model", action="append", help=f"{MODEL}, for pictures of 28 x 28 pixels; may be given several times; "
         "default: cnn and dense")
     add("-o", "--out", type=path, default="microscope.html", help="the file to write")
@@ -210,7 +210,7 @@ def parser() -> Parser:
     add("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
     for add in (command("methods", show_methods, "the names that --method takes"),
                 command("models", show_models, "the shipped networks")):
-        add("names", nargs="*", metavar="NAME", help="tell more of these; default: a line for each")
+        add("names", nargs="*", metavar="NAME", help="print more about these; default: a line for each")
     return found
 
 

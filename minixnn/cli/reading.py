@@ -24,7 +24,7 @@ TOGETHER, NUMBERS = 16, 2 ** 24             # pictures, and numbers in them, tha
 class Item:
     """What a file holds, as inputs of a network."""
     path: Path
-    note = ""                # what was done to it, to be told
+    note = ""                # says what was done to it
 
     @property
     def more(self) -> str:
@@ -81,7 +81,7 @@ class Array(Item):
 
 
 class Reader:
-    """The network that was asked for, and files as its inputs. `status` becomes 1 when one is left out, with a word."""
+    """The network that was asked for, and files as its inputs. `status` becomes 1 when one is left out."""
 
     def __init__(self, asked: Namespace) -> None:
         asked.model = asked.model or usual_model(asked.images)
@@ -117,7 +117,7 @@ class Reader:
         self.status, self.failed = 1, self.failed + 1
 
     def read(self, path: Path) -> Item | None:
-        """A Picture, Rows, a Text or an Array; None if the file cannot be read, which is said."""
+        """A Picture, Rows, a Text or an Array; None, and a message, if the file cannot be read."""
         try:
             return self.opened(path)
         except ImportError as error:

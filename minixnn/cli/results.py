@@ -3,7 +3,8 @@
     five_relevance.npy      the heatmap
     five_relevance.json     network, method, options and picture that made it, and what was found
 
-The record comes last: if it is there, all is. --resume compares records and never takes over what another call made.
+The record is written last: if it is there, everything is. --resume compares records and never keeps what another call
+made.
 """
 from __future__ import annotations
 

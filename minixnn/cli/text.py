@@ -40,7 +40,7 @@ def write(run: Run, picture: Picture, R: Array, said: dict) -> None:
 
 
 def write_tokens(run: Run, path: Path, lines: list[Line], told: list[str]) -> None:
-    """As `write`, for sequences of tokens, with what is told of each."""
+    """As `write`, for sequences of tokens, with the line that is printed for each."""
     limit = max((abs(r) for line in lines for _, r in line if r is not None), default=0) or 1.0
     what = told[0].partition(": ")[2] if len(told) == 1 else f"{len(told)} sequences"
     show(run, path, NAMES[run.asked.method], what, lines, limit)
@@ -118,7 +118,7 @@ def text_lines(data: bytes, relevance: Array, begin: int, end: int) -> list[Line
 
 
 def visible(letter: str) -> str:
-    """A control character as its sign, so that a file cannot give orders to a terminal; the end of a line as a sign."""
+    """A control character, or the end of a line, as a printable sign, so that a file cannot control the terminal."""
     if letter == "\n":
         return "\N{RETURN SYMBOL}"
     if letter == "\t":

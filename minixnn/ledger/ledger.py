@@ -33,8 +33,8 @@ class Row:
     place: str                      # the name of its place, such as "stage2.block1.conv1"
     layer: str
     rule: str
-    relevance_out: Number           # sum_k R_k at the layer's output: what comes from above
-    relevance_in: Number            # sum_j R_j at its inputs: what is handed to the layers below
+    relevance_out: Number           # sum_k R_k at the layer's output: what arrives from above
+    relevance_in: Number            # sum_j R_j at its inputs: what is passed to the layers below
     absorbed_by_bias: Number
     absorbed_by_stabilizer: Number
     created_or_lost: Number         # above zero: lost, below zero: created
@@ -66,7 +66,7 @@ class Ledger:
 
     @property
     def total(self) -> Row:
-        """From the output to the input in one row. What one layer hands on others receive, so that cancels."""
+        """From the output to the input in one row. What one layer passes to another cancels."""
         sums = {name: sum(getattr(row, name) for row in self.rows) for name in COLUMNS}
         arrived = sum(row.sent.get(0, 0) for row in self.rows)
         ends = {"relevance_out": self.rows[-1].relevance_out, "relevance_in": arrived,
@@ -259,7 +259,7 @@ def balance(l: int, layer: Layer, x: Inputs, y: Array, R_out: Array, sent: Input
     l : the number of the layer.
     layer : the layer.
     x, y : its input and output.
-    R_out : the relevance that came to it, like y.
+    R_out : the relevance that arrived at it, like y.
     sent : {i: what A[i] got}, or the array that the input of a chain's layer got.
     rule : the rule.
     account : what explains the rest, see `accounts.py`; None for a rule that is not known.
@@ -272,13 +272,13 @@ def balance(l: int, layer: Layer, x: Inputs, y: Array, R_out: Array, sent: Input
     """
     images = images or len(R_out)
     sent = sent if isinstance(sent, dict) else {l: sent}
-    came, nothing = per_image(R_out, images), per_image(R_out, images) * 0
+    arrived, nothing = per_image(R_out, images), per_image(R_out, images) * 0
     withheld = Withheld() if account is None else account(layer, x, y, R_out)
     bias, stabilizer, lost = (per_image(part, images) if is_list(part) else nothing for part in withheld)
     totals = {i: per_image(part, images) for i, part in sent.items()}
     left = sum(totals.values(), nothing)
-    rest = came - left - bias - stabilizer - lost
-    return Row(l, place, repr(layer), shown(rule), came, left, bias, stabilizer, lost,
+    rest = arrived - left - bias - stabilizer - lost
+    return Row(l, place, repr(layer), shown(rule), arrived, left, bias, stabilizer, lost,
                unexplained=rest if account is None else nothing, residual=nothing if account is None else rest,
                moved=np.maximum(per_image(abs(R_out), images),
                                 sum((per_image(size(part), images) for part in sent.values()), nothing)),

@@ -5,7 +5,7 @@ from minixnn.arrays import Array, array_module, stabilize
 
 
 class Withheld(NamedTuple):
-    """What of the relevance R_k of each output is not handed on: arrays of R's shape, or 0 for "nothing at all"."""
+    """What of the relevance R_k of each output is not passed on: arrays of R's shape, or 0 for "nothing at all"."""
     bias: Array = 0                 # went to b_k, which is no input
     stabilizer: Array = 0           # went to the epsilon in the denominator
     lost: Array = 0                 # no input could take it; below zero: created
