@@ -7,7 +7,7 @@ import numpy as np
 from minixnn import attribution
 from minixnn.cli.errors import CannotGoOn, say
 from minixnn.cli.methods import RULES, chosen, explanation, outputs
-from minixnn.cli.reading import Reader, Rows, Text
+from minixnn.cli.reading import Reader
 from minixnn.ledger import ledger
 
 
@@ -16,17 +16,17 @@ def show_ledger(asked: Namespace) -> int:
     rules = chosen(RULES, asked.rule, "rule", asked.options)
     reader = Reader(asked)
     items = [item for item in map(reader.read, reader.find()) if item is not None]
-    x = [each[:] for item in items for each in item.inputs()]
-    tokens = any(isinstance(item, Text) for item in items)
+    x = [each[:] for item in items for each in item.inputs]
     for item in items:
         if item.note:
             say(f"{item.path}: {item.note}")
     if len({inputs.shape[1:] for inputs in x}) != 1:
         raise CannotGoOn("none of the files could be read" if not x else
-                         "the sequences are of several lengths; give those of one length" if tokens else
+                         "the sequences are of several lengths; give those of one length"
+                         if items[0].kind == "text" else
                          "the pictures are of several sizes; give --size, or one at a time")
     images = np.concatenate(x)
-    net = reader.net if tokens or any(isinstance(item, Rows) for item in items) else reader.of_pictures
+    net = items[0].net
     asked.method = asked.rule
     method = partial(attribution.lrp, rules=rules)
     y = outputs(net.predict(images, asked.batch_size, asked.workers))

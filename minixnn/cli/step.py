@@ -12,7 +12,7 @@ from minixnn.attribution import NAMES
 from minixnn.cli.errors import CannotGoOn, say
 from minixnn.cli.expected import usual_method
 from minixnn.cli.methods import METHODS, chosen, explanation, key_of, options, outputs, rules_of, settings_of
-from minixnn.cli.reading import Reader, Rows, Text
+from minixnn.cli.reading import Reader
 from minixnn.network import Network
 from minixnn.plot.steps import METHODS as PASSES
 from minixnn.rules import lrp
@@ -73,11 +73,10 @@ def one_input(reader: Reader) -> tuple[Array, Network, pathlib.Path]:
     item = reader.read(files[0])
     if item is None:
         raise CannotGoOn("the file could not be read")
-    inputs = item.inputs()
-    count = sum(map(len, inputs))
+    count = sum(map(len, item.inputs))
     if item.note or count > 1:
         say(f"{item.path}: " + ", ".join(filter(None, (item.note, f"the first of {count}" if count > 1 else ""))))
-    return inputs[0][:1], reader.net if isinstance(item, (Rows, Text)) else reader.of_pictures, item.path
+    return item.x[:1], item.net, item.path
 
 
 def pass_of(name: str, method: Callable) -> tuple[str, dict[str, object]]:

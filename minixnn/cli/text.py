@@ -20,7 +20,7 @@ from minixnn.models import magika
 
 if TYPE_CHECKING:
     from minixnn.cli.explain import Run
-    from minixnn.cli.reading import Picture
+    from minixnn.cli.reading import Item
 
 Line: TypeAlias = list[tuple[str, float | None]]    # pieces of text, and the relevance of each, if any
 
@@ -33,7 +33,7 @@ pre { font: 14px/1.45 monospace; white-space: pre-wrap; word-break: break-all; b
 i { color: #888 } s { text-decoration: none; color: #888 }"""
 
 
-def write(run: Run, picture: Picture, R: Array, said: dict) -> None:
+def write(run: Run, picture: Item, R: Array, said: dict) -> None:
     """The page, and the text in the terminal, of a file of bytes."""
     lines, limit = coloured(picture.data or b"", R)
     show(run, picture.path, said["saw"], f"{NAMES[run.asked.method]}, {said['explained']}", lines, limit, NOTE)
