@@ -6,7 +6,7 @@ line asks the array for its module first:
 
     xp = array_module(x)        # numpy for a NumPy array, cupy for a CuPy array
 
-CuPy is never imported here. A caller who hands over a CuPy array has imported it already.
+CuPy is never imported here. A caller who passes a CuPy array has imported it already.
 """
 import sys
 from types import ModuleType
@@ -19,13 +19,23 @@ Inputs: TypeAlias = Any         # what enters a layer: an array; where several m
 
 
 def array_module(x: Array) -> ModuleType:
-    """The module whose functions compute with the array `x`: numpy, cupy, or what `x.__array_namespace__()` names.
+    """The module whose functions compute with an array: numpy, cupy, or what `x.__array_namespace__()` names.
 
     No list of modules is kept: an array is asked. NumPy's and CuPy's have a class `ndarray` in common that lies in the
     module itself; others follow the array API standard (2021) and name their module. Layers call NumPy's methods too,
     such as `x.clip`, which the standard lacks.
 
-    Raises TypeError for what is not an array, or lacks those methods: a list, a torch tensor, a strict array.
+    Parameters
+    ----------
+    x : the array.
+
+    Returns
+    -------
+    The module.
+
+    Raises
+    ------
+    TypeError : what is no array, or lacks those methods: a list, a torch tensor, a strict array.
     """
     for kind in type(x).__mro__:
         if getattr(sys.modules.get(kind.__module__), "ndarray", None) is kind:
@@ -60,10 +70,23 @@ def negative(x: Array | None) -> Array:
 def stabilize(z: Array, epsilon: float = 0.0) -> Array:
     """The denominator z + epsilon sgn(z), with sgn(0) = +1. Bach et al. 2015, eq. 58.
 
-    With `epsilon` = 0 the zeros of z become infinite, so that R / stabilize(z) is 0 there: a neuron whose
-    contributions sum to nothing has no input to hand its relevance to. It is lost, and the ledger says so. Numbers
-    below `tiny` count as zeros, for a quotient by them may overflow; with an epsilon below
-    `tiny`, as in half precision, the denominator is kept that far from 0. An epsilon below 0 or NaN is a ValueError.
+    With `epsilon` = 0 the zeros of z become infinite, so that R / stabilize(z) is 0 there: a neuron whose contributions
+    sum to nothing has no input to pass its relevance to. It is lost, and the ledger says so. Numbers below `tiny` count
+    as zeros, since a quotient by them may overflow; with an epsilon below `tiny`, as in half precision, the denominator
+    is kept that far from 0.
+
+    Parameters
+    ----------
+    z : sums of contributions.
+    epsilon : 0 or more.
+
+    Returns
+    -------
+    The denominator, like z.
+
+    Raises
+    ------
+    ValueError : an epsilon below 0, or NaN.
     """
     if epsilon == 0:
         nonzero = z.copy()
@@ -99,10 +122,19 @@ def holds(ok: bool | Array) -> bool:
 
 
 def require(ok: bool | Array, message: str) -> None:
-    """Raise ValueError(message) unless the condition `ok` holds, see `holds`.
+    """Raise an error unless a condition holds, see `holds`.
 
     For a message that is there anyway. One with numbers or names in it costs frames in every pass, though it is hardly
     ever read: then write `if not holds(ok): raise ValueError(f"...")`.
+
+    Parameters
+    ----------
+    ok : a bool, or a 0-d array of one on any device.
+    message : the sentence of the error.
+
+    Raises
+    ------
+    ValueError : the condition does not hold.
     """
     if not (ok.item() if hasattr(ok, "item") else ok):
         raise ValueError(message)

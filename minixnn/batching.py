@@ -21,7 +21,22 @@ ON_DEVICE = 160 * ON_HOST   # a GPU is busy only with more: some thousand digits
 
 
 def default_batch_size(x: Inputs, batch_size: int | None = None) -> int:
-    """How many of the images x (N, ...) to compute on together: `batch_size`, or for None what suits the machine."""
+    """How many images to compute on together.
+
+    Parameters
+    ----------
+    x : images (N, ...), or a tuple of inputs.
+    batch_size : as many; None for what suits the machine.
+
+    Returns
+    -------
+    The number, at least 1.
+
+    Raises
+    ------
+    ValueError : no positive whole number.
+    TypeError : what is no array.
+    """
     if batch_size is None:
         parts = x if isinstance(x, tuple) else (x,)
         for part in parts:
@@ -34,11 +49,25 @@ def default_batch_size(x: Inputs, batch_size: int | None = None) -> int:
 
 
 def map_batches(f: Callable, x: Inputs, *aligned: object, batch_size: int | None = None, workers: int = 1) -> Any:
-    """f(x, *aligned) on `batch_size` images at a time, the parts put together. Result like f's, in x's dtype.
+    """f(x, *aligned) on some images at a time, the parts put together.
 
-    x (N, ...), or a tuple of inputs that are cut together; f may return a tuple, too. aligned: what belongs to the
-    images and is cut with them: targets, starts, references. None, a number, or an array of length 1 is for all images
-    alike and handed over whole. workers: see `parallel_map`.
+    Parameters
+    ----------
+    f : a function of x and of what is aligned with it, which returns an array, or a tuple of arrays, (n, ...).
+    x : images (N, ...), or a tuple of inputs that are cut together.
+    aligned : what belongs to the images and is cut with them: targets, starts, references. None, a number, or an array
+        of length 1 is for all images alike, and is passed whole.
+    batch_size : images at a time; None for what suits the machine.
+    workers : batches at a time, see `parallel_map`.
+
+    Returns
+    -------
+    What f returned, (N, ...), in x's dtype where that is floating point.
+
+    Raises
+    ------
+    ValueError : what is aligned is neither one for each image nor one for all; a wrong batch_size or workers.
+    TypeError : what is no array.
     """
     tuning.tune()
     batch_size, N, several = default_batch_size(x, batch_size), rows(x), isinstance(x, tuple)
@@ -78,11 +107,24 @@ def some(value: Any, batch: slice, N: int, several: bool) -> Any:
 
 
 def parallel_map(f: Callable, *values: Sequence, workers: int = 1) -> Iterator:
-    """As map(f, *values), with `workers` calls at a time, each in a thread of its own. Results in order.
+    """As map(f, *values), with several calls at a time, each in a thread of its own. Results in order.
 
-    workers: 1 for none but the caller's thread, -1 for as many threads as there are cores. BLAS shares large matrix
-    products among the cores by itself, but those of a few digits are small, and all else that NumPy does is done by
-    one core. With several workers each core gets a batch of its own, and BLAS one thread for it.
+    BLAS shares large matrix products among the cores by itself, but those of a few digits are small, and all else that
+    NumPy does is done by one core. With several workers each core gets a batch of its own, and BLAS one thread for it.
+
+    Parameters
+    ----------
+    f : a function.
+    values : sequences of its arguments, as for `map`.
+    workers : calls at a time: 1 for none but the caller's thread, -1 for one per core.
+
+    Yields
+    ------
+    What f returned, in order.
+
+    Raises
+    ------
+    ValueError : workers that is no positive whole number and not -1.
     """
     workers = min(count_workers(workers), len(values[0]))
     if workers <= 1:
@@ -104,7 +146,20 @@ def parallel_map(f: Callable, *values: Sequence, workers: int = 1) -> Iterator:
 
 
 def count_workers(workers: int) -> int:
-    """`workers` as a number of threads: -1 stands for as many as there are cores."""
+    """How many threads `workers` stands for.
+
+    Parameters
+    ----------
+    workers : a positive whole number, or -1 for one per core.
+
+    Returns
+    -------
+    The number.
+
+    Raises
+    ------
+    ValueError : another number.
+    """
     if not isinstance(workers, (int, np.integer)) or (workers < 1 and workers != -1):
         raise ValueError(f"got workers={workers!r}, expected a positive whole number of threads, or -1 for all cores")
     return os.cpu_count() or 1 if workers == -1 else int(workers)
@@ -123,19 +178,45 @@ def on_host(x: Inputs) -> bool:
 
 
 def in_turns(count: int, x: Array, batch_size: int | None) -> list[slice]:
-    """Slices of range(count): how many of `count` changed copies of the images x fit into a batch at a time.
+    """How changed copies of images are cut into batches.
 
-    A hundred images take one copy at a time; one image takes a hundred copies at once. Either way the network
-    sees about `batch_size` images.
+    A hundred images take one copy at a time; one image takes a hundred copies at once. Either way the network sees
+    about `batch_size` images.
+
+    Parameters
+    ----------
+    count : how many copies there are of each image.
+    x : the images (N, ...).
+    batch_size : images at a time; None for what suits the machine.
+
+    Returns
+    -------
+    Slices of range(count).
+
+    Raises
+    ------
+    ValueError : a batch_size that is no positive whole number.
     """
     at_once = max(1, default_batch_size(x, batch_size) // len(x))
     return [slice(k, min(k + at_once, count)) for k in range(0, count, at_once)]
 
 
 def copies(value: Any, k: int, images: int) -> Any:
-    """`value`, aligned with `images` images, for k copies of them one after the other (k * images, ...).
+    """What is aligned with images, for several copies of them one after the other.
 
-    None, a number, and what is for all images alike stay as they are.
+    Parameters
+    ----------
+    value : what is aligned; None, a number, and what is for all images alike stay as they are.
+    k : how many copies.
+    images : how many images there are.
+
+    Returns
+    -------
+    An array (k * images, ...), or `value` itself.
+
+    Raises
+    ------
+    TypeError : what is no array.
     """
     if not is_list(value) or len(value) != images:
         return value

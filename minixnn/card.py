@@ -95,22 +95,22 @@ class Card:
         ------
         ValueError : axes in another order, or images that were flattened.
         """
-        expected, came = self.input_shape, tuple(x.shape[1:])
+        expected, actual = self.input_shape, tuple(x.shape[1:])
         if self.pixels == 255 and x.dtype.kind == "f" and 0 < x.max() <= 1 and x.min() >= 0:
             warnings.warn(f"got pixels from {float(x.min()):.3g} to {float(x.max()):.3g}, but the network takes them "
                           "from 0 to 255, and divides by itself", stacklevel=4)
-        if expected is None or matches(came, expected) or len(expected) < 2:
+        if expected is None or matches(actual, expected) or len(expected) < 2:
             return
         images = len(expected) == 3 and (expected[-1] or 1) > 1
-        if len(came) == 1 and images:
-            raise ValueError(f"got images flattened to {came[0]} numbers, expected {written(expected)}: whether they "
+        if len(actual) == 1 and images:
+            raise ValueError(f"got images flattened to {actual[0]} numbers, expected {written(expected)}: whether they "
                              "were flattened channels first or last cannot be told; give them as images")
-        if len(came) != len(expected):
+        if len(actual) != len(expected):
             return
-        moved = None not in expected and sorted(came) == sorted(expected)
-        if moved or expected[-1] not in (None, came[-1]):
-            raise ValueError(f"got inputs of shape {came}, expected {ORDERS[len(expected)]} = {written(expected)}"
-                             + advice(came, expected) + ". If the network takes other sizes, too, say so: "
+        moved = None not in expected and sorted(actual) == sorted(expected)
+        if moved or expected[-1] not in (None, actual[-1]):
+            raise ValueError(f"got inputs of shape {actual}, expected {ORDERS[len(expected)]} = {written(expected)}"
+                             + advice(actual, expected) + ". If the network takes other sizes, too, say so: "
                              "net.with_card(input_shape=(None, None, channels))" * (len(expected) == 3 and moved))
 
     def check_outputs(self, y: Array) -> Array:
@@ -236,9 +236,9 @@ def of_bytes(mean: float | Sequence[float] | Array | None, std: float | Sequence
     return bool(abs(mean).max() > 2 or std.max() > 10)
 
 
-def matches(came: tuple, expected: tuple) -> bool:
+def matches(actual: tuple, expected: tuple) -> bool:
     """Whether a shape is the expected one, of which sizes may be free."""
-    return len(came) == len(expected) and all(n in (None, m) for m, n in zip(came, expected))
+    return len(actual) == len(expected) and all(n in (None, m) for m, n in zip(actual, expected))
 
 
 def written(shape: tuple[int | None, ...]) -> str:
@@ -247,12 +247,13 @@ def written(shape: tuple[int | None, ...]) -> str:
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
-def advice(came: tuple, expected: tuple) -> str:
+def advice(actual: tuple, expected: tuple) -> str:
     """How to bring the axes into order, if that would help."""
-    if matches((*came[1:], came[0]), expected):
-        axes = (0, *range(2, len(came) + 1), 1)
+    if matches((*actual[1:], actual[0]), expected):
+        axes = (0, *range(2, len(actual) + 1), 1)
         return f"; if the channels come first, write x.transpose{axes}"
-    return "; height and width may have changed places" if matches((came[1], came[0], *came[2:]), expected) else ""
+    turned = matches((actual[1], actual[0], *actual[2:]), expected)
+    return "; height and width may have changed places" if turned else ""
 
 
 def squash(head: str | None, y: Array) -> Array:

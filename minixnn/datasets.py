@@ -1,7 +1,7 @@
 """Images to explain: the MNIST digits, scenes made from them, and photographs.
 
-Nothing is downloaded. Images come as float32 in [0, 1], channels last; every random choice comes from a seed or
-from a generator that the caller hands in, so that the same call gives the same images on every machine.
+Nothing is downloaded. Images are float32 in [0, 1], channels last; every random choice is made by a seed or a generator
+that the caller gives, so that the same call gives the same images on every machine.
 """
 import functools
 import gzip

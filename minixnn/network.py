@@ -27,14 +27,25 @@ from minixnn.rules.composites import Rules, name_of, rules_for
 class Network:
     """A list of layers, and where each takes its input. `net.card` says what the network expects, where known.
 
-    Activations are numbered: A[0] is x, the network's input, and A[l + 1] is what layer l makes. `inputs[l]` holds the
-    numbers of those that enter layer l; without `inputs` that is (l,), the output of the layer before. The network's
-    output is the last layer's.
+    Activations are numbered: A[0] is x, the network's input, and A[l + 1] is what layer l makes. The network's output
+    is the last layer's.
 
-    layers may hold ways of writing several at once, such as `Residual` and `Attention`; they are written out here, so
-    `net.layers` is longer than the list given. A layer that stands in several places is shared: one set of weights.
-    names: what each place is called, such as "stage2.block1.conv1".
+    Parameters
+    ----------
+    layers : the layers, in the order in which they run. They may be ways of writing several at once, such as `Residual`
+        and `Attention`; these are written out here, so `net.layers` is longer than the list given. A layer that stands
+        in several places is shared: one set of weights.
+    inputs : for each layer the number of the activation that enters it, or the numbers of several; None for (l,), the
+        output of the layer before.
+    names : what each place is called, such as "stage2.block1.conv1".
+    card : a Card; None for an empty one.
 
+    Raises
+    ------
+    ValueError : no layers, what is no layer, a layer with too few or too many inputs, or one whose output nobody reads.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU
     >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
@@ -74,8 +85,14 @@ class Network:
     def add_to_inputs(self, R: list, l: int, R_x: Inputs) -> None:
         """Add what layer l returned on the way back to the entries of R beside its inputs: R[l] = R_x in a chain.
 
-        Where several layers have read an activation their shares add up, for x + x twice. Nothing is added in place:
-        a sum hands the same array to all its inputs.
+        Where several layers have read an activation their shares add up; for x + x both count. Nothing is added in
+        place: a sum passes the same array to all its inputs.
+
+        Parameters
+        ----------
+        R : the list of a pass, with an entry for each activation; 0 where nothing has arrived.
+        l : the number of the layer.
+        R_x : what it returned: an array, or a tuple for a join.
         """
         for i, part in zip(self.inputs[l], R_x if len(self.inputs[l]) > 1 else (R_x,)):
             R[i] = plus(R[i], part)
@@ -115,9 +132,22 @@ class Network:
             self.card.check(x)
 
     def predict(self, x: Array, batch_size: int | None = None, workers: int = 1) -> Array:
-        """As `forward`, `batch_size` images at a time (None: what suits the machine), so that memory stays flat.
+        """As `forward`, some images at a time, so that memory stays flat.
 
-        workers: batches computed at a time, each by a thread of its own; -1 for as many as there are cores.
+        Parameters
+        ----------
+        x : inputs (N, ...), or a tuple of inputs.
+        batch_size : images at a time; None for what suits the machine.
+        workers : batches at a time, each in a thread; -1 for one per core.
+
+        Returns
+        -------
+        The outputs (N, ...).
+
+        Raises
+        ------
+        ValueError : inputs that the network does not take; a wrong batch_size or workers.
+        TypeError : what is no array.
         """
         return map_batches(self.forward, x, batch_size=batch_size, workers=workers)
 
@@ -141,7 +171,19 @@ class Network:
         """The layers from a to b - 1 as a network of their own: its input is A[a], its output A[b].
 
         Its card says of inputs and of outputs what the network's does, where they are the network's.
-        ValueError if another connection crosses one of the two cuts: a part has one input and one output.
+
+        Parameters
+        ----------
+        a, b : numbers of activations; negative ones count from the end of the layers.
+
+        Returns
+        -------
+        The new Network.
+
+        Raises
+        ------
+        ValueError : another connection crosses one of the two cuts, since a part has one input and one output; or a and
+            b are no such numbers.
         """
         count = len(self.layers)
         a, b = (n + count if n < 0 else n for n in (a, b))
@@ -168,10 +210,23 @@ class Network:
 
     def with_card(self, mean: float | Sequence[float] | Array | None = None,
                   std: float | Sequence[float] | Array | None = None, **known: object) -> "Network":
-        """The same layers with more on the card: input_shape, labels, head, layout, as in `minixnn.card.Card`.
+        """The same layers with more on the card.
 
-        mean, std: how a pixel in [0, 1] becomes what the first weights were trained on, (pixel - mean) / std; numbers,
-        or one per channel. They become the first layer, `Prepare`. Such as are of pixels up to 255 are told.
+        Parameters
+        ----------
+        mean, std : how a pixel in [0, 1] becomes what the first weights were trained on, (pixel - mean) / std; numbers,
+            or one per channel. They become the first layer, `Prepare`. If they are those of pixels up to 255, a warning
+            says so.
+        known : input_shape, labels, head, layout, source, fit, pixels, as in `minixnn.card.Card`.
+
+        Returns
+        -------
+        The new Network.
+
+        Raises
+        ------
+        ValueError : a network that prepares its images already, or entries that contradict the layers.
+        TypeError : an entry that cards do not have.
         """
         net = self
         if mean is not None or std is not None:
@@ -203,10 +258,24 @@ class Network:
     # What it looks like
 
     def describe(self, rules: Rules | None = None, x: Array | None = None, depth: int | None = None) -> str:
-        """A table, as text: layer, inputs, output shape (for an example input `x`), parameters, rule; then the card.
+        """A table, as text: layer, inputs, output shape, parameters, rule; then the card.
 
-        The inputs stand there where they are not the layer before. depth: how many parts of the places' names to show,
-        such as 1 for "stage2" and 2 for "stage2.block1"; the layers below share a line. None: a line for each layer.
+        The inputs are written only where they are not the layer before.
+
+        Parameters
+        ----------
+        rules : rules, whose names are shown; None for none.
+        x : an example (N, ...), whose output shapes are shown; None for none.
+        depth : how many parts of the places' names to show, such as 1 for "stage2" and 2 for "stage2.block1"; the
+            layers below share a line. None for a line per layer.
+
+        Returns
+        -------
+        The text.
+
+        Raises
+        ------
+        ValueError : rules that do not fit the layers, or an example that the network does not take.
         """
         shapes = [""] * len(self.layers) if x is None else [str(a.shape[1:]) for a in self.trace(first_image(x))[1:]]
         rules = [None] * len(self.layers) if rules is None else rules_for(self, rules)
@@ -240,13 +309,37 @@ class Network:
         """Write architecture and weights to one .npz file, all of it or nothing.
 
         The file is written beside `path` and then put in its place, so a failed save leaves an old file whole.
-        `dtype=numpy.float16` halves the size; loading gives float32 again.
+
+        Parameters
+        ----------
+        path : the file.
+        dtype : of the arrays in the file, such as numpy.float16, which halves the size; loading gives float32 again.
+            None keeps theirs.
+
+        Raises
+        ------
+        ValueError : layers that are not of `minixnn.layers`, or numbers that are NaN, infinite or too large for dtype.
+        OSError : the file cannot be written.
         """
         files.save(path, self.layers, self.inputs, self.names, self.card, dtype)
 
     @classmethod
     def load(cls, path: str | PathLike) -> "Network":
-        """The network that `save` wrote. ValueError if the file is damaged, foreign, or from a newer version."""
+        """The network that `save` wrote.
+
+        Parameters
+        ----------
+        path : the file.
+
+        Returns
+        -------
+        The Network.
+
+        Raises
+        ------
+        ValueError : a file that is damaged, foreign, or of a newer version.
+        OSError : no file, or one that cannot be read.
+        """
         layers, inputs, names, card = files.load(path)
         try:
             return cls(layers, inputs, names=names, card=card)
@@ -262,14 +355,33 @@ def plus(r: Array, more: Array) -> Array:
 
 
 def check_layer(layer: object, l: int) -> None:
-    """Refuse what is no layer."""
+    """Refuse what is no layer.
+
+    Parameters
+    ----------
+    layer : anything.
+    l : its number.
+
+    Raises
+    ------
+    ValueError : no layer, or one without a gradient of three arguments.
+    """
     if isinstance(layer, type) or not hasattr(layer, "forward"):
         raise ValueError(f"got {layer!r} as layer {l}, expected a layer, such as ReLU() with its brackets")
     check_methods(type(layer))                   # type: ignore[arg-type]
 
 
 def check_connections(net: Network) -> None:
-    """Refuse a layer with too few or too many inputs, and one whose output nobody reads."""
+    """Refuse a layer with too few or too many inputs, and one whose output nobody reads.
+
+    Parameters
+    ----------
+    net : the Network.
+
+    Raises
+    ------
+    ValueError : such a layer.
+    """
     for l, layer in enumerate(net.layers):
         count = len(net.inputs[l])
         fewest, most = getattr(layer, "fewest_inputs", 1), getattr(layer, "most_inputs", 1)
@@ -331,14 +443,33 @@ def check_methods(kind: type) -> None:
 
 
 def expect_network(net: object) -> None:
-    """Refuse what is no network, such as the path of one, in a sentence that says how to get it."""
+    """Refuse what is no network, such as the path of one, in a sentence that says how to get it.
+
+    Parameters
+    ----------
+    net : anything.
+
+    Raises
+    ------
+    TypeError : no Network.
+    """
     if not hasattr(net, "layers") or not hasattr(net, "trace"):
         raise TypeError(f"got {type(net).__name__} as the network, expected a minixnn.Network: Network.load(path) "
                         "reads one, minixnn.interop makes one of a torch module or an ONNX file")
 
 
 def check_parts(x: Arrays, net: Network) -> None:
-    """Refuse a tuple of inputs that does not fit the network's `Input` layers, one for each."""
+    """Refuse a tuple of inputs that does not fit the network's `Input` layers, one for each.
+
+    Parameters
+    ----------
+    x : a tuple of arrays (N, ...).
+    net : the Network.
+
+    Raises
+    ------
+    ValueError : too many inputs, or too few, or of different lengths; and as for `check_input`.
+    """
     pickers = [net.layers[l] for l in net.readers(0)]
     indices = {getattr(layer, "index", None) for layer in pickers}
     if indices != set(range(len(x))):
@@ -354,8 +485,19 @@ def check_parts(x: Arrays, net: Network) -> None:
 def check_input(x: Array, net: Network, entries: Sequence[int] = (0,)) -> None:
     """Refuse what would go wrong silently, or far from here: no images, whole numbers, NaN and infinity.
 
-    entries: the numbers of the activations that x is. Whole numbers are tokens where all layers that read them take
-    tokens, as an Embedding does, which looks at them itself.
+    Whole numbers are tokens where all layers that read them take tokens, as an Embedding does, which checks them
+    itself.
+
+    Parameters
+    ----------
+    x : inputs (N, ...).
+    net : the Network.
+    entries : the numbers of the activations that x is.
+
+    Raises
+    ------
+    ValueError : an input that the network does not take.
+    TypeError : what is no array.
     """
     xp = array_module(x)
     if x.ndim < 2:
@@ -381,7 +523,20 @@ def check_input(x: Array, net: Network, entries: Sequence[int] = (0,)) -> None:
 
 
 def check_output(y: Array) -> Array:
-    """`y` itself, if its numbers are finite, as those of the input and of the weights are."""
+    """The outputs themselves, if they are finite, as the input and the weights are.
+
+    Parameters
+    ----------
+    y : outputs.
+
+    Returns
+    -------
+    `y`.
+
+    Raises
+    ------
+    ValueError : NaN or infinity.
+    """
     if not (abs(y) < np.inf).all().item():                  # nor is NaN
         raise ValueError(f"the network's output has NaN or infinite numbers: they grew beyond what {y.dtype} holds; "
                          "compute in double precision, net.astype('float64'), or look for inputs that were not "

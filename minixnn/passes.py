@@ -33,9 +33,21 @@ def gradient(net: Network, x: Array, target: Target = None, start: Array | None 
              only_input: bool = False) -> list[Array]:
     """Plain backpropagation: dy_target / dx, layer by layer. Simonyan et al. 2014, section 3.
 
-    x (N, ...), or a tuple of inputs. target: None (the largest output of each image), an int, or one int per image.
-    start: dL/dy, an array of the output's shape, in place of the one-hot vector of the target. Returns the list
-    dL/dA[i].
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), or a tuple of inputs.
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    start : dL/dy, an array of the output's shape, in place of the one-hot vector of the target.
+    only_input : whether all entries but R[0] are let go, to save memory.
+
+    Returns
+    -------
+    The list R of dL/dA[i], each of A[i]'s shape.
+
+    Raises
+    ------
+    ValueError : a target that is no output, a start of another shape, inputs that the network does not take.
     """
     net = at_logits(net, start)
     A = net.trace(x)
@@ -53,7 +65,21 @@ def deconvnet(net: Network, x: Array, target: Target = None, start: Array | None
               only_input: bool = False) -> list[Array]:
     """The deconvolutional network: backpropagation with rectified signals. Zeiler & Fergus 2014, section 2.1.
 
-    Arguments as for `gradient`. Returns the list of signals, one beside each A[i].
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), or a tuple of inputs.
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    start : the signal of the outputs, in place of the one-hot vector of the target.
+    only_input : whether all entries but R[0] are let go, to save memory.
+
+    Returns
+    -------
+    The list of signals R: R[i] lies beside A[i] and has its shape.
+
+    Raises
+    ------
+    ValueError : a target that is no output, a start of another shape, inputs that the network does not take.
     """
     require_method(net, "deconvnet")
     net = at_logits(net, start)
@@ -72,7 +98,21 @@ def guided_backprop(net: Network, x: Array, target: Target = None, start: Array 
                     only_input: bool = False) -> list[Array]:
     """Backpropagation of positive signals through units that fired. Springenberg et al. 2015, figure 1.
 
-    Arguments as for `gradient`. Returns the list of signals, one beside each A[i].
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), or a tuple of inputs.
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    start : the signal of the outputs, in place of the one-hot vector of the target.
+    only_input : whether all entries but R[0] are let go, to save memory.
+
+    Returns
+    -------
+    The list of signals R: R[i] lies beside A[i] and has its shape.
+
+    Raises
+    ------
+    ValueError : a target that is no output, a start of another shape, inputs that the network does not take.
     """
     require_method(net, "guided_backprop")
     net = at_logits(net, start)
@@ -91,10 +131,27 @@ def lrp(net: Network, x: Array, target: Target = None, rules: Rules = _lrp.epsil
         start: Array | None = None, only_input: bool = False) -> list[Array]:
     """Layer-wise relevance propagation. Bach et al. 2015; Montavon et al. 2019.
 
-    x (N, ...), or a tuple of inputs. target as for `gradient`. rules: one rule, a list with an entry per layer, or a
-    composite. start: relevance of the outputs; by default the output of the target, all others zero. Returns the list
-    R: what arrives, R[0].sum(), is what started, R[-1].sum(), less what the rules let biases and stabilisers absorb.
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), or a tuple of inputs.
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    rules : one rule for all layers, a list with a rule per layer, or a composite.
+    start : relevance of the outputs; None for the output of the target, all others zero.
+    only_input : whether all entries but R[0] are let go, to save memory.
 
+    Returns
+    -------
+    The list R. What arrives, R[0].sum(), is what started, R[-1].sum(), less what the rules let biases and stabilisers
+    absorb.
+
+    Raises
+    ------
+    ValueError : a target that is no output, a start of another shape, inputs that the network does not take, rules that
+        do not fit the layers, or a rule that returns another shape, NaN or infinity.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from minixnn import Dense, Network, ReLU
     >>> net = Network([Dense(np.array([[1.0, -1.0], [1.0, 1.0]])), ReLU(), Dense(np.array([[2.0], [1.0]]))])
@@ -122,10 +179,26 @@ def deep_taylor(net: Network, x: Array, target: Target = None, low: float | Arra
                 only_input: bool = False) -> list[Array]:
     """Deep Taylor decomposition. Montavon et al. 2017.
 
-    z^B at the pixels if their bounds `low` and `high` are given (numbers or arrays), else w^2; z+ above; pools
-    share in proportion. Arguments and result otherwise as for `lrp`. The theory asks for ReLU layers with biases
-    b <= 0, and warns where they are not. It explains evidence *for* the target, max(0, output): where the output is
-    not positive there is none, the heatmap is zero, and a warning says so.
+    z^B at the pixels if their bounds are given, else w^2; z+ above; pools share in proportion. The theory asks for ReLU
+    layers with biases b <= 0; a warning says where they are not. It explains evidence *for* the target, max(0, output):
+    where the output is not positive there is none, the heatmap is zero, and a warning says so.
+
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), or a tuple of inputs.
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    low, high : the bounds of the pixels, numbers or arrays; None and None for none.
+    start : relevance of the outputs; None for the positive output of the target, all others zero.
+    only_input : whether all entries but R[0] are let go, to save memory.
+
+    Returns
+    -------
+    The list R, as for `lrp`.
+
+    Raises
+    ------
+    ValueError : one bound without the other, pixels outside them, a layer that the rules do not fit, and as for `lrp`.
     """
     net = at_logits(net, start)
     rules = composites.rules_for(net, composites.deep_taylor(net, low, high))
@@ -146,10 +219,25 @@ def deeplift(net: Network, x: Array, x_ref: Array, target: Target = None, start:
              only_input: bool = False) -> list[Array]:
     """DeepLIFT with the linear and the rescale rule. Shrikumar et al. 2017, sections 3.3 and 3.5.
 
-    x_ref: the reference, an input to compare with, of x's shape or of one image's (1, ...). start: multipliers
-    of the outputs; by default 1 for the target. Returns the list of contributions M[i] (A[i] - A_ref[i]); each
-    sums to the difference of the target's output between x and x_ref ("summation to delta", eq. 1), where all of the
-    network's signal passes through A[i].
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), or a tuple of inputs.
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    x_ref : the reference, an input to compare with, of x's shape or of one image's (1, ...).
+    start : multipliers of the outputs; None for 1 at the target.
+    only_input : whether all entries but R[0] are let go, to save memory.
+
+    Returns
+    -------
+    The list of contributions M[i] (A[i] - A_ref[i]). Each sums to the difference of the target's output between x and
+    x_ref ("summation to delta", eq. 1), where all of the network's signal passes through A[i].
+
+    Raises
+    ------
+    ValueError : a reference that does not fit, a target that is no output, a start of another shape, inputs that the
+        network does not take.
+    NotImplementedError : a layer without multipliers, which is named.
     """
     require_method(net, "deeplift")
     net = at_logits(net, start)
@@ -175,9 +263,27 @@ def deeplift_reveal_cancel(net: Network, x: Array, x_ref: Array, target: Target 
                            only_input: bool = False) -> list[Array]:
     """DeepLIFT with the linear and the RevealCancel rule. Shrikumar et al. 2017, sections 3.4 and 3.5.3.
 
-    Two walks, of pairs: up the differences D[i] = (d+, d-) from the reference, down the multipliers M[i] =
-    (m+, m-). Arguments as for `deeplift`. Returns the list of contributions m+ d+ + m- d-; each sums to the
-    difference of the target's output between x and x_ref, as for `deeplift`.
+    Two walks, of pairs: up the differences D[i] = (d+, d-) from the reference, down the multipliers M[i] = (m+, m-).
+
+    Parameters
+    ----------
+    net : the Network, of one input.
+    x : inputs (N, ...).
+    x_ref : the reference, of x's shape or of one image's (1, ...).
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    start : multipliers of the outputs; None for 1 at the target.
+    only_input : whether all entries but R[0] are let go, to save memory.
+
+    Returns
+    -------
+    The list of contributions m+ d+ + m- d-. Each sums to the difference of the target's output between x and x_ref, as
+    for `deeplift`.
+
+    Raises
+    ------
+    ValueError : a reference that does not fit, a target that is no output, a start of another shape, inputs that the
+        network does not take.
+    NotImplementedError : several inputs, or a layer without multipliers, which is named.
     """
     if isinstance(x, tuple):
         raise NotImplementedError("RevealCancel takes networks of one input; passes.deeplift, with the rescale rule, "
@@ -200,7 +306,19 @@ def deeplift_reveal_cancel(net: Network, x: Array, x_ref: Array, target: Target 
 
 
 def expect_like(R: Inputs, x: Inputs, rule: Rule, l: int) -> None:
-    """Refuse what a rule returned if it does not lie beside x: None, a number, or another shape."""
+    """Refuse what a rule returned if it does not lie beside x: None, a number, or another shape.
+
+    Parameters
+    ----------
+    R : what the rule returned.
+    x : what enters the layer, an array or a tuple.
+    rule : the rule.
+    l : the number of the layer.
+
+    Raises
+    ------
+    ValueError : another shape.
+    """
     if isinstance(x, tuple):
         if isinstance(R, tuple) and [getattr(r, "shape", None) for r in R] == [a.shape for a in x]:
             return
@@ -209,13 +327,27 @@ def expect_like(R: Inputs, x: Inputs, rule: Rule, l: int) -> None:
         return
     else:
         expected = f"an array of shape {x.shape}"
-    came = f"an array of shape {R.shape}" if hasattr(R, "shape") else repr(R)
-    raise ValueError(f"the rule {name_of(rule)} returned {came} at layer {l}, expected the relevance of the layer's "
+    actual = f"an array of shape {R.shape}" if hasattr(R, "shape") else repr(R)
+    raise ValueError(f"the rule {name_of(rule)} returned {actual} at layer {l}, expected the relevance of the layer's "
                      f"inputs, {expected}; does it end in return?")
 
 
 def expect_finite(R: list[Array], rules: Sequence[Rule]) -> list[Array]:
-    """R itself, if the relevance that arrived is finite; else a ValueError names the layer where it was not first."""
+    """R itself, if the relevance that arrived at the input is finite.
+
+    Parameters
+    ----------
+    R : the list of a pass.
+    rules : its rules, one per layer.
+
+    Returns
+    -------
+    R.
+
+    Raises
+    ------
+    ValueError : NaN or infinity; the layer where it was first is named.
+    """
     parts = R[0] if isinstance(R[0], tuple) else (R[0],)
     if all(array_module(r).isfinite(r).all().item() for r in parts):
         return R
@@ -228,7 +360,18 @@ def expect_finite(R: list[Array], rules: Sequence[Rule]) -> list[Array]:
 
 
 def require_method(net: Network, name: str) -> None:
-    """Refuse a network with a layer that lacks the method `name`, in a sentence that says what to write."""
+    """Refuse a network with a layer that lacks a method, in a sentence that says what to write.
+
+    Parameters
+    ----------
+    net : the Network.
+    name : of the method.
+
+    Raises
+    ------
+    ValueError : a layer without the method.
+    TypeError : what is no Network.
+    """
     expect_network(net)
     for l, layer in enumerate(net.layers):
         if not hasattr(layer, name):
@@ -251,7 +394,22 @@ def warn_of_positive_biases(net: Network) -> None:
 
 
 def as_reference(x: Inputs, x_ref: Inputs) -> Inputs:
-    """`x_ref` as one reference per image: repeated if there is one for all, refused if it does not fit."""
+    """One reference per image: repeated if there is one for all.
+
+    Parameters
+    ----------
+    x : inputs (N, ...), or a tuple of inputs.
+    x_ref : the reference, of x's shape or of one image's (1, ...); a tuple for several inputs.
+
+    Returns
+    -------
+    The reference, of x's shape and dtype.
+
+    Raises
+    ------
+    ValueError : another shape, whole numbers for floating point, NaN or infinity.
+    TypeError : what is no array.
+    """
     if isinstance(x, tuple):
         if not isinstance(x_ref, tuple) or len(x_ref) != len(x):
             raise ValueError(f"got {type(x_ref).__name__} as the reference of {len(x)} inputs, expected a tuple with "
@@ -270,7 +428,21 @@ def as_reference(x: Inputs, x_ref: Inputs) -> Inputs:
 
 
 def one_hot(y: Array, target: Target = None) -> Array:
-    """1 at the target of each image, 0 elsewhere, in the shape of the output y (N, classes)."""
+    """1 at the target of each image, 0 elsewhere.
+
+    Parameters
+    ----------
+    y : outputs (N, classes).
+    target : None for the largest of each image, an int, or one int per image.
+
+    Returns
+    -------
+    An array like y.
+
+    Raises
+    ------
+    ValueError : outputs without classes; a target that is no class, or not one per image.
+    """
     if y.ndim != 2:
         raise ValueError(f"the network's output has shape {y.shape}, which has no classes to choose a target from; "
                          "give start=, an array of that shape")
@@ -307,7 +479,22 @@ def positive_only(y: Array, target: Target = None) -> Array:
 
 
 def check_start(y: Array, start: Array) -> Array:
-    """`start` itself, if it has the shape of the output y; it may be of one image's shape, for all alike."""
+    """What a pass starts from, in the shape of the output.
+
+    Parameters
+    ----------
+    y : outputs (N, ...).
+    start : an array like y, or of one image's shape (1, ...), for all alike.
+
+    Returns
+    -------
+    The start, of y's shape and dtype.
+
+    Raises
+    ------
+    ValueError : another shape, NaN or infinity.
+    TypeError : what is no array.
+    """
     array_module(start)                         # refuses what is not an array
     if start.shape != y.shape and start.shape != (1, *y.shape[1:]):
         raise ValueError(f"got a start of shape {start.shape}, expected the output's shape {y.shape}")

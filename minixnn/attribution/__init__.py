@@ -4,7 +4,7 @@
     for name, method in METHODS.items():
         R = method(net, images, labels)
 
-Every function is f(net, x, target=None, *, batch_size=None, workers=1, ...) -> array of x's shape and dtype. target:
+Every method is f(net, x, target=None, *, batch_size=None, workers=1, ...) -> array of x's shape and dtype. target:
 None (the largest output of each image), an int, or one int per image. start: what a pass starts from in place of the
 target, an array of the output's shape. Images are explained `batch_size` at a time, by default as many as suit the
 machine (`batching.default_batch_size`), and `workers` such batches at a time, one unless more are asked for; -1 is
@@ -29,7 +29,7 @@ __all__ = ["METHODS", "NAMES", "ablation_cam", "cam", "channel", "concepts", "co
            "gradient_times_input", "guided_backprop", "guided_grad_cam", "integrated_gradients", "lrp", "occlusion",
            "patching", "region", "saliency", "score_cam", "sensitivity", "smoothgrad", "unit"]
 
-# name: function (net, x, target) -> array like x. Pixels are taken to lie in [0, 1] where a method wants bounds.
+# name: function (net, x, target) -> array like x. Pixels are taken to lie in [0, 1] where a method needs bounds.
 METHODS: dict[str, Callable] = {
     "gradient": gradient,
     "sensitivity": sensitivity,

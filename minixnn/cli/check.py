@@ -18,7 +18,7 @@ TYPES = {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32, "tensor(int64)": 
 def check(asked: Namespace) -> int:
     """Print the table of `check_network`; 1 where something does not hold, else 0."""
     from minixnn.checks import CheckFailed, check_network           # which need hypothesis, as no other command does
-    net = open_model(asked.model, size=asked.size)
+    net = open_model(asked.model, asked.size)
     x = inputs(net, asked)
     outputs, note = outputs_of(asked.model, x, net.card.layout) if asked.model.endswith(".onnx") else (None, "")
     if note:

@@ -1,7 +1,7 @@
-"""The controls beside a map: does it change with the class, and with what the network has learnt?
+"""The controls of a map: does it change with the class, and with what the network has learnt?
 
-A map that is much the same for any class says where something is, and not why it is this class. A map that stays as it
-is when the weights are shuffled says nothing about what the network has learnt.
+A map that is much the same for any class says where something is, not why it is this class. A map that does not change
+when the weights are shuffled says nothing about what the network has learnt.
 """
 from __future__ import annotations
 

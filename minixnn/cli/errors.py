@@ -2,7 +2,7 @@
 
 
 class CannotGoOn(Exception):
-    """Nothing more can be done: the call is wrong, or the world is, such as a disk that is full. One sentence."""
+    """The run cannot go on: the call is wrong, say, or the disk is full. One sentence."""
 
 
 # What a picture that does not fit, or too little memory, may raise within the engine. RuntimeError: no more threads.
@@ -10,7 +10,7 @@ OF_ONE_PICTURE = (ValueError, TypeError, ArithmeticError, MemoryError, NotImplem
 
 
 def visible(text: object) -> str:
-    """Text without what gives orders to a terminal, or cannot be written: names come from files, and say anything."""
+    """Text in which control characters are escaped: names are read from files, and may hold anything."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 

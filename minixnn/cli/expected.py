@@ -1,9 +1,9 @@
-"""Which network is asked for, and what it takes: pictures of some size, or rows of numbers."""
+"""The network that is asked for, and what it takes: pictures of some size, rows of numbers, sequences or tokens."""
 from __future__ import annotations
 
 import pathlib
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from minixnn import models
 from minixnn.card import largest_pixel, outputs_of
 from minixnn.cli import images
 from minixnn.cli.errors import sentence
-from minixnn.cli.images import MOST_PIXELS
 from minixnn.layers import (ChannelScale, Conv1d, Conv2d, Dense, Embedding, Flatten, Input, MatMul,
                             Prepare)
 from minixnn.network import Network
@@ -20,10 +19,11 @@ from minixnn.spelling import meant
 
 PHOTOGRAPH = 64                 # pixels: a grey picture with as many on each side may be a photograph
 MOST_LABELS = 10_000_000        # characters of a file of labels
+Size: TypeAlias = tuple[int, ...] | None        # (height, width) of --size
 
 
-def open_model(name: str, mean: str | None = None, std: str | None = None, labels: str | None = None,
-               size: str | None = None) -> Network:
+def open_model(name: str, size: Size = None, mean: Array | None = None, std: Array | None = None,
+               labels: str | None = None) -> Network:
     """The network of a --model, with the preparation and the labels that were given. size: for a file of any size."""
     path = pathlib.Path(name)
     if name.casefold() in models.names():
@@ -36,9 +36,8 @@ def open_model(name: str, mean: str | None = None, std: str | None = None, label
         shipped = f"; the shipped network is --model {path.stem}" if path.stem in models.names() else ""
         raise FileNotFoundError(f"there is no such file as {name}{shipped or meant(path.name, there)}")
     else:
-        net = from_onnx(name, asked_size(size)) if name.endswith(".onnx") else Network.load(name)
+        net = from_onnx(name, size) if name.endswith(".onnx") else Network.load(name)
     if mean is not None or std is not None:
-        mean, std = numbers(mean, "mean"), numbers(std, "std")
         one, channels = expected(net).row, expected(net).picture[2]
         for given in (mean, std):
             if given is not None and given.size not in (1, one or channels or given.size):
@@ -60,13 +59,13 @@ def instead_of(name: str) -> str:
         if name.endswith(endings):
             return f"; {what}"
     if name.lower().endswith(images.PICTURES):
-        return f"; {name} is a picture, and stands where the network should"
+        return f"; {name} is a picture, given in the place of the network"
     if name.lower() in ("mnist", "digits", "lenet"):
         return "; networks of digits are dense, cnn and vit"
     return meant(name, models.names()) or "; other networks come as ONNX files, or through interop.from_torch"
 
 
-def from_onnx(path: str, size: tuple[int, ...] | None) -> Network:
+def from_onnx(path: str, size: Size) -> Network:
     """The network in an ONNX file; if the file leaves open what something depends on, for pictures of this size."""
     from minixnn import interop
     from minixnn.interop.onnx_file import open_sizes
@@ -100,7 +99,7 @@ def of_unit_pixels(net: Network) -> Network:
     return Network(net.layers, net.inputs, names=net.names, card=replace(net.card, pixels=1))
 
 
-def usual_method(net: Network, size: str | None = None) -> str:
+def usual_method(net: Network, size: Size = None) -> str:
     """The method where none is asked for; docs/which_method.md has what it rests on."""
     given = expected(net, size)
     if net.card.source == "bytes":
@@ -112,7 +111,7 @@ def usual_method(net: Network, size: str | None = None) -> str:
     return "lrp_by_depth" if of_photographs(net, size) else "lrp_epsilon_plus"
 
 
-def of_photographs(net: Network, size: str | None = None) -> bool:
+def of_photographs(net: Network, size: Size = None) -> bool:
     """Whether pictures for `net` are photographs: as its card says, else of three channels and not small."""
     if net.card.source is not None:
         return net.card.source == "photograph"
@@ -121,7 +120,7 @@ def of_photographs(net: Network, size: str | None = None) -> bool:
 
 
 def usual_model(paths: list[str]) -> str:
-    """The network for files of which nothing else is said: a picture that is large or has colours is a photograph."""
+    """The network for files without --model: a picture that is large or has colours is taken for a photograph."""
     files = images.find(paths, None)
     first = next((path for path in files if path.suffix.lower() in images.PICTURES), files[0])
     images.expect_file(first)
@@ -147,20 +146,6 @@ def usual_model(paths: list[str]) -> str:
         raise ValueError(f"got no --model, and {first} is no colour picture; give --model: dense or cnn for a digit, "
                          "magika for the type of a file, or a .npz or .onnx file")
     return "efficientnet_lite0"
-
-
-def numbers(text: str | None, what: str) -> Array | None:
-    """"0.485,0.456,0.406" as an array; one number for all channels, or one for each."""
-    if text is None:
-        return None
-    try:
-        found = np.array([float(part) for part in text.split(",")], np.float32)
-    except ValueError as error:
-        raise ValueError(f"got --{what} {text}, expected a number, or one per channel such as 0.485,0.456,0.406"
-                         ) from error
-    if not np.isfinite(found).all() or what == "std" and (found <= 0).any():
-        raise ValueError(f"got --{what} {text}, expected finite numbers{', above 0' if what == 'std' else ''}")
-    return found
 
 
 def lines(path: str, count: int | None = None, what: str = "labels") -> list[str]:
@@ -195,9 +180,8 @@ class Expected(NamedTuple):
     tokens: tuple | None = None
 
 
-def expected(net: Network, size: str | None = None) -> Expected:
-    """What `net` takes, by its card; where that is silent, as far as its first weights tell. size: "HxW" wins."""
-    given = asked_size(size)
+def expected(net: Network, given: Size = None) -> Expected:
+    """What `net` takes, by its card; where that is silent, as far as its first weights tell. A given size wins."""
     shape = net.card.input_shape
     if net.card.source == "bytes":
         return Expected((None, None, None))
@@ -228,20 +212,7 @@ def expected(net: Network, size: str | None = None) -> Expected:
     return Expected((*(given or (None, None)), channels), row)
 
 
-def asked_size(text: str | None) -> tuple[int, ...] | None:
-    """"224x160" -> (224, 160); None stays None."""
-    if text is None:
-        return None
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() and side.isascii() and int(side) for side in sides):
-        raise ValueError(f"got --size {text}, expected height and width such as 224x224")
-    height, width = map(int, sides)
-    if height * width > MOST_PIXELS:
-        raise ValueError(f"got --size {text}, expected at most {MOST_PIXELS} pixels, 4096x4096")
-    return height, width
-
-
-def hint(net: Network, size: str | None) -> str:
+def hint(net: Network, size: Size) -> str:
     """What to say where a network cannot take a picture of the size that it happens to have."""
     known = size is not None or net.card.input_shape is not None
     return "" if known else "; give --size HEIGHTxWIDTH, the size of the images that the network was trained on"

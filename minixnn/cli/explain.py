@@ -3,20 +3,19 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from minixnn import arrays
+from minixnn.arrays import Array
 from minixnn.attribution import NAMES
 from minixnn.card import squash
 from minixnn.cli import control, results, tables, text, tokens
 from minixnn.cli.errors import OF_ONE_PICTURE, CannotGoOn, say, sentence, visible
-from minixnn.cli.expected import hint, of_photographs, open_model, usual_method, usual_model
+from minixnn.cli.expected import hint, of_photographs, usual_method
 from minixnn.cli.methods import METHODS, Explanation, chosen, explanation, key_of, outputs, rules_of
-from minixnn.cli.reading import Array, Item, Picture, Reader, Rows, Text
+from minixnn.cli.reading import Item, Reader
 from minixnn.cli.to_file import explain_to, fingerprint
 from minixnn.ledger import ledger
 from minixnn.progress import progress
@@ -27,20 +26,17 @@ if TYPE_CHECKING:
 
 FIGURES = ("heatmap.png", "overlay.png")
 PROBABLE = ("Softmax", "LogSoftmax", "Sigmoid")     # heads that make probabilities
-LINES = 20                      # rows of a table that are told one by one
+LINES = 20                      # rows of a table that are printed one by one
 Record: TypeAlias = dict    # what stands beside a result as JSON, by names
 # Beside the map of a photograph: the class that it is explained rather than, or None; the map (H, W, C) of the target,
 # that of the target rather than the rival, and the control of the first.
-Beside: TypeAlias = tuple[int | None, arrays.Array, arrays.Array, control.Control]
+Beside: TypeAlias = tuple[int | None, Array, Array, control.Control]
 
 
 def explain(asked: Namespace) -> int:
     """Explain everything that was asked for; returns the exit status."""
-    given, asked.model = asked.model, asked.model or usual_model(asked.images)
-    net = open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size)
-    asked.method = asked.method or usual_method(net, asked.size)
-    asked.method = key_of(METHODS, asked.method, "--method")
-    run = Run(asked, net, chosen(METHODS, asked.method, "method", asked.options))
+    given = asked.model
+    run = Run(asked)
     if run.bytes:
         print(text.NOTE)
     if given is None:
@@ -71,14 +67,16 @@ class Run(Reader):
     names: results.Names
     explanation: Explanation                                    # as soon as the first outputs are known
 
-    def __init__(self, asked: Namespace, net: Network, method: Callable) -> None:
-        super().__init__(asked, net)
-        self.method = method
+    def __init__(self, asked: Namespace) -> None:
+        super().__init__(asked)
+        net = self.net
+        asked.method = key_of(METHODS, asked.method or usual_method(net, asked.size), "--method")
+        self.method = chosen(METHODS, asked.method, "method", asked.options)
         self.forgotten: Network | None = None                   # with shuffled weights, once it is needed
         self.made_by = {"network": fingerprint(net), "method": " ".join([asked.method, *asked.options]),
                         "target": asked.target or "the largest output", "versus": asked.versus or "nothing",
                         "box": asked.box and list(asked.box),
-                        "size": asked.size or "as the network asks", "invert": asked.invert,
+                        "size": "x".join(map(str, asked.size or ())) or "as the network asks", "invert": asked.invert,
                         "fit": asked.fit or "as the card says", "header": asked.header, "place": asked.place,
                         "tokens": [text for text in asked.images if tokens.is_list(text)]}
         self.photographs = of_photographs(net, asked.size)
@@ -86,19 +84,14 @@ class Run(Reader):
             (text.PAGE,) if self.bytes or self.expected.tokens else FIGURES if can_draw() else ()
 
     def explain(self, group: list[Item]) -> None:
-        """Pictures of one size together; a table or an array of images comes alone."""
-        pictures = [item for item in group if isinstance(item, Picture)]
-        for shape in sorted({picture.x.shape for picture in pictures}):
-            self.pictures([picture for picture in pictures if picture.x.shape == shape])
-        for item in group:
-            if isinstance(item, Rows):
-                self.rows(item)
-            elif isinstance(item, Text):
-                self.text(item)
-            elif isinstance(item, Array):
-                self.array(item)
+        """Pictures of one size together; rows, a text or an array of pictures is alone in its group."""
+        if group[0].kind == "picture":
+            for shape in sorted({picture.x.shape for picture in group}):
+                self.pictures([picture for picture in group if picture.x.shape == shape])
+        else:
+            {"rows": self.table, "text": self.text, "array": self.array}[group[0].kind](group[0])
 
-    def outputs(self, net: Network, x: arrays.Array) -> arrays.Array:
+    def outputs(self, net: Network, x: Array) -> Array:
         """The outputs of x; the first ones show what the target can be."""
         y = outputs(net.predict(x, self.asked.batch_size, self.asked.workers))
         if not hasattr(self, "explanation"):
@@ -126,7 +119,7 @@ class Run(Reader):
                     "as --set low=-3 --set high=3")
         self.left_out(path, ValueError(sentence(error) + more))
 
-    def fails(self, net: Network, x: arrays.Array, y: arrays.Array) -> bool:
+    def fails(self, net: Network, x: Array, y: Array) -> bool:
         """Whether the method raises something else than that memory is not sufficient."""
         try:
             self.explanation(net, x, y)
@@ -136,9 +129,9 @@ class Run(Reader):
             return True
         return False
 
-    def pictures(self, pictures: list[Picture]) -> None:
+    def pictures(self, pictures: list[Item]) -> None:
         """Explain pictures of one size; if they fail together, each alone."""
-        net, x = self.of_pictures, np.stack([picture.x for picture in pictures])
+        net, x = self.of_pictures, np.concatenate([picture.x for picture in pictures])
         try:
             y = self.outputs(net, x)
             R = self.explanation(net, x, y)
@@ -164,7 +157,7 @@ class Run(Reader):
             say(f"{picture.path}: {self.line(said, withheld[n])}; see {self.names(picture.path, shown)}{picture.more}")
 
     def line(self, said: Record, withheld: str = "") -> str:
-        """What is told of one input: what the network saw, what is explained where that is another thing."""
+        """The line printed for one input: what the network saw, and what is explained where that is something else."""
         if self.asked.details:
             return f"{said['saw']}, {said['explained']}, relevance sums to {said['relevance sums to']:.3f}{withheld}"
         if not self.net.card.labels or self.net.card.head not in PROBABLE:
@@ -174,7 +167,7 @@ class Run(Reader):
             said["target"] == said["largest output"] and one.plain
         return said["saw"] if usual else f"{said['saw']}, explained {said['what']}"
 
-    def beside(self, net: Network, x: arrays.Array, y: arrays.Array, R: arrays.Array) -> list[Beside] | None:
+    def beside(self, net: Network, x: Array, y: Array, R: Array) -> list[Beside] | None:
         """What is shown beside each of the maps R of photographs, see `Beside`; None where nothing is.
 
         For a single output the controls alone: what speaks against it is in its own map.
@@ -191,17 +184,17 @@ class Run(Reader):
         rather = one.rather(net, x, y, rivals) if one.plain else R
         return list(zip(map(int, rivals), alone, rather, control.controls(one, net, self.forgotten, x, y, alone)))
 
-    def text(self, item: Text) -> None:
+    def text(self, item: Item) -> None:
         """Explain the sequences of tokens of one file, one at a time, since they may differ in length."""
         maps, lines, told = [], [], []
         try:
-            for n, (x, words) in enumerate(zip(item.x, item.words)):
+            for n, (x, words) in enumerate(zip(item.inputs, item.words or ())):
                 y = self.outputs(self.net, x)
                 R = self.explanation(self.net, x, y)[0]
                 maps.append(R)
                 lines.append(tokens.shown(words, R))
                 most = tables.strongest(R, [word.strip() or repr(word) for word in words])
-                told.append(f"{item.path}{f', sequence {n}' if len(item.x) > 1 else ''}: "
+                told.append(f"{item.path}{f', sequence {n}' if len(item.inputs) > 1 else ''}: "
                             f"{self.line(self.found(y, x, 0, R))}, most of it: {most}")
         except OF_ONE_PICTURE as error:
             self.left_out(item.path, ValueError(f"cannot be explained: {sentence(error)}"))
@@ -213,7 +206,7 @@ class Run(Reader):
         say(f"{len(maps)} sequence{'s' * (len(maps) > 1)} of tokens explained: "
             f"{self.names(item.path, text.PAGE if self.figures else 'relevance.npy')}")
 
-    def rows(self, rows: Rows) -> None:
+    def table(self, rows: Item) -> None:
         """Explain a table, row by row in one array."""
         try:
             y = self.outputs(self.net, rows.x)
@@ -222,29 +215,29 @@ class Run(Reader):
             self.refuse(rows.path, self.net, rows.x.shape[1:], error)
             return
         if tables.is_table(rows.path):
-            results.save_table(self.names(rows.path, "relevance.csv"), R[0] if R.ndim == 3 else R, rows.names)
+            results.save_table(self.names(rows.path, "relevance.csv"), R[0] if R.ndim == 3 else R, rows.words)
         what, steps = ("sequence", [f"step {t}" for t in range(R.shape[1])]) if R.ndim == 3 else ("row", None)
         self.save(rows.path, R, {f"{what}s": len(R)})
         for n in range(min(len(R), LINES)):
-            most = tables.strongest(R[n].sum(axis=-1) if R.ndim == 3 else R[n], steps or rows.names)
+            most = tables.strongest(R[n].sum(axis=-1) if R.ndim == 3 else R[n], steps or rows.words)
             say(f"{rows.path}, {what} {n}: {self.line(self.found(y, rows.x, n, R[n]))}, most of it: {most}")
         say(f"{len(R)} {what}{'s' * (len(R) > 1)} explained: {self.names(rows.path, 'relevance.npy')}{rows.more}")
 
-    def array(self, item: Array) -> None:
+    def array(self, item: Item) -> None:
         """Explain the images of one .npy file, piece by piece into another."""
         path, net, asked = self.names(item.path, "relevance.npy"), self.of_pictures, self.asked
         try:
-            self.outputs(net, item.batch[:1])
+            self.outputs(net, item.x[:1])
             with results.cannot_write(path):
-                explain_to(path, net, item.batch, self.explanation.of_batch, None, asked.batch_size,
+                explain_to(path, net, item.x, self.explanation.of_batch, None, asked.batch_size,
                            workers=asked.workers)
         except OF_ONE_PICTURE as error:
-            self.refuse(item.path, net, item.batch.shape[1:], error)
+            self.refuse(item.path, net, item.x.shape[1:], error)
             return
-        self.record(item.path, {"images": len(item.batch)})
-        say(f"{len(item.batch)} images explained: {path}{item.more}")
+        self.record(item.path, {"images": len(item.x)})
+        say(f"{len(item.x)} images explained: {path}{item.more}")
 
-    def found(self, y: arrays.Array, x: arrays.Array, n: int, R: arrays.Array) -> Record:
+    def found(self, y: Array, x: Array, n: int, R: Array) -> Record:
         """What the network saw in input n, and what is explained, in words and numbers."""
         card, asked = self.net.card, self.explanation
         score = asked.scores(y, x)[n]
@@ -258,30 +251,29 @@ class Run(Reader):
                 "what": visible(name + against), "largest output": k, "output": float(score[k]), "target": target,
                 "relevance sums to": float(R.sum())}
 
-    def withheld(self, net: Network, x: arrays.Array, y: arrays.Array) -> list[str]:
+    def withheld(self, net: Network, x: Array, y: Array) -> list[str]:
         """The words on what biases and stabilisers withhold in each picture, for methods that have a ledger."""
         rules = rules_of(self.method)
         if not self.asked.details or rules is None or y.ndim != 2:
             return [""] * len(x)
-        start = None if self.explanation.plain else self.explanation.start(y, x)
-        book = ledger(net, x, self.explanation.targets(y, x), rules, start, quiet=True)
+        book = ledger(net, x, self.explanation.targets(y, x), rules, self.explanation.start(y, x), quiet=True)
         totals = [book.image(n).total for n in range(len(x))]
         return [f"; withheld by biases {float(total.absorbed_by_bias):.3f}, by the stabiliser "
                 f"{float(total.absorbed_by_stabilizer):.3f}, lost {float(total.created_or_lost):.3f}"
                 for total in totals]
 
-    def save(self, path: Path, R: arrays.Array, said: Record) -> None:
+    def save(self, path: Path, R: Array, said: Record) -> None:
         results.save(self.names(path, "relevance.npy"), R)
         self.record(path, said)
 
     def record(self, path: Path, said: Record) -> None:
         digest = self.given[path] if path in self.given else results.digest_of_file(path)
-        results.save_record(self.names(path, "relevance.json"),
+        results.save(self.names(path, "relevance.json"),
                             {"made_by": self.made_by, "input": digest, "found": said})
         self.done += 1
 
 
-def probable(card: Card, score: arrays.Array) -> str:
+def probable(card: Card, score: Array) -> str:
     """The five most probable labels, in per cent; or that of the largest output, where the network has no head."""
     if card.head not in PROBABLE:
         k = int(score.argmax())
@@ -310,7 +302,7 @@ def can_draw() -> bool:
     return True
 
 
-def draw(run: Run, picture: Picture, R: arrays.Array, said: Record, beside: Beside | None = None) -> None:
+def draw(run: Run, picture: Item, R: Array, said: Record, beside: Beside | None = None) -> None:
     """PNG files of the heatmap alone and of the heatmap over the picture; of a photograph with what stands beside."""
     from minixnn.cli import drawing
     card, method, one = run.net.card, NAMES[run.asked.method], run.explanation
@@ -318,7 +310,7 @@ def draw(run: Run, picture: Picture, R: arrays.Array, said: Record, beside: Besi
     title = f"{method}: {what}"
     words = ("red speaks for it", "blue against it") if one.relevance else ("red is above 0", "blue below")
     caption = ", ".join(words if R.min() < 0 else words[:1]) + f"; {drawing.ends_at(R)}"
-    results.save_image(run.names(picture.path, FIGURES[0]), drawing.heatmap(R, title, caption))
+    results.save(run.names(picture.path, FIGURES[0]), drawing.heatmap(R, title, caption))
     maps, captions, limit = [(title, R)], [caption], None
     if beside is not None:
         rival, alone, rather, compared = beside
@@ -332,5 +324,5 @@ def draw(run: Run, picture: Picture, R: arrays.Array, said: Record, beside: Besi
             R, limit = R.sum(axis=-1, keepdims=True), drawing.flat(R)[1]
             maps = [(f"What speaks for {what}", R.clip(min=0)), (f"What speaks {against}", R.clip(max=0))]
             captions[0] += ", on both sides"
-    results.save_image(run.names(picture.path, FIGURES[1]),
-                       drawing.overlays(picture.x, maps, captions, limit, run.asked.box))
+    results.save(run.names(picture.path, FIGURES[1]),
+                       drawing.overlays(picture.x[0], maps, captions, limit, run.asked.box))

@@ -1,10 +1,10 @@
-"""Pictures from files, in the form a network takes them: one way for all, whatever kind of file they come in.
+"""Pictures from files, in the form that a network takes: the same steps for every kind of file.
 
-    decode      a file becomes an array (H, W, C), and notes on what was done
+    decode      a file becomes an array (H, W, C)
     scale       its numbers become pixels in [0, 1], or are refused where white is not known
     fit         channels and size become those that are wanted
 
-What is done to a picture is told in a note. Reading PNG, JPEG and so on, and changing sizes, needs Pillow.
+A note says what is done to a picture. Reading PNG, JPEG and so on, and changing sizes, needs Pillow.
 """
 from __future__ import annotations
 

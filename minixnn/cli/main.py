@@ -14,8 +14,8 @@
     minixnn methods
     minixnn models
 
-Exit status: 0; 1 if a picture could not be read or explained (it is named, the others are still done); 2 if nothing
-can go on: a wrong call, a folder that cannot be written, a full disk; 130 after Ctrl-C. Results that are done stay.
+Exit status: 0; 1 if a picture could not be read or explained (it is named, the others are still done); 2 if the run
+cannot go on: a wrong call, a folder that cannot be written, a full disk; 130 after Ctrl-C. Results that are done stay.
 """
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ from minixnn.cli.check import check
 from minixnn.cli.errors import CannotGoOn, say, sentence, visible
 from minixnn.cli.explain import explain
 from minixnn.cli.expected import of_unit_pixels, open_model
+from minixnn.cli.images import MOST_PIXELS
 from minixnn.cli.ledger import show_ledger
 from minixnn.cli.methods import METHODS, OPTIONS, RULES, described, key_of, options, rules_of
 from minixnn.cli.step import step
@@ -109,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns
     -------
-    The exit status: 0; 1 if a picture could not be read or explained; 2 if nothing can go on; 130 after Ctrl-C.
+    The exit status: 0; 1 if a picture could not be read or explained; 2 if the run cannot go on; 130 after Ctrl-C.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class Terminated(KeyboardInterrupt):
-    """The system asked the process to end: it does as after Ctrl-C, so that no half-written file stays."""
+    """The system asked the process to end, which it does as after Ctrl-C, so that no half-written file stays."""
 
 
 def stop_when_told() -> None:
@@ -196,7 +197,7 @@ def parser() -> Parser:
         "net.describe() gives it; default: of all layers")
     add("-o", "--out", type=path, default="walk.html", metavar="PAGE",
         help="the file to write, a .html; default: walk.html")
-    add = command("microscope", show_microscope, "a web page to watch relevance in")
+    add = command("microscope", show_microscope, "a web page that shows how relevance moves through a network")
     add("--model", action="append", help=f"{MODEL}, for pictures of 28 x 28 pixels; may be given several times; "
         "default: cnn and dense")
     add("-o", "--out", type=path, default="microscope.html", help="the file to write")
@@ -205,11 +206,11 @@ def parser() -> Parser:
     add("model", help=f"{MODEL}, which is also compared with onnxruntime where that is installed")
     add("images", nargs="*", metavar="IMAGE", help="pictures, or a folder of them; default: noise")
     add("--target", type=int, help="class to explain; default: the largest output")
-    add("--size", metavar="HxW", help="size of the pictures; default: as the network asks")
+    add("--size", type=size, metavar="HxW", help="size of the pictures; default: as the network asks")
     add("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
     for add in (command("methods", show_methods, "the names that --method takes"),
                 command("models", show_models, "the shipped networks")):
-        add("names", nargs="*", metavar="NAME", help="tell more of these; default: a line for each")
+        add("names", nargs="*", metavar="NAME", help="print more about these; default: a line for each")
     return found
 
 
@@ -229,15 +230,15 @@ def add_inputs(add: Callable, count: int | str = "+") -> None:
         "end, -1 being the last")
     add("--vocabulary", metavar="FILE", help="the names of tokens, for a network that takes whole numbers: a text file "
         "with a name per line, vocab.json or tokenizer.json")
-    add("--size", metavar="HxW", help="resize pictures to this; default: as the network asks")
+    add("--size", type=size, metavar="HxW", help="resize pictures to this; default: as the network asks")
     add("--fit", choices=("crop", "squash"), help="pictures of other proportions are cut in their middle, or squashed; "
         "default: as the network's card says, else squashed")
     add("--header", action="store_true", help="the first line of a table names its columns, even if the names are "
         "numbers")
     add("--invert", action="store_true", help="dark ink on white paper, for the digit networks")
-    add("--mean", metavar="M", help="what the network's training subtracted from pixels in [0, 1]: a number, or one "
-        "per channel, such as 0.485,0.456,0.406")
-    add("--std", metavar="S", help="what the training divided them by afterwards")
+    add("--mean", type=numbers, metavar="M", help="what the network's training subtracted from pixels in [0, 1]: a "
+        "number, or one per channel, such as 0.485,0.456,0.406")
+    add("--std", type=above_0, metavar="S", help="what the training divided them by afterwards")
     add("--labels", metavar="FILE", help="a text file with the name of each output, one per line")
     add("--set", action="append", default=[], metavar="NAME=VALUE", dest="options", help="an option of the method or "
         "rule, such as steps=100 or epsilon=0.1; see: minixnn methods")
@@ -267,8 +268,36 @@ box = like(r"(\s*\d+\s*,){3}\s*\d+\s*", "top, left, bottom and right such as 10,
            lambda text: tuple(map(int, text.split(","))))
 place = like(r"-?\d+", "a whole number, the place in the sequence of outputs")
 layer = like(r"\d+", "the number of a layer, from 0")
+size_of = like(r"0*[1-9]\d*[xX]0*[1-9]\d*", "height and width such as 224x224",
+               lambda text: tuple(map(int, text.lower().split("x"))))
 positive = like(r"0*[1-9]\d*", "a positive whole number")
 workers = like(r"-1|0*[1-9]\d*", "a positive whole number")
+
+
+def size(text: str) -> tuple[int, ...]:
+    height, width = found = size_of(text)
+    if height * width > MOST_PIXELS:
+        raise argparse.ArgumentTypeError(f"got {text}, expected at most {MOST_PIXELS} pixels, 4096x4096")
+    return found
+
+
+def numbers(text: str) -> np.ndarray:
+    """"0.485,0.456,0.406" as an array: one number for all channels, or one for each."""
+    try:
+        found = np.array([float(part) for part in text.split(",")], np.float32)
+    except ValueError:
+        found = np.full(1, np.nan)
+    if not np.isfinite(found).all():
+        raise argparse.ArgumentTypeError(f"got {text}, expected a finite number, or one per channel such as "
+                                         "0.485,0.456,0.406")
+    return found
+
+
+def above_0(text: str) -> np.ndarray:
+    found = numbers(text)
+    if (found <= 0).any():
+        raise argparse.ArgumentTypeError(f"got {text}, expected numbers above 0")
+    return found
 
 
 def show_microscope(asked: Namespace) -> int:
@@ -284,7 +313,7 @@ def show_microscope(asked: Namespace) -> int:
     if asked.out.is_dir():
         raise CannotGoOn(f"-o names the folder {asked.out}, expected the file to write, such as "
                          f"{asked.out / 'microscope.html'}")
-    results.save_text(asked.out, plot.microscope(nets, images[ten]))
+    results.save(asked.out, plot.microscope(nets, images[ten]))
     say(f"{asked.out}: open it in a browser")
     return 0
 

@@ -152,9 +152,7 @@ class Explanation:
 
     def __call__(self, net: Network, x: Array, y: Array) -> Array:
         """Heatmaps like x of the images whose outputs are y."""
-        if self.plain:
-            return self.method(net, x, self.targets(y, x), **self.settings)
-        return self.method(net, x, start=self.start(y, x), **self.settings)
+        return self.method(net, x, self.targets(y, x), start=self.start(y, x), **self.settings)
 
     def scores(self, y: Array, x: Array) -> Array:
         """One number an output, (N, outputs): of maps and sequences the mean, in the box and at the place asked for."""
@@ -178,18 +176,22 @@ class Explanation:
             there[:, self.place] = 1
         return there
 
-    def start(self, y: Array, x: Array) -> Array:
-        """Where the pass starts: the target's outputs, wherever they are; less those of the output to compare with.
+    def start(self, y: Array, x: Array) -> Array | None:
+        """Where the pass starts: the target's outputs less those of the one to compare with; None for a target alone.
 
         x: the inputs, in whose pixels a box lies.
+        """
+        return None if self.plain else self.less(y, x, self.versus) * self.where(y, x)
+
+    def less(self, y: Array, x: Array, rivals: Array | int | None) -> Array:
+        """The target's outputs, wherever they are, less those of the rivals: one, one for each input, or none.
+
         Relevance starts from the outputs, gradients and DeepLIFT from their derivatives, 1.
         """
-        start = np.zeros_like(y)
-        for n, k in enumerate(self.targets(y, x)):
-            start[n, ..., k] = -1 if self.opposite else 1
-            if self.versus is not None:
-                start[n, ..., self.versus] -= 1
-        start = start * self.where(y, x)
+        start, rows = np.zeros_like(y), np.arange(len(y))
+        start[rows, ..., self.targets(y, x)] = -1 if self.opposite else 1
+        if rivals is not None:
+            start[rows, ..., rivals] -= 1
         return start * y if self.relevance else start
 
     def runners_up(self, y: Array, x: Array) -> Array:
@@ -202,10 +204,7 @@ class Explanation:
 
     def rather(self, net: Network, x: Array, y: Array, rivals: Array) -> Array:
         """Heatmaps of the targets rather than of the `rivals`, an output for each of the images x with outputs y."""
-        start, rows = np.zeros_like(y), np.arange(len(y))
-        start[rows, self.targets(y, x)] = 1
-        start[rows, rivals] = -1
-        return self.method(net, x, start=start * y if self.relevance else start, **self.settings)
+        return self.method(net, x, start=self.less(y, x, rivals), **self.settings)
 
     def of_batch(self, net: Network, x: Array, target: object = None) -> Array:
         """As explain_to calls a method; it has workers of its own."""

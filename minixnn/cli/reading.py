@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from minixnn.arrays import Array
 from minixnn.card import largest_pixel
 from minixnn.cli import images, tables, tokens
 from minixnn.cli.errors import CannotGoOn, sentence, visible
-from minixnn.cli.expected import expected, of_unit_pixels, prepares
+from minixnn.cli.expected import expected, of_unit_pixels, open_model, prepares, usual_model
 from minixnn.layers import Flatten
 from minixnn.models import magika
 from minixnn.network import Network
@@ -21,69 +22,34 @@ from minixnn.network import Network
 TOGETHER, NUMBERS = 16, 2 ** 24             # pictures, and numbers in them, that are explained in one batch at most
 
 
+@dataclass
 class Item:
     """What a file holds, as inputs of a network."""
     path: Path
-    note = ""                # what was done to it, to be told
+    kind: str                       # "picture", "rows", "text", or "array", a file of several pictures
+    net: Network                    # which takes them
+    inputs: list[Array]             # batches; of sequences of tokens one each, since they may differ in length
+    note: str = ""                  # says what was done to it
+    words: list | None = None       # the names of the columns of rows; of a text, for each sequence that of each token
+    data: bytes | None = None       # of a file that is explained byte by byte
+
+    @property
+    def x(self) -> Array:
+        """The first batch: (1, H, W, C), (N, columns), (N, steps, channels), or (1, tokens)."""
+        return self.inputs[0]
 
     @property
     def more(self) -> str:
         """The note, as the end of a line."""
         return f" ({self.note})" if self.note else ""
 
-    def inputs(self) -> list:
-        """Batches, which slices give; of sequences of tokens one each, since they may differ in length."""
-        raise NotImplementedError
-
-
-@dataclass
-class Picture(Item):
-    path: Path
-    x: np.ndarray            # (H, W, C), as the network takes it
-    note: str
-    data: bytes | None = None   # of a file that is explained byte by byte; x is (positions,) then
-
-    def inputs(self) -> list:
-        return [self.x[None]]
-
-
-@dataclass
-class Rows(Item):
-    path: Path
-    x: np.ndarray            # (N, columns), or sequences (N, steps, channels)
-    names: list[str] | None
-    note: str = ""
-
-    def inputs(self) -> list:
-        return [self.x]
-
-
-@dataclass
-class Text(Item):
-    path: Path
-    x: list[np.ndarray]      # sequences of tokens, (1, tokens) each
-    words: list[list[str]]   # how each sequence is written, a text for each token
-
-    def inputs(self) -> list:
-        return self.x
-
-
-@dataclass
-class Array(Item):
-    path: Path
-    batch: images.Batch
-
-    def __post_init__(self):
-        self.note = ", ".join(self.batch.notes)
-
-    def inputs(self) -> list:
-        return [self.batch]
-
 
 class Reader:
-    """Files as inputs of a network. `status` becomes 1 when one is left out, which is said."""
+    """The network that was asked for, and files as its inputs. `status` becomes 1 when one is left out."""
 
-    def __init__(self, asked: Namespace, net: Network) -> None:
+    def __init__(self, asked: Namespace) -> None:
+        asked.model = asked.model or usual_model(asked.images)
+        net = open_model(asked.model, asked.size, asked.mean, asked.std, asked.labels)
         self.asked, self.net, self.status, self.done, self.failed = asked, net, 0, 0, 0
         self.expected = expected(net, asked.size)
         self.bytes = net.card.source == "bytes"
@@ -115,7 +81,7 @@ class Reader:
         self.status, self.failed = 1, self.failed + 1
 
     def read(self, path: Path) -> Item | None:
-        """A Picture, Rows, a Text or an Array; None if the file cannot be read, which is said."""
+        """What is in the file; None, and a message, if it cannot be read."""
         try:
             return self.opened(path)
         except ImportError as error:
@@ -129,26 +95,27 @@ class Reader:
         if self.bytes:
             images.expect_file(path)
             data = path.read_bytes()
-            return Picture(path, magika.tokens(data), "", data)
+            return Item(path, "picture", self.of_pictures, [magika.tokens(data)[None]], data=data)
         if self.expected.tokens is not None:
             count, length = self.expected.tokens
             found = tokens.read(path, self.given.get(path), count, length, self.vocabulary)
-            return Text(path, [row[None] for row in found], [tokens.written(row, self.vocabulary) for row in found])
+            return Item(path, "text", self.net, [row[None] for row in found],
+                        words=[tokens.written(row, self.vocabulary) for row in found])
         if self.expected.sequence is not None:
             images.expect_file(path)
-            return Rows(path, *tables.sequences(path, self.expected.sequence, self.asked.header))
+            return self.rows(path, *tables.sequences(path, self.expected.sequence, self.asked.header))
         if tables.is_table(path):
             if row is None:
                 raise ValueError(f"is a table by its name, {path.suffix}, but the network takes pictures; give them, "
                                  "or a network for tables; if it is a picture, call it .jpg or .png")
-            return Rows(path, *tables.read(path, row, self.asked.header))
+            return self.rows(path, *tables.read(path, row, self.asked.header))
         array, notes = images.decode(path, shape[2])
         if row is not None and array.ndim < 3 and array.shape[-1] == row and path.suffix.lower() == ".npy":
-            return Rows(path, *tables.from_array(array, row))
+            return self.rows(path, *tables.from_array(array, row))
         if array.ndim == 4:
             batch = images.Batch(array, shape, invert, *self.how)
             self.check_row(batch.shape[1:])
-            return Array(path, batch)
+            return Item(path, "array", self.of_pictures, [batch], ", ".join(batch.notes))
         array = array[..., None] if array.ndim == 2 else array
         if array.ndim != 3:
             raise ValueError(f"holds an array of shape {array.shape}, expected a picture (height, width, channels), or "
@@ -161,7 +128,10 @@ class Reader:
             shape = (*shape[:2], 1)
         picture = images.finish(array, shape, invert, notes, *self.how)
         self.check_row(picture.shape)
-        return Picture(path, picture, ", ".join(notes))
+        return Item(path, "picture", self.of_pictures, [picture[None]], ", ".join(notes))
+
+    def rows(self, path: Path, x: Array, names: list[str] | None, note: str) -> Item:
+        return Item(path, "rows", self.net, [x], note, names)
 
     def check_row(self, shape: tuple[int, ...]) -> None:
         if self.expected.row not in (None, np.prod(shape)):
@@ -169,12 +139,11 @@ class Reader:
                              f"{self.expected.row}; give such rows as a .csv or .npy file, or of a grey picture with "
                              f"{self.expected.row} pixels its --size HEIGHTxWIDTH")
 
-    def groups(self, paths: Iterator[Path]) -> Iterator[list]:
+    def groups(self, paths: Iterator[Path]) -> Iterator[list[Item]]:
         """Pictures some at a time, as many as fit into memory; tables and arrays of images each alone."""
-        waiting = []
-        for path in paths:
-            item = self.read(path)
-            if isinstance(item, Picture):
+        waiting: list[Item] = []
+        for item in map(self.read, paths):
+            if item is not None and item.kind == "picture":
                 waiting.append(item)
             elif item is not None:
                 yield [item]

@@ -3,7 +3,8 @@
     five_relevance.npy      the heatmap
     five_relevance.json     network, method, options and picture that made it, and what was found
 
-The record comes last: if it is there, all is. --resume compares records and never takes over what another call made.
+The record is written last: if it is there, everything is. --resume compares records and never keeps what another call
+made.
 """
 from __future__ import annotations
 
@@ -86,21 +87,16 @@ def cannot_write(path: pathlib.Path) -> Iterator[None]:
         raise CannotGoOn(f"cannot write {path}: {why}") from error
 
 
-def save(path: pathlib.Path, array: Array) -> None:
-    """Write an array to a .npy file, all of it or nothing."""
-    write_whole(path, lambda draft: np.save(draft, array))
-
-
-def save_record(path: pathlib.Path, record: dict[str, object]) -> None:
-    write_whole(path, lambda draft: draft.write(json.dumps(record, indent=1).encode()))
-
-
-def save_image(path: pathlib.Path, image: Image) -> None:
-    write_whole(path, lambda draft: image.save(draft, "PNG", compress_level=3))
-
-
-def save_text(path: pathlib.Path, text: str) -> None:
-    write_whole(path, lambda draft: draft.write(text.encode("utf-8")))
+def save(path: pathlib.Path, content: np.ndarray | dict | str | Image) -> None:
+    """Write an array as .npy, a record as JSON, a text, or a picture as PNG: all of it or nothing."""
+    def write(draft):
+        if isinstance(content, np.ndarray):
+            np.save(draft, content)
+        elif isinstance(content, (dict, str)):
+            draft.write((json.dumps(content, indent=1) if isinstance(content, dict) else content).encode("utf-8"))
+        else:
+            content.save(draft, "PNG", compress_level=3)
+    write_whole(path, write)
 
 
 def save_table(path: pathlib.Path, R: Array, names: list[str] | None) -> None:

@@ -10,9 +10,9 @@ from minixnn import plot
 from minixnn.arrays import Array
 from minixnn.attribution import NAMES
 from minixnn.cli.errors import CannotGoOn, say
-from minixnn.cli.expected import open_model, usual_method, usual_model
+from minixnn.cli.expected import usual_method
 from minixnn.cli.methods import METHODS, chosen, explanation, key_of, options, outputs, rules_of, settings_of
-from minixnn.cli.reading import Reader, Rows, Text
+from minixnn.cli.reading import Reader
 from minixnn.network import Network
 from minixnn.plot.steps import METHODS as PASSES
 from minixnn.rules import lrp
@@ -24,8 +24,7 @@ MADE_OF = {"sensitivity": "gradient", "saliency": "gradient", "gradient_times_in
 def step(asked: Namespace) -> int:
     """Write the page; returns the exit status."""
     asked.out = page_file(asked.out)
-    asked.model = asked.model or usual_model(asked.images)
-    reader = Reader(asked, open_model(asked.model, asked.mean, asked.std, asked.labels, asked.size))
+    reader = Reader(asked)
     x, net, path = one_input(reader)
     names = list(dict.fromkeys(key_of(METHODS, name, "--method") for name in asked.method or [usual_walk(net)]))
     several = [chosen(METHODS, name, "method", settings_for(name, names, asked.options)) for name in names]
@@ -39,8 +38,8 @@ def step(asked: Namespace) -> int:
     rules = {shown(name, method): rule for name, method in zip(names, several) if (rule := rules_of(method))}
     if walk.startswith("deeplift"):
         given["x_ref"] = x * 0                      # as attribution.deeplift has it where no reference is given
-    if not found.plain:
-        given["start"] = found.start(y, x)
+    if (start := found.start(y, x)) is not None:
+        given["start"] = start
     label = net.card.label(int(not found.opposite) if found.binary else int(found.targets(y, x)[0]))
     title = f"{NAMES[names[0]] if len(names) == 1 else 'LRP'} of {path.name}, step by step: {label}"
     try:
@@ -74,11 +73,10 @@ def one_input(reader: Reader) -> tuple[Array, Network, pathlib.Path]:
     item = reader.read(files[0])
     if item is None:
         raise CannotGoOn("the file could not be read")
-    inputs = item.inputs()
-    count = sum(map(len, inputs))
+    count = sum(map(len, item.inputs))
     if item.note or count > 1:
         say(f"{item.path}: " + ", ".join(filter(None, (item.note, f"the first of {count}" if count > 1 else ""))))
-    return inputs[0][:1], reader.net if isinstance(item, (Rows, Text)) else reader.of_pictures, item.path
+    return item.x[:1], item.net, item.path
 
 
 def pass_of(name: str, method: Callable) -> tuple[str, dict[str, object]]:

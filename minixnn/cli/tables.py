@@ -9,11 +9,11 @@ from minixnn.arrays import Array
 from minixnn.card import written
 
 TABLES = (".csv", ".tsv", ".txt")
-Table: TypeAlias = tuple[Array, list[str] | None, str]      # numbers, names of the columns, and what is to be told
+Table: TypeAlias = tuple[Array, list[str] | None, str]      # numbers, names of the columns, and a note
 
 
 def read(path: pathlib.Path, row: int, header: bool = False) -> Table:
-    """(rows, names, note): an array (N, row) in float32, the names of its columns or None, and what is to be told.
+    """(rows, names, note): an array (N, row) in float32, the names of its columns or None, and a note to print.
 
     header: the first line names the columns, even if by numbers. ValueError if it is no table.
     """

@@ -20,7 +20,7 @@ from minixnn.models import magika
 
 if TYPE_CHECKING:
     from minixnn.cli.explain import Run
-    from minixnn.cli.reading import Picture
+    from minixnn.cli.reading import Item
 
 Line: TypeAlias = list[tuple[str, float | None]]    # pieces of text, and the relevance of each, if any
 
@@ -33,14 +33,14 @@ pre { font: 14px/1.45 monospace; white-space: pre-wrap; word-break: break-all; b
 i { color: #888 } s { text-decoration: none; color: #888 }"""
 
 
-def write(run: Run, picture: Picture, R: Array, said: dict) -> None:
+def write(run: Run, picture: Item, R: Array, said: dict) -> None:
     """The page, and the text in the terminal, of a file of bytes."""
     lines, limit = coloured(picture.data or b"", R)
     show(run, picture.path, said["saw"], f"{NAMES[run.asked.method]}, {said['explained']}", lines, limit, NOTE)
 
 
 def write_tokens(run: Run, path: Path, lines: list[Line], told: list[str]) -> None:
-    """As `write`, for sequences of tokens, with what is told of each."""
+    """As `write`, for sequences of tokens, with the line that is printed for each."""
     limit = max((abs(r) for line in lines for _, r in line if r is not None), default=0) or 1.0
     what = told[0].partition(": ")[2] if len(told) == 1 else f"{len(told)} sequences"
     show(run, path, NAMES[run.asked.method], what, lines, limit)
@@ -49,7 +49,7 @@ def write_tokens(run: Run, path: Path, lines: list[Line], told: list[str]) -> No
 def show(run: Run, path: Path, title: str, what: str, lines: list[Line], limit: float, note: str = "") -> None:
     """Write the page beside the other results, and show the text in the terminal if that is wanted."""
     if run.figures:
-        results.save_text(run.names(path, PAGE), page(errors.visible(f"{path.name}: {title}"), errors.visible(what),
+        results.save(run.names(path, PAGE), page(errors.visible(f"{path.name}: {title}"), errors.visible(what),
                                                       lines, limit, note))
     if run.asked.color == "always" or run.asked.color == "auto" and can_colour():
         print(terminal(lines, limit))
@@ -118,7 +118,7 @@ def text_lines(data: bytes, relevance: Array, begin: int, end: int) -> list[Line
 
 
 def visible(letter: str) -> str:
-    """A control character as its sign, so that a file cannot give orders to a terminal; the end of a line as a sign."""
+    """A control character, or the end of a line, as a printable sign, so that a file cannot control the terminal."""
     if letter == "\n":
         return "\N{RETURN SYMBOL}"
     if letter == "\t":

@@ -1,4 +1,4 @@
-"""Explaining more images than fit into memory: results are written as they come, and a broken run goes on.
+"""Explaining more images than fit into memory: results are written batch by batch, and an interrupted run continues.
 
     explain_to("relevance.npy", net, images, "lrp_epsilon_plus")        # images: an array, memory-mapped if you like
 

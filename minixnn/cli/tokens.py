@@ -1,7 +1,7 @@
 """Tokens for networks that take whole numbers: from a .npy file, a file of text, or the command line itself.
 
-A line of a text is one sequence. Its tokens are whole numbers, as a tokenizer makes them, or words that stand in a
-vocabulary as they are; nothing is cut into pieces here. Names of tokens are for reading the result.
+A line of a text is one sequence. Its tokens are whole numbers, as a tokenizer makes them, or words of a
+vocabulary as they are written there; nothing is cut into pieces here. Names of tokens are for reading the result.
 """
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NUMBER = re.compile(r"\d+")
 APART = re.compile(r"[\s,;\[\]()]+")            # between whole numbers: "101, 7592", "[101, 7592]", "101 7592"
 MOST_LETTERS = 10_000_000                       # of a file of text, or of a vocabulary
 BEGINS = ("\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}", "\N{LOWER ONE EIGHTH BLOCK}")     # marks of a word's beginning
-INSIDE = "##"                                   # mark of a piece that goes on with a word
+INSIDE = "##"                                   # mark of a piece that continues a word
 
 
 def is_list(text: str) -> bool:
@@ -75,8 +75,8 @@ def read(path: pathlib.Path, given: str | None, count: int | None, length: int |
                              "tokenizer does")
         wrong = row[(row < 0) | (row >= (count or np.inf))]
         if len(wrong):
-            raise ValueError(f"has the token {wrong[0]} in {where}, the network knows 0 to {count and count - 1}; is "
-                             "it of another tokenizer?")
+            raise ValueError(f"has the token {wrong[0]} in {where}, the network knows 0 to {count and count - 1}; was "
+                             "it made by another tokenizer?")
     return found
 
 

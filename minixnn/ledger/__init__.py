@@ -6,11 +6,11 @@
     print(book.folded(1))               # a line for each "stage1", "stage2" of the layers' names
     plot.ledger(book)                   # the same as a figure
 
-In each layer, what comes from above is what is handed to the layer below and what was withheld on the way:
+In each layer, what arrives from above is what is passed to the layer below and what is withheld:
 
     sum_k R_k  =  sum_j R_j  +  bias  +  stabiliser  +  lost  +  unexplained  +  residual
 
-    bias          went to b_k, which is no input and hands nothing on
+    bias          went to b_k, which is no input and passes nothing on
     stabiliser    went to the epsilon in a denominator
     lost          belonged to an output to which no input contributed, or whose contributions all cancelled
     unexplained   was withheld by a rule of your own, of which no more is known
@@ -19,7 +19,7 @@ In each layer, what comes from above is what is handed to the layer below and wh
 Where layers share an input each is asked for its own share, and what they send to it has to add up to its R.
 
 Each may be negative. Relevance was created then, as when alpha-beta finds no inhibiting input to take -beta R_k.
-Bias, stabiliser and lost come from formulas of their own (`accounts.py`), not from what the rule returned:
+Bias, stabiliser and lost are computed by formulas of their own (`accounts.py`), not from what the rule returned:
 that is what makes the residual a check.
 """
 from minixnn.ledger.accounts import ACCOUNTS, Withheld, account_of, division

@@ -1,11 +1,11 @@
-"""What each rule withholds: relevance that comes to a layer and is not handed to the layer below.
+"""What each rule withholds: relevance that arrives at a layer and is not passed to the layer below.
 
 The ledger asks these functions where relevance went. Each is the *account* of one rule and has its knobs:
 
     account(layer, x, y, R, knob=...) -> Withheld(bias, stabilizer, lost)
 
 An account computes what is withheld from the formula of the rule, output by output, and never looks at what the
-rule returned. So it is a check of the rule: what was handed on and what was withheld must add up to what came.
+rule returned. So it is a check of the rule: what was passed on and what was withheld must add up to what arrived.
 
 `ACCOUNTS` says which account belongs to which rule. A rule that is not in it works everywhere all the same; the
 ledger then calls what it withholds "unexplained".
@@ -129,12 +129,12 @@ def contributions(layer: Add, x: Arrays, y: Array, R: Array, epsilon: float = 1e
 
 
 def halves(layer: Layer, x: Arrays, y: Array, R: Array, epsilon: float = 1e-6) -> Withheld:
-    """Of matrices z_k = 2 y_k; a product of numbers hands on all it gets."""
+    """Of matrices z_k = 2 y_k; a product of numbers passes on all it gets."""
     return Withheld() if isinstance(layer, Multiply) else division(R, 2 * y, epsilon=epsilon)
 
 
 def signal(layer: Layer, x: Arrays, y: Array, R: Array, signal: int = 0, epsilon: float = 1e-6) -> Withheld:
-    """Of matrices z_k = y_k; a product of numbers hands on all it gets."""
+    """Of matrices z_k = y_k; a product of numbers passes on all it gets."""
     return Withheld() if isinstance(layer, Multiply) else division(R, y, epsilon=epsilon)
 
 
@@ -161,17 +161,17 @@ def length(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
 
 
 def class_token(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
-    """What came to the token, which is no input"""
+    """What arrived at the token, which is no input"""
     return Withheld(bias=R[:, 0])
 
 
 def constant(layer: Layer, x: Inputs, y: Array, R: Array) -> Withheld:
-    """What came to a constant, which is no input"""
+    """What arrived at a constant, which is no input"""
     return Withheld(bias=R)
 
 
 def step(layer: Layer, x: Inputs, y: Array, R: Array) -> Withheld:
-    """What came to a comparison, which is flat"""
+    """What arrived at a comparison, which is flat"""
     return Withheld(lost=R)
 
 
@@ -183,7 +183,7 @@ ACCOUNTS: dict[Rule, Callable] = {lrp.epsilon: epsilon, lrp.epsilon_rms: epsilon
             share_with_constant: epsilon, share_of_square: length,
             lose_hidden: hidden, by_contribution: contributions, half_each: halves,
             signal_takes_all: signal}
-PASSING_ON = (pass_on, carry_back, cut, winner_takes_all, identity, sum_over_channels,         # they hand on all
+PASSING_ON = (pass_on, carry_back, cut, winner_takes_all, identity, sum_over_channels,         # they pass on all
               numerator_takes_all)
 
 
@@ -193,9 +193,19 @@ def nothing(layer: Layer, x: Array, y: Array, R: Array) -> Withheld:
 
 
 def account_of(layer: Layer, rule: Rule, accounts: Mapping[Rule, Callable] = ACCOUNTS) -> Callable | None:
-    """The account of what `layer` withholds under `rule`; None for a rule that we do not know.
+    """The account of what a layer withholds under a rule.
 
     functools.partial is looked through: partial(lrp.epsilon, epsilon=0.1) has the account `epsilon` with that knob.
+
+    Parameters
+    ----------
+    layer : the layer.
+    rule : the rule.
+    accounts : {rule: account}.
+
+    Returns
+    -------
+    A function (layer, x, y, R) -> Withheld; None for a rule that has no account.
     """
     function = getattr(rule, "func", rule)
     if function in PASSING_ON:

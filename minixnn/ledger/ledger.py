@@ -33,8 +33,8 @@ class Row:
     place: str                      # the name of its place, such as "stage2.block1.conv1"
     layer: str
     rule: str
-    relevance_out: Number           # sum_k R_k at the layer's output: what comes from above
-    relevance_in: Number            # sum_j R_j at its inputs: what is handed to the layers below
+    relevance_out: Number           # sum_k R_k at the layer's output: what arrives from above
+    relevance_in: Number            # sum_j R_j at its inputs: what is passed to the layers below
     absorbed_by_bias: Number
     absorbed_by_stabilizer: Number
     created_or_lost: Number         # above zero: lost, below zero: created
@@ -55,7 +55,9 @@ COLUMNS = [column.name for column in fields(Row)][4:-1]           # those that h
 class Ledger:
     """The balance of every layer: `rows[l]` is that of layer l, summed over the images.
 
-    `per_image` holds the same rows with arrays (N,) in place of numbers; `image(n)` is the ledger of one image.
+    Parameters
+    ----------
+    per_image : the rows with arrays (N,) in place of numbers; `image(n)` is the ledger of one image.
     """
 
     def __init__(self, per_image: list[Row]) -> None:
@@ -64,7 +66,7 @@ class Ledger:
 
     @property
     def total(self) -> Row:
-        """From the output to the input in one row. What one layer hands on others receive, so that cancels."""
+        """From the output to the input in one row. What one layer passes to another cancels."""
         sums = {name: sum(getattr(row, name) for row in self.rows) for name in COLUMNS}
         arrived = sum(row.sent.get(0, 0) for row in self.rows)
         ends = {"relevance_out": self.rows[-1].relevance_out, "relevance_in": arrived,
@@ -77,16 +79,37 @@ class Ledger:
         return max(abs(row.residual) / row.moved if row.moved else abs(row.residual) for row in self.rows)
 
     def image(self, n: int) -> "Ledger":
-        """The ledger of the n-th image."""
+        """The ledger of one image.
+
+        Parameters
+        ----------
+        n : its number; negative ones count from the end.
+
+        Returns
+        -------
+        A Ledger.
+
+        Raises
+        ------
+        IndexError : there is no such image.
+        """
         count = len(self.per_image[0].moved)
         if not -count <= n < count:
             raise IndexError(f"got image {n}, expected one of the {count} images that the ledger was kept of")
         return Ledger([row.map(lambda column: column[n:n + 1 or None]) for row in self.per_image])
 
     def folded(self, depth: int = 1) -> "Ledger":
-        """The ledger with a row for all neighbouring layers whose names share the first `depth` parts: "stage2".
+        """The ledger with a row for all neighbouring layers whose names begin alike, such as "stage2".
 
-        What they hand to each other cancels. Layers without a name keep their rows.
+        What they pass to each other cancels. Layers without a name keep their rows.
+
+        Parameters
+        ----------
+        depth : how many parts of the names are compared.
+
+        Returns
+        -------
+        A Ledger.
         """
         groups = [[self.per_image[l] for l in some]
                   for some in neighbours([row.place for row in self.per_image], depth)]
@@ -99,14 +122,32 @@ class Ledger:
 def ledger(net: Network, x: Array, target: Target = None, rules: Rules = lrp.epsilon, start: Array | None = None,
            accounts: Mapping[Rule, Callable] | None = None, batch_size: int | None = None,
            quiet: bool = False) -> Ledger:
-    """Run `passes.lrp(net, x, target, rules, start)` and say, for every layer, where the relevance went: a Ledger.
+    """Run `passes.lrp(net, x, target, rules, start)` and say, for every layer, where the relevance went.
 
-    Arguments as for the pass; for deep Taylor, rules=composites.deep_taylor(net, low, high). accounts: {rule:
-    account} for rules of your own, if you want to know more of them than "unexplained".
+    The numbers are as exact as the network's: net.astype(numpy.float64) and images in float64 bring the residual from
+    about 1e-7 of the relevance down to 1e-16.
 
-    The numbers are as exact as the network's: net.astype(numpy.float64) and images in float64 bring the residual
-    from about 1e-7 of the relevance down to 1e-16.
+    Parameters
+    ----------
+    net : the Network.
+    x : inputs (N, ...), or a tuple of inputs.
+    target : the output to explain: None for the largest of each image, an int, or one int per image.
+    rules : as for `passes.lrp`; for deep Taylor composites.deep_taylor(net, low, high).
+    start : relevance of the outputs, in place of the target.
+    accounts : {rule: account} for rules of your own, if you want to know more of them than "unexplained".
+    batch_size : images at a time; None for what suits the machine.
+    quiet : whether no progress bar is drawn.
 
+    Returns
+    -------
+    A Ledger.
+
+    Raises
+    ------
+    ValueError : as for `passes.lrp`.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from minixnn import Dense, Network
     >>> net = Network([Dense(np.array([[2.0], [-1.0]]), b=np.array([1.0]))])
@@ -127,10 +168,24 @@ def ledger(net: Network, x: Array, target: Target = None, rules: Rules = lrp.eps
 
 def audit(net: Network, x: Array, R: list[Array], rules: Rules,
           accounts: Mapping[Rule, Callable] | None = None) -> Ledger:
-    """The Ledger of a pass that has been run: of its list R, one array beside every activation and the output.
+    """The Ledger of a pass that has been run.
 
-    x is what it started from and `rules` what it used. The list may come from `passes.lrp`, from
-    `passes.deep_taylor` or from a loop of your own.
+    Parameters
+    ----------
+    net : the Network.
+    x : the inputs that the pass explained.
+    R : its list, one array beside every activation and the output: from `passes.lrp`, `passes.deep_taylor` or a loop of
+        your own.
+    rules : the rules that it used.
+    accounts : {rule: account} for rules of your own.
+
+    Returns
+    -------
+    A Ledger.
+
+    Raises
+    ------
+    ValueError : a list of other shapes; rules that do not fit the layers.
     """
     head = head_of(net)
     if head is not None and same(R[head], R[head + 1]):
@@ -151,10 +206,20 @@ def audit(net: Network, x: Array, R: list[Array], rules: Rules,
 
 
 def shares(net: Network, A: list[Array], R: list[Array], rules: Sequence[Rule]) -> list[dict[int, Array]]:
-    """For each layer {i: the part of R[i] that it sent there}.
+    """For each layer the part of R[i] that it sent there.
 
     Where one layer alone reads A[i] that is R[i] itself. Where several do, they are asked for their own parts, all but
     the lowest: to it belongs what is left of R[i]. If the parts do not add up to R[i], its balance shows it.
+
+    Parameters
+    ----------
+    net : the Network.
+    A, R : the lists of activations and relevances.
+    rules : a rule per layer.
+
+    Returns
+    -------
+    For each layer {i: what it sent to A[i]}.
     """
     sent: list[dict] = [{} for _ in net.layers]
     for i in range(len(net.layers)):
@@ -187,20 +252,33 @@ def same(r: Inputs, other: Inputs) -> bool:
 
 def balance(l: int, layer: Layer, x: Inputs, y: Array, R_out: Array, sent: Inputs, rule: Rule, account: Callable | None,
             place: str = "", images: int | None = None) -> Row:
-    """One row, with arrays (N,): R_out came to layer l, its inputs got `sent`, and `account` explains the rest.
+    """The row of one layer, with arrays (N,) in place of numbers.
 
-    sent: {i: what A[i] got}, or the array that the input of a chain's layer got. images: N, where an image has several
-    rows in y, as its windows have.
+    Parameters
+    ----------
+    l : the number of the layer.
+    layer : the layer.
+    x, y : its input and output.
+    R_out : the relevance that arrived at it, like y.
+    sent : {i: what A[i] got}, or the array that the input of a chain's layer got.
+    rule : the rule.
+    account : what explains the rest, see `accounts.py`; None for a rule that is not known.
+    place : the layer's name.
+    images : N, where an image has several rows in y, as its windows have.
+
+    Returns
+    -------
+    A Row.
     """
     images = images or len(R_out)
     sent = sent if isinstance(sent, dict) else {l: sent}
-    came, nothing = per_image(R_out, images), per_image(R_out, images) * 0
+    arrived, nothing = per_image(R_out, images), per_image(R_out, images) * 0
     withheld = Withheld() if account is None else account(layer, x, y, R_out)
     bias, stabilizer, lost = (per_image(part, images) if is_list(part) else nothing for part in withheld)
     totals = {i: per_image(part, images) for i, part in sent.items()}
     left = sum(totals.values(), nothing)
-    rest = came - left - bias - stabilizer - lost
-    return Row(l, place, repr(layer), shown(rule), came, left, bias, stabilizer, lost,
+    rest = arrived - left - bias - stabilizer - lost
+    return Row(l, place, repr(layer), shown(rule), arrived, left, bias, stabilizer, lost,
                unexplained=rest if account is None else nothing, residual=nothing if account is None else rest,
                moved=np.maximum(per_image(abs(R_out), images),
                                 sum((per_image(size(part), images) for part in sent.values()), nothing)),
@@ -235,9 +313,18 @@ def shown(rule: Rule) -> str:
 
 
 def per_image(R: Inputs, images: int) -> Array:
-    """R (N, ...) summed over each image, in double precision and on the host: (N,). Of several inputs, over all.
+    """R summed over each image, in double precision and on the host.
 
     Windows of an image may be rows of their own, (N windows, ...); those of one image follow one another.
+
+    Parameters
+    ----------
+    R : relevance (N, ...), or a tuple of several inputs', which are added up.
+    images : N.
+
+    Returns
+    -------
+    The sums (N,).
     """
     if isinstance(R, tuple):
         return sum(per_image(part, images) for part in R)

@@ -29,8 +29,15 @@ class Book(Protocol):
 def table(book: Book) -> str:
     """The ledger as text: output first, pixels last, as relevance flows.
 
-    In each line the first number is the sum
-    of all that follow it. "unexplained" appears where a rule has no account.
+    In each line the first number is the sum of all that follow it. "unexplained" appears where a rule has no account.
+
+    Parameters
+    ----------
+    book : a Ledger.
+
+    Returns
+    -------
+    The text.
     """
     parts = [(name, heading) for name, heading, *_ in PARTS if name != "unexplained" or any_of(book, name)]
     total, end = book.total, [column for column, _ in parts]

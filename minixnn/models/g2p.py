@@ -5,8 +5,8 @@
     x = g2p.tokens("city", ["S", "IH1"])[None]                  # c i t y </s>, then <s> S IH1: (1, 8) whole numbers
     net.card.labels[net.forward(x).argmax()]                    # 'T', which comes next
 
-An encoder, a GRU of 256 units, reads the letters; a second one, the decoder, starts from its last state, is fed the
-phonemes that were said so far, and the likeliest phoneme is said next, until that is the end of the word. By Kyubyong
+An encoder, a GRU of 256 units, reads the letters; a second one, the decoder, starts from its last state, takes the
+phonemes said so far, and the likeliest phoneme is said next, until the end of the word. By Kyubyong
 Park and Jongseok Kim, checkpoint20.npz of the PyPI package g2p_en 2.1.0, Apache License 2.0: data/LICENSE-g2p.txt; kept
 in half precision, by which 3 of the 5,000 words that are most frequent are said otherwise. Phonemes are ARPAbet; 0, 1
 and 2 at a vowel are no stress, the main and a secondary one.

@@ -261,7 +261,7 @@ def schematic(parts: Mapping[str, tuple], arrows: Sequence[tuple[str, str]],
 
 
 def number(value: float) -> str:
-    """A number as short as a circle wants it, with a real minus: 3, -0.25, 1.33."""
+    """A number as short as fits into a circle, with a real minus: 3, -0.25, 1.33."""
     return f"{round(float(value), 2) + 0.0:g}".replace("-", "\N{MINUS SIGN}")
 
 

@@ -48,8 +48,7 @@ def ledger(book: "Ledger", title: str | None = None, every_layer: bool = False) 
             ax.barh(range(len(rows)), values, 0.62, left=offsets(rows, name), color=colour,
                     label=called(rows, name, label))
         ax.barh(len(rows), book.rows[0].relevance_in, 0.62, color="#7f7f7f")
-        came = [row.relevance_out for row in rows]
-        for line, value in enumerate(came):
+        for line, value in enumerate(row.relevance_out for row in rows):
             ax.plot([value, value], [line - 0.42, line + 0.42], color="black", linewidth=2,
                     label="" if line else "arrived from above")
         ax.axvline(0, color="0.3", linewidth=0.8)

@@ -277,7 +277,7 @@ def place(tmp_path_factory):
     ("explain|cat.jpg|--model|phot.npz", "did you mean photo.npz"),
     ("explain|cat.jpg|--model|net.safetensors", "it holds weights without their network"),
     ("explain|cat.jpg|--model|bad.npz", "is damaged: it is no archive of arrays."),
-    ("check|cat.jpg|photo.npz", "cat.jpg is a picture, and stands where the network should"),
+    ("check|cat.jpg|photo.npz", "cat.jpg is a picture, given in the place of the network"),
     ("explain|five.png|--model|cnn|--method|ig", "did you mean integrated_gradients"),
     ("explain|five.png|--model|cnn|--method|shap", "there are occlusion, score_cam and ablation_cam"),
     ("explain|five.png|--model|cnn|--method|lrp_epsilon|--set|epsilon", "such as --set epsilon=1e-06"),

@@ -71,7 +71,7 @@ def test_the_ledger_is_printed(digit, capsys):
 def test_the_size_of_pictures_is_read_from_the_card_unless_it_is_given():
     net = models.load("cnn")
     assert expected(net) == ((28, 28, 1), None, None, None)
-    assert expected(net, "30x20") == ((30, 20, 1), None, None, None)
+    assert expected(net, (30, 20)) == ((30, 20, 1), None, None, None)
     assert expected(Network(net.layers)) == ((None, None, 1), None, None, None), "nobody guesses a size"
     assert expected(Network(models.load("dense").layers)) == ((None, None, None), None, None, None)
     assert expected(Network([Dense(np.ones((7, 2)))])) == ((None, None, None), 7, None, None)

@@ -182,7 +182,8 @@ def test_without_a_softmax_nothing_is_said(path):
 SQUARE = ["N", 4, 6, 6]
 REFUSALS = [
     (("Conv", "x W", {"auto_pad": "BOGUS"}), {"W": (4, 4, 3, 3)}, SQUARE, "(Conv): auto_pad='BOGUS' is not supported"),
-    (("Conv", "x W", {"group": 3}), {"W": (4, 4, 3, 3)}, SQUARE, "(Conv): groups=3 does not fit weights of shape (4, 4"),
+    (("Conv", "x W", {"group": 3}), {"W": (4, 4, 3, 3)}, SQUARE,
+     "(Conv): groups=3 does not fit weights of shape (4, 4"),
     (("Conv", "x W", {}), {"W": (4, 4, 0, 3)}, SQUARE, "(Conv): weights of shape (4, 4, 0, 3) are not supported"),
     (("Conv", "x W", {}), {"W": (4, 5, 3, 3)}, SQUARE, "(Conv): expects 5 channels, but the input's shape leads to 4"),
     (("Conv", "x W", {}), {"W": (4, 4, 3)}, SQUARE, "(Conv): got (N, 4, 6, 6) numbers, expected sequences, (channels"),
