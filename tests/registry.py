@@ -230,21 +230,21 @@ WRITTEN = {
 
 
 ALWAYS, ABSORBING = ({"conserves": claim} for claim in ("always", "without bias"))
-STABILISED, POSITIVE = {"conserves": "up to a stabiliser"}, {"domain": "nonnegative"}
+STABILISED, NONNEGATIVE = {"conserves": "up to a stabiliser"}, {"domain": "nonnegative"}
 RULES = {
     "LRP-0": (partial(lrp.epsilon, epsilon=0), partial(definitions.epsilon, epsilon=0), ABSORBING),
     "epsilon": (lrp.epsilon, definitions.epsilon, STABILISED),
     "epsilon = 0.5": (partial(lrp.epsilon, epsilon=0.5), partial(definitions.epsilon, epsilon=0.5), STABILISED),
-    "gamma": (lrp.gamma, definitions.gamma, {**ABSORBING, **POSITIVE}),
-    "gamma = 2": (partial(lrp.gamma, gamma=2), partial(definitions.gamma, gamma=2), {**ABSORBING, **POSITIVE}),
+    "gamma": (lrp.gamma, definitions.gamma, {**ABSORBING, **NONNEGATIVE}),
+    "gamma = 2": (partial(lrp.gamma, gamma=2), partial(definitions.gamma, gamma=2), {**ABSORBING, **NONNEGATIVE}),
     "gamma_signed": (lrp.gamma_signed, definitions.gamma_signed, ABSORBING),
     "gamma_signed = 0.4": (partial(lrp.gamma_signed, gamma=.4), partial(definitions.gamma_signed, gamma=.4), ABSORBING),
     "alpha2 beta1": (lrp.alpha_beta, definitions.alpha_beta, ABSORBING),
     "alpha1 beta0": (composites.alpha1_beta0, partial(definitions.alpha_beta, alpha=1, beta=0), ABSORBING),
     "alpha1.5 beta0.5, x >= 0": (partial(lrp.alpha_beta, alpha=1.5, beta=.5),
-                                 partial(definitions.alpha_beta, alpha=1.5, beta=.5), {**ABSORBING, **POSITIVE}),
+                                 partial(definitions.alpha_beta, alpha=1.5, beta=.5), {**ABSORBING, **NONNEGATIVE}),
     "flat": (lrp.flat, definitions.flat, ALWAYS),
-    "z_plus": (dt.z_plus, definitions.z_plus, {**ALWAYS, **POSITIVE}),
+    "z_plus": (dt.z_plus, definitions.z_plus, {**ALWAYS, **NONNEGATIVE}),
     "w_square": (dt.w_square, definitions.w_square, ALWAYS),
     "z_box": (partial(dt.z_box, low=-2.5, high=3), partial(definitions.z_box, low=-2.5, high=3),
               {**ALWAYS, "domain": (-2.5, 3)}),

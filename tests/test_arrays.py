@@ -3,19 +3,21 @@
 Every test runs on NumPy, on the stand-in for CuPy (tests/backends/standin.py) and, where there is a device,
 on CuPy. What must come back: the same kind of array, the same type of number, NumPy's values to 1e-4.
 """
+import collections
 import contextlib
+import re
 from functools import partial
 
 import numpy as np
 import pytest
-from tests.helpers import apply, deconvnet, deeplift, gradient, guided_backprop, relevance
-from tests.registry import IMAGES, JOINS, TOKENS, WRITTEN
+from tests.helpers import apply, gradient
+from tests.registry import TOKENS
 
-from minixnn import arrays, attribution, batching, datasets, layers, ledger, metrics, passes, synthesis
+from minixnn import arrays, attribution, batching, datasets, ledger, metrics, passes, synthesis
 from tests.backends import standin as standin_cupy
-from tests.device.cases import AFFINE, FOR_POSITIVE, LAYERS, PASSES, RULES, X, X_REF, a_net, image_net
+from tests.device.cases import LAYERS, SECTIONS, X, X_REF, a_net, image_net
 from minixnn.cli.to_file import explain_to
-from minixnn.layers import Dense, Dropout, Flatten, MaxPool2d, ReLU, Sigmoid, Tanh, Unflatten
+from minixnn.layers import Dense, Dropout, Flatten, ReLU, Sigmoid, Tanh, Unflatten
 from minixnn.layers.folding import fold_batch_norm
 from minixnn.metrics import randomization as sanity
 from minixnn.network import Network
@@ -68,59 +70,21 @@ def on(layer, xp):
     return layer.map_arrays(xp.asarray)
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_the_verbs_of_every_layer(name, xp):
-    layer, shape = LAYERS[name]
-    x, x_ref = draw(*shape), draw(*shape, seed=5)
-    y = layer.forward(x)
-    dy = draw(*y.shape, seed=6)
-    mine, mx, mx_ref, mdy = on(layer, xp), xp.asarray(x), xp.asarray(x_ref), xp.asarray(dy)
-    rule = (lrp.epsilon,) if isinstance(layer, layers.Affine) else ()
-    with waiting_at_most(0):
-        found = [mine.forward(mx), gradient(mine, mx, mdy), deconvnet(mine, mx, mdy), guided_backprop(mine, mx, mdy),
-                 relevance(mine, mx, mdy, *rule), deeplift(mine, mx, mx_ref, mdy), mine.parameter_gradients(mx, mdy)]
-    assert_same(found, [
-        y, gradient(layer, x, dy), deconvnet(layer, x, dy), guided_backprop(layer, x, dy),
-        relevance(layer, x, dy, *rule), deeplift(layer, x, x_ref, dy), layer.parameter_gradients(x, dy)], xp)
+GROUPS = collections.defaultdict(list)          # the cases of tests/device, by layer, rule or pass
+for section in ("layers", "rules", "passes", "attention and norms"):
+    for name, compute in SECTIONS[section]():
+        GROUPS[section, re.split(": |, (?!.*: )", name)[0]].append((name, compute))
 
 
-@pytest.mark.parametrize("name", JOINS)
-def test_the_verbs_of_every_join(name, xp):
-    layer, shapes = JOINS[name]
-    x, x_ref = (tuple(draw(*shape, seed=seed + n) for n, shape in enumerate(shapes)) for seed in (0, 10))
-    y, mine = layer.forward(x), on(layer, xp)
-    dy = draw(*y.shape, seed=6)
-    mx, mx_ref, mdy = tuple(map(xp.asarray, x)), tuple(map(xp.asarray, x_ref)), xp.asarray(dy)
-    rules = {layer.rule, *((layers.joins.half_each,) if isinstance(layer, (layers.Multiply, layers.MatMul)) else ())}
-    with waiting_at_most(0):
-        found = [mine.forward(mx), gradient(mine, mx, mdy), deeplift(mine, mx, mx_ref, mdy),
-                 *(apply(rule, mine, mx, mdy) for rule in rules)]
-    assert_same(found, [y, gradient(layer, x, dy), deeplift(layer, x, x_ref, dy),
-                        *(apply(rule, layer, x, dy) for rule in rules)], xp)
-
-
-@pytest.mark.parametrize("name", WRITTEN)
-def test_every_pass_through_every_way_of_writing(name, xp):
-    written, shape = WRITTEN[name]
-    net, x, x_ref = Network([written]), draw(*shape), draw(*shape, seed=5)
-    start, there = draw(*net.forward(x).shape, seed=6), net.on(xp)
-    for run in (passes.gradient, passes.deconvnet, passes.guided_backprop, passes.lrp,
-                partial(passes.lrp, rules=composites.attn_lrp), partial(passes.lrp, rules=composites.cp_lrp)):
-        assert_same(run(there, xp.asarray(x), start=xp.asarray(start)), run(net, x, start=start), xp)
-    assert_same(passes.deeplift(there, xp.asarray(x), xp.asarray(x_ref), start=xp.asarray(start)),
-                passes.deeplift(net, x, x_ref, start=start), xp)
-
-
-@pytest.mark.parametrize("layer", TOKENS.values(), ids=TOKENS)
-def test_what_tokens_enter(layer, xp):
-    x, x_ref = (np.random.default_rng(seed).integers(0, 9, (2, 5)) for seed in range(2))
-    mine, mx, mx_ref, dy = on(layer, xp), xp.asarray(x), xp.asarray(x_ref), draw(2, 5, layer.W.shape[1])
-    mdy = xp.asarray(dy)
-    with waiting_at_most(1 * 6):                            # for its condition on x, in each forward
-        found = [mine.forward(mx), gradient(mine, mx, mdy), relevance(mine, mx, mdy), deeplift(mine, mx, mx_ref, mdy),
-                 mine.parameter_gradients(mx, mdy)]
-    assert_same(found, [layer.forward(x), gradient(layer, x, dy), relevance(layer, x, dy),
-                        deeplift(layer, x, x_ref, dy), layer.parameter_gradients(x, dy)], xp)
+@pytest.mark.parametrize("section, group", GROUPS, ids=map(": ".join, GROUPS))
+def test_what_is_computed_on_a_device_is_what_numpy_computes(section, group, xp):
+    """Layers wait for the device nowhere but to look whether tokens are tokens, rules only for their condition on x."""
+    waits = {"layers": 4 if group in TOKENS else 0, "rules": 1}.get(section)
+    for name, compute in GROUPS[section, group]:
+        expected = compute(np, "float32")
+        with waiting_at_most(waits) if waits is not None else contextlib.nullcontext():
+            found = compute(xp, "float32")
+        assert_same(found, expected, xp), name
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -138,32 +102,6 @@ def test_every_layer_while_it_learns(name, xp):
         found = [mine_learning.gradient(mx, my, mdy), mine_learning.parameter_gradients(mx, mdy), my]
     assert_same(found, [gradient(while_learning, x, dy), while_learning.parameter_gradients(x, dy), y], xp)
     assert_same(mine.arrays(), layer.arrays(), xp)
-
-
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("name", AFFINE)
-def test_every_rule_on_every_affine_layer(name, rule, xp):
-    layer, shape = AFFINE[name]
-    x = draw(*shape)
-    x = abs(x) if rule in FOR_POSITIVE else x
-    R = draw(*layer.forward(x).shape, seed=6)
-    mine, mx, mR = on(layer, xp), xp.asarray(x), xp.asarray(R)
-    with waiting_at_most(1):                                # for its condition on x, where it has one
-        found = apply(RULES[rule], mine, mx, mR)
-    assert_same(found, apply(RULES[rule], layer, x, R), xp)
-
-
-def test_a_max_pool_that_shares_in_proportion(xp):
-    x, R = abs(draw(*IMAGES)), draw(2, 3, 3, 6, seed=6)
-    assert_same(relevance(MaxPool2d(2), xp.asarray(x), xp.asarray(R), lrp.proportional),
-                relevance(MaxPool2d(2), x, R, lrp.proportional), xp)
-
-
-@pytest.mark.parametrize("target", [None, 2, np.array([0, 4, 1])], ids=["largest", "one", "each its own"])
-@pytest.mark.parametrize("name", PASSES)
-def test_every_pass(name, target, xp):
-    net = a_net()
-    assert_same(PASSES[name](net.on(xp), xp.asarray(X), target=target), PASSES[name](net, X, target=target), xp)
 
 
 def test_a_rule_outside_its_domain_says_so_in_a_pass_and_by_itself(xp):
@@ -286,15 +224,6 @@ def test_training_waits_for_the_device_only_when_an_epoch_ends():
             fit(net, x, np.zeros(images, int), epochs=1, batch_size=8, rng=np.random.default_rng(0), quiet=True)
         counts.append(waits)
     assert len(counts[0]) == len(counts[1]), counts
-
-
-@pytest.mark.parametrize("target", [None, 2, [0, 4, 1]], ids=["largest", "one", "each its own"])
-@pytest.mark.parametrize("name", attribution.METHODS)
-def test_every_attribution_method(name, target, xp):
-    net = image_net("average" if name == "cam" else "dense")
-    mine, x = net.on(xp), xp.asarray(X)
-    found = attribution.METHODS[name](mine, x, target)
-    assert_same(found, attribution.METHODS[name](net, X, target), xp)
 
 
 OPTIONS = {
