@@ -3,46 +3,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.card import LAYOUTS, Card
+from minixnn.card import LAYOUTS, Card, largest_pixel
 from minixnn.interop.axes import Traced, has_batch, is_batch
 from minixnn.interop.builder import Builder
-from minixnn.interop.operations.whole import FLOATS
-from minixnn.interop.pixels import with_pixels
-from minixnn.interop.program import Follower, Program, Ref
+from minixnn.interop.program import Follower, Input, Program
 from minixnn.interop.simplify import Plan, drop_head, simplify
 from minixnn.network import Network
 
 FIRST, LAST = LAYOUTS
 IMAGE_CHANNELS = (1, 3, 4)      # where the program does not tell: a last axis of such a size holds images' channels
-CHANNELS_FIRST = ("conv", "Conv", "pool", "Pool", "batch_norm", "BatchNorm", "_native_batch", "group_norm", "GroupNorm",
-                  "InstanceNorm", "instance_norm", "upsample", "Resize", "Upsample", "LRN", "prelu", "PRelu",
-                  "pixel_", "DepthToSpace", "SpaceToDepth", "channel_shuffle")
-ALIKE = ("relu", "Relu", "sigmoid", "Sigmoid", "tanh", "Tanh", "add", "Add", "sub", "Sub", "mul", "Mul", "div", "Div",
-         "clone", "to", "_to_copy", "Cast", "Identity", "pad", "Pad", "clamp", "Clip", "alias", "contiguous",
-         "gelu", "silu", "slice", "Slice", "cat", "Concat", "expand", "flip", "index", "Gather", "repeat", "Tile")
-DENSE = ("linear", "layer_norm", "LayerNormalization", "Gemm", "MatMul", "matmul", "rms_norm", "embedding")
+WHOLE = ("uint8", "int16", "int32", "int64", "uint16")      # of these numbers pixels are never from 0 to 1
+# Layers that leave all axes where they are: what is behind them may say which axis holds the channels.
+KEEPING = (ours.ToFloat, ours.Scale, ours.Shift, ours.ChannelScale, ours.Pad, ours.Slice, ours.Roll, ours.Add,
+           ours.Multiply, ours.Divide, ours.Concat)
 
 
-def network(program: Program, layout: str | None = None) -> Network:
-    """The Network, with its card: the shape and the order of its input, and the head that was dropped."""
-    builder, inputs, orders = Builder(program.batches, program.dtype), {}, []
-    several = len(program.inputs) > 1
-    for number, entry in enumerate(program.inputs):
-        entry = replace(entry, kind="f") if made_float(program, entry) else entry
-        order = input_order(program, entry, layout)
-        orders.append(order)
-        x = builder.input(entry.shape, order, entry.kind, number if several else None)
-        inputs[entry.name] = x if entry.kind != "b" else builder.through(x, ours.ToFloat(np.dtype(program.dtype).name))
-    output = Follower(program, builder, inputs).run()
+class Reading(NamedTuple):
+    """How an input is taken: as which kind of numbers, and its axes in which order."""
+    kind: str
+    order: tuple[int, ...]
+
+
+def network(program: Program, layout: str | None = None) -> tuple[Network, list[tuple[int, ...]]]:
+    """The Network, with its card: the shape and the order of its input, and the head that was dropped.
+
+    And in which order each of the inputs has the program's axes. Channels are last; where the program has them is seen
+    from what its first layers do, so that it is followed again where that is not what was taken for granted.
+    """
+    readings = [first_reading(entry, layout) for entry in program.inputs]
+    builder, entries, output = followed(program, readings)
+    for _ in range(2):
+        better = [second_reading(builder, *each, layout) for each in zip(entries, program.inputs, readings)]
+        if better == readings:
+            break
+        readings = better
+        builder, entries, output = followed(program, readings)
+    orders, several = [reading.order for reading in readings], len(readings) > 1
     output = in_our_order(builder, output, orders[0])
     plan = Plan(builder.layers, builder.inputs, builder.names, output.at)
     head = drop_head(plan, len(output.have))
-    simplify(plan, builder.dtype, program.inputs[0].shape[orders[0][-1]] if not several else 0)
+    shape, order = program.inputs[0].shape, orders[0]
+    simplify(plan, builder.dtype, shape[order[-1]] if not several else 0)
     read = {layer.index for layer in plan.layers if isinstance(layer, ours.Input)}
     unread = [entry.name for number, entry in enumerate(program.inputs) if several and number not in read]
     if unread:
@@ -50,12 +56,71 @@ def network(program: Program, layout: str | None = None) -> Network:
                          f"the graph, or hold one row of it as it is: fixed={{{unread[0]!r}: row}}")
     if not plan.layers:
         plan = Plan([ours.Identity()], [(0,)], [""], 1)
-    shape, order = program.inputs[0].shape, orders[0]
     card = Card(head=head) if several else Card(
         input_shape=tuple(shape[axis] for axis in order[1:]) or None, head=head,
         layout=None if len(shape) < 3 else LAST if order == tuple(range(len(shape))) else FIRST)
     net = Network(plan.layers, plan.inputs, names=plan.names, card=card)
-    return net if several else with_pixels(net, program.declared)
+    return net if several else with_pixels(net, program.declared), orders
+
+
+def followed(program: Program, readings: list[Reading]) -> tuple[Builder, list[int], Traced]:
+    """The layers of a program, the numbers of its inputs among the activations, and its output."""
+    builder, inputs, entries = Builder(program.batches, program.dtype), {}, []
+    for number, (entry, reading) in enumerate(zip(program.inputs, readings)):
+        x = builder.input(entry.shape, reading.order, reading.kind, number if len(readings) > 1 else None)
+        entries.append(x.at)
+        inputs[entry.name] = x if reading.kind != "b" else \
+            builder.through(x, ours.ToFloat(np.dtype(program.dtype).name))
+    return builder, entries, Follower(program, builder, inputs).run()
+
+
+def last_is(channel: int, rank: int) -> tuple[int, ...]:
+    return 0, *(axis for axis in range(1, rank) if axis != channel), channel
+
+
+def first_reading(entry: Input, layout: str | None) -> Reading:
+    """Tokens and rows as they are, sequences with their channels last, images with their channels in front."""
+    rank = len(entry.shape)
+    if rank < 3 or entry.kind != "f":
+        return Reading(entry.kind, tuple(range(rank)))
+    height, width, behind = entry.shape[-3:]
+    last = rank == 3 or behind in IMAGE_CHANNELS and min(height, width) > max(IMAGE_CHANNELS)
+    return Reading("f", last_is({FIRST: 1, LAST: rank - 1}.get(layout or "", rank - 1 if last else 1), rank))
+
+
+def second_reading(b: Builder, at: int, entry: Input, reading: Reading, layout: str | None) -> Reading:
+    """An image of whole numbers that is made one of floats first, as floats; channels where the first layers want them.
+
+    Those put them last by a Permute, or take the mean over all other axes of the image.
+    """
+    rank, left = len(reading.order), [(at, reading.order)]
+    if rank == 4 and reading.kind == "i" and made_float(b, at):
+        return first_reading(replace(entry, kind="f"), layout)
+    if rank < 3 or reading.kind != "f" or layout is not None:
+        return reading
+    while left:
+        place, order = left.pop(0)
+        for l, sources in enumerate(b.inputs):
+            layer, found = b.layers[l], order
+            if place not in sources:
+                continue
+            if isinstance(layer, ours.Permute):
+                found = (0, *(order[axis + 1] for axis in layer.axes))
+            elif isinstance(layer, (ours.MeanOver, ours.MaxOver)) and layer.axes and len(layer.axes) == rank - 2:
+                kept = ({*range(1, rank)} - {axis % rank for axis in layer.axes}).pop()
+                found = last_is(order[kept], rank)
+            elif isinstance(layer, (ours.Elementwise, *KEEPING)) and not isinstance(layer, ours.Power):
+                left.append((l + 1, order))
+            if found != order and found in (last_is(1, rank), last_is(rank - 1, rank)):
+                return Reading("f", found)
+    return reading
+
+
+def made_float(b: Builder, at: int) -> bool:
+    """Whether all that reads an activation, in any order of its axes, are layers that make floats of it."""
+    readers = [l for l, sources in enumerate(b.inputs) if at in sources]
+    return bool(readers) and all(isinstance(b.layers[l], ours.ToFloat) or isinstance(b.layers[l], ours.Permute) and
+                                 made_float(b, l + 1) for l in readers)
 
 
 def in_our_order(b: Builder, x: Traced, first: tuple[int, ...]) -> Traced:
@@ -74,82 +139,17 @@ def in_our_order(b: Builder, x: Traced, first: tuple[int, ...]) -> Traced:
     return b.arranged(x, axes)
 
 
-def input_order(program: Program, entry: Any, layout: str | None) -> tuple[int, ...]:
-    """The axes of an input in our order: channel-last, wherever the program has its channels."""
-    rank = len(entry.shape)
-    if rank < 3 or entry.kind != "f":
-        return tuple(range(rank))
-    channel = {FIRST: 1, LAST: rank - 1}.get(layout or "")
-    if channel is None:
-        height, width, behind = entry.shape[-3:]
-        last = rank == 3 or behind in IMAGE_CHANNELS and min(height or 0, width or 0) > max(IMAGE_CHANNELS)
-        channel = channel_axis(program, entry.name, rank) or (rank - 1 if last else 1)
-    return 0, *(axis for axis in range(1, rank) if axis != channel), channel
+def with_pixels(net: Network, declared: str = "float32") -> Network:
+    """The same network, with 255 as the largest pixel on its card if it takes them so.
 
-
-def made_float(program: Program, entry: Any) -> bool:
-    """Whether an image of whole numbers is made one of floats before anything else is done with it."""
-    if entry.kind != "i" or len(entry.shape) != 4:
-        return False
-    left, needed = [entry.name], program.needed()
-    while left:
-        name = left.pop()
-        for operation in needed:
-            if name not in operation.reads:
-                continue
-            short = operation.name.lstrip("_")
-            kind = operation.kwargs.get("to", operation.kwargs.get("dtype"))
-            if permutation(operation, short, len(entry.shape)) is not None:
-                left.append(operation.outputs[0])
-            elif not (short in ("Cast", "to_copy") and (kind in FLOATS or str(kind).startswith("torch.float"))):
-                return False
-    return True
-
-
-def channel_axis(program: Program, name: str, rank: int) -> int | None:
-    """Which axis of an input holds channels, by the first operations that treat channels in a way of their own."""
-    left, seen = [(name, list(range(rank)))], set()         # axes: of the input, in the order of the value
-    while left:
-        name, axes = left.pop(0)
-        for operation in program.operations:
-            if name not in operation.reads or operation.outputs[0] in seen:
-                continue
-            seen.add(operation.outputs[0])
-            short = operation.name.lstrip("_")
-            perm = permutation(operation, short, len(axes))
-            if perm is not None and set(perm) == set(range(len(axes))):
-                left.append((operation.outputs[0], [axes[axis] for axis in perm]))
-            elif short.startswith(CHANNELS_FIRST) and "avg_pool1d" not in short:
-                return axes[1] if operation.args[0] == Ref(name) else None
-            elif short in DENSE and len(axes) == 3:         # of images it may as well mix the columns
-                return axes[-1]
-            elif short in ("mean", "amax", "ReduceMean", "ReduceMax", "GlobalAveragePool"):
-                gone = reduced(operation, len(axes))
-                if len(gone) == len(axes) - 2:
-                    return next(axes[axis] for axis in range(1, len(axes)) if axis not in gone)
-            elif short in ALIKE:
-                left.append((operation.outputs[0], axes))
-    return None
-
-
-def permutation(operation: Any, short: str, rank: int) -> list[int] | None:
-    if short == "permute":
-        return [axis % rank for axis in operation.args[1]]
-    if short == "Transpose":
-        return list(operation.kwargs.get("perm", range(rank)[::-1]))
-    if short in ("transpose", "swapaxes"):
-        perm = list(range(rank))
-        a, b = operation.args[1:3]
-        perm[a], perm[b] = perm[b], perm[a]
-        return perm
-    return None
-
-
-def reduced(operation: Any, rank: int) -> list[int]:
-    if "GlobalAveragePool" in operation.name:
-        return list(range(2, rank))
-    axes = operation.args[1] if len(operation.args) > 1 else operation.kwargs.get("axes", ())
-    return [axis % rank for axis in np.ravel(axes)] if not isinstance(axes, Ref) and axes is not None else []
+    It does if its file declares whole numbers, or if it begins by dividing by 255 or by taking a mean of such pixels
+    away. declared: the type of the input by the file. Tokens are no pixels, nor are rows of a table.
+    """
+    shape, first = net.card.input_shape, net.layers[0]
+    images = len(shape) == 3 if shape is not None else any(isinstance(layer, ours.Conv2d) for layer in net.layers)
+    if not images or getattr(first, "takes_integers", False):
+        return net
+    return net.with_card(pixels=255) if declared in WHOLE or largest_pixel(net.card, first) == 255 else net
 
 
 def any_size(read: Callable[[int], Network]) -> Network:
@@ -180,5 +180,5 @@ def any_size(read: Callable[[int], Network]) -> Network:
     return net.with_card(input_shape=tuple(n if n == m else None for n, m in zip(a, b)))
 
 
-def _shapes(layer):
+def _shapes(layer: ours.Layer) -> dict[str, tuple[int, ...] | None]:
     return {name: None if array is None else array.shape for name, array in layer.arrays().items()}

@@ -69,8 +69,8 @@ def from_onnx(path: str | PathLike, input_shape: tuple[int, ...] | None = None, 
     declared = next(onnx_file.declared(entry, None)[1] for entry in model.graph.input
                     if entry.name == program.inputs[0].name)
     free = len(program.inputs) == 1 and input_shape is None and None in (declared or ())
-    net = any_size(lambda n: network(program_of(onnx, path, model, input_shape, output, n), layout)) if free else \
-        network(program, layout)
+    net = any_size(lambda n: network(program_of(onnx, path, model, input_shape, output, n), layout)[0]) if free else \
+        network(program, layout)[0]
     if net.card.head is not None:
         warnings.warn(f"the {net.card.head} at the end of {path} is left out: the outputs are the logits that "
                       "enter it", stacklevel=2)

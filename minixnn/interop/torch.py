@@ -19,7 +19,7 @@ import numpy as np
 
 from minixnn import layers
 from minixnn.interop.axes import BATCHES, FREE
-from minixnn.interop.building import any_size, input_order, network
+from minixnn.interop.building import any_size, network
 from minixnn.interop.program import mapped
 from minixnn.interop.torch_program import (EXAMPLE, decomposed, evaluating, exported, program_of, quietly, unwrapped)
 from minixnn.network import Network
@@ -163,8 +163,7 @@ def read(torch: ModuleType, module: Any, program: Any, args: tuple, kwargs: dict
     if not found.inputs:
         raise ValueError("no input is left to explain, expected one that is not held fixed")
     try:
-        net = network(found, layout)
-        orders = [input_order(found, entry, layout) for entry in found.inputs]
+        net, orders = network(found, layout)
     except RecursionError as error:
         raise ValueError("expressions lie within one another more deeply than can be followed") from error
     if module is None and program.example_inputs is not None:

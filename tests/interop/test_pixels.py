@@ -9,7 +9,7 @@ from minixnn import Conv2d, Dense, Network, Prepare
 from minixnn.cli import main
 from minixnn.interop import from_onnx
 from minixnn.interop.onnx_file import open_sizes
-from minixnn.interop.pixels import with_pixels
+from minixnn.interop.building import with_pixels
 from minixnn.layers import Embedding, Flatten, GlobalAvgPool
 from tests.onnx_files import node, onnx, runtime, weights
 
