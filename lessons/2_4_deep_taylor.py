@@ -65,7 +65,7 @@ for name, (v, rule) in rules.items():
     R = rule(neuron, x, f, f)                                               # <- STEP INTO: it never looks for a root
     print(f"{name}: root {root[0].round(3)}, where z = {neuron.forward(root)[0, 0]:.0f}, at a distance of "
           f"{np.linalg.norm(x - root):.2f}; w (x - root) = {(w * (x - root))[0].round(3)}, the rule {R[0].round(3)}")
-    assert np.allclose(R, w * (x - root)) and np.allclose(root, root_points.root_point(neuron, x, 0, rule))
+    assert np.allclose(R, w * (x - root)) and np.allclose(root, root_points.root_points(neuron, x, rule)[:, :, 0])
     panels[f"{name}: R = ({R[0, 0]:.2f}, {R[0, 1]:.2f})"] = (x, root - x)
 figure = diagrams.plane(lambda p: np.maximum(neuron.forward(p)[:, 0], 0), panels, (-1, 4), zero=None,
                         title="From x to the root point that each rule means", points=[(x[0], "x")])

@@ -10,7 +10,7 @@ import math
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Affine, Arrays, Join, Layer, expect_arrays, shapes_of
-from minixnn.layers.joins import half_each
+from minixnn.layers.joins import bilinear_rule, half_each
 
 
 def parse(equation: str) -> tuple[str, str, str]:
@@ -63,7 +63,7 @@ class Einsum(Join):
 
     Relevance is shared as by a product of matrices: both factors alike, or `signal_takes_all`.
     """
-    rule, stabilized, most_inputs = staticmethod(half_each), True, 2
+    rule, deeplift, stabilized, most_inputs = staticmethod(half_each), bilinear_rule, True, 2
 
     def __init__(self, equation: str) -> None:
         self.equation, self.axes = equation, parse(equation)
@@ -80,10 +80,6 @@ class Einsum(Join):
         (a, b), (axes_a, axes_b, axes_y) = x, self.axes
         return (spread(multiply(dy, b, axes_y, axes_b, axes_a), a.shape),
                 spread(multiply(dy, a, axes_y, axes_a, axes_b), b.shape))
-
-    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
-        """Each factor by the mean of the other, as for a product of numbers. Contributions sum exactly."""
-        return self.gradient(tuple((a + a_ref) / 2 for a, a_ref in zip(x, x_ref)), y, m)
 
 
 class Contract(Affine):

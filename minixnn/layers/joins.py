@@ -78,6 +78,11 @@ def numerator_takes_all(layer: "Divide", x: Arrays, y: Array, R: Array) -> Array
     return sum_to(R, a.shape), array_module(b).zeros_like(b)
 
 
+def bilinear_rule(layer: Join, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
+    """DeepLIFT of a product: each factor by the mean of the other, as for numbers. Contributions sum exactly."""
+    return layer.gradient(tuple((a + a_ref) / 2 for a, a_ref in zip(x, x_ref)), y, m)
+
+
 class Add(Join):
     """y = x_1 + x_2 + ...: arrays of one shape, or of shapes that broadcast. y (N, ...)
 
@@ -170,6 +175,7 @@ class MatMul(Join):
     """y = a @ b, a product of matrices. x is (a, b): a (N, ..., T, d), b (N, ..., d, U), y (N, ..., T, U)"""
     rule, stabilized = staticmethod(half_each), True
     fewest_inputs = most_inputs = 2
+    deeplift = bilinear_rule
 
     def forward(self, x: Arrays) -> Array:
         a, b = x
@@ -181,11 +187,6 @@ class MatMul(Join):
     def gradient(self, x: Arrays, y: Array, dy: Array) -> Arrays:
         a, b = x
         return sum_to(dy @ b.swapaxes(-1, -2), a.shape), sum_to(a.swapaxes(-1, -2) @ dy, b.shape)
-
-    def deeplift(self, x: Arrays, y: Array, x_ref: Arrays, y_ref: Array, m: Array) -> Arrays:
-        """Each factor by the mean of the other, as for a product of numbers. Contributions sum exactly."""
-        mean = tuple((a + a_ref) / 2 for a, a_ref in zip(x, x_ref))
-        return self.gradient(mean, y, m)
 
 
 class Maximum(Join):

@@ -166,7 +166,8 @@ def proportional(layer: Layer, x: Array, y: Array, R: Array) -> Array:
     return x * c
 
 
-def _boost(W, gamma):
+def _boost(W: Array | None, gamma: float) -> Array | None:
+    """W + gamma W+; None stays None."""
     if not gamma >= 0:
         raise ValueError(f"got gamma={gamma}, expected 0 or more: how much the positive contributions gain")
     return None if W is None else W + gamma * positive(W)

@@ -72,14 +72,6 @@ def root_points(layer: Affine, x: Array, rule: Rule, **knobs: float | Array) -> 
     return x[:, :, None] - t[:, None, :] * v
 
 
-def root_point(layer: Affine, x: Array, k: int, rule: Rule, **knobs: float | Array) -> Array:
-    """x~ (N, I) of neuron k alone."""
-    if not 0 <= k < layer.W.shape[1]:
-        raise ValueError(f"got neuron {k}, expected one from 0 to {layer.W.shape[1] - 1}")
-    bias = None if layer.b is None else layer.b[k:k + 1]
-    return root_points(layer.with_weights(layer.W[:, k:k + 1], bias), x, rule, **knobs)[:, :, 0]
-
-
 def unwrapped(rule: Rule, knobs: dict[str, float | Array]) -> tuple[Rule, dict[str, float | Array]]:
     """The rule's own function, and all its knobs, whether they came with it (a partial) or beside it."""
     rule, knobs = getattr(rule, "func", rule), {**getattr(rule, "keywords", {}), **knobs}

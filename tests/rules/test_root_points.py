@@ -93,7 +93,7 @@ def test_the_roots_of_one_neuron_worked_by_hand():
     layer, x = Dense(np.array([[1.], [-2], [3]]), np.array([-1.])), np.array([[2., 1, 1]])
 
     def root(rule, **knobs):
-        return root_points.root_point(layer, x, 0, rule, **knobs)[0]
+        return root_points.root_points(layer, x, rule, **knobs)[0, :, 0]
 
     np.testing.assert_allclose(root(deep_taylor.w_square), [2 - 1 / 7, 1 + 2 / 7, 1 - 3 / 7])      # t = 2 / 14
     np.testing.assert_allclose(root(deep_taylor.z_plus), [2 * .6, 1, 1 * .6])                      # t = 2 / 5
@@ -108,11 +108,11 @@ def test_one_neuron_and_all_neurons_have_the_same_roots(rule, least, most):
     rng = np.random.default_rng(0)
     layer = Dense(rng.normal(size=(4, 3)), -abs(rng.normal(size=3)))
     x = rng.uniform(least, most, size=(5, 4))
+    roots = root_points.root_points(layer, x, rule)
     for k in range(3):
-        np.testing.assert_allclose(root_points.root_point(layer, x, k, rule),
-                                   root_points.root_points(layer, x, rule)[:, :, k], rtol=1e-12, atol=1e-14)
-    with pytest.raises(ValueError, match="neuron 3, expected one from 0 to 2"):
-        root_points.root_point(layer, x, 3, rule)
+        alone = layer.with_weights(layer.W[:, k:k + 1], layer.b[k:k + 1])
+        np.testing.assert_allclose(root_points.root_points(alone, x, rule)[:, :, 0], roots[:, :, k], rtol=1e-12,
+                                   atol=1e-14)
 
 
 def test_a_positive_bias_is_warned_of_and_shows():
