@@ -12,7 +12,7 @@ from minixnn.checks.strategies import seeds
 
 conv = strategies.convolutions(spread=False)
 pool = st.one_of(strategies.average_pools(), strategies.global_pools())
-AFFINE = st.one_of(strategies.dense_layers(sequences=False), conv, pool, strategies.channel_scales())
+AFFINE = st.one_of(strategies.dense_layers().filter(lambda drawn: len(drawn[1]) == 1), conv, pool, strategies.channel_scales())
 
 
 def grid(rng, shape, dtype, least=-8, most=8):
