@@ -4,7 +4,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from types import ModuleType
 from typing import NamedTuple, TypeAlias
 
@@ -16,7 +16,7 @@ from minixnn.batching import rows as count_of
 from minixnn.checks.as_layer import SideBySide, Written, reloaded
 from minixnn.checks.cases import images_apart, on_device, prepare, same_on_device
 from minixnn.checks.layer_properties import properties_of_layer
-from minixnn.checks.properties import CheckFailed, Observation, Property, Row, compare, short, states, table
+from minixnn.checks.properties import CheckFailed, NotAsked, Observation, Property, Row, compare, short, states, table
 from minixnn.checks.worked import heading, paragraph, two
 from minixnn.layers import Layer, Reshape
 from minixnn.layers.base import Rule
@@ -31,8 +31,6 @@ SHOWN = ("derivative", "adjoint", "parameter gradients", "DeepLIFT", "images apa
 STEPS = 50                      # of the path of integrated gradients, or fewer where one step takes long
 SECONDS = 10
 Rules: TypeAlias = "Rule | Sequence[Rule | None]"       # what passes.lrp takes
-Asked: TypeAlias = "Observation | str | None"           # a sentence says why a property was not asked
-NO_CLASS = "the output has no classes to start from"
 
 
 @dataclass(frozen=True)
@@ -57,23 +55,35 @@ class NetworkCase:
         """The images' reference (1, ...), zeros."""
         return each(lambda a: a[:1] * 0, self.a)
 
-    @property
-    def has_numbers(self) -> bool:
-        """Whether nothing but real numbers enters; there is no path to tokens."""
-        return all(part.dtype.kind == "f" for part in (self.a if isinstance(self.a, tuple) else (self.a,)))
+    @cached_property
+    def y(self) -> Array:
+        """The outputs, in float64."""
+        return self.sharp.forward(self.a)
 
-    def targets(self) -> Array | None:
-        """The class of each image that is explained; None where the output has no classes."""
+    @cached_property
+    def targets(self) -> Array:
+        """The class of each image that is explained."""
         y = self.explained.forward(self.a)
         if y.ndim != 2:
-            return None
+            raise NotAsked("the output has no classes to start from")
         return y.argmax(axis=1) if self.target is None else np.broadcast_to(self.target, len(y))
 
-    def change(self, targets: Array) -> Array:
-        """y(x) - y(0) of the output that is explained, one number per image."""
-        y, y_ref = (self.explained.forward(x)[range(count_of(x)), targets] for x in (self.a, each(
-            lambda a: a * 0, self.a)))
-        return y - y_ref
+    def missed(self, R: Inputs, how: str) -> Observation:
+        """The image whose contributions R miss y(x) - y(0) by most, as a share of their size."""
+        y, y_ref = (self.explained.forward(x)[range(count_of(x)), self.targets] for x in (
+            self.a, each(lambda a: a * 0, self.a)))
+        R, change = flat(R), y - y_ref
+        off = np.nan_to_num(abs(R.sum(axis=1) - change) / np.maximum(abs(R).sum(axis=1), 1e-300), nan=np.inf)
+        n = int(off.argmax())
+        return Observation(float(off[n]), float(change[n]), float(R[n].sum()), f"Image {n}: the output changes from 0 "
+                           f"to x by what is expected, the contributions {how} sum to what came.")
+
+    def contributions(self, net: Network) -> Inputs:
+        """Those of the inputs by DeepLIFT, in this network or the other."""
+        try:
+            return passes.deeplift(net, self.a, self.reference, self.targets)[0]
+        except NotImplementedError as error:
+            raise NotAsked(str(error)) from None
 
 
 class Checked(NamedTuple):
@@ -256,30 +266,27 @@ def name_of(rules: Rules) -> str:
         "An explanation of another function explains nothing.",
         "a kernel that was not transposed, channels in another order, padding on the other side, a bias or an "
         "activation that is missing, or images that were not prepared alike", 1e-4)
-def outputs(case: NetworkCase) -> Asked:
+def outputs(case: NetworkCase) -> Observation:
     if case.expected is None:
-        return "no outputs were given to compare with"
+        raise NotAsked("no outputs were given to compare with")
     return compare(case.expected, case.net.forward(case.x), "Expected are the outputs that were given.")
 
 
 @states("images apart", images_apart.formula, images_apart.why, "a layer that still normalises over the batch")
-def one_by_one(case: NetworkCase) -> Asked:
+def one_by_one(case: NetworkCase) -> Observation:
     if count_of(case.a) < 2:
-        return "there is one image only"
+        raise NotAsked("there is one image only")
     alone = np.concatenate([case.sharp.forward(each(lambda a: a[n:n + 1], case.a)) for n in range(count_of(case.a))])
-    return compare(alone, case.sharp.forward(case.a), "The images one by one, and as a batch.")
+    return compare(alone, case.y, "The images one by one, and as a batch.")
 
 
 @states("ledger", "sum_k R_k = sum_j R_j + bias + stabiliser + lost, in every layer",
         "The accounts compute what rules withhold from their formulas alone; with it all numbers must add up.",
         "a layer that answers other numbers to a rule than to its account; the table shows which", 1e-8)
-def ledger(case: NetworkCase, rules: Rules) -> Asked:
-    targets = case.targets()
-    if targets is None:
-        return NO_CLASS
-    book = keep_ledger(case.explained, case.a, targets, rules, quiet=True)
+def ledger(case: NetworkCase, rules: Rules) -> Observation:
+    book = keep_ledger(case.explained, case.a, case.targets, rules, quiet=True)
     if any(row.unexplained for row in book.rows):
-        return "a rule of these has no account"
+        raise NotAsked("a rule of these has no account")
     row = max(book.rows, key=lambda row: abs(row.residual) / (row.moved or 1))
     return Observation(book.largest_residual, 0.0, row.residual, f"Layer {row.l} lost this on the way, of "
                        f"{book.total.relevance_out:.6g} that started.")
@@ -289,63 +296,47 @@ def ledger(case: NetworkCase, rules: Rules) -> Asked:
         "Completeness (Sundararajan et al. 2017): an integral of the derivative is the difference of the function. "
         "With finitely many steps it is so up to a few per cent.",
         "a gradient somewhere that is not the derivative of forward", 0.05)
-def path_integral(case: NetworkCase) -> Asked:
-    targets = case.targets()
-    if targets is None or not case.has_numbers:
-        return "there is no path from 0 to whole numbers, or no class"
-    begun = time.perf_counter()
-    change = case.change(targets)
-    steps = max(10, min(STEPS, int(SECONDS / (time.perf_counter() - begun) / 2)))          # a step takes about as long
-    G = sum(flat(passes.gradient(case.explained, each(partial(np.multiply, share), case.a), targets)[0])
-            for share in (np.arange(steps) + 0.5) / steps)
-    return difference(change, flat(case.a) * G / steps, f"with {steps} steps")
+def path_integral(case: NetworkCase) -> Observation:
+    if any(part.dtype.kind != "f" for part in (case.a if isinstance(case.a, tuple) else (case.a,))):
+        raise NotAsked("there is no path from 0 to whole numbers")
+    net, begun = case.explained, time.perf_counter()
+    G = flat(passes.gradient(net, case.a, case.targets)[0]) * 0
+    steps = max(10, min(STEPS, int(SECONDS / (time.perf_counter() - begun))))
+    for share in (np.arange(steps) + 0.5) / steps:
+        G = G + flat(passes.gradient(net, each(partial(np.multiply, share), case.a), case.targets)[0])
+    return case.missed(flat(case.a) * G / steps, f"with {steps} steps")
 
 
 @states("DeepLIFT", "sum_i C_i = y(x) - y(0)",
         "Contributions sum to the difference of the outputs (Shrikumar et al. 2017).",
         "a layer whose multipliers do not", 1e-7)
-def sums_to_difference(case: NetworkCase) -> Asked:
-    targets = case.targets()
-    if targets is None:
-        return NO_CLASS
-    try:
-        C = flat(passes.deeplift(case.explained, case.a, case.reference, targets)[0])
-    except NotImplementedError as error:
-        return str(error)
-    return difference(case.change(targets), C, "by DeepLIFT")
-
-
-def difference(change: Array, R: Array, how: str) -> Observation:
-    """The image whose contributions miss the change of its output by most, as a share of their size."""
-    off = np.nan_to_num(abs(R.sum(axis=1) - change) / np.maximum(abs(R).sum(axis=1), 1e-300), nan=np.inf)
-    n = int(off.argmax())
-    return Observation(float(off[n]), float(change[n]), float(R[n].sum()), f"Image {n}: the output changes from 0 to x "
-                       f"by what is expected, the contributions {how} sum to what came.")
+def sums_to_difference(case: NetworkCase) -> Observation:
+    return case.missed(case.contributions(case.explained), "by DeepLIFT")
 
 
 @states("float32", "float32 = float64, up to rounding",
         "The network is used in float32. Where it differs much, differences of large numbers are taken somewhere.",
         "a large number that is subtracted again, or a sum of squares minus a squared sum", 1e-3)
-def precision(case: NetworkCase) -> Asked:
+def precision(case: NetworkCase) -> Observation:
     came = case.sharp.astype(np.float32).forward(in_type(case.a, np.float32))
-    return compare(case.sharp.forward(case.a), came, "Expected is float64, came is float32.")
+    return compare(case.y, came, "Expected is float64, came is float32.")
 
 
 @states("saved and loaded", "Network.load(path) = the network", "A file holds the arrays and settings of its layers.",
         "settings() leaves something out", 1e-6)
-def saved(case: NetworkCase) -> Asked:
+def saved(case: NetworkCase) -> Observation:
     try:
         again = reloaded(case.net)
     except ValueError as error:
-        return str(error)
+        raise NotAsked(str(error)) from None
     return compare(case.net.forward(case.x), again.forward(case.x), "The network, and the one that was loaded.")
 
 
 @states("device", "forward on arrays of a GPU = forward on NumPy's", same_on_device.why,
         "a function of numpy called by name", 1e-6)
-def moved(case: NetworkCase, module: ModuleType) -> Asked:
+def moved(case: NetworkCase, module: ModuleType) -> Observation:
     came = case.sharp.on(module).forward(each(module.asarray, case.a))
-    return compare(case.sharp.forward(case.a), to_numpy(came), "Expected is NumPy's answer.")
+    return compare(case.y, to_numpy(came), "Expected is NumPy's answer.")
 
 
 @states("the same outputs", "forward(x) = forward(x) of the equivalent network",
@@ -356,21 +347,14 @@ def same_outputs(case: NetworkCase) -> Observation:
 
 
 def outputs_of_both(case: NetworkCase) -> Observation:
-    return compare(case.sharp.forward(case.a), case.other.forward(case.a), "Expected is the network, came is the "
-                   "equivalent one.")
+    return compare(case.y, case.other.forward(case.a), "Expected is the network, came is the equivalent one.")
 
 
-def same_explanation(case: NetworkCase, explain: Callable[[Network, Array], list[Array]]) -> Asked:
-    """Both networks' explain(net, targets)[0], what lies beside the input."""
-    targets = case.targets()
-    if targets is None:
-        return NO_CLASS
+def same_explanation(case: NetworkCase, explain: Callable[[Network], Inputs]) -> Observation:
+    """What lies beside the input in both networks."""
     if not outputs_of_both(case).off <= same_outputs.limit:
-        return "the two do not compute the same"
-    try:
-        one, other = (flat(explain(net, targets)[0]) for net in (case.explained, logits(case.other)))
-    except NotImplementedError as error:
-        return str(error)
+        raise NotAsked("the two do not compute the same")
+    one, other = (flat(explain(net)) for net in (case.explained, logits(case.other)))
     return compare(one, other, "Both compute the same. Expected is what the network gets, came what the equivalent one "
                    "gets.")
 
@@ -381,19 +365,19 @@ DEPENDS = "nothing need be wrong: it depends on how the function is written. Exp
 @states("the same gradient", "dy/dx = dy/dx of the equivalent network",
         "A derivative belongs to the function, however it is computed.",
         "a gradient that is not the derivative of forward, or an x at which the function has a kink", 1e-6)
-def same_gradient(case: NetworkCase) -> Asked:
-    return same_explanation(case, lambda net, targets: passes.gradient(net, case.a, targets))
+def same_gradient(case: NetworkCase) -> Observation:
+    return same_explanation(case, lambda net: passes.gradient(net, case.a, case.targets)[0])
 
 
 @states("the same contributions, DeepLIFT", "C(x) = C(x) of the equivalent network, against 0",
         "Implementation invariance (Sundararajan et al. 2017, section 2.2). DeepLIFT puts quotients in place of "
         "derivatives, and these need not obey the chain rule.", DEPENDS, 1e-3)
-def same_contributions(case: NetworkCase) -> Asked:
-    return same_explanation(case, lambda net, targets: passes.deeplift(net, case.a, case.reference, targets))
+def same_contributions(case: NetworkCase) -> Observation:
+    return same_explanation(case, case.contributions)
 
 
 @states("the same relevance", "R(x) = R(x) of the equivalent network",
         "Implementation invariance (Sundararajan et al. 2017, section 2.2). A rule shares by what meets in one layer, "
         "and what does is up to the author of the network.", DEPENDS, 1e-3)
-def same_relevance(case: NetworkCase, rules: Rules) -> Asked:
-    return same_explanation(case, lambda net, targets: passes.lrp(net, case.a, targets, rules))
+def same_relevance(case: NetworkCase, rules: Rules) -> Observation:
+    return same_explanation(case, lambda net: passes.lrp(net, case.a, case.targets, rules)[0])

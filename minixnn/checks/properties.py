@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from minixnn.checks.networks import NetworkCase, NetworkReport
 
 Side: TypeAlias = "np.ndarray | float | str | None"                 # one side of a formula
-Test: TypeAlias = "Callable[..., Observation | str | None]"         # of a case; a sentence says why it was not asked
+Test: TypeAlias = "Callable[..., Observation | None]"               # of a case
 FIRST = "answers", "shape", "purity"                                # asked of a case that no other can be asked of
+
+
+class NotAsked(Exception):
+    """Raised by a test of what it cannot ask, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,6 @@ class Property:
     def given(self, **knobs: object) -> Property:
         """The same, with some arguments of its test."""
         return replace(self, test=partial(self.test, **knobs))
-
-    def ask(self, case: Case | NetworkCase) -> Observation | str | None:
-        """The Observation of a case. What raises is as far off as can be."""
-        if not case.usable and self.name not in FIRST:
-            return None
-        try:
-            with np.errstate(all="ignore"):     # a division by zero shows in the numbers; it needs no warning
-                return self.test(case)
-        except Exception as error:
-            return Observation(np.inf, note=raised(error))
 
 
 def states(name: str, formula: str, why: str, cause: str, limit: float = 1e-9) -> Callable[[Test], Property]:
@@ -106,11 +100,17 @@ class Row:
     note: str = ""              # why it was not asked
 
     def ask(self, case: Case | NetworkCase) -> Observation | None:
-        """Ask the property of one case more; the Observation if it does not hold there."""
-        observation = self.property.ask(case)
-        if isinstance(observation, str):
-            self.note = observation
-        if not isinstance(observation, Observation):
+        """Ask the property of one case more; the Observation if it does not hold. What raises is far off."""
+        if not case.usable and self.property.name not in FIRST:
+            return None
+        try:
+            with np.errstate(all="ignore"):     # a division by zero shows in the numbers; it needs no warning
+                observation = self.property.test(case)
+        except NotAsked as reason:
+            self.note, observation = str(reason), None
+        except Exception as error:
+            observation = Observation(np.inf, note=raised(error))
+        if observation is None:
             return None
         self.cases += 1
         self.largest = max(self.largest, observation.off)

@@ -30,7 +30,7 @@ from minixnn.checks.layer_properties import properties_of_layer
 from minixnn.checks.properties import CheckFailed, Observation, Property, Report, Row
 from minixnn.checks.rule_properties import CLAIMS, Domain, Formula, neuron, properties_of_rule, settle
 from minixnn.checks.worked import described, explain
-from minixnn.layers import Affine, ChannelScale, Conv2d, Dense, Input, Layer
+from minixnn.layers import Affine, Dense, Input, Layer
 from minixnn.layers.base import Rule
 from minixnn.layers.blocks import Block
 from minixnn.network import check_methods
@@ -329,35 +329,28 @@ def candidates(simple: Sequence[float], layer: Layer, x: Array, *rest: Array) ->
 
 
 def smaller_layers(layer: Layer, x: Array) -> Iterator[tuple[Layer, Array]]:
-    """(layer, x) with a unit, a channel, a part of the kernel or a row of pixels less."""
-    W: Array = getattr(layer, "W", None)
-    b: Array | None = getattr(layer, "b", None)
-    if isinstance(layer, Affine) and (type(layer) is not Dense or x.ndim > 2):         # one output alone
-        case = Case(layer, x, x, x, y=layer.forward(x))
-        yield from (neuron(case, row) for row, seen in enumerate(case.seen) if seen.any())
-    if type(layer) in (Dense, Conv2d) and getattr(layer, "groups", 1) == 1:
-        for k in reversed(range(W.shape[-1] if W.shape[-1] > 1 else 0)):
-            yield layer.with_weights(np.delete(W, k, -1), None if b is None else np.delete(b, k)), x
-        for j in reversed(range(W.shape[-2] if x.shape[-1] == W.shape[-2] > 1 else 0)):
-            yield layer.with_weights(np.delete(W, j, -2), b), np.delete(x, j, -1)
-    if type(layer) is Conv2d:
-        groups, C, O = layer.groups, W.shape[2], W.shape[3] // layer.groups
-        for g in range(groups if groups > 1 else 0):
-            of_group = slice(g * O, (g + 1) * O)
-            one = layer.with_weights(W[..., of_group], None if b is None else b[of_group])
-            yield changed(one, "groups", 1), x[..., g * C:(g + 1) * C]
-        for axis, end in product((0, 1), (-1, 0)):              # of the kernel
-            if W.shape[axis] > 1:
-                yield layer.with_weights(np.delete(W, end, axis), b), x
-        (high, wide), ones = layer.stride, (1, 1)
-        for name, plain in (("stride", ones), ("stride", (1, wide)), ("stride", (high, 1)), ("dilation", ones),
-                            ("padding", "same")):
-            if getattr(layer, name) != plain:
-                yield changed(layer, name, plain), x
-    if type(layer) is ChannelScale and W is not None and len(W) > 1:
-        yield layer.with_weights(W[1:], None if b is None else b[1:]), x[..., 1:]
-    if b is not None and type(layer) in (Dense, Conv2d, ChannelScale):
-        yield layer.with_weights(W, None), x
+    """(layer, x) with a unit, a channel, a part of the kernel, a row of pixels or an input less."""
+    if isinstance(layer, Affine) and type(layer).__module__.startswith("minixnn."):         # one's own may be wrong
+        W, b, groups = layer.W, layer.b, getattr(layer, "groups", 1)
+        if type(layer) is not Dense or x.ndim > 2:              # one output alone
+            case = Case(layer, x, x, x, y=layer.forward(x))
+            yield from (neuron(case, row) for row, seen in enumerate(case.seen) if seen.any())
+        for axis, end in product(range(-W.ndim, 0), (-1, 0)):   # of outputs, inputs, and then the kernel
+            if W.shape[axis] > 1 and (groups == 1 or axis < -2):
+                fewer = b if axis < -1 or b is None else np.delete(b, end)
+                less = layer.with_weights(np.delete(W, end, axis), fewer)
+                yield less, np.delete(x, end, -1) if axis == -2 or W.ndim == 1 else x
+        for part in range(groups if groups > 1 and groups * W.shape[-2] == x.shape[-1] else 0):
+            less = layer.with_weights(np.split(W, groups, -1)[part], None if b is None else np.split(b, groups)[part])
+            yield changed(less, "groups", 1), np.split(x, groups, -1)[part]
+        for name, n in product(("stride", "dilation"), (0, 1)):
+            steps = getattr(layer, name, ())
+            if n < len(steps) and steps[n] > 1:
+                yield changed(layer, name, (*steps[:n], 1, *steps[n + 1:])), x
+        if getattr(layer, "padding", "same") != "same":
+            yield changed(layer, "padding", "same"), x
+        if b is not None:
+            yield layer.with_weights(W, None), x
     for axis, end in product(range(1, x.ndim), (-1, 0)):        # pixels, steps, or channels where it takes fewer
         if x.shape[axis] > 1:
             yield layer, np.delete(x, end, axis)
