@@ -8,8 +8,8 @@ import textwrap
 import numpy
 
 from minixnn.checks.layer_properties import properties_of_layer
-from minixnn.checks.network_properties import LEDGER, SAME_RELEVANCE, properties_of_network, properties_of_pair
-from minixnn.checks.rule_properties import CONSERVES, properties_of_rule
+from minixnn.checks.networks import ledger, properties_of_network, properties_of_pair, same_relevance
+from minixnn.checks.rule_properties import conserves_relevance, properties_of_rule
 
 PAGE = pathlib.Path(__file__).with_name("checks.md")
 ANY = (None, None)
@@ -162,12 +162,12 @@ def listed(kind):
     """All properties of a "rule", a "layer", a "network" or a "pair" of networks, in the order of the reports."""
     if kind == "rule":
         found = properties_of_rule(ANY, "without bias", definition=abs, every_kind=True, device=numpy)
-        return [CONSERVES if p.name == CONSERVES.name else p for p in found]
+        return [conserves_relevance if p.name == conserves_relevance.name else p for p in found]
     if kind == "layer":
         return properties_of_layer(definition=abs, device=numpy)
     if kind == "pair":
-        return [*properties_of_pair([]), SAME_RELEVANCE]
-    return [LEDGER if p.name.startswith("ledger") else p for p in properties_of_network([None], device=numpy)]
+        return [*properties_of_pair([]), same_relevance]
+    return [ledger if p.name.startswith("ledger") else p for p in properties_of_network([None], device=numpy)]
 
 
 def written():

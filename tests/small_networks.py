@@ -1,8 +1,9 @@
-"""Whole networks for Hypothesis to draw: a few layers, normal weights, biases of both signs."""
+"""Whole networks for Hypothesis to draw: a few layers, normal weights, biases of both signs; and random graphs."""
 import numpy as np
 from hypothesis import strategies as st
 
-from minixnn import Network
+from minixnn import Network, layers
+from minixnn.checks import strategies as quarters
 from minixnn.layers import (AvgPool2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool2d, ReLU, Sigmoid,
                             Softplus, Tanh)
 from tests import strategies
@@ -54,3 +55,55 @@ def conv_networks(draw, bias=True, activations=(ReLU,), gap=None, channels=None)
 
 
 SMOOTH = (ReLU, Sigmoid, Tanh, Softplus)
+
+
+@st.composite
+def graphs(draw, kinds_between=(ReLU,), joins=quarters.JOINS, steps=8):
+    """(net, shape of one input): a random graph of dense layers, activations and joins on vectors.
+
+    Any activation may be read again, once or several times, also twice by the same join; joins meet in joins; a dense
+    layer may stand in several places. In the end all that nothing has read is put side by side.
+    """
+    rng, sizes = np.random.default_rng(draw(quarters.seeds)), {0: draw(st.integers(1, 4))}      # {i: entries of A[i]}
+    chosen, inputs = [], []
+
+    def put(layer, *sources, size=None):
+        chosen.append(layer)
+        inputs.append(sources)
+        if size is not None:                    # a vector, which others may read
+            sizes[len(chosen)] = size
+
+    def dense(i, n):
+        put(layers.Dense(rng.choice(quarters.grid(), (sizes[i], n)) / 2, rng.choice(quarters.grid(), n)), i, size=n)
+
+    for _ in range(draw(st.integers(1, steps))):
+        i = draw(st.sampled_from(sorted(sizes)))
+        few = sum(isinstance(layer, (layers.Multiply, layers.MatMul)) for layer in chosen) < 2
+        ways = ["dense", "again", "activation"]
+        ways += [join for join in joins if few or join in (layers.Add, layers.Concat)]
+        what = draw(st.sampled_from(ways))      # a product of products of products grows beyond measure
+        alike = [j for j, n in sizes.items() if n == sizes[i]]
+        others = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=2))
+        shared = [layer for layer in chosen if isinstance(layer, layers.Dense) and len(layer.W) == sizes[i]]
+        if what == "again" and shared:
+            layer = draw(st.sampled_from(shared))
+            put(layer, i, size=layer.W.shape[1])
+        elif what in ("dense", "again"):
+            dense(i, draw(st.sampled_from([sizes[i], 1, 2, 3])))
+        elif what == "activation":
+            put(draw(st.sampled_from(kinds_between))(), i, size=sizes[i])
+        elif what is layers.Concat:
+            put(layers.Concat(), i, *others, size=sizes[i] * (1 + len(others)))
+        elif what is layers.MatMul:             # an outer product: a column times a row
+            put(layers.Unflatten((sizes[i], 1)), i)
+            put(layers.Unflatten((1, sizes[i])), others[0])
+            put(layers.MatMul(), len(chosen) - 1, len(chosen))
+            put(layers.Flatten(), len(chosen), size=sizes[i] ** 2)
+        else:
+            put(what(), i, *others, size=sizes[i])
+    read = {i for sources in inputs for i in sources}
+    loose = [i for i in sizes if i not in read]
+    if len(loose) > 1:
+        put(layers.Concat(), *loose, size=sum(sizes[i] for i in loose))
+    dense(len(chosen), 3)
+    return Network(chosen, inputs), (sizes[0],)

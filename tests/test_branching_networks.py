@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from tests.helpers import blind_steps
 from tests.registry import COMPOSITES, NETWORKS, WRITTEN, dense, resnet18, two_inputs, unrolled
+from tests.small_networks import graphs
 
 from minixnn import Network, datasets, models, passes
 from minixnn.checks import strategies
@@ -251,7 +252,7 @@ def by_hand(net, x, start, epsilon):
 
 
 @settings(max_examples=80)
-@given(strategies.graphs(joins=(Add, Concat, Multiply)), strategies.seeds)
+@given(graphs(joins=(Add, Concat, Multiply)), strategies.seeds)
 def test_lrp_of_a_random_graph_is_the_loop_over_its_numbers(drawn, seed):
     net, shape = drawn
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ Each asks a list of properties, returns a report to print if all hold, and raise
 AssertionError that shows the smallest case in which it fails, worked out by hand. `docs/checks.md` lists the
 properties with their formulas.
 
-`strategies` draws layers, networks and inputs for tests of your own, `definitions` has the papers' formulas for one
+`strategies` draws layers and inputs for tests of your own, `definitions` has the papers' formulas for one
 output. `device=` takes an array module, such as cupy, on whose arrays the same answers are expected as on NumPy's; the
 tests of minixnn itself give a module that behaves like CuPy on a machine without a GPU (tests/backends/standin.py).
 
@@ -18,7 +18,7 @@ tests of minixnn itself give a module that behaves like CuPy on a machine withou
 """
 import importlib
 
-HERE = {"check_rule": "rules", "check_layer": "layers", "check_network": "networks", "CheckFailed": "properties",
+HERE = {"check_rule": "search", "check_layer": "search", "check_network": "networks", "CheckFailed": "properties",
         "Report": "properties"}
 MODULES = ("definitions", "strategies")
 __all__ = [*HERE, *MODULES]

@@ -8,8 +8,6 @@ in the docstrings of the rules.
     from minixnn.checks import check_rule, definitions
     check_rule(my_epsilon, definition=definitions.epsilon)
 """
-from typing import Any
-
 import numpy as np
 
 from minixnn.arrays import Array, negative, positive
@@ -56,12 +54,12 @@ def w_square(x: Array, w: Array, b: float, R: float) -> Array:
     return quotient(w ** 2, w @ w) * R
 
 
-def z_box(x: Array, w: Array, b: float, R: float, low: Any, high: Any) -> Array:
+def z_box(x: Array, w: Array, b: float, R: float, low: float, high: float) -> Array:
     """(x_j w_j - low w_j+ - high w_j-) / (the same summed over j) R"""
     parts = x * w - low * positive(w) - high * negative(w)
     return quotient(parts, parts.sum()) * R
 
 
-def quotient(a: Any, b: Array) -> Array:
+def quotient(a: Array, b: float) -> Array:
     """a / b, and 0 where b is 0: an output that nothing adds up to hands nothing back."""
     return a / b if b != 0 else a * 0

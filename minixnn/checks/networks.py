@@ -1,47 +1,119 @@
 """check_network: every layer of a network at the activations that images make, and what the whole must add up to."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from types import ModuleType
-from typing import Any
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from minixnn import passes
 from minixnn.arrays import Array, Inputs, to_numpy
 from minixnn.batching import rows as count_of
-from minixnn.checks import network_tests as of
-from minixnn.checks.as_layer import SideBySide, Written
-from minixnn.checks.layer_cases import prepare
+from minixnn.checks.as_layer import SideBySide, Written, reloaded
+from minixnn.checks.cases import images_apart, on_device, prepare, same_on_device
 from minixnn.checks.layer_properties import properties_of_layer
-from minixnn.checks.network_properties import properties_of_network, properties_of_pair
-from minixnn.checks.properties import CheckFailed, Row, ask, short, table
-from minixnn.checks.worked import paragraph, two
-from minixnn.layers import Reshape
+from minixnn.checks.properties import CheckFailed, NotAsked, Observation, Property, Row, compare, short, states, table
+from minixnn.checks.worked import heading, paragraph, two
+from minixnn.layers import Layer, Reshape
+from minixnn.layers.base import Rule
+from minixnn.ledger import ledger as keep_ledger
+from minixnn.logits import logits
 from minixnn.network import Network
 from minixnn.progress import progress
 from minixnn.rules import composites, lrp
 
 IMAGES = 4                      # so many are looked at; more take longer and find little
 SHOWN = ("derivative", "adjoint", "parameter gradients", "DeepLIFT", "images apart")        # columns of the table
-RULES = (lrp.epsilon, composites.epsilon_plus)
+STEPS = 50                      # of the path of integrated gradients, or fewer where one step takes long
+SECONDS = 10
+Rules: TypeAlias = "Rule | Sequence[Rule | None]"       # what passes.lrp takes
+
+
+@dataclass(frozen=True)
+class NetworkCase:
+    """A network as it is, the same in float64, and the images for both."""
+    net: Network
+    sharp: Network
+    x: Inputs
+    a: Inputs                   # x in float64, or the tokens as they are
+    target: int | Sequence[int] | Array | None
+    expected: Array | None
+    other: Network              # in float64, a network that computes the same
+    usable = True
+
+    @property
+    def explained(self) -> Network:
+        """The network whose outputs methods explain: logits, where it ends in a layer that only squashes."""
+        return logits(self.sharp)
+
+    @property
+    def reference(self) -> Inputs:
+        """The images' reference (1, ...), zeros."""
+        return each(lambda a: a[:1] * 0, self.a)
+
+    @cached_property
+    def y(self) -> Array:
+        """The outputs, in float64."""
+        return self.sharp.forward(self.a)
+
+    @cached_property
+    def targets(self) -> Array:
+        """The class of each image that is explained."""
+        y = self.explained.forward(self.a)
+        if y.ndim != 2:
+            raise NotAsked("the output has no classes to start from")
+        return y.argmax(axis=1) if self.target is None else np.broadcast_to(self.target, len(y))
+
+    def missed(self, R: Inputs, how: str) -> Observation:
+        """The image whose contributions R miss y(x) - y(0) by most, as a share of their size."""
+        y, y_ref = (self.explained.forward(x)[range(count_of(x)), self.targets] for x in (
+            self.a, each(lambda a: a * 0, self.a)))
+        R, change = flat(R), y - y_ref
+        off = np.nan_to_num(abs(R.sum(axis=1) - change) / np.maximum(abs(R).sum(axis=1), 1e-300), nan=np.inf)
+        n = int(off.argmax())
+        return Observation(float(off[n]), float(change[n]), float(R[n].sum()), f"Image {n}: the output changes from 0 "
+                           f"to x by what is expected, the contributions {how} sum to what came.")
+
+    def contributions(self, net: Network) -> Inputs:
+        """Those of the inputs by DeepLIFT, in this network or the other."""
+        try:
+            return passes.deeplift(net, self.a, self.reference, self.targets)[0]
+        except NotImplementedError as error:
+            raise NotAsked(str(error)) from None
+
+
+class Checked(NamedTuple):
+    """A layer of the network, with the row of each property, and what was observed where it does not hold."""
+    place: str
+    layer: Layer
+    rows: list[Row]
+    failures: list[Observation | None]
 
 
 class NetworkReport:
-    """`layers`: [(place, layer, rows), ...]; `whole`: rows of the whole network."""
+    """`layers`: [(place, layer, rows, observations), ...]; `whole`: rows of the whole network."""
 
-    def __init__(self, layers: Any, whole: Any, images: Any) -> None:
+    def __init__(self, layers: list[Checked], whole: list[Row], images: int) -> None:
         self.layers, self.whole, self.images = layers, whole, images
 
     @property
-    def broken(self) -> Any:
+    def broken(self) -> list[tuple[str, str]]:
         """What does not hold: (place, property), the layers first; the place of the whole network is ""."""
-        rows = [(place, row) for place, _, rows in self.layers for row in rows] + [("", row) for row in self.whole]
+        rows = [(layer.place, row) for layer in self.layers for row in layer.rows] + [("", row) for row in self.whole]
         return [(place, row.property.name) for place, row in rows if row.broken]
 
     def __str__(self):
         lines = [(" l  layer", *SHOWN, "other properties")]
-        for place, layer, rows in self.layers:
-            named = {row.property.name: row for row in rows}
-            others = [row for row in rows if row.property.name not in SHOWN and row.cases]
+        for place, layer, rows, _ in self.layers:
+            named = {row.property.name: row for row in rows if row.cases}
+            others = [row for name, row in named.items() if name not in SHOWN]
             bad = [row.property.name for row in others if row.broken]
-            lines.append((f"{place:>2}  {layer!r}", *(cell(named.get(name)) for name in SHOWN),
+            lines.append((f"{place:>2}  {layer!r}", *(f"{short(named[name].largest)}{' NO' * named[name].broken}"
+                                                      if name in named else "" for name in SHOWN),
                           f"NO: {', '.join(bad)}" if bad else f"{len(others)} hold"))
         whole = [("the whole network", "holds", "distance", "must be below")]
         for row in self.whole:
@@ -51,55 +123,70 @@ class NetworkReport:
                           "between both sides of each formula", *table(lines), "", *table(whole)])
 
 
-def cell(row: Any) -> Any:
-    """The largest distance of a property in one layer, marked where it is too large."""
-    return "" if row is None or not row.cases else f"{short(row.largest)}{' NO' if row.broken else ''}"
+def check_network(net: Network, x: Inputs, target: int | Sequence[int] | Array | None = None,
+                  rules: Rules | None = None, expected: Array | None = None, device: ModuleType | None = None,
+                  quiet: bool = True, equivalent: Network | None = None) -> NetworkReport:
+    """Ask the properties of every layer where images x lead, and those of the network.
 
+    Parameters
+    ----------
+    net : Network
+    x : array (N, ...), or a tuple of arrays
+        A batch of images, or of what else enters. The first four are used.
+    target : int or (N,) ints, optional
+        The class that is explained; without it that of the largest output.
+    rules : rule, composite or list of rules, optional
+        What the ledger is kept for, as for `passes.lrp`; without it lrp.epsilon and then composites.epsilon_plus.
+    expected : array, optional
+        The outputs for x of whatever the network was made from, to be compared.
+    device : module, optional
+        An array module such as cupy, on whose arrays the network must run, too.
+    quiet : bool
+        False shows how far it has come.
+    equivalent : Network, optional
+        Another network that computes the same, such as this one with its batch normalisation folded. Both must have the
+        same outputs, the same gradient, the same contributions by DeepLIFT against 0, and by `rules` the same
+        relevance: "implementation invariance" (Sundararajan et al. 2017, section 2.2). Most rules depend on how a
+        function is written, and then the failure says by how much the two explanations differ.
 
-def check_network(net: Network, x: Array, target: Any = None, rules: Any = None, expected: Array | None = None,
-                  device: ModuleType | None = None, quiet: bool = True,
-                  equivalent: Network | None = None) -> NetworkReport:
-    """Ask the properties of every layer where images x lead, and of the network; return a report or raise CheckFailed.
+    Returns
+    -------
+    NetworkReport
+        To print, if all holds.
 
-    x: a batch of images, or a tuple of inputs. rules: what the ledger is kept for, as for `passes.lrp`; None for
-    lrp.epsilon and then composites.epsilon_plus. expected: the outputs for x of whatever the network was made from,
-    to be compared. device: an array module such as cupy, on whose arrays it must run, too. The first four images are
-    used. quiet=False shows how far it has come.
-
-    equivalent: another network that computes the same, such as this one with its batch normalisation folded. Both must
-    have the same outputs, the same gradient, the same contributions by DeepLIFT against 0, and by `rules` the same
-    relevance: "implementation invariance" (Sundararajan et al. 2017, section 2.2). Most rules depend on how a function
-    is written, and then the failure says by how much the two explanations differ.
+    Raises
+    ------
+    CheckFailed
+        If a property does not hold: the first, with both sides of its formula, and the table of all.
+    ValueError
+        If a list of rules is given for two networks.
     """
     if equivalent is not None and isinstance(rules, (list, tuple)):
         raise ValueError("got a list of rules for two networks, whose layers need not be the same; give one rule such "
                          "as lrp.epsilon, or a composite such as composites.epsilon_plus, which chooses for each")
-    x = of.each(lambda part: to_numpy(part)[:IMAGES], x)
-    expected = None if expected is None else to_numpy(expected)[:IMAGES]
+    x = each(lambda part: to_numpy(part)[:IMAGES], x)
     sharp = net.astype(np.float64)
-    a = of.each(lambda part: part.astype(np.float64) if part.dtype.kind == "f" else part, x)
-    A, A_ref = sharp.trace(a), sharp.trace(of.nothing(a))
-    layers = [entry_of(sharp.layers[l], sharp.entering(A, l), sharp.entering(A_ref, l), str(l), device)
+    case = NetworkCase(net, sharp, x, in_type(x, np.float64), target,
+                       None if expected is None else to_numpy(expected)[:IMAGES],
+                       sharp if equivalent is None else equivalent.astype(np.float64))
+    A, A_ref = sharp.trace(case.a), sharp.trace(each(lambda a: a * 0, case.a))
+    layers = [checked(sharp.layers[l], sharp.entering(A, l), sharp.entering(A_ref, l), str(l), device)
               for l in progress(range(len(sharp.layers)), "layers checked", quiet)]
-    other = None if equivalent is None else equivalent.astype(np.float64)
-    case = of.NetworkCase(net, sharp, x, a, target, expected, other)
-    asked = RULES if rules is None else (rules,)
-    properties = properties_of_network(asked, device) + ([] if other is None else properties_of_pair(asked))
-    whole = [row_of(p, case) for p in properties]
-    report = NetworkReport([entry[:3] for entry in layers], [row for row, _ in whole], count_of(x))
-    if report.broken:
-        found = [(f"layer {place}, {layer!r},", row, note) for place, layer, rows, notes in layers
-                 for row, note in zip(rows, notes)] + [("the network", *pair) for pair in whole]
-        raise CheckFailed(explain(report, [each for each in found if each[1].broken]), first_name(report), report)
+    asked: Sequence[Rules] = (lrp.epsilon, composites.epsilon_plus) if rules is None else (rules,)
+    properties = properties_of_network(asked, device) + ([] if equivalent is None else properties_of_pair(asked))
+    whole = [Row(property) for property in properties]
+    found = [row.ask(case) for row in whole]
+    report = NetworkReport(layers, whole, count_of(x))
+    subjects = [(f"layer {one.place}, {one.layer!r},", one.rows, one.failures) for one in layers]
+    for subject, rows, observations in [*subjects, ("the network", whole, found)]:
+        for row, observation in zip(rows, observations):
+            if observation is not None:
+                raise CheckFailed(explain(subject, row.property, observation, report), row.property.name, report)
     return report
 
 
-def first_name(report: Any) -> Any:
-    return report.broken[0][1]
-
-
-def entry_of(layer: Any, x: Inputs, x_ref: Inputs, place: Any, device: ModuleType | None) -> Any:
-    """(place, layer, rows, observations) of a layer."""
+def checked(layer: Layer, x: Inputs, x_ref: Inputs, place: str, device: ModuleType | None) -> Checked:
+    """A layer, and what its properties are where x and x_ref enter it."""
     name = layer
     if isinstance(x, tuple):
         layer = SideBySide(layer, tuple(part.shape[1:] for part in x))
@@ -110,13 +197,12 @@ def entry_of(layer: Any, x: Inputs, x_ref: Inputs, place: Any, device: ModuleTyp
         x, x_ref = (a.reshape(-1, before, *a.shape[1:]) for a in (x, x_ref))
         y = layer.forward(x)
     dy = np.random.default_rng(0).normal(size=(1, *y.shape[1:])).astype(y.dtype)
-    apart = off_the_kinks(x[:1]) if x.dtype.kind == "f" else x[:1]
-    case = prepare((layer, apart, x_ref[:1], dy))
-    found, notes = zip(*[row_of(p, case) for p in properties_of_layer(device=device)])
-    return place, name, found, notes
+    case = prepare(layer, off_the_kinks(x[:1]) if x.dtype.kind == "f" else x[:1], x_ref[:1], dy)
+    rows = [Row(property) for property in properties_of_layer(device=device)]
+    return Checked(place, name, rows, [row.ask(case) for row in rows])
 
 
-def off_the_kinks(x: Inputs) -> Any:
+def off_the_kinks(x: Array) -> Array:
     """x with a little added to every entry, another each.
 
     Behind a ReLU many are 0 and equal, where nothing has a derivative. What is added is positive, for layers that take
@@ -127,28 +213,171 @@ def off_the_kinks(x: Inputs) -> Any:
     return x + visible * 0.1 * size * np.random.default_rng(1).random(x.shape)
 
 
-def row_of(property: Any, case: Any) -> Any:
-    """(row, observation): one property asked once."""
-    row, observation = Row(property), ask(property, case)
-    if isinstance(observation, str):
-        row.note, observation = observation, None           # why it could not be asked
-    if observation is not None:
-        row.add(observation)
-    return row, observation
+def explain(subject: str, property: Property, observation: Observation, report: NetworkReport) -> str:
+    """The message: the property that fails, both sides of its formula, and the table of everything."""
+    expected, came = observation.expected, observation.came
+    parts = [heading(subject, property), *([paragraph(observation.note)] if observation.note else [])]
+    at = ""
+    if isinstance(expected, np.ndarray) and isinstance(came, np.ndarray) and expected.shape == came.shape:
+        worst = np.unravel_index(np.nan_to_num(abs(expected - came), nan=np.inf).argmax(), expected.shape)
+        at, expected, came = f"Furthest apart, at {list(map(int, worst))}:\n\n", expected[worst], came[worst]
+    if isinstance(expected, (int, float)) and isinstance(came, (int, float)):
+        shown = two(expected, came)
+        parts.append(f"{at}    expected  {shown[0]}\n    came      {shown[1]}")
+    return "\n\n".join([*parts, paragraph(f"Look for this: {property.cause}."), str(report)])
 
 
-def explain(report: Any, found: Any) -> Any:
-    """The message: the first property that fails, both sides of its formula, and the table of everything."""
-    subject, row, observation = found[0]
-    parts = [f'{subject} fails "{row.property.name}".', f"    {row.property.formula}", paragraph(row.property.why)]
-    parts += [paragraph(observation.note)] if observation.note else []
-    sides = [observation.expected, observation.came]
-    if all(np.ndim(side) == 0 and not isinstance(side, (str, type(None))) for side in sides):
-        parts.append("\n".join(f"    {name:8}  {value}" for name, value in zip(("expected", "came"), two(*sides))))
-    elif all(isinstance(side, np.ndarray) and side.shape == sides[0].shape for side in sides):
-        worst = np.unravel_index(np.nan_to_num(abs(sides[0] - sides[1]), nan=np.inf).argmax(), sides[0].shape)
-        shown = two(float(sides[0][worst]), float(sides[1][worst]))
-        parts.append(f"Furthest apart, at {list(map(int, worst))}:\n\n"
-                     f"    expected  {shown[0]}\n    came      {shown[1]}")
-    parts.append(paragraph(f"Look for this: {row.property.cause}."))
-    return "\n\n".join([*parts, str(report)])
+def each(f: Callable[[Array], Array], x: Inputs) -> Inputs:
+    """f(x); of several inputs, of each."""
+    return tuple(map(f, x)) if isinstance(x, tuple) else f(x)
+
+
+def in_type(x: Inputs, dtype: type) -> Inputs:
+    """The real numbers among the inputs in that type."""
+    return each(lambda a: a.astype(dtype) if a.dtype.kind == "f" else a, x)
+
+
+def flat(R: Inputs) -> Array:
+    """(N, entries): what lies beside an input, or beside all inputs."""
+    parts = R if isinstance(R, tuple) else (R,)
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
+# ------------------------------------------------------------------------------------------ of a network, and of a pair
+
+def properties_of_network(rules: Sequence[Rules], device: ModuleType | None = None) -> list[Property]:
+    """The list; a ledger for each of `rules`."""
+    books = [replace(ledger.given(rules=rule), name=f"ledger, {name_of(rule)}") for rule in rules]
+    return [outputs, one_by_one, *books, path_integral, sums_to_difference, precision, saved, *on_device(moved, device)]
+
+
+def properties_of_pair(rules: Sequence[Rules]) -> list[Property]:
+    """What two networks that compute the same must have in common; the relevance by each of `rules`."""
+    return [same_outputs, same_gradient, same_contributions, *(
+        replace(same_relevance.given(rules=rule), name=f"the same relevance, {name_of(rule)}") for rule in rules)]
+
+
+def name_of(rules: Rules) -> str:
+    """How the rules are called in a report."""
+    return composites.name_of(rules) if callable(rules) else "the rules given"
+
+
+@states("outputs", "forward(x) = the outputs of the network that this one was made from",
+        "An explanation of another function explains nothing.",
+        "a kernel that was not transposed, channels in another order, padding on the other side, a bias or an "
+        "activation that is missing, or images that were not prepared alike", 1e-4)
+def outputs(case: NetworkCase) -> Observation:
+    if case.expected is None:
+        raise NotAsked("no outputs were given to compare with")
+    return compare(case.expected, case.net.forward(case.x), "Expected are the outputs that were given.")
+
+
+@states("images apart", images_apart.formula, images_apart.why, "a layer that still normalises over the batch")
+def one_by_one(case: NetworkCase) -> Observation:
+    if count_of(case.a) < 2:
+        raise NotAsked("there is one image only")
+    alone = np.concatenate([case.sharp.forward(each(lambda a: a[n:n + 1], case.a)) for n in range(count_of(case.a))])
+    return compare(alone, case.y, "The images one by one, and as a batch.")
+
+
+@states("ledger", "sum_k R_k = sum_j R_j + bias + stabiliser + lost, in every layer",
+        "The accounts compute what rules withhold from their formulas alone; with it all numbers must add up.",
+        "a layer that answers other numbers to a rule than to its account; the table shows which", 1e-8)
+def ledger(case: NetworkCase, rules: Rules) -> Observation:
+    book = keep_ledger(case.explained, case.a, case.targets, rules, quiet=True)
+    if any(row.unexplained for row in book.rows):
+        raise NotAsked("a rule of these has no account")
+    row = max(book.rows, key=lambda row: abs(row.residual) / (row.moved or 1))
+    return Observation(book.largest_residual, 0.0, row.residual, f"Layer {row.l} lost this on the way, of "
+                       f"{book.total.relevance_out:.6g} that started.")
+
+
+@states("integrated gradients", "sum_i R_i = y(x) - y(0)",
+        "Completeness (Sundararajan et al. 2017): an integral of the derivative is the difference of the function. "
+        "With finitely many steps it is so up to a few per cent.",
+        "a gradient somewhere that is not the derivative of forward", 0.05)
+def path_integral(case: NetworkCase) -> Observation:
+    if any(part.dtype.kind != "f" for part in (case.a if isinstance(case.a, tuple) else (case.a,))):
+        raise NotAsked("there is no path from 0 to whole numbers")
+    net, begun = case.explained, time.perf_counter()
+    G = flat(passes.gradient(net, case.a, case.targets)[0]) * 0
+    steps = max(10, min(STEPS, int(SECONDS / (time.perf_counter() - begun))))
+    for share in (np.arange(steps) + 0.5) / steps:
+        G = G + flat(passes.gradient(net, each(partial(np.multiply, share), case.a), case.targets)[0])
+    return case.missed(flat(case.a) * G / steps, f"with {steps} steps")
+
+
+@states("DeepLIFT", "sum_i C_i = y(x) - y(0)",
+        "Contributions sum to the difference of the outputs (Shrikumar et al. 2017).",
+        "a layer whose multipliers do not", 1e-7)
+def sums_to_difference(case: NetworkCase) -> Observation:
+    return case.missed(case.contributions(case.explained), "by DeepLIFT")
+
+
+@states("float32", "float32 = float64, up to rounding",
+        "The network is used in float32. Where it differs much, differences of large numbers are taken somewhere.",
+        "a large number that is subtracted again, or a sum of squares minus a squared sum", 1e-3)
+def precision(case: NetworkCase) -> Observation:
+    came = case.sharp.astype(np.float32).forward(in_type(case.a, np.float32))
+    return compare(case.y, came, "Expected is float64, came is float32.")
+
+
+@states("saved and loaded", "Network.load(path) = the network", "A file holds the arrays and settings of its layers.",
+        "settings() leaves something out", 1e-6)
+def saved(case: NetworkCase) -> Observation:
+    try:
+        again = reloaded(case.net)
+    except ValueError as error:
+        raise NotAsked(str(error)) from None
+    return compare(case.net.forward(case.x), again.forward(case.x), "The network, and the one that was loaded.")
+
+
+@states("device", "forward on arrays of a GPU = forward on NumPy's", same_on_device.why,
+        "a function of numpy called by name", 1e-6)
+def moved(case: NetworkCase, module: ModuleType) -> Observation:
+    came = case.sharp.on(module).forward(each(module.asarray, case.a))
+    return compare(case.y, to_numpy(came), "Expected is NumPy's answer.")
+
+
+@states("the same outputs", "forward(x) = forward(x) of the equivalent network",
+        "Only networks that compute the same can be asked for the same explanation.",
+        "a rewriting that changes the function: a bias, a scale or a shortcut that was lost on the way", 1e-7)
+def same_outputs(case: NetworkCase) -> Observation:
+    return outputs_of_both(case)
+
+
+def outputs_of_both(case: NetworkCase) -> Observation:
+    return compare(case.y, case.other.forward(case.a), "Expected is the network, came is the equivalent one.")
+
+
+def same_explanation(case: NetworkCase, explain: Callable[[Network], Inputs]) -> Observation:
+    """What lies beside the input in both networks."""
+    if not outputs_of_both(case).off <= same_outputs.limit:
+        raise NotAsked("the two do not compute the same")
+    one, other = (flat(explain(net)) for net in (case.explained, logits(case.other)))
+    return compare(one, other, "Both compute the same. Expected is what the network gets, came what the equivalent one "
+                   "gets.")
+
+
+DEPENDS = "nothing need be wrong: it depends on how the function is written. Explain one way of writing, and say which"
+
+
+@states("the same gradient", "dy/dx = dy/dx of the equivalent network",
+        "A derivative belongs to the function, however it is computed.",
+        "a gradient that is not the derivative of forward, or an x at which the function has a kink", 1e-6)
+def same_gradient(case: NetworkCase) -> Observation:
+    return same_explanation(case, lambda net: passes.gradient(net, case.a, case.targets)[0])
+
+
+@states("the same contributions, DeepLIFT", "C(x) = C(x) of the equivalent network, against 0",
+        "Implementation invariance (Sundararajan et al. 2017, section 2.2). DeepLIFT puts quotients in place of "
+        "derivatives, and these need not obey the chain rule.", DEPENDS, 1e-3)
+def same_contributions(case: NetworkCase) -> Observation:
+    return same_explanation(case, case.contributions)
+
+
+@states("the same relevance", "R(x) = R(x) of the equivalent network",
+        "Implementation invariance (Sundararajan et al. 2017, section 2.2). A rule shares by what meets in one layer, "
+        "and what does is up to the author of the network.", DEPENDS, 1e-3)
+def same_relevance(case: NetworkCase, rules: Rules) -> Observation:
+    return same_explanation(case, lambda net: passes.lrp(net, case.a, case.targets, rules)[0])

@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import sys
 import traceback
-from dataclasses import dataclass, field
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from minixnn.arrays import Array
+
+if TYPE_CHECKING:
+    from minixnn.checks.cases import Case
+    from minixnn.checks.networks import NetworkCase, NetworkReport
+
+Side: TypeAlias = "np.ndarray | float | str | None"                 # one side of a formula
+Test: TypeAlias = "Callable[..., Observation | None]"               # of a case
+FIRST = "answers", "shape", "purity"                                # asked of a case that no other can be asked of
+
+
+class NotAsked(Exception):
+    """Raised by a test of what it cannot ask, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -24,44 +37,57 @@ class Property:
     formula: str
     why: str                    # why it must hold
     cause: str                  # what is usually wrong where it does not
-    test: Any = None
+    test: Test
     limit: float = 1e-9         # how large `off` of an Observation may be
+
+    def given(self, **knobs: object) -> Property:
+        """The same, with some arguments of its test."""
+        return replace(self, test=partial(self.test, **knobs))
+
+
+def states(name: str, formula: str, why: str, cause: str, limit: float = 1e-9) -> Callable[[Test], Property]:
+    """Make a test a Property: a decorator, so that the sentences stand above what is computed."""
+    return lambda test: Property(name, formula, why, cause, test, limit)
 
 
 @dataclass(frozen=True)
 class Observation:
     """Both sides of a property's formula in one case. `off` is their distance, as a share of their size."""
     off: float
-    expected: Any = None
-    came: Any = None
+    expected: Side = None
+    came: Side = None
     note: str = ""              # a sentence for the reader of a failure
-    output: Any = None       # index of the output that it is about, in a flattened image; None: of all
-    steps: tuple = ()           # lines of arithmetic that lead to `expected`
-    columns: dict = field(default_factory=dict)             # more columns for the table of inputs
+    output: int | None = None   # index of the output that it is about, in a flattened image; None: of all
+    steps: tuple[str, ...] = ()                             # lines of arithmetic that lead to `expected`
+    columns: dict[str, Array] = field(default_factory=dict)     # more columns for the table of inputs
 
 
-def compare(expected: Array, came: Array, note: str = '', scale: float = 0.0, **more: Any) -> Observation:
+def compare(expected: Array, came: Array, note: str = '', scale: float = 0.0, output: int | None = None) -> Observation:
     """The Observation of two arrays, measured against the largest number of both, or against `scale` if larger.
 
     Numbers that are not finite, on one side only, are infinitely far off.
     """
     expected, came = np.asarray(expected, dtype=float), np.asarray(came, dtype=float)
+    one, other = (side if side.ndim else side.item() for side in (expected, came))
     if expected.shape != came.shape:
-        return Observation(np.inf, expected, came, f"{note} The shapes are {expected.shape} and {came.shape}.".strip(),
-                           **more)
-    if not expected.size:
-        return Observation(0.0, expected, came, note, **more)
+        note = f"{note} The shapes are {expected.shape} and {came.shape}.".strip()
+        return Observation(np.inf, one, other, note, output)
     same = (expected == came) | (np.isnan(expected) & np.isnan(came))
     with np.errstate(all="ignore"):
         distance = np.where(same, 0.0, abs(expected - came))
     size = max(scale, *(abs(a[np.isfinite(a)]).max(initial=0) for a in (expected, came))) or 1.0
-    off = np.nan_to_num(distance, nan=np.inf, posinf=np.inf).max()
-    return Observation(float(off / size), expected, came, note, **more)
+    off = np.nan_to_num(distance, nan=np.inf, posinf=np.inf).max(initial=0)
+    return Observation(float(off / size), one, other, note, output)
 
 
-def is_so(ok: bool, note: str, **more: Any) -> Observation:
+def is_so(ok: bool, note: str) -> Observation:
     """The Observation of a sentence that is true or not, without numbers."""
-    return Observation(0.0 if ok else np.inf, note="" if ok else note, **more)
+    return Observation(0.0 if ok else np.inf, note="" if ok else note)
+
+
+def furthest(found: list[Observation]) -> Observation | None:
+    """The observation whose two sides lie furthest apart; None of none."""
+    return max(found, key=lambda observation: observation.off, default=None)
 
 
 @dataclass
@@ -72,30 +98,44 @@ class Row:
     largest: float = 0.0
     broken: bool = False
     note: str = ""              # why it was not asked
-    where: Any = None           # the strategy whose cases broke it
 
-    def add(self, observation: Observation) -> None:
+    def ask(self, case: Case | NetworkCase) -> Observation | None:
+        """Ask the property of one case more; the Observation if it does not hold. What raises is far off."""
+        if not case.usable and self.property.name not in FIRST:
+            return None
+        try:
+            with np.errstate(all="ignore"):     # a division by zero shows in the numbers; it needs no warning
+                observation = self.property.test(case)
+        except NotAsked as reason:
+            self.note, observation = str(reason), None
+        except Exception as error:
+            observation = Observation(np.inf, note=raised(error))
+        if observation is None:
+            return None
         self.cases += 1
         self.largest = max(self.largest, observation.off)
-        self.broken = self.broken or not observation.off <= self.property.limit
+        fails = not observation.off <= self.property.limit
+        self.broken = self.broken or fails
+        return observation if fails else None
 
 
 @dataclass
 class Report:
     """What was asked of `subject`, and what came out. `print(report)` shows a table."""
     subject: str
-    rows: list
+    rows: list[Row]
     cases: int = 0
-    notes: list = field(default_factory=list)       # sentences below the table
-    conserves: str | None = None                    # of a rule: what was found, "always" and so on
+    notes: list[str] = field(default_factory=list)          # sentences below the table
+    conserves: str | None = None                            # of a rule: what was found, "always" and so on
 
     @property
-    def broken(self) -> list:
+    def broken(self) -> list[str]:
         """The names of the properties that do not hold, the most telling first."""
         return [row.property.name for row in self.rows if row.broken]
 
     @property
-    def held(self) -> Any:
+    def held(self) -> list[str]:
+        """The names of the properties that were asked and hold."""
         return [row.property.name for row in self.rows if row.cases and not row.broken]
 
     def __str__(self):
@@ -115,7 +155,7 @@ class CheckFailed(AssertionError):
     case: what it failed on, with `layer`, `x` and, of a rule, `R`.  expected, came: both sides of the formula.
     """
 
-    def __init__(self, message: str, property: str, report: Any, case: Any = None,
+    def __init__(self, message: str, property: str, report: Report | NetworkReport, case: Case | None = None,
                  observation: Observation | None = None) -> None:
         super().__init__(message)
         self.property, self.report, self.case = property, report, case
@@ -124,32 +164,7 @@ class CheckFailed(AssertionError):
         self.came = getattr(observation, "came", None)
 
 
-def ask(property: Property, case: Any) -> Observation | None:
-    """The Observation of a property, or None where it says nothing. What raises is as far off as can be."""
-    if not case.usable and not getattr(property.test, "first", False):
-        return None
-    try:
-        with np.errstate(all="ignore"):         # a division by zero shows in the numbers; it needs no warning
-            return property.test(case)
-    except Exception as error:
-        return Observation(np.inf, note=raised(error))
-
-
-def first(test: Callable) -> Callable:
-    """Mark a test that says whether a case can be used at all."""
-    test.first = True                           # type: ignore[attr-defined]  # a mark on the function
-    return test
-
-
-def shown(answer: Any) -> str:
-    """What was returned, by its shape or shapes."""
-    if isinstance(answer, (tuple, list)):
-        return f"a {type(answer).__name__} of {len(answer)} arrays of shapes " + " and ".join(
-            str(getattr(a, "shape", repr(a))) for a in answer)
-    return f"an array of shape {answer.shape}" if hasattr(answer, "shape") else repr(answer)
-
-
-def raised(error: Any) -> str:
+def raised(error: Exception) -> str:
     """An exception as a sentence, with the line of the user's code where it came from."""
     frames = traceback.extract_tb(error.__traceback__ or sys.exc_info()[2])
     theirs = [frame for frame in frames if "minixnn" not in frame.filename.replace("\\", "/").split("/")] or frames
@@ -157,15 +172,13 @@ def raised(error: Any) -> str:
     return f"It raised {type(error).__name__}: {error}{where}"
 
 
-def short(number: Any) -> Any:
+def short(number: float) -> str:
     """0, 2e-16, 0.25: as few digits as a table needs."""
-    if number == 0 or 1e-3 <= abs(number) < 1e4:
-        return f"{number:.3g}"
-    return f"{number:.0e}"
+    return f"{number:.3g}" if number == 0 or 1e-3 <= abs(number) < 1e4 else f"{number:.0e}"
 
 
-def table(lines: list[tuple], indent: str = '  ') -> list[str]:
+def table(lines: list[tuple[str, ...]], indent: str = '  ') -> list[str]:
     """Rows of words as lines of text, the first column to the left and the rest to the right."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    widths = [max(map(len, column)) for column in zip(*lines)]
     return [(indent + "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)
                                 for i, (cell, w) in enumerate(zip(line, widths)))).rstrip() for line in lines]

@@ -5,6 +5,7 @@ from tests.checks.built_in import DOMAINS, DRAWN, JOIN_RULES, LAYERS, RULES
 from hypothesis import given, settings
 from tests.backends.record_cupy import installed_cupy
 from tests.registry import EVERYWHERE, EXAMPLES, JOINS, MORE, TOKENS, WRITTEN
+from tests.small_networks import graphs
 
 from minixnn import Network, datasets, layers, models
 from minixnn.checks import check_layer, check_network, check_rule, strategies
@@ -90,7 +91,7 @@ def test_a_network_of_every_way_of_writing_is_right_in_every_layer():
 
 
 @settings(max_examples=60)
-@given(strategies.graphs(kinds_between=(ReLU, Tanh)), strategies.seeds)
+@given(graphs(kinds_between=(ReLU, Tanh)), strategies.seeds)
 def test_a_random_graph_is_right_in_every_layer(drawn, seed):
     """Joins of joins, an output that a later join reads again, a layer in several places."""
     net, shape = drawn

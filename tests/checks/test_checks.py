@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from minixnn import Network, checks
@@ -13,8 +12,15 @@ from minixnn.checks import CheckFailed, check_layer, check_network, check_rule, 
 from minixnn.cli import main
 from minixnn.layers import Conv2d, Dense, Elementwise, Layer, ReLU, Softplus, Tanh
 from minixnn.rules import lrp
-from tests.checks import false_positives, wrong_ones_found, wrong_imports, wrong_layers, wrong_rules
+from tests.checks import false_positives, wrong_imports, wrong_layers, wrong_rules
 from tests.backends import standin
+
+
+def caught(check, *given, **claims):
+    """The CheckFailed that a check raises."""
+    with pytest.raises(CheckFailed) as failure:
+        check(*given, **claims)
+    return failure.value
 
 
 def ends_in_a_pencil_case(failure):
@@ -26,8 +32,7 @@ def ends_in_a_pencil_case(failure):
 
 @pytest.mark.parametrize("rule, claims, wanted", wrong_rules.WRONG, ids=lambda v: getattr(v, "__name__", ""))
 def test_a_mistake_in_a_rule_is_caught_by_its_name_on_a_small_case(rule, claims, wanted):
-    failure = wrong_ones_found.rule_caught(rule, claims)
-    assert failure is not None, "nothing was found"
+    failure = caught(check_rule, rule, examples=15, **claims)       # of each kind; a check draws more by default
     assert failure.property == failure.broken[0] == wanted, failure
     assert f'{rule.__name__} fails "{wanted}".' in str(failure)
     ends_in_a_pencil_case(failure)
@@ -35,16 +40,15 @@ def test_a_mistake_in_a_rule_is_caught_by_its_name_on_a_small_case(rule, claims,
 
 @pytest.mark.parametrize("layer, shape, wanted", wrong_layers.WRONG, ids=lambda v: type(v).__name__)
 def test_a_mistake_in_a_layer_is_caught_by_its_name(layer, shape, wanted):
-    failure = wrong_ones_found.layer_caught(layer, shape)
-    assert failure is not None, "nothing was found"
+    failure = caught(check_layer, layer, shape, device=standin, examples=15)
     assert failure.property == wanted, failure
     assert type(layer).__name__ in str(failure)
 
 
 @pytest.mark.parametrize("mistake", wrong_imports.WRONG)
 def test_a_mistake_in_an_import_is_caught_by_its_outputs(mistake):
-    failure = wrong_ones_found.import_caught(mistake)
-    assert failure is not None and failure.property == "outputs" and "Furthest apart" in str(failure)
+    failure = caught(check_network, wrong_imports.imported(mistake), wrong_imports.X, expected=wrong_imports.EXPECTED)
+    assert failure.property == "outputs" and "Furthest apart" in str(failure)
 
 
 def test_what_is_right_passes_beside_its_mistaken_brothers():
@@ -62,9 +66,7 @@ def forgetful(layer, x, y, R):
 
 @pytest.fixture(scope="module")
 def failure():
-    with pytest.raises(CheckFailed) as caught:
-        check_rule(forgetful, definition=partial(definitions.epsilon, epsilon=0))
-    return caught.value
+    return caught(check_rule, forgetful, definition=partial(definitions.epsilon, epsilon=0))
 
 
 def test_a_failure_is_an_assertion_and_carries_the_case(failure):
@@ -124,20 +126,19 @@ def gradient_times_input(layer, x, y, R):
 
 
 def test_a_rule_that_conserves_in_no_way_fails_unless_that_is_claimed():
-    with pytest.raises(CheckFailed, match="Nothing was claimed, and none of these holds") as caught:
-        check_rule(gradient_times_input, examples=20)
-    case = caught.value.case
-    assert caught.value.broken == ["conserves"] and caught.value.report.conserves is None
+    failure = caught(check_rule, gradient_times_input, examples=20)
+    case = failure.case
+    assert failure.broken == ["conserves"] and failure.report.conserves is None
+    assert "Nothing was claimed, and none of these holds" in str(failure)
     assert abs((case.x @ case.layer.W).sum()) > 0.06, "the sentence says that no sum is near 0"
     assert "conserves" not in check_rule(gradient_times_input, conserves="never", examples=20).held
 
 
 @pytest.mark.parametrize("claim", ["always", "without bias"])
 def test_a_claim_that_is_too_strong_fails_and_is_told_what_may_be_meant(claim):
-    with pytest.raises(CheckFailed, match=f'Claimed was "{claim}"') as caught:
-        check_rule(lrp.epsilon, conserves=claim, examples=20)
-    assert "up to a stabiliser" in str(caught.value)
-    case = caught.value.case
+    failure = caught(check_rule, lrp.epsilon, conserves=claim, examples=20)
+    assert f'Claimed was "{claim}"' in str(failure) and "up to a stabiliser" in str(failure)
+    case = failure.case
     assert abs(case.layer.forward(case.x)).min() > 0.06, "the sentence says that no sum is near 0"
 
 
@@ -211,6 +212,11 @@ def test_a_domain_is_kept():
     assert min(low) >= 0 and max(high) <= 2, "0 is x of the layer that only counts inputs"
 
 
+def test_a_smaller_case_stays_in_the_domain_and_fails_for_the_same_reason():
+    failure = caught(check_rule, wrong_rules.small_relevance_dropped, domain=(0.5, 3), examples=15)
+    assert failure.case.x.min() >= 0.5 and failure.property == "scales with R", failure
+
+
 def test_a_definition_of_a_layer_is_compared():
     assert "definition" in check_layer(Tanh(), definition=np.tanh, examples=5).held
     with pytest.raises(CheckFailed, match='fails "definition"'):
@@ -254,13 +260,6 @@ def test_without_hypothesis_networks_are_checked_and_the_rest_says_why():
     assert set(checks.__all__) >= {"check_rule", "check_layer", "check_network", "CheckFailed", "strategies"}
 
 
-@given(strategies.networks(kinds_between=(ReLU, Tanh)), strategies.seeds)
-def test_networks_can_be_drawn_for_tests_of_ones_own(drawn, seed):
-    net, shape = drawn
-    x = np.random.default_rng(seed).choice(strategies.grid(), (2, *shape))
-    assert np.isfinite(net.forward(x)).all()
-
-
 # ----------------------------------------------------------------------------------------- networks, and the command
 
 class Slanted(ReLU):
@@ -276,12 +275,10 @@ def wrong_network():
 
 
 def test_a_network_names_the_layer_that_is_wrong_and_shows_all_in_a_table():
-    with pytest.raises(CheckFailed) as caught:
-        check_network(wrong_network(), np.random.default_rng(1).normal(size=(3, 6)))
-    text = str(caught.value)
-    assert text.startswith('layer 1, Slanted(), fails "derivative".') and " NO" in text
-    assert caught.value.property == "derivative" and ("1", "derivative") in caught.value.report.broken
-    assert all(place in ("1", "") for place, _ in caught.value.report.broken), "no other layer is blamed"
+    failure = caught(check_network, wrong_network(), np.random.default_rng(1).normal(size=(3, 6)))
+    assert str(failure).startswith('layer 1, Slanted(), fails "derivative".') and " NO" in str(failure)
+    assert failure.property == "derivative" and ("1", "derivative") in failure.report.broken
+    assert all(place in ("1", "") for place, _ in failure.report.broken), "no other layer is blamed"
 
 
 def test_the_command_prints_the_table_and_its_status_tells(tmp_path, capsys):

@@ -2,8 +2,8 @@
 import numpy as np
 
 from minixnn.arrays import array_module, negative, positive
-from minixnn.layers import (Add, Affine, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Elementwise, Layer, MatMul,
-                            MaxPool2d, Multiply, ReLU)
+from minixnn.layers import (Add, Affine, AvgPool2d, BatchNorm2d, Concat, Conv2d, Dense, Elementwise, Layer, LayerNorm,
+                            MatMul, MaxPool2d, Multiply, ReLU, Tanh)
 from minixnn.layers.base import pass_on
 from minixnn.layers.windows import offsets, pad
 
@@ -344,7 +344,123 @@ class MatricesNotTransposed(MatMul):
         return dy @ b, a @ dy
 
 
+class WrongAtStrides(Conv2d):
+    def gradient(self, x, y, dy):
+        dx = super().gradient(x, y, dy)
+        return dx if max(self.stride) == 1 else np.roll(dx, 1, axis=1)
+
+
+class KeepsThePaddingOfRows(Conv2d):
+    """with_weights pads rows as columns should be."""
+
+    def with_weights(self, W, b):
+        return Conv2d(W, b, self.stride, self.padding[::-1])
+
+
+class GradientOfBiasUnsigned(Dense):
+    """The wrong sign where b is below zero."""
+
+    def parameter_gradients(self, x, dy):
+        found = super().parameter_gradients(x, dy)
+        return {"W": found["W"], "b": found["b"] * (1 - 2 * (self.b < 0)).astype(dy.dtype)}
+
+
+class GradientOfWeightsOfTheFirstStep(Dense):
+    def parameter_gradients(self, x, dy):
+        return super().parameter_gradients(x[:, 0], dy[:, 0])
+
+
+class GradientMixesImages(ReLU):
+    """Each image gets the mean signal of the batch: nothing of an image alone."""
+
+    def gradient(self, x, y, dy):
+        return super().gradient(x, y, dy.mean(axis=0, keepdims=True) + dy * 0)
+
+
+class WritesIntoItsOutput(Tanh):
+    """gradient is handed y, which the layer above has still to see."""
+
+    def gradient(self, x, y, dy):
+        y *= y
+        return dy * (1 - y)
+
+
+class WritesIntoTheReference(ReLU):
+    def deeplift(self, x, y, x_ref, y_ref, m):
+        m = super().deeplift(x, y, x_ref, y_ref, m)
+        x_ref *= 0
+        return m
+
+
+class DerivativeInDoublePrecision(Elementwise):
+    """NumPy 2 makes float64 of float32 times a float64 scalar."""
+
+    def forward(self, x):
+        return x ** 3
+
+    def derivative(self, x, y):
+        return np.float64(3) * x ** 2
+
+
+class CountsOnItsClass(ReLU):
+    """Remembers where vars(layer) has nothing of it."""
+    calls = [0]
+
+    def forward(self, x):
+        self.calls[0] += 1
+        return super().forward(x) * (1 + self.calls[0] % 2 / 8)
+
+
+class DerivativeOverflows(Elementwise):
+    """A sigmoid whose derivative is infinity over infinity far below zero, where forward is right."""
+
+    def forward(self, x):
+        return 0.5 * (1 + array_module(x).tanh(0.5 * x))
+
+    def derivative(self, x, y):
+        e = array_module(x).exp(-x)
+        return e / (1 + e) ** 2
+
+
+class RoundsItsEpsilon(LayerNorm):
+    def settings(self):
+        return {"epsilon": round(self.epsilon, 1)}
+
+
+class ThirdInputForgotten(Add):
+    def gradient(self, x, y, dy):
+        one, other, *rest = super().gradient(x, y, dy)
+        return one, other, *(part * 0 for part in rest)
+
+
+class ProductOverTheFactor(Multiply):
+    """The derivative by a factor is y over that factor, but for factors of 0."""
+
+    def gradient(self, x, y, dy):
+        return tuple(dy * y / (a + (a == 0)) for a in x)
+
+
+class CutsInEqualParts(Concat):
+    def gradient(self, x, y, dy):
+        return tuple(array_module(dy).split(dy, len(x), axis=-1)) if dy.shape[-1] % len(x) == 0 else super().gradient(
+            x, y, dy)
+
+
 WRONG = [
+    (WrongAtStrides(KERNEL, stride=2), (4, 4, 2), "derivative"),
+    (KeepsThePaddingOfRows(KERNEL, padding=((0, 1), (1, 1))), (3, 3, 2), "weights"),
+    (GradientOfBiasUnsigned(W, B), (3,), "parameter gradients"),
+    (GradientOfWeightsOfTheFirstStep(W, B), (2, 3), "parameter gradients"),
+    (GradientMixesImages(), (3,), "images apart"),
+    (WritesIntoItsOutput(), (3,), "purity"),
+    (WritesIntoTheReference(), (3,), "purity"),
+    (DerivativeInDoublePrecision(), (3,), "type"),
+    (CountsOnItsClass(), (3,), "repeats"),
+    (DerivativeOverflows(), (3,), "overflow"),
+    (RoundsItsEpsilon(), (3,), "saved and loaded"),
+    (ThirdInputForgotten(), None, "derivative"),
+    (ProductOverTheFactor(), ((3,), (3,)), "derivative"),
+    (CutsInEqualParts(), None, "shape"),
     (ForgetsTheCopies(), ((2, 3), (1, 3)), "shape"),
     (AnswersInAList(), ((3,), (3,)), "shape"),
     (AddsInPlace(), ((3,), (3,)), "purity"),

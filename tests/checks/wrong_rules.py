@@ -9,7 +9,7 @@ import numpy as np
 
 from minixnn.arrays import negative, positive, stabilize
 from minixnn.checks import definitions
-from minixnn.layers import Add, MatMul, Multiply
+from minixnn.layers import Add, Dense, MatMul, Multiply
 from minixnn.layers.base import sum_to
 from minixnn.rules import deep_taylor, lrp
 
@@ -202,6 +202,58 @@ def squares_with_bias(layer, x, y, R):
     return squared.gradient(ones, z, R / stabilize(z))
 
 
+def sign_that_may_be_zero(layer, x, y, R, epsilon=1e-6):
+    """sign(0) is 0, so that 0 is divided by 0."""
+    return x * layer.gradient(x, y, R / (y + epsilon * np.sign(y)))
+
+
+def minus_at_zero(layer, x, y, R, epsilon=1e-6):
+    """The stabiliser's sign of 0 is +1 by its definition."""
+    return x * layer.gradient(x, y, R / (y + np.where(y > 0, epsilon, -epsilon).astype(y.dtype)))
+
+
+def negative_bias_left_out(layer, x, y, R):
+    z = layer.with_weights(layer.W, positive(layer.b)).forward(x)
+    return x * layer.gradient(x, z, R / stabilize(z))
+
+
+def wrong_at_strides(layer, x, y, R):
+    stride = np.max(getattr(layer, "stride", 1)).item()
+    return lrp.epsilon(layer, x, y, R) / (stride if layer.W.ndim == 4 else 1)
+
+
+def groups_forgotten(layer, x, y, R):
+    """Relevance that a group of channels gets is spread over all channels."""
+    R_x = lrp.flat(layer, x, y, R)
+    return R_x if getattr(layer, "groups", 1) == 1 else R_x * 0 + R_x.mean(axis=-1, keepdims=True)
+
+
+def steps_mixed(layer, x, y, R):
+    """Of a sequence every step gets the mean of all."""
+    R_x = deep_taylor.w_square(layer, x, y, R)
+    return R_x * 0 + R_x.mean(axis=1, keepdims=True) if type(layer) is Dense and x.ndim == 3 else R_x
+
+
+def equal_inputs_count_more(layer, x, y, R):
+    flat = x.reshape(len(x), -1)
+    tied = (flat[:, :, None] == flat[:, None, :]).sum(axis=2) > 1
+    return lrp.epsilon(layer, x, y, R) * np.where(tied, 1.01, 1).astype(x.dtype).reshape(x.shape)
+
+
+def small_relevance_dropped(layer, x, y, R):
+    return lrp.epsilon(layer, x, y, R * (abs(R) > 0.3))
+
+
+def times_a_scalar_of_numpy(layer, x, y, R):
+    """NumPy 2 makes float64 of float32 times a float64 scalar."""
+    return lrp.epsilon(layer, x, y, R) * np.float64(1)
+
+
+def writes_into_y(layer, x, y, R):
+    y += stabilize(y) - y
+    return x * layer.gradient(x, y, R / y)
+
+
 def another_epsilon(layer, x, y, R):
     return lrp.epsilon(layer, x, y, R, epsilon=1e-3)
 
@@ -281,5 +333,15 @@ WRONG = [
      "definition"),
     (box_without_the_upper_bound,
      {"domain": (-2.0, 3.0), "definition": partial(definitions.z_box, low=-2.0, high=3.0)}, "definition"),
+    (sign_that_may_be_zero, STABILISED, "finite"),
+    (minus_at_zero, {**STABILISED, "definition": definitions.epsilon}, "definition"),
+    (negative_bias_left_out, ABSORBING, "bias is an input"),
+    (wrong_at_strides, STABILISED, "conserves"),
+    (groups_forgotten, {}, "receptive field"),
+    (steps_mixed, {}, "receptive field"),
+    (equal_inputs_count_more, STABILISED, "bias is an input"),
+    (small_relevance_dropped, STABILISED, "scales with R"),
+    (times_a_scalar_of_numpy, STABILISED, "type"),
+    (writes_into_y, STABILISED, "purity"),
     (another_epsilon, {**STABILISED, "definition": definitions.epsilon}, "definition"),
 ]

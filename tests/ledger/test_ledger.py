@@ -11,7 +11,7 @@ from tests.helpers import apply
 from tests.registry import EVERYWHERE, EXAMPLES, JOINS, RELATIVE, RULES, graph, inputs, numbers, pools
 
 from minixnn import layers, plot
-from minixnn.checks.layer_cases import as_type
+from minixnn.checks.cases import as_type
 from minixnn.layers import Conv2d, Dense, Elementwise, GlobalAvgPool, Layer
 from minixnn.ledger import audit, balance, ledger
 from minixnn.network import Network

@@ -9,6 +9,7 @@ from minixnn.layers import (Add, Attention, Concat, Dense, Flatten, Input, MatMu
                             Tanh, Unflatten)
 from minixnn.train import backpropagate
 from tests.peers.libraries import REASONS, torch
+from tests.small_networks import graphs
 
 if torch is None:
     pytest.skip(REASONS["torch"], allow_module_level=True)
@@ -47,7 +48,7 @@ def close(found, expected, what):
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(strategies.graphs(kinds_between=(ReLU, Tanh, Sigmoid, Softplus), steps=12), strategies.seeds)
+@given(graphs(kinds_between=(ReLU, Tanh, Sigmoid, Softplus), steps=12), strategies.seeds)
 def test_a_random_graph_computes_and_differentiates_as_torch_does(drawn, seed):
     net, shape = drawn
     rng = np.random.default_rng(seed)
@@ -61,7 +62,7 @@ def test_a_random_graph_computes_and_differentiates_as_torch_does(drawn, seed):
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(strategies.graphs(kinds_between=(ReLU, Tanh)), strategies.seeds)
+@given(graphs(kinds_between=(ReLU, Tanh)), strategies.seeds)
 def test_gradients_of_parameters_of_a_random_graph_are_torchs(drawn, seed):
     net, shape = drawn
     rng = np.random.default_rng(seed)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.registry import EXAMPLES, JOINS, MORE, POSITIVE, WRITTEN
+from tests.small_networks import graphs
 
 from minixnn import Network, datasets, models, passes
 from minixnn.arrays import array_module, stabilize
-from minixnn.checks import strategies
 from minixnn.interop import to_onnx
 from minixnn.layers import (AdaptiveAvgPool2d, Add, Attention, AvgPool2d, BatchNorm2d, Branches, Concat, Conv2d,
                             ConvTranspose2d, Dense, Flatten, GlobalAvgPool, Graph, Input, Layer, MaxPool2d, Multiply,
@@ -231,7 +231,7 @@ def test_a_graph_with_skips_across_and_shared_weights(method, tmp_path):
 
 
 @settings(max_examples=20)
-@given(strategies.graphs(), st.sampled_from(["gradient", "lrp"]), st.integers(0, 2 ** 16))
+@given(graphs(), st.sampled_from(["gradient", "lrp"]), st.integers(0, 2 ** 16))
 def test_random_graphs(drawn, method, seed):
     net, shape = drawn
     with tempfile.TemporaryDirectory() as folder:

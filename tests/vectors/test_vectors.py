@@ -27,8 +27,11 @@ ALIKE = {                                                   # a wrong rule: the 
     "box_with_swapped_bounds": "z_box", "box_without_the_upper_bound": "z_box", "in_single_precision": "epsilon",
     "single_precision_on_the_way": "epsilon", "random_each_time": "epsilon", "unsigned_stabilizer": "epsilon",
     "another_epsilon": "epsilon", "writes_into_R": "w_square", "sum_without_stabilizer": "add",
-    "all_to_every_factor": "half_each", "positive_half_each": "half_each", "matrices_by_all_images": "matmul_half_each"}
-UNSEEN = {"remembers", "in_double_precision", "bias_leaks", "half_each_in_a_list",      # the right numbers
+    "all_to_every_factor": "half_each", "positive_half_each": "half_each", "matrices_by_all_images": "matmul_half_each",
+    "sign_that_may_be_zero": "epsilon", "minus_at_zero": "epsilon", "negative_bias_left_out": "epsilon",
+    "wrong_at_strides": "epsilon", "groups_forgotten": "flat", "steps_mixed": "w_square",
+    "equal_inputs_count_more": "epsilon", "small_relevance_dropped": "epsilon", "writes_into_y": "epsilon"}
+UNSEEN = {"remembers", "in_double_precision", "bias_leaks", "half_each_in_a_list", "times_a_scalar_of_numpy",  # right
           "copies_not_added_up"}                            # wrong where one factor broadcasts, which none here does
 
 
