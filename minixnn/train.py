@@ -62,8 +62,10 @@ def check_labels(labels: Array, images: Array) -> None:
     ValueError : another shape or type.
     """
     if getattr(labels, "shape", None) != (images,) or labels.dtype.kind not in "iu":
-        given = f"an array of shape {labels.shape}, type {labels.dtype}" if hasattr(labels, "dtype") else type(labels)
-        raise ValueError(f"got {given} as labels, expected an array of {images} whole numbers, the class of each image")
+        actual = type(labels) if not hasattr(labels, "dtype") else \
+            f"an array of shape {labels.shape} and type {labels.dtype}"
+        raise ValueError(f"got {actual} as labels, expected an array of {images} whole numbers, the class of each "
+                         "image")
 
 
 class SGD:

@@ -30,7 +30,7 @@ import sys
 import threading
 import warnings
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 import numpy as np
@@ -60,7 +60,8 @@ BATCH = "images at a time; default: what suits the network"
 class Parser(argparse.ArgumentParser):
     """A wrong call is an error like all others: a sentence, and status 2."""
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: Iterable[str] | None = None,       # type: ignore[override]  # has overloads
+                         namespace: Namespace | None = None) -> tuple[Namespace, list[str]]:
         """As argparse has it, but each command refuses itself what it does not know, since it can say what it does."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:

@@ -69,9 +69,14 @@ def microscope(net: Network | dict[str, Network], images: Array, labels: Sequenc
             "images": {"shape": images.shape, "float32": text_of(images.astype(np.float32)),
                        "labels": [str(n) for n in (range(len(images)) if labels is None else labels)]},
             "bounds": [low, high], "titles": TITLES, "rules": {name: described(rule) for name, rule in RULES.items()}}
-    page = (FOLDER / "page.html").read_text(encoding="utf-8")
-    parts = {"style": (FOLDER / "page.css").read_text(encoding="utf-8"), "script": script(),
-             "data": json.dumps(data).replace("<", r"\u003c")}
+    return filled(FOLDER, script(), data)
+
+
+def filled(folder: pathlib.Path, script: str, data: dict) -> str:
+    """The page of a folder, with its style, a script and data put into it."""
+    parts = {"style": (folder / "page.css").read_text(encoding="utf-8"), "script": script,
+             "data": json.dumps(data, separators=(",", ":")).replace("<", r"\u003c")}
+    page = (folder / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
 
 

@@ -10,7 +10,6 @@ import ast
 import inspect
 import json
 import pathlib
-import re
 import sys
 import textwrap
 import zlib
@@ -30,6 +29,7 @@ from minixnn.layers import Affine
 from minixnn.logits import logits
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
+from minixnn.plot.microscope import filled
 from minixnn.rules import composites, lrp, reveal_cancel
 from minixnn.rules.composites import Rules, name_of, rules_for
 
@@ -330,11 +330,7 @@ def page_of(net: Network, recordings: dict[str, list[dict]], book: Book, title: 
               for l, layer in enumerate(net.layers)]
     data = {"title": title, "layers": layers, "sources": book.texts, "values": book.values, "letters": LETTERS,
             "walks": recordings}
-    parts = {"style": (FOLDER / "page.css").read_text(encoding="utf-8"),
-             "script": (FOLDER / "page.js").read_text(encoding="utf-8"),
-             "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")}
-    page = (FOLDER / "page.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
+    return filled(FOLDER, (FOLDER / "page.js").read_text(encoding="utf-8"), data)
 
 
 def matrix(layer: Affine, x: Array, y: Array) -> dict:
