@@ -13,18 +13,17 @@ from hypothesis import settings
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 from tests.backends import standin as standin_cupy  # noqa: E402
-from tests.backends.record_cupy import installed_cupy  # noqa: E402
+from tests.backends.record_cupy import devices, installed_cupy  # noqa: E402
 
 settings.register_profile("ci", derandomize=True, deadline=None)        # the same examples every time
 settings.register_profile("dev", deadline=None)                         # new ones every time, to search further
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-REQUIRED = os.environ.get("MINIXNN_REQUIRE_GPU") == "1"
 CUPY, MISSING = installed_cupy()
 
 
-@pytest.fixture(scope="session", params=["numpy", "standin", *(["cupy"] if CUPY or REQUIRED else [])])
+@pytest.fixture(scope="session", params=["numpy", *devices()])
 def xp(request):
     """The array module to compute with: NumPy, the stand-in for CuPy, CuPy itself where there is a device.
 

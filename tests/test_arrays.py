@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 from tests.helpers import apply, gradient
+from tests.backends.record_cupy import devices
 from tests.registry import TOKENS
 
 from minixnn import arrays, attribution, batching, datasets, ledger, metrics, passes, synthesis
@@ -27,6 +28,9 @@ from minixnn.layers.softmax import softmax
 from minixnn.train import SGD, Adam, accuracy, cross_entropy, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore:deep Taylor got positive biases")       # the networks here have some
+
+
+elsewhere = pytest.mark.parametrize("xp", devices(), indirect=True)      # NumPy beside itself would say nothing
 
 
 def draw(*shape, seed=0):
@@ -77,6 +81,7 @@ for section in ("layers", "rules", "passes", "attention and norms"):
 
 
 @pytest.mark.parametrize("section, group", GROUPS, ids=map(": ".join, GROUPS))
+@elsewhere
 def test_what_is_computed_on_a_device_is_what_numpy_computes(section, group, xp):
     """Layers wait for the device nowhere but to look whether tokens are tokens, rules only for their condition on x."""
     waits = {"layers": 4 if group in TOKENS else 0, "rules": 1}.get(section)
@@ -88,6 +93,7 @@ def test_what_is_computed_on_a_device_is_what_numpy_computes(section, group, xp)
 
 
 @pytest.mark.parametrize("name", LAYERS)
+@elsewhere
 def test_every_layer_while_it_learns(name, xp):
     layer, shape = LAYERS[name]
     layer, mine = layer.map_arrays(np.copy), on(layer, xp)              # the running statistics change
@@ -193,6 +199,7 @@ def test_softmax_and_the_loss(xp):
 
 
 @pytest.mark.parametrize("optimizer", [Adam, SGD])
+@elsewhere
 def test_training_takes_the_same_steps(optimizer, xp):
     rng = np.random.default_rng(7)
     images, labels = rng.random((20, 5, 5, 2), dtype="float32"), rng.integers(0, 5, 20)
@@ -205,6 +212,7 @@ def test_training_takes_the_same_steps(optimizer, xp):
     assert_same(accuracy(mine, xp.asarray(images), labels), accuracy(net, images, labels), xp)
 
 
+@elsewhere
 def test_training_with_labels_on_the_device_on_shifted_images(xp):
     images, labels = np.random.default_rng(7).random((8, 5, 5, 2), dtype="float32"), np.arange(8) % 5
     results = []
@@ -250,6 +258,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("batch_size", [None, 2])
 @pytest.mark.parametrize("name", OPTIONS)
+@elsewhere
 def test_the_options_of_attribution(name, batch_size, xp, monkeypatch):
     monkeypatch.setattr(batching, "ON_HOST", 2 * 50 if batch_size else batching.ON_HOST)
     monkeypatch.setattr(batching, "ON_DEVICE", 2 * 50 if batch_size else batching.ON_DEVICE)
@@ -270,6 +279,7 @@ def test_a_batch_is_small_on_the_host_and_large_on_a_device(xp):
 
 @pytest.mark.parametrize("rules", [lrp.epsilon, lrp.alpha_beta, lrp.gamma_signed, composites.epsilon_plus_flat,
                                    composites.epsilon_gamma_box, composites.deep_taylor])
+@elsewhere
 def test_the_ledger_is_kept_on_the_host_of_relevance_that_is_anywhere(rules, xp):
     net = a_net().astype("float64")
     x = X.astype("float64")
@@ -284,6 +294,7 @@ def test_the_ledger_is_kept_on_the_host_of_relevance_that_is_anywhere(rules, xp)
 
 @pytest.mark.parametrize("rule", [deep_taylor.w_square, deep_taylor.z_plus, partial(deep_taylor.z_box, low=0, high=1)])
 @pytest.mark.parametrize("question", [root_points.root_points, root_points.search_direction])
+@elsewhere
 def test_root_points(question, rule, xp):
     layer, x = Dense(draw(6, 4), -abs(draw(4, seed=1))), X.reshape(-1, 6)[:4]
     assert_same(question(on(layer, xp), xp.asarray(x), rule), question(layer, x, rule), xp)
@@ -310,6 +321,7 @@ SEARCHES = {
 
 
 @pytest.mark.parametrize("name", SEARCHES)
+@elsewhere
 def test_synthesis(name, xp):
     net = image_net("average")
     found = SEARCHES[name](net.on(xp), xp.asarray(X), xp, 4)
@@ -324,6 +336,7 @@ def test_a_density_and_the_means_of_classes(xp):
     assert_same(synthesis.class_means(x, labels, 2), synthesis.class_means(X, labels, 2), xp)
 
 
+@elsewhere
 def test_a_generator_learns_the_same(xp):
     rng = np.random.default_rng(11)
     encoder = Network([Flatten(), Dense.random(50, 7, rng), ReLU(), Dense.random(7, 7, rng), ReLU(),
@@ -363,11 +376,13 @@ METRICS = {
 
 
 @pytest.mark.parametrize("name", METRICS)
+@elsewhere
 def test_metrics_are_on_the_host_wherever_the_images_live(name, xp):
     net = image_net("dense")
     assert_same(list(METRICS[name](net.on(xp), xp.asarray(X), xp)), list(METRICS[name](net, X, np)), np, "float64")
 
 
+@elsewhere
 def test_figures_take_arrays_from_anywhere(xp):
     plot = pytest.importorskip("minixnn.plot")
     pytest.importorskip("matplotlib", reason="matplotlib is not installed").use("Agg")

@@ -9,6 +9,7 @@ each major version. `standin.py` then allows only what every record allows.
 import importlib
 import inspect
 import json
+import os
 import pathlib
 import re
 
@@ -28,6 +29,12 @@ def installed_cupy():
     except cupy.cuda.runtime.CUDARuntimeError:
         devices = 0
     return (cupy, None) if devices else (None, "cupy imports but finds no device")
+
+
+def devices():
+    """The array modules, beside NumPy, that tests run on: the stand-in, and CuPy where it is or has to be."""
+    required = os.environ.get("MINIXNN_REQUIRE_GPU") == "1"
+    return ["standin", *(["cupy"] if required or installed_cupy()[0] else [])]
 
 
 def bare(parameters):

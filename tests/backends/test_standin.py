@@ -276,6 +276,7 @@ def test_without_a_device_one_test_says_so_or_all_fail_if_required(cupy, reason,
     paths = [str(tmp_path), str(pathlib.Path(__file__).parents[1])]
     run = subprocess.run([sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", "-p", "conftest",
                           "-c", os.devnull, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path,
-                         env={**os.environ, "MINIXNN_REQUIRE_GPU": str(int(required)), "PYTHONPATH": ":".join(paths)})
+                         env={**os.environ, "MINIXNN_REQUIRE_GPU": str(int(required)), "PYTHONPATH": ":".join(paths),
+                              "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
     assert run.returncode == int(required), run.stdout
     assert reason in run.stdout and "2 passed" in run.stdout, run.stdout
