@@ -11,6 +11,8 @@ from minixnn.layers.upsample import Mixed
 from minixnn.layers.windows import (AXES, Padding, Pads, check_padding, crop, offsets, output_size, pad, pair,
                                     pixels_to_add, span)
 
+AT_ONCE = 2 ** 17               # numbers of images that are compared with their maxima at a time, on the host
+
 
 class Windowed(Layer):
     """What pools over windows share: size, stride (the size, unless given), padding and dilation.
@@ -67,19 +69,26 @@ class MaxPool2d(Extremum, Windowed):
         apart = all(s >= k for s, k in zip(self.stride, window))
         tiled = self.stride == self.size == window and framed.shape[1:-1] == tuple(n * k for n, k in zip(size, window))
         dx = (xp.empty if tiled else xp.zeros)(framed.shape, dtype=dy.dtype)        # tiled: every pixel is written
+        images = max(1, AT_ONCE * len(x) // framed.size) if xp is np else len(x)    # that stay in the cache
+        for first in range(0, len(x), images):
+            some = slice(first, first + images)
+            self.hand_back(framed[some], y[some], dy[some], dx[some], apart)
+        return crop(dx, pads, x.shape)
+
+    def hand_back(self, x: Array, y: Array, dy: Array, dx: Array, apart: bool) -> None:
+        """Add dy to dx where the first pixel of x, both padded, equals y. apart: windows share no pixels, so write."""
         free: Array = None                      # windows whose winner is still to be found: at first all
-        for index in self.offsets(size):
-            won = framed[index] == y
+        for index in self.offsets(y.shape[1:-1]):
+            won = x[index] == y
             if free is None:
                 free = ~won
             else:
                 won &= free
                 free ^= won                     # the first maximum wins: its window is taken now
-            if apart:                           # no window shares a pixel with another: write, do not add
-                xp.multiply(dy, won, out=dx[index])
+            if apart:
+                array_module(x).multiply(dy, won, out=dx[index])
             else:
                 dx[index] += dy * won
-        return crop(dx, pads, x.shape)
 
     def summing(self) -> Affine:
         """The sum over the same windows: what sharing relevance in proportion to x starts from."""
