@@ -21,10 +21,11 @@ from minixnn import layers
 from minixnn.interop.axes import BATCHES, FREE
 from minixnn.interop.building import any_size, network
 from minixnn.interop.program import mapped
-from minixnn.interop.torch_program import (EXAMPLE, decomposed, evaluating, exported, program_of, quietly, unwrapped)
+from minixnn.interop.torch_program import (EXAMPLE, decomposed, evaluating, exported, program_of, quietly, shortened,
+                                           unwrapped)
 from minixnn.network import Network
 
-ROUNDING = 0.01         # of the largest output
+ROUNDING = 1e-3, 1e-5       # of the largest output, in single and in double precision
 
 
 def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: Any = None, layout: str | None = None,
@@ -309,20 +310,26 @@ def compare(torch: ModuleType, module: Any, net: Network, args: tuple, kwargs: d
 
     In single precision a deep network may be off by percents; where the two are, double precision decides.
     """
-    difference, largest = apart(torch, module, net, args, kwargs, output, fixed, names, orders, count)
-    if not difference <= ROUNDING * largest:
+    try:
+        difference, largest = apart(torch, module, net, args, kwargs, output, fixed, names, orders, count)
+    except (RuntimeError, TypeError) as error:              # torch.export looks at shapes, not at every type
+        raise ValueError(f"{type(module).__name__}: does not take its own example: {shortened(error)}") from error
+    double = any(v.dtype == torch.float64 for v in (*args, *kwargs.values()) if isinstance(v, torch.Tensor))
+    if not difference <= ROUNDING[double] * largest:
         try:
             exact = copy.deepcopy(module).double()
             wide: list[dict] = [{k: v.double() if v.is_floating_point() else v for k, v in each.items()}
                                 for each in (kwargs, dict(enumerate(args)), dict(fixed))]
             difference, largest = apart(torch, exact, net.astype(np.float64), tuple(wide[1].values()), wide[0], output,
                                         wide[2], names, orders, count)
+            bound = ROUNDING[True]
         except RuntimeError:                                # it casts inside, and cannot be widened
-            pass
-        if not difference <= 1e-6 * largest:
+            bound = 0.01
+        if not difference <= bound * largest:
             raise ValueError(f"{type(module).__name__}: its trace computes something else than the module itself: they "
                              f"differ by {difference:.3g}, where the largest output is {largest:.3g}. Something in "
-                             "its forward, such as a hook or a change in place, cannot be traced")
+                             "its forward, such as a hook, a change in place or a number that depends on how many "
+                             "images there are (len(x)), cannot be traced")
 
 
 def apart(torch: ModuleType, module: Any, net: Network, args: tuple, kwargs: dict, output: Any,

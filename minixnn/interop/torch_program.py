@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import logging
 import operator
+import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from types import ModuleType
@@ -14,13 +17,10 @@ import numpy as np
 
 from minixnn.interop.axes import BATCHES
 from minixnn.interop.program import Input, Operation, Pair, Program, Ref
-from minixnn.interop.table import TORCH
+from minixnn.interop.operations.arithmetic import DRAWS, HIDDEN
+from minixnn.interop.table import DRAWN, TORCH
 
 OLDEST = (2, 6)             # of torch: the first whose export leaves no in-place operations and opens the batch so
-# Operations that torch writes as others of the table. What has a layer, or a rule of its own, is not among them.
-WRITTEN_OUT = ("addcdiv", "addcmul", "channel_shuffle", "clamp_max", "clamp_min", "cosine_similarity", "glu", "im2col",
-               "linalg_norm", "masked_fill", "native_channel_shuffle", "new_empty", "new_full", "new_ones", "new_zeros",
-               "pairwise_distance", "rot90", "rsub", "softmin", "tril", "triu", "type_as")
 EXAMPLE = 2                 # images in the example: one would be taken for a constant
 
 
@@ -53,7 +53,7 @@ def quietly() -> Iterator:
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -81,8 +81,10 @@ def exported(torch: ModuleType, module: Any, args: tuple, kwargs: dict, shapes: 
         raise ValueError(f"got torch {torch.__version__}, expected {OLDEST[0]}.{OLDEST[1]} or newer: torch.export")
     try:
         with evaluating(torch, module), quietly():
-            program = torch.export.export(module, args, kwargs, dynamic_shapes=shapes, strict=False)
-            return decomposed(torch, program)
+            with torch.enable_grad():                       # so that what is hidden from the gradient is written down
+                program = torch.export.export(module, args, kwargs, dynamic_shapes=shapes, strict=False)
+            hidden = hidden_from_gradient(program)
+            program = decomposed(torch, program)
     except Exception as error:          # torch raises anything at all for what it cannot export
         if type(module).__name__ == "GraphModule" and "_guards_fn" in getattr(module, "_modules", {}):
             raise ValueError("got the module of an exported program, which is bound to the sizes that it was exported "
@@ -96,16 +98,47 @@ def exported(torch: ModuleType, module: Any, args: tuple, kwargs: dict, shapes: 
             raise ValueError(f"{name}: does not take inputs of shape {', '.join(map(str, shape))}: {shortened(own)}; "
                              "give input_shape=(channels, height, width), the shape of one input as torch sees it, or "
                              "example=") from own
-        raise ValueError(f"{name}: torch.export cannot read it: {shortened(error)}. A forward that decides by the "
-                         "values of its input can be written to ONNX (torch.onnx.export) and read from there"
-                         ) from error
+        if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
+            raise ValueError(f"{name}: its forward{place_in(error)} decides by the values of its input, in an if, a "
+                             "loop or the size of an array, so that no one network stands for all inputs; choose by "
+                             "torch.where, or give the parts of the module before and behind the decision"
+                             ) from error
+        raise ValueError(f"{name}: torch.export cannot read it: {shortened(error)}. What torch.onnx.export(module, x, "
+                         "path, dynamo=False) can still write, from_onnx reads") from error
+    if hidden:
+        raise ValueError(f"{hidden}: {HIDDEN}; leave out torch.no_grad(), which changes no output")
+    return program
+
+
+def place_in(error: Exception) -> str:
+    """Where in the user's code torch says that it could not go on."""
+    found = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', str(error))
+    return f" ({os.path.basename(found[-1][0])}, line {found[-1][1]}, in {found[-1][2]})" if found else ""
+
+
+def hidden_from_gradient(program: Any) -> str:
+    """The place of what is computed from the input within torch.no_grad(); "" if there is none."""
+    reached = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"}
+    for node in program.graph.nodes:
+        used = {each.name for each in node.all_input_nodes}
+        if "set_grad_enabled" in str(node.target) and used & reached and node.args[0] is False:
+            return place_of(node, "no_grad")
+        if used & reached and "sym_size" not in str(node.target):
+            reached.add(node.name)
+    return ""
+
+
+def place_of(node: Any, what: str) -> str:
+    """An operation and the module that calls it, for sentences."""
+    stack = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
+    return f"{stack[-1]}: {what}" if stack and stack[-1] else what
 
 
 def decomposed(torch: ModuleType, program: Any) -> Any:
-    """The program without operations in place, and with what is composite written out."""
+    """The program without operations in place, in those of the table as far as torch can say others by them."""
     table = torch.export.default_decompositions()
-    return program.run_decompositions({each: write for each, write in table.items()
-                                       if str(each.overloadpacket).removeprefix("aten.") in WRITTEN_OUT})
+    return program.run_decompositions({each: write for each, write in table.items() if str(
+        getattr(each, "overloadpacket", each)).removeprefix("aten.") not in TORCH})
 
 
 def shortened(error: Exception) -> str:
@@ -139,13 +172,13 @@ def program_of(torch: ModuleType, exported_program: Any, output: Any, fixed: dic
                         batches = (value.shape[0],) * 2
                     inputs.append(Input(node.name, sized(value.shape, batches[0]), kind_of(value)))
             else:
-                values[node.name] = stored[spec.target].detach().cpu()
+                values[node.name] = None if spec.target is None else stored[spec.target].detach().cpu()
         elif node.op == "get_attr":
             values[node.name] = getattr(program.graph_module, node.target)
         elif node.op == "call_function":
             operations.append(operation_of(torch, node))
             value = node.meta.get("val")
-            if isinstance(value, torch.Tensor):
+            if isinstance(value, torch.Tensor) and not any(map(found_at_run_time, value.shape)):
                 sizes[node.name] = sized(value.shape, batches[1])
     return Program(inputs, values, operations, output, to_numpy, torch.from_numpy, batches,
                    dtype_of(stored.values()), sizes=sizes)
@@ -173,6 +206,11 @@ def sized(shape: Sequence[Any], batch: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def found_at_run_time(n: Any) -> bool:
+    """Whether a size comes from values, such as how many entries of a mask are true: torch leaves it open."""
+    return not isinstance(n, int) and any(str(symbol).startswith("u") for symbol in n.node.expr.free_symbols)
+
+
 def kind_of(tensor: Any) -> str:
     return "f" if tensor.is_floating_point() else "b" if "bool" in str(tensor.dtype) else "i"
 
@@ -192,13 +230,16 @@ def operation_of(torch: ModuleType, node: Any) -> Operation:
     kwargs = torch.fx.node.map_arg(dict(node.kwargs), lambda each: Ref(each.name))
     stack = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
     module = stack[-1] if stack else ""
-    short = name.removeprefix("_")
-    place = f"{module}: {short}" if module else short
+    called = node.meta.get("torch_fn", ("", ""))[1].rpartition(".")[2]      # by the user, before it was decomposed
+    short = called if called and name not in TORCH and not called.startswith("__") else name.removeprefix("_")
 
     def compute(args, kwargs):
+        if name.removeprefix("_").removesuffix("_like") in DRAWN:
+            raise ValueError(DRAWS)
         kwargs = {key: "cpu" if key == "device" and value is not None else value for key, value in kwargs.items()}
         return [target(*args, **kwargs)]
-    return Operation(name, plain(args), dict(plain(kwargs)), [node.name], place, compute, TORCH.get(name), module)
+    return Operation(name, plain(args), dict(plain(kwargs)), [node.name], place_of(node, short), compute,
+                     TORCH.get(name), module)
 
 
 def plain(value: Any) -> Any:

@@ -307,3 +307,47 @@ if torch is not None:
             x = x + torch.where(a > b, a * b, b).mean(1) + torch.maximum(a, 2 * b).mean(2)
             c = x[..., None] * x[..., None, :]
             return self.head((c.softmax(-1) * (x[..., None] > 0)).sum((1, 2)))
+
+    @odd(5, 6)
+    class Distances(nn.Module):
+        """How near the rows are to prototypes and to each other, by several measures."""
+
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.pairs = nn.Linear(6, 4), nn.Linear(6, 4), nn.Bilinear(4, 4, 3)
+            self.prototypes, self.mixed = nn.Parameter(torch.randn(3, 4)), nn.Parameter(torch.randn(4, 2))
+
+        def forward(self, x):
+            a, b = self.a(x), self.b(x)
+            near = F.cosine_similarity(a[:, :, None], self.prototypes, dim=-1) - torch.cdist(a, self.prototypes)
+            apart = F.pairwise_distance(a, b)[..., None] * torch.cdist(a, b, p=1).mean(-1, keepdim=True)
+            three = torch.einsum("...ic,...jc,cd->...ijd", a, b, self.mixed)
+            return torch.cat([near + self.pairs(a, b), apart, torch.einsum("niid->nid", three)], -1).flatten(1)
+
+    @odd(4, 9)
+    class Writes(nn.Module):
+        """Parts of an array are written over: steps, lists of places, a row twice, a view of a view."""
+
+        def __init__(self):
+            super().__init__()
+            self.dense = nn.Linear(9, 9)
+
+        def forward(self, x):
+            y, z = self.dense(x), torch.zeros_like(x)
+            z[:, 2], z[:, -1] = y[:, 0], 3 * y[:, 1]
+            y[:, 1:, ::2] -= x[:, :3, 4:]
+            y[:, :, [0, 3]] = z[:, :, [2, 2]]
+            y.view(len(y), 2, 2, 9)[:, 1].mul_(2)
+            y.index_add_(1, torch.tensor([0, 0, 3]), z[:, :3])
+            return (y + z).index_fill(2, torch.tensor([5]), 0.5)
+
+    @odd(3, 11, 9)
+    class Spellings(nn.Module):
+        """What has a plain name in torch and none here: it is said by what has."""
+
+        def forward(self, x):
+            y = F.adaptive_max_pool2d(x, (4, 2))
+            y = torch.log2(y.abs() + 1) * y.sign() + torch.exp2(y / 4) - torch.erfc(y) + F.softplus(y, 2, threshold=1)
+            y = F.softshrink(y, 0.3) + F.threshold(y, 0.2, -1) + torch.fmax(y, y.flip(2)) + torch.logaddexp(y, -y)
+            spread = torch.linalg.vector_norm(y, 3, -1) + torch.linalg.vector_norm(y, torch.inf, 3) + y.prod(-1)
+            return torch.column_stack([spread.flatten(1), torch.diagonal(y, 1, 1, 2)[:, 0], y.triu().sum((1, 2))])

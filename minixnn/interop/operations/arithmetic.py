@@ -13,6 +13,8 @@ from minixnn.interop.builder import Builder
 from minixnn.interop.operations.values import (LOWEST, Value, Varying, both, both_of, numbers, plain,
                                                traced, weights)
 
+DRAWS = "draws at random whenever it runs, expected numbers that are the same each time; leave the noise out"
+HIDDEN = "the output depends on it and the gradient of torch does not, so that no explanation would fit both"
 LARGEST = 1e33              # of a factor: masks are scaled by the least number there is, which overflows backwards
 
 
@@ -29,14 +31,22 @@ def function(b: Builder, name: str, x: Value) -> Traced:
     return elementwise(b, x, ours.Function(name))
 
 
-def softplus(b: Builder, x: Traced, beta: float = 1, threshold: float = 20) -> Traced:
-    return elementwise(b, x, ours.Softplus(float(beta)))
-
-
 def silu(b: Builder, x: Traced, alpha: float = 1.0) -> Traced:
     """x sigmoid(alpha x)"""
     return elementwise(b, x, ours.SiLU()) if alpha == 1 else multiply(
         b, x, elementwise(b, multiply(b, x, alpha), ours.Sigmoid()))
+
+
+def exp2(b: Builder, x: Value) -> Traced:
+    return power(b, 2.0, x)
+
+
+def erfc(b: Builder, x: Value) -> Traced:
+    return subtract(b, 1.0, function(b, "erf", x))
+
+
+def logarithm(b: Builder, x: Value, *, base: float) -> Traced:
+    return divide(b, function(b, "log", x), math.log(base))
 
 
 def hard_sigmoid(b: Builder, x: Traced, alpha: float = 1 / 6, beta: float = 0.5) -> Traced:
@@ -177,13 +187,14 @@ def negative(b: Builder, x: Traced) -> Traced:
 def scaled(b: Builder, x: Value, c: Value) -> Traced:
     """x c, of which one is a constant"""
     x, c = (x, c) if isinstance(x, Traced) else (c, x)
-    x, array = constant_beside(b, numbers(b, x), c)
+    before = numbers(b, x)
+    x, array = constant_beside(b, before, c)
     if isinstance(array, float):
         if not math.isfinite(array):
             raise ValueError(f"multiplies by {array}, expected a finite number")
         return x if array == 1 else b.through(x, ours.Scale(float(np.clip(array, -LARGEST, LARGEST))))
     array = np.clip(short(weights(array)), -LARGEST, LARGEST)
-    one_each = array.ndim == 1 and array.size == size(x.have[-1])
+    one_each = array.ndim == 1 and array.size == size(x.have[-1]) and x.have == before.have     # and repeats nothing
     return b.through(x, ours.ChannelScale(array) if one_each else ours.Scale(array))
 
 
@@ -264,13 +275,22 @@ def item(b: Builder, values: Sequence[Value], place: int) -> Value:
 def dropout(b: Builder, x: Value, ratio: Value = 0.5, training: Value = False, seed: int = 0) -> Traced:
     p = float(np.reshape(plain(ratio), ()))
     if np.any(plain(training)) and p:
-        raise ValueError("training_mode=True is not supported: it draws at random whenever it runs")
+        raise ValueError("training_mode=True is not supported: it draws at random whenever it runs, expected "
+                         "nn.Dropout, or training=self.training")
     return b.through(traced(x), ours.Dropout(p)) if 0 <= p < 1 else traced(x)
 
 
 def no_gradient(b: Builder, *args: Value, **kwargs: Value) -> NoReturn:
     raise ValueError("chooses or counts by the values of its input, and has no gradient that explains; explain what it "
                      "reads, with output=, or cut the module before it")
+
+
+def drawn(b: Builder, *args: Value, **kwargs: Value) -> NoReturn:
+    raise ValueError(DRAWS)
+
+
+def detach(b: Builder, x: Value) -> NoReturn:
+    raise ValueError(f"{HIDDEN}; leave out .detach(), which changes no output")
 
 
 def no_slope(b: Builder, *args: Value, **kwargs: Value) -> NoReturn:

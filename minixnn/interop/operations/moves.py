@@ -482,27 +482,39 @@ def space_to_depth(b: Builder, x: Traced, blocksize: int, mode: str = "CRD") -> 
     return reshape(b, x, [N, C * n * n, H // n, W // n])
 
 
+def sizes_of(x: Value) -> list[int]:
+    return x.sizes if isinstance(x, Traced) else list(map(sized, *(each.shape for each in both_of(x))))
+
+
+def replaced(b: Builder, x: Value, source: Value, axis: int, places: slice | Sequence[int] | np.ndarray) -> Value:
+    """x with what stands in places along an axis replaced by the entries of `source`; either may be a constant."""
+    n, axis = int(sizes_of(x)[axis]), axis % len(sizes_of(x))
+    found = np.arange(n)[places]
+    if not found.size:
+        return x
+    if np.array_equal(found, np.arange(n)):
+        return source
+    first, last = int(found[0]), int(found[-1])
+    if np.array_equal(found, np.arange(first, last + 1)):   # beside each other: what was before, this, what was behind
+        return cat(b, [*([slice_(b, x, axis, 0, first)] if first else []), source,
+                       *([slice_(b, x, axis, last + 1, n)] if last + 1 < n else [])], axis)
+    order = np.arange(n)
+    order[found] = n + np.arange(len(found))
+    return take(b, cat(b, [x, source], axis), axis, order)
+
+
 def slice_scatter(b: Builder, x: Value, source: Value, axis: int = 0, start: int | None = None,
                   stop: int | None = None, step: int = 1) -> Value:
-    """x with a part along an axis replaced: what was before, the source, what was behind."""
-    rank, n = (x.rank, x.shape[axis]) if isinstance(x, Traced) else (np.ndim(both_of(x)[0]), both_of(x)[0].shape[axis])
-    start, stop, step = slice(start, stop, step).indices(n)
-    if step != 1:
-        raise ValueError("writes into every other place, expected places beside each other")
-    pieces = [*([slice_(b, x, axis, 0, start)] if start else []), source,
-              *([slice_(b, x, axis, stop, n)] if stop < n else [])]
-    return pieces[0] if len(pieces) == 1 else cat(b, pieces, axis % rank)
+    return replaced(b, x, source, axis, slice(start, stop, step))
 
 
 def select_scatter(b: Builder, x: Value, source: Value, axis: int, index: int) -> Value:
-    n = x.shape[axis] if isinstance(x, Traced) else both_of(x)[0].shape[axis]
-    return slice_scatter(b, x, with_axis(b, source, axis), axis, index % n, index % n + 1)
+    return replaced(b, x, with_axis(b, source, axis), axis, [index])
 
 
 def copy(b: Builder, x: Value, source: Value, non_blocking: bool = False) -> Value:
     """The source in place of x."""
-    sizes = x.sizes if isinstance(x, Traced) else list(map(sized, *(each.shape for each in both_of(x))))
-    return expand(b, source, sizes) if isinstance(source, Traced) else source
+    return expand(b, source, sizes_of(x)) if isinstance(source, Traced) else source
 
 
 # Places that are constant, in arrays
@@ -516,6 +528,16 @@ def points(b: Builder, x: Traced, axes: Sequence[int], arrays: Sequence[np.ndarr
     for axis, a in zip(axes, arrays):
         flat = flat * x.shape[axis] + a % x.shape[axis]
     return take(b, flatten(b, x, axes[0], axes[-1]), axes[0], flat)
+
+
+def diagonal(b: Builder, x: Traced, offset: int = 0, first: int = 0, second: int = 1) -> Traced:
+    """x[..., i, ..., i + offset, ...] along two axes, as one axis behind the others."""
+    first, second = first % x.rank, second % x.rank
+    if has_batch(x.axes[first]) or has_batch(x.axes[second]):
+        raise ValueError(f"takes the diagonal of {x.written()} along its images")
+    x = transpose(b, x, [*(n for n in range(x.rank) if n not in (first, second)), first, second])
+    i = np.arange(min(x.shape[-2] + min(offset, 0), x.shape[-1] - max(offset, 0)))
+    return points(b, x, [x.rank - 2, x.rank - 1], [i - min(offset, 0), i + max(offset, 0)])
 
 
 def gather(b: Builder, x: Value, axis: int = 0, index: Value = 0, sparse_grad: bool = False) -> Value:

@@ -11,7 +11,7 @@ from minixnn.interop.axes import Traced, has_batch, is_batch, laid_out, size
 from minixnn.interop.builder import Builder
 from minixnn.interop.operations.arithmetic import (add, divide, extreme, function, multiply, power, short,
                                                    subtract)
-from minixnn.interop.operations.moves import flatten, squeeze
+from minixnn.interop.operations.moves import cat, flatten, select, slice_, squeeze, with_axis
 from minixnn.interop.operations.values import (Places, Sizes, Value, images, integers, numbers, optional,
                                                traced, weights)
 
@@ -89,9 +89,33 @@ def global_pool(b: Builder, x: Value, *, kind: str) -> Traced:
 
 def norm(b: Builder, x: Value, ord: float = 2, axes: Sizes | None = None, keepdims: bool = False,
          dtype: object = None) -> Traced:
-    if ord not in (1, 2):
-        raise ValueError(f"a norm of order {ord} is not supported, expected 1 or 2")
-    return reduce(b, x, axes, keepdims, kind="length" if ord == 2 else "abs")
+    """The root of order `ord` of the sum of |x|^ord; of inf the largest."""
+    if not ord:
+        raise ValueError("counts what is not 0, and has no gradient that explains")
+    if ord in (1, 2):
+        return reduce(b, x, axes, keepdims, kind="length" if ord == 2 else "abs")
+    size = function(b, "abs", x)
+    if math.isinf(ord):
+        return reduce(b, size, axes, keepdims, kind="max" if ord > 0 else "min")
+    return power(b, reduce(b, power(b, size, ord), axes, keepdims, kind="sum"), 1 / ord)
+
+
+def product_along(b: Builder, x: Traced, axes: Sizes | None = None, keepdims: bool = False, dtype: object = None
+                  ) -> Traced:
+    """The product along axes: halves times each other, until one number is left."""
+    if axes is None or any(has_batch(x.axes[axis]) for axis in integers(axes)):
+        raise ValueError(f"multiplies all numbers of {x.written()}: the batch is one of the axes")
+    for axis in sorted((axis % x.rank for axis in integers(axes)), reverse=True):
+        while (n := x.shape[axis]) > 1:
+            y = multiply(b, *(slice_(b, x, axis, start, start + n // 2) for start in (0, n // 2)))
+            x = cat(b, [y, slice_(b, x, axis, n - 1, n)], axis) if n % 2 else y
+        x = x if keepdims else select(b, x, axis, 0)
+    return x
+
+
+def distances(b: Builder, x: Value, y: Value, p: float = 2, mode: object = None) -> Traced:
+    """torch's cdist: (..., T, C), (..., U, C) -> (..., T, U)"""
+    return norm(b, subtract(b, with_axis(b, x, -2), with_axis(b, y, -3)), p, -1)
 
 
 def normalize(b: Builder, x: Value, axis: int = -1, p: int = 2) -> Traced:

@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minixnn import layers as ours
 from minixnn.interop.axes import Traced, has_batch, new, sized
 from minixnn.interop.builder import Builder
 from minixnn.interop.operations.arithmetic import add, constant, elementwise, multiply, scaled, shifted, subtract
-from minixnn.interop.operations.moves import (flatten, repeat_interleave, reshape, select, swap, transpose, unsqueeze,
-                                              widened_rank)
+from minixnn.interop.operations.moves import (diagonal, expand, flatten, repeat_interleave, replaced, reshape, select,
+                                              sizes_of, swap, transpose, unsqueeze, widened_rank)
 from minixnn.interop.operations.norms import reduce, softmax
 from minixnn.interop.operations.values import (LOWEST, Places, Value, Varying, both, both_of, integers,
                                                numbers, optional, traced, weights)
@@ -50,8 +52,10 @@ def matmul(b: Builder, x: Value, y: Value) -> Traced:
         return product(b, x, y)
     other_is_first = isinstance(x, Traced)
     other, c = (x, y) if isinstance(x, Traced) else (traced(y), x)
-    if not other_is_first and (other.rank == 1 or np.ndim(both_of(c)[0]) == 1):
-        raise ValueError("multiplies a constant by a vector, expected matrices")
+    if other.rank == 1:
+        raise ValueError("multiplies by a vector that holds one number for each image, which mixes images")
+    if not other_is_first and np.ndim(both_of(c)[0]) == 1:
+        return select(b, matmul(b, both(lambda a: a[None], c), other), -2, 0)
     if not isinstance(c, Varying):
         c = weights(c)
         if c.ndim == 1:
@@ -178,13 +182,16 @@ def hidden(b: Builder, S: Traced, mask: Value) -> Traced:
 
 
 def einsum(b: Builder, equation: str, operands: Sequence[Value], path: object = None) -> Traced:
-    """A product of two, as a matrix product; or the axes of one in another order, some summed."""
-    left, arrow, out = equation.replace(" ", "").partition("->")
-    terms = left.split(",")
-    if "." in left or len(terms) != len(operands) or len(terms) > 2 or any(len(set(t)) < len(t) for t in terms):
-        raise ValueError(f"einsum({equation!r}) is not supported, expected one or two factors, a letter once in each")
-    if not arrow:
-        out = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
+    """A product of two, as a matrix product; of several, one after the other; or the axes of one in another order."""
+    terms, out = letters_of(equation, operands)
+    pairs = [without_pairs(b, term, value) for term, value in zip(terms, operands)]
+    while len(pairs) > 2:
+        (s, x), (t, y), *others = pairs
+        kept = "".join(dict.fromkeys(c for c in s + t if c in out or any(c in term for term, _ in others)))
+        step = f"{s},{t}->{kept}"
+        pairs = [(kept, einsum(b, step, (x, y)) if isinstance(x, Traced) or isinstance(y, Traced) else
+                  both(lambda p, q, step=step: np.einsum(step, p, q), x, y)), *others]
+    terms, operands = [term for term, _ in pairs], [value for _, value in pairs]
     values = []
     for term, value in zip(terms, operands):                # letters of one term alone that are summed
         gone = [n for n, c in enumerate(term) if c not in out and sum(c in t for t in terms) == 1]
@@ -214,8 +221,60 @@ def einsum(b: Builder, equation: str, operands: Sequence[Value], path: object = 
     return transpose(b, reshape(b, z, [sizes[c] for c in now]), [now.index(c) for c in out])
 
 
-def sizes_of(value: Value) -> list[int]:
-    return value.sizes if isinstance(value, Traced) else list(np.shape(value))
+def letters_of(equation: str, operands: Sequence[Value]) -> tuple[list[str], str]:
+    """The letters of each factor and of the result, with letters in place of "..."."""
+    left, arrow, out = equation.replace(" ", "").partition("->")
+    terms, ranks = left.split(","), [len(sizes_of(value)) for value in operands]
+    if len(terms) != len(operands):
+        raise ValueError(f"einsum({equation!r}) of {len(operands)} factors, expected as many as it names")
+    hidden = [rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks)]
+    free = "".join(c for c in string.ascii_letters if c not in left)[:max(hidden)]
+    terms = [term.replace("...", free[len(free) - n:]) for term, n in zip(terms, hidden)]
+    if [len(term) for term in terms] != ranks:
+        raise ValueError(f"einsum({equation!r}) of arrays with {ranks} axes, expected a letter for each")
+    if not arrow:
+        out = "..." + "".join(sorted(c for c in set(left) - set(",.") if left.count(c) == 1))
+    return terms, out.replace("...", free)
+
+
+def without_pairs(b: Builder, term: str, value: Value) -> tuple[str, Value]:
+    """A factor of which no letter names two axes: the diagonal of those."""
+    for c in dict.fromkeys(term):
+        while term.count(c) > 1:
+            first, second = term.index(c), term.rindex(c)
+            value = diagonal(b, value, 0, first, second) if isinstance(value, Traced) else both(
+                lambda a, first=first, second=second: np.diagonal(a, 0, first, second), value)
+            term = term[:first] + term[first + 1:second] + term[second + 1:] + c
+    return term, value
+
+
+def bilinear(b: Builder, x: Value, y: Value, W: Value, bias: Value | None = None) -> Traced:
+    """x W_o y for each output o"""
+    z = einsum(b, "...i,oij,...j->...o", (x, W, y))
+    return z if bias is None else add(b, z, bias)
+
+
+def index_put(b: Builder, x: Value, places: Sequence[Value | None], source: Value, accumulate: bool = False) -> Value:
+    """x[..., place, ...] = source, or += with accumulate"""
+    given = {axis: place for axis, place in enumerate(places) if place is not None}
+    if len(given) != 1 or isinstance(place := next(iter(given.values())), (Traced, Varying)) or np.ndim(place) != 1:
+        raise ValueError("writes to places that are computed from the input, or along several axes at once, expected "
+                         "a list of places along one axis")
+    axis, sizes = next(iter(given)), sizes_of(x)
+    found = np.arange(sizes[axis])[both_of(place)[0]]
+    sizes[axis] = len(found)
+    source = expand(b, source, sizes) if isinstance(source, Traced) else filled(source, sizes, b.dtype)
+    if not accumulate:
+        return replaced(b, x, source, axis, found)
+    W = np.zeros((len(found), sizes_of(x)[axis]), b.dtype)
+    W[np.arange(len(found)), found] = 1
+    return add(b, x, swap(b, dense(b, swap(b, traced(source), axis, -1), W), axis, -1))
+
+
+def filled(value: Value, sizes: Sequence[int], dtype: DTypeLike) -> Varying:
+    """A constant broadcast to these sizes."""
+    return Varying(*(np.broadcast_to(each.astype(dtype), shape) for each, shape in zip(
+        both_of(value), ([int(n) for n in sizes], [getattr(n, "other", n) for n in sizes]))))
 
 
 def merged(b: Builder, value: Value, lead: int, rows: int) -> Value:

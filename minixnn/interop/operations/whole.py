@@ -10,7 +10,8 @@ import numpy as np
 from minixnn import layers as ours
 from minixnn.interop.axes import Traced, new, sized
 from minixnn.interop.builder import Builder
-from minixnn.interop.operations.arithmetic import add, constant, extreme, joined, multiply, shifted
+from minixnn.interop.operations.arithmetic import (add, constant, elementwise, extreme, joined, multiply,
+                                                   shifted, subtract)
 from minixnn.interop.operations.moves import points, reshape, select, take
 from minixnn.interop.operations.values import (LOWEST, Constant, Value, Varying, both, both_of, finite_array, numbers,
                                                traced, weights)
@@ -146,6 +147,17 @@ def where(b: Builder, condition: Value | IsNaN, x: Value, y: Value) -> Traced:
         return both(lambda a, v: np.where(a, v, 0).astype(b.dtype), chosen, finite_array(b, value))
     seen = both(lambda a: np.asarray(a, bool), condition)
     return add(b, part(x, seen), part(y, both(np.logical_not, seen)))
+
+
+def softplus(b: Builder, x: Traced, beta: float = 1, threshold: float = 20) -> Traced:
+    """From the threshold on torch passes x on; at its default of 20 that is softplus to 2e-9."""
+    y = elementwise(b, x, ours.Softplus(float(beta)))
+    return y if threshold >= 20 else where(b, compare(b, multiply(b, x, beta), threshold, relation="greater"), x, y)
+
+
+def sign(b: Builder, x: Traced) -> Traced:
+    """1, 0 or -1: two comparisons."""
+    return subtract(b, compare(b, x, 0.0, relation="greater"), compare(b, x, 0.0, relation="less"))
 
 
 def threshold(b: Builder, x: Traced, alpha: float, value: float = 0.0) -> Traced:

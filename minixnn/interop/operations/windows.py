@@ -11,6 +11,7 @@ from minixnn import layers as ours
 from minixnn.interop.axes import Traced, size
 from minixnn.interop.builder import Builder
 from minixnn.interop.operations.arithmetic import multiply
+from minixnn.interop.operations.moves import take
 from minixnn.interop.operations.norms import reduce
 from minixnn.interop.operations.values import (Places, Sizes, Value, both_of, channel_last, images, integers, numbers,
                                                optional, plain, traced, weights)
@@ -217,8 +218,10 @@ def adaptive_pool(b: Builder, x: Value, sizes: Sequence[int | None], *, kind: st
     if kind == "mean":
         x = images(b, x, n)
         return channel_last(b, x, of_rank("AdaptiveAvgPool", n)(tuple(out)), size(x.axes[1]), out)
-    raise ValueError(f"output_size={tuple(out)} of {x.written()} is not supported, expected a size that divides the "
-                     "images'")
+    for place, (m, k) in enumerate(zip(old, out)):          # windows that overlap; shorter ones see their last again
+        first, last = (np.arange(k) * m // k)[:, None], -(-(np.arange(k) + 1) * m // k)[:, None] - 1
+        x = take(b, x, 2 + 2 * place, np.minimum(first + np.arange((last - first).max() + 1), last))
+    return reduce(b, x, [3 + 2 * place for place in range(n)], kind="max")
 
 
 def adaptive_max_pool(b: Builder, x: Value, sizes: Sequence[int | None]) -> list[Traced | Places]:
