@@ -21,7 +21,7 @@ from minixnn import layers
 from minixnn.interop.axes import BATCHES, FREE
 from minixnn.interop.building import any_size, input_order, network
 from minixnn.interop.program import mapped
-from minixnn.interop.torch_program import (EXAMPLE, evaluating, exported, program_of, quietly, unwrapped)
+from minixnn.interop.torch_program import (EXAMPLE, decomposed, evaluating, exported, program_of, quietly, unwrapped)
 from minixnn.network import Network
 
 ROUNDING = 0.01         # of the largest output
@@ -153,7 +153,7 @@ def read(torch: ModuleType, module: Any, program: Any, args: tuple, kwargs: dict
         program = exports(torch, module, args, kwargs)
     else:
         with quietly():
-            program = program.run_decompositions({})
+            program = decomposed(torch, program)
     names = [spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"]
     unknown = set(fixed) - set(names)
     if unknown:

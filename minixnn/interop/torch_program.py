@@ -77,8 +77,7 @@ def exported(torch: ModuleType, module: Any, args: tuple, kwargs: dict, shapes: 
         raise ValueError(f"got torch {torch.__version__}, expected {OLDEST[0]}.{OLDEST[1]} or newer: torch.export")
     try:
         with evaluating(torch, module), quietly():
-            program = torch.export.export(module, args, kwargs, dynamic_shapes=shapes, strict=False)
-            return program.run_decompositions({})
+            return decomposed(torch, torch.export.export(module, args, kwargs, dynamic_shapes=shapes, strict=False))
     except Exception as error:          # torch raises anything at all for what it cannot export
         if type(module).__name__ == "GraphModule" and "_guards_fn" in getattr(module, "_modules", {}):
             raise ValueError("got the module of an exported program, which is bound to the sizes that it was exported "
@@ -95,6 +94,26 @@ def exported(torch: ModuleType, module: Any, args: tuple, kwargs: dict, shapes: 
         raise ValueError(f"{name}: torch.export cannot read it: {shortened(error)}. A forward that decides by the "
                          "values of its input can be written to ONNX (torch.onnx.export) and read from there"
                          ) from error
+
+
+def decomposed(torch: ModuleType, program: Any) -> Any:
+    """A program without operations in place, in which torch takes apart what TABLE lacks, if it knows how."""
+    program = program.run_decompositions({})
+    taken_apart: set = set()
+    while True:
+        reached = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"}
+        unknown = set()
+        for node in program.graph.nodes:
+            if node.op == "call_function" and any(each.name in reached for each in node.all_input_nodes):
+                reached.add(node.name)
+                if str(getattr(node.target, "overloadpacket", "getitem")) not in TABLE:
+                    unknown.add(node.target)
+        known = {each: how for each, how in torch.export.default_decompositions().items()
+                 if each in unknown - taken_apart} if unknown else {}
+        if not known:
+            return program
+        taken_apart |= set(known)
+        program = program.run_decompositions(known)
 
 
 def shortened(error: Exception) -> str:

@@ -123,9 +123,7 @@ TABLE.update({
     "aten.maximum": op.extreme, "aten.minimum": lambda b, x, y: op.extreme(b, x, y, smallest=True),
     "aten.addcmul": lambda b, x, y, z, value=1: op.add(b, x, op.multiply(b, y, z) if any(
         isinstance(v, Traced) for v in (y, z)) else np.asarray(y) * z, value),
-    "aten.addmm": lambda b, c, x, y, beta=1, alpha=1: op.add(b, op.matmul(b, x, y), c) if (beta, alpha) == (1, 1) else
-    op.add(b, op.multiply(b, op.matmul(b, x, y), alpha),
-           op.multiply(b, c, beta) if isinstance(c, Traced) else c * beta),
+    "aten.addmm": lambda b, c, x, y, beta=1, alpha=1: op.add(b, op.multiply(b, op.matmul(b, x, y), alpha), c, beta),
     "aten.baddbmm": lambda b, c, x, y, beta=1, alpha=1: TABLE["aten.addmm"](b, c, x, y, beta, alpha),
     "aten.lerp": lambda b, x, y, w: op.add(b, x, op.multiply(b, op.subtract(b, y, x), w)),
     "aten.linear": lambda b, x, W, bias=None: op.linear(b, op.traced(x), op.weights(W).T, bias),
@@ -379,7 +377,7 @@ def _largest(kind):
     def largest(b, x, axis=None, keepdims=False):
         if axis is None:
             return op.reduce(b, kind, x, None, False)
-        if isinstance(axis, Traced) or np.ndim(axis):
+        if isinstance(axis, (Traced, Varying, np.ndarray)):
             return op.extreme(b, x, axis, smallest=kind == "min")
         return [op.reduce(b, kind, x, [axis], keepdims), Places()]
     return largest
@@ -486,7 +484,10 @@ def gather(b: Builder, x: Any, axis: int, index: Any, sparse_grad: bool = False)
 
 
 @torch_name("to", "_to_copy", "type_as", "float", "double", "long", "int", "to_dtype")
-def to(b: Builder, x: Traced, *more: Any, **kwargs: Any) -> Traced:
+def to(b: Builder, x: Any, *more: Any, **kwargs: Any) -> Any:
+    if not isinstance(x, Traced):               # a constant, as what comes from the input
+        kind = {"f": b.dtype, "b": bool}.get(more[0].kind, np.int64)
+        return Varying(x.array.astype(kind), x.other.astype(kind)) if isinstance(x, Varying) else x.astype(kind)
     dtype = next((str(each) for each in (*more, *kwargs.values()) if str(each).startswith("torch.") and any(
         word in str(each) for word in ("float", "int", "bool", "double", "long", "half"))), "")
     if isinstance(more[0] if more else None, Traced):

@@ -1,6 +1,7 @@
 """What works on one number each, or on two, broadcast against each other."""
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -117,13 +118,15 @@ def multiply(b: Builder, x: Any, y: Any) -> Traced:
 
 def scaled(b: Builder, x: Traced, c: Any) -> Traced:
     """x c"""
-    x, c = constant_beside(b, numbers(b, x), c)
+    before = numbers(b, x)
+    x, c = constant_beside(b, before, c)
     if isinstance(c, float):
         if not math.isfinite(c):
             raise ValueError(f"multiplies by {c}, expected a finite number")
         return x if c == 1 else b.through(x, ours.Scale(float(np.clip(c, -LARGEST, LARGEST))))
     c = np.clip(short(weights(c)), -LARGEST, LARGEST)
-    return b.through(x, ours.ChannelScale(c) if c.ndim == 1 and c.size == size(x.have[-1]) else ours.Scale(c))
+    along = c.ndim == 1 and c.size == size(x.have[-1]) and set(x.have[-1]) <= set(itertools.chain(*before.have))
+    return b.through(x, ours.ChannelScale(c) if along else ours.Scale(c))
 
 
 def divide(b: Builder, x: Any, y: Any, rounding_mode: Any = None) -> Traced:

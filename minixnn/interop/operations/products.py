@@ -154,7 +154,9 @@ def einsum(b: Builder, equation: str, operands: Sequence[Any]) -> Traced:
     if not arrow:
         out = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
     values = []
-    for term, value in zip(terms, operands):                # letters of one term alone that are summed
+    factors = [of_each_image(t, v) if isinstance(v, Varying) else (t, v) for t, v in zip(terms, operands)]
+    terms = [term for term, _ in factors]
+    for term, value in factors:                             # letters of one term alone that are summed
         gone = [n for n, c in enumerate(term) if c not in out and sum(c in t for t in terms) == 1]
         if gone:
             value = reduce(b, "sum", value, gone, False) if isinstance(value, Traced) else \
@@ -162,7 +164,7 @@ def einsum(b: Builder, equation: str, operands: Sequence[Any]) -> Traced:
         values.append(("".join(c for n, c in enumerate(term) if n not in gone), value))
     if len(values) == 1:
         term, value = values[0]
-        return transpose(b, value, [term.index(c) for c in out])
+        return transpose(b, traced(value), [term.index(c) for c in out])
     (s, x), (t, y) = values
     shared = [c for c in out if c in s and c in t]
     summed = [c for c in s if c in t and c not in out]
@@ -182,6 +184,15 @@ def einsum(b: Builder, equation: str, operands: Sequence[Any]) -> Traced:
     now = [*images, *shared, *rows, *columns]
     z = reshape(b, z, *zip(*(sizes[c] for c in now)))
     return transpose(b, z, [now.index(c) for c in out])
+
+
+def of_each_image(term: str, value: Varying) -> tuple[str, np.ndarray]:
+    """A factor that is the same for each image, without its axis of the images."""
+    places = [n for n, (size, other) in enumerate(zip(value.shape, value.other.shape)) if size != other]
+    array = value.array[tuple(slice(0, 1) if n in places else slice(None) for n in range(value.ndim))]
+    if not all(np.array_equal(np.broadcast_to(array, each.shape), each) for each in (value.array, value.other)):
+        raise ValueError("a factor depends on the number of images in a batch")
+    return "".join(c for n, c in enumerate(term) if n not in places), array.squeeze(tuple(places))
 
 
 def _arranged(b, value, term, order):
