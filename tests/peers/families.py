@@ -25,6 +25,7 @@ import numpy as np
 
 from minixnn import passes
 from minixnn.interop import from_torch
+from minixnn.interop.torch_program import evaluating
 from minixnn.ledger import ledger
 from minixnn.rules import composites
 from tests.peers import beside, libraries
@@ -141,15 +142,26 @@ def differences(net, module, args, kwargs, output, dtype):
 
 
 def exported(module, args, kwargs, path):
+    """(a function that reads the file written to path, which of torch's exporters wrote it)"""
     import onnx
     from minixnn.interop import from_onnx
     names = list(kwargs) or [f"x{n}" if n else "x" for n in range(len(args))]
-    torch.onnx.export(module, args, path, kwargs=kwargs or None, dynamo=True, verbose=False, external_data=False,
-                      input_names=names if not kwargs else None,
-                      dynamic_shapes={k: {0: torch.export.Dim("batch")} for k in kwargs} if kwargs else
-                      tuple({0: torch.export.Dim("batch")} for _ in args))
+    with evaluating(torch, module):
+        try:
+            torch.onnx.export(module, args, path, kwargs=kwargs or None, dynamo=True, verbose=False,
+                              external_data=False, input_names=names if not kwargs else None,
+                              dynamic_shapes={k: {0: torch.export.Dim("batch")} for k in kwargs} if kwargs else
+                              tuple({0: torch.export.Dim("batch")} for _ in args))
+            exporter = "newer"
+        except Exception as error:
+            try:
+                torch.onnx.export(module, args, path, kwargs=kwargs or None, dynamo=False, opset_version=18,
+                                  input_names=names, dynamic_axes={name: {0: "batch"} for name in names})
+                exporter = "older"
+            except Exception:
+                raise error from None
     first = onnx.load(path, load_external_data=False).graph.output[0].name
-    return lambda: from_onnx(path, output=first)            # the one that `pick` takes, in all of the collections
+    return lambda: from_onnx(path, output=first), exporter  # the one that `pick` takes, in all of the collections
 
 
 def compared(make, onnx=False):
@@ -158,18 +170,19 @@ def compared(make, onnx=False):
         module, args, kwargs, output, dtype = made(make)
     except Exception as error:
         return {"result": "no example", "said": f"{type(error).__name__}: {str(error)[:200]}"}, None
+    written = {}
     try:
         if onnx:
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    read = exported(module, args, kwargs, f"{folder}/net.onnx")
+                    read, written["exporter"] = exported(module, args, kwargs, f"{folder}/net.onnx")
                 except Exception as error:
                     return {"result": "not exported", "said": f"{type(error).__name__}: {str(error)[:200]}"}, None
                 net = read()
         else:
             net = from_torch(module, example=kwargs or args, output=output)
     except ValueError as error:
-        return {"result": "refused", "said": str(error)[:400]}, None
+        return {"result": "refused", "said": str(error)[:400], **written}, None
     except Exception as error:
         return {"result": "WRONG ERROR", "said": f"{type(error).__name__}: {str(error)[:300]}"}, None
     try:
@@ -186,7 +199,7 @@ def compared(make, onnx=False):
     if not right and dtype == "float64" and max(off, gradient) < 1e-4 and casts_inside(module, args, kwargs):
         right, said = True, "it computes in float32"
     found = {"result": "right" if right else "WRONG", "said": said, "outputs": float(f"{off:.1e}"),
-             "gradients": float(f"{gradient:.1e}"), "layers": len(net.layers)}
+             "gradients": float(f"{gradient:.1e}"), "layers": len(net.layers), **written}
     return found, (net, module, args, kwargs, output) if right else None
 
 

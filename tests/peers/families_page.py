@@ -18,6 +18,8 @@ ABOUT = {
     "transformers": "transformers: tiny configurations of two blocks",
     "embeddings": "transformers, from `inputs_embeds` in place of ids",
     "masks": "transformers, with a mask that hides the end of the second sequence",
+    "variants": "Other variants of timm",
+    "others": "Other transformers",
     "odd": "Modules of our own, put together in other ways (`tests/peers/odd.py`)",
 }
 HEAD = """# Public architectures
@@ -33,7 +35,8 @@ for three inputs, of which it was read from two, are torch's, to 1e-9 of the lar
 files: their constants are float32. The **ledger** column is the largest residual of a layer under AttnLRP's composite
 (LRP-epsilon for whatever has weights), as a part of the relevance that the layer moved. **Beside** is how far the
 relevance is from zennit's (EpsilonPlusFlat), or from LXT's (AttnLRP), as a part of the largest, where these know all
-that the network is made of. A dash: not measured.
+that the network is made of. A dash: not measured. Files are those of `torch.onnx.export(dynamo=True)`; where that
+fails, of its **older** exporter (`dynamo=False`).
 
 The libraries are installed beside those of [the comparison](agreement.md), and some families are run by
 
@@ -84,7 +87,7 @@ def said(found):
     if found["result"] != "right":
         return f"**{found['result']}**"
     float32 = ", float32" if found["said"] == "it computes in float32" else ""
-    return f"{max(found['outputs'], found['gradients']):.0e}{float32}"
+    return f"{max(found['outputs'], found['gradients']):.0e}{float32}{', older' * (found.get('exporter') == 'older')}"
 
 
 def share(found, result):

@@ -2,7 +2,8 @@
 
 Each collection is a dictionary: name -> a function that makes {"module", "args" or "kwargs", "output", "dtype"}.
 """
-from tests.peers import libraries
+from tests.peers import libraries, variants
+from tests.peers.examples import BERT, LLAMA, PICTURE, SPEECH, T5, TINY, configured, ids, images, of_timm, pixels, sound
 from tests.peers.odd import ODD
 
 torch = libraries.torch
@@ -47,24 +48,8 @@ TIMM: dict[str, tuple[str, int]] = {
 }
 
 
-def images(module, size, count=2, **more):
-    return {"module": module, "args": (torch.randn(count, 3, size, size),), **more}
-
-
 def timm():
-    library = libraries.load("timm")
-
-    def made(name, size):
-        module = library.create_model(name, pretrained=False).eval()
-        for pixels in sorted({size, 128, 256} if size < 128 else {size}):       # the first that it takes
-            try:
-                with torch.no_grad():
-                    module(torch.zeros(1, 3, pixels, pixels))
-                break
-            except Exception:
-                continue
-        return images(module, pixels)
-    return {module: lambda name=name, size=size: made(name, size) for module, (name, size) in TIMM.items()}
+    return {module: of_timm(name, size) for module, (name, size) in TIMM.items()}
 
 
 TORCHVISION = {"alexnet": 96, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "efficientnet_v2_s": 64,
@@ -97,58 +82,21 @@ def segmentation():
         "resnet18", encoder_weights=None, classes=2), size) for name, size in SEGMENTATION.items()}
 
 
-TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "vocab_size": 50,
-        "max_position_embeddings": 32}
-LLAMA = {**TINY, "num_key_value_heads": 1, "head_dim": 8, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-PICTURE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
-           "image_size": 16, "patch_size": 4, "num_channels": 3}
-
-
 def transformers():
     library = libraries.load("transformers")
-
-    def ids(name, config, output="last_hidden_state", **more):
-        def make():
-            torch.manual_seed(0)
-            given = {"input_ids": torch.randint(3, 50, (2, 11))}
-            return {"module": getattr(library, name)(getattr(library, config)(**more)), "kwargs": given,
-                    "output": output}
-        return make
-
-    def pixels(name, config, output="last_hidden_state", size=16, **more):
-        def make():
-            torch.manual_seed(0)
-            return {"module": getattr(library, name)(getattr(library, config)(**more)),
-                    "kwargs": {"pixel_values": torch.randn(2, 3, size, size)}, "output": output}
-        return make
-
-    def sound(name, config, given, output="last_hidden_state", **more):
-        def make():
-            torch.manual_seed(0)
-            return {"module": getattr(library, name)(getattr(library, config)(**more)), "kwargs": given(),
-                    "output": output}
-        return make
-    bert = {**TINY, "type_vocab_size": 2, "pad_token_id": 0}
-    t5 = {"vocab_size": 50, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2}
     swin = {"image_size": 16, "patch_size": 2, "embed_dim": 8, "depths": [2, 2], "num_heads": [1, 2], "window_size": 4}
-    speech = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
-              "conv_dim": (8, 8), "conv_stride": (5, 2), "conv_kernel": (10, 3), "num_feat_extract_layers": 2,
-              "vocab_size": 20, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
     clip = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-
-    def wave():
-        return {"input_values": torch.randn(2, 400)}
     return {
-        "bert": ids("BertModel", "BertConfig", **bert),
+        "bert": ids("BertModel", "BertConfig", **BERT),
         "distilbert": ids("DistilBertModel", "DistilBertConfig", vocab_size=50, dim=16, n_layers=2, n_heads=2,
                           hidden_dim=24, max_position_embeddings=32),
-        "roberta": ids("RobertaModel", "RobertaConfig", **{**bert, "pad_token_id": 1}),
-        "electra": ids("ElectraModel", "ElectraConfig", embedding_size=8, **bert),
-        "albert": ids("AlbertModel", "AlbertConfig", embedding_size=8, **bert),
+        "roberta": ids("RobertaModel", "RobertaConfig", **{**BERT, "pad_token_id": 1}),
+        "electra": ids("ElectraModel", "ElectraConfig", embedding_size=8, **BERT),
+        "albert": ids("AlbertModel", "AlbertConfig", embedding_size=8, **BERT),
         "deberta_v2": ids("DebertaV2Model", "DebertaV2Config", relative_attention=True, pos_att_type=["p2c", "c2p"],
-                          position_buckets=8, **bert),
-        "xlm_roberta": ids("XLMRobertaModel", "XLMRobertaConfig", **{**bert, "pad_token_id": 1}),
-        "big_bird": ids("BigBirdModel", "BigBirdConfig", attention_type="original_full", **bert),
+                          position_buckets=8, **BERT),
+        "xlm_roberta": ids("XLMRobertaModel", "XLMRobertaConfig", **{**BERT, "pad_token_id": 1}),
+        "big_bird": ids("BigBirdModel", "BigBirdConfig", attention_type="original_full", **BERT),
         "modernbert": ids("ModernBertModel", "ModernBertConfig", **{
             **TINY, "pad_token_id": 0, "cls_token_id": 1, "sep_token_id": 2, "bos_token_id": 1, "eos_token_id": 2}),
         "gpt2": ids("GPT2Model", "GPT2Config", vocab_size=50, n_embd=16, n_layer=2, n_head=2, n_positions=32),
@@ -161,7 +109,7 @@ def transformers():
         "qwen3": ids("Qwen3Model", "Qwen3Config", **LLAMA),
         "gemma": ids("GemmaModel", "GemmaConfig", **LLAMA),
         "gemma2": ids("Gemma2Model", "Gemma2Config", **LLAMA),
-        "t5_encoder": ids("T5EncoderModel", "T5Config", **t5),
+        "t5_encoder": ids("T5EncoderModel", "T5Config", **T5),
         "vit": pixels("ViTModel", "ViTConfig", **PICTURE),
         "dinov2": pixels("Dinov2Model", "Dinov2Config", **{**PICTURE, "mlp_ratio": 2}),
         "clip_vision": pixels("CLIPVisionModel", "CLIPVisionConfig", image_size=16, patch_size=4, **clip),
@@ -186,19 +134,19 @@ def transformers():
                 max_source_positions=10, pad_token_id=0, bos_token_id=1, eos_token_id=2,
                 decoder_start_token_id=1)).encoder,
             "kwargs": {"input_features": torch.randn(2, 8, 20)}, "output": "last_hidden_state"},
-        "wav2vec2": sound("Wav2Vec2Model", "Wav2Vec2Config", wave, **speech),
-        "hubert": sound("HubertModel", "HubertConfig", wave, **speech),
-        "ast": sound("ASTModel", "ASTConfig", lambda: {"input_values": torch.randn(2, 24, 16)}, hidden_size=16,
-                     num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, patch_size=8,
-                     frequency_stride=8, time_stride=8, max_length=24, num_mel_bins=16),
-        "patchtst": sound("PatchTSTModel", "PatchTSTConfig", lambda: {"past_values": torch.randn(2, 32, 3)},
-                          num_input_channels=3, context_length=32, patch_length=4, patch_stride=4, num_hidden_layers=2,
-                          d_model=16, num_attention_heads=2, ffn_dim=24),
+        "wav2vec2": sound("Wav2Vec2Model", "Wav2Vec2Config", **SPEECH),
+        "hubert": sound("HubertModel", "HubertConfig", **SPEECH),
+        "ast": configured("ASTModel", "ASTConfig", lambda: {"input_values": torch.randn(2, 24, 16)}, hidden_size=16,
+                          num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, patch_size=8,
+                          frequency_stride=8, time_stride=8, max_length=24, num_mel_bins=16),
+        "patchtst": configured("PatchTSTModel", "PatchTSTConfig", lambda: {"past_values": torch.randn(2, 32, 3)},
+                               num_input_channels=3, context_length=32, patch_length=4, patch_stride=4,
+                               num_hidden_layers=2, d_model=16, num_attention_heads=2, ffn_dim=24),
         "mamba": ids("MambaModel", "MambaConfig", vocab_size=50, hidden_size=8, state_size=4, num_hidden_layers=2,
                      use_cache=False, use_mambapy=False),
-        "token_classifier": ids("BertForTokenClassification", "BertConfig", "logits", **bert),
-        "question_answerer": ids("BertForQuestionAnswering", "BertConfig", "start_logits", **bert),
-        "t5": lambda: {"module": library.T5Model(library.T5Config(use_cache=False, decoder_start_token_id=0, **t5)),
+        "token_classifier": ids("BertForTokenClassification", "BertConfig", "logits", **BERT),
+        "question_answerer": ids("BertForQuestionAnswering", "BertConfig", "start_logits", **BERT),
+        "t5": lambda: {"module": library.T5Model(library.T5Config(use_cache=False, decoder_start_token_id=0, **T5)),
                        "kwargs": {"input_ids": torch.randint(3, 50, (2, 7)),
                                   "decoder_input_ids": torch.randint(3, 50, (2, 5))}, "output": "last_hidden_state"},
     }
@@ -236,9 +184,11 @@ def with_mask(made):
 
 COLLECTIONS = {"timm": timm, "torchvision": torchvision, "segmentation": segmentation, "transformers": transformers,
                "embeddings": lambda: with_embeddings(transformers()), "masks": lambda: with_mask(transformers()),
-               "odd": lambda: ODD}
+               "odd": lambda: ODD,
+               "variants": variants.timm, "others": variants.transformers}
 LIBRARY = {"timm": "timm", "torchvision": "torchvision", "segmentation": "segmentation_models_pytorch",
-           "transformers": "transformers", "embeddings": "transformers", "masks": "transformers", "odd": "torch"}
+           "transformers": "transformers", "embeddings": "transformers", "masks": "transformers", "odd": "torch",
+           "variants": "timm", "others": "transformers"}
 VERSIONS = "torch 2.13.0, timm 1.0.31, torchvision 0.28.0, transformers 5.24.0, segmentation-models-pytorch 0.6.0"
 SAMPLE = [("timm", "resnet"), ("timm", "starnet"), ("timm", "pvt_v2"), ("timm", "regnet"),
           ("timm", "vision_transformer_relpos"), ("torchvision", "squeezenet1_1"), ("torchvision", "densenet121"),

@@ -193,7 +193,9 @@ def einsum(b: Builder, equation: str, operands: Sequence[Value], path: object = 
                   both(lambda p, q, step=step: np.einsum(step, p, q), x, y)), *others]
     terms, operands = [term for term, _ in pairs], [value for _, value in pairs]
     values = []
-    for term, value in zip(terms, operands):                # letters of one term alone that are summed
+    factors = [of_each_image(t, v) if isinstance(v, Varying) else (t, v) for t, v in zip(terms, operands)]
+    terms = [term for term, _ in factors]
+    for term, value in factors:                             # letters of one term alone that are summed
         gone = [n for n, c in enumerate(term) if c not in out and sum(c in t for t in terms) == 1]
         if gone:
             value = reduce(b, value, gone, kind="sum") if isinstance(value, Traced) else \
@@ -201,7 +203,7 @@ def einsum(b: Builder, equation: str, operands: Sequence[Value], path: object = 
         values.append(("".join(c for n, c in enumerate(term) if n not in gone), value))
     if len(values) == 1:
         term, value = values[0]
-        return transpose(b, value, [term.index(c) for c in out])
+        return transpose(b, traced(value), [term.index(c) for c in out])
     (s, x), (t, y) = values
     shared = [c for c in out if c in s and c in t]
     summed = [c for c in s if c in t and c not in out]
@@ -235,6 +237,15 @@ def letters_of(equation: str, operands: Sequence[Value]) -> tuple[list[str], str
     if not arrow:
         out = "..." + "".join(sorted(c for c in set(left) - set(",.") if left.count(c) == 1))
     return terms, out.replace("...", free)
+
+
+def of_each_image(term: str, value: Varying) -> tuple[str, np.ndarray]:
+    """A factor that is the same for each image, without its axis of the images."""
+    places = [n for n, (size, other) in enumerate(zip(value.shape, value.other.shape)) if size != other]
+    array = value.array[tuple(slice(0, 1) if n in places else slice(None) for n in range(value.ndim))]
+    if not all(np.array_equal(np.broadcast_to(array, each.shape), each) for each in (value.array, value.other)):
+        raise ValueError("a factor depends on the number of images in a batch")
+    return "".join(c for n, c in enumerate(term) if n not in places), array.squeeze(tuple(places))
 
 
 def without_pairs(b: Builder, term: str, value: Value) -> tuple[str, Value]:

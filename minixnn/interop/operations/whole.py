@@ -64,8 +64,11 @@ def cast_like(b: Builder, x: Value, like: Value) -> Value:
     return cast(b, traced(x), kind)
 
 
-def convert(b: Builder, x: Traced, *more: object, **named: object) -> Traced:
-    """torch's to(dtype), among other arguments."""
+def convert(b: Builder, x: Value, *more: object, **named: object) -> Value:
+    """torch's to(dtype), among other arguments; and a constant as what comes from the input."""
+    if not isinstance(x, Traced):
+        kind = {"f": b.dtype, "b": bool}.get(more[0].kind if isinstance(more[0], Traced) else "", np.int64)
+        return both(lambda a: a.astype(kind), x)
     if more and isinstance(more[0], Traced):
         return cast(b, x, more[0].kind)
     for each in map(str, (*more, *named.values())):
