@@ -17,7 +17,7 @@ import numpy as np
 
 from minixnn import Dense, Network, ReLU, layers, plot
 from minixnn.layers.joins import half_each, signal_takes_all
-from minixnn.layers.layer_norm import identity
+from minixnn.layers.norm import identity
 from minixnn.rules import composites, deep_taylor, lrp
 
 HERE = pathlib.Path(__file__).parent

@@ -16,7 +16,7 @@ from minixnn.layers import (ChannelScale, ChannelSelect, Conv1d, Graph, LayerNor
                             Residual)
 from minixnn.layers.base import Affine
 from minixnn.layers.joins import half_each, signal_takes_all
-from minixnn.layers.layer_norm import identity, scale_held_fixed
+from minixnn.layers.norm import identity, scale_held_fixed
 from minixnn.rules import deep_taylor, lrp
 
 DRAWS, TOLERANCE = 8, 1e-2

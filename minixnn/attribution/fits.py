@@ -13,7 +13,7 @@ from functools import partial
 from minixnn.arrays import Array, Inputs, negative, positive
 from minixnn.layers import Affine, MatMul, Multiply
 from minixnn.layers.base import Layer, Rule
-from minixnn.layers.layer_norm import Normalization
+from minixnn.layers.norm import Normalization
 from minixnn.layers.reduce import Extremum
 from minixnn.network import Network
 from minixnn.rules import (composites, deep_taylor, half_each, identity, lrp, reveal_cancel, scale_held_fixed,

@@ -18,13 +18,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.axes import Permute
+from minixnn.layers.shape import Permute, Reshaping
 from minixnn.layers.base import Layer, carry_back, expect_arrays, expect_count, expect_rank, linear_rule
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.dense import Dense
 from minixnn.layers.joins import Add, MatMul
 from minixnn.layers.scale import Scale
-from minixnn.layers.shape import Reshaping
 from minixnn.layers.softmax import Softmax
 
 

@@ -82,9 +82,9 @@ class Layer:
 
     def settings(self) -> Settings:
         """The others, as plain values that JSON can hold. The layer keeps each under its own name: self.stride."""
-        arrays = self.arrays()
-        return {name: getattr(self, name) for name in arguments(type(self))
-                if name not in arrays and hasattr(self, name) and not hasattr(getattr(self, name), "dtype")}
+        names = [name for name in arguments(type(self)) if hasattr(self, name) and name not in self.arrays()]
+        return {name: value.item() if hasattr(value, "item") else value         # a NumPy number as Python's
+                for name, value in ((name, getattr(self, name)) for name in names) if getattr(value, "ndim", 0) == 0}
 
     def map_arrays(self, f: Callable[[Array], Array]) -> "Layer":
         """A copy of the layer whose arrays are f(array); what is None stays None."""

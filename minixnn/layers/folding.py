@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.axes import ChannelSelect
+from minixnn.layers.shape import ChannelSelect, ChannelShuffle, Dropout, Flatten, Identity
 from minixnn.layers.base import Elementwise, Layer
 from minixnn.layers.conv import Conv2d
 from minixnn.layers.conv_transpose import ConvTranspose2d
@@ -23,7 +23,6 @@ from minixnn.layers.dense import Dense
 from minixnn.layers.joins import Add, Concat, Multiply
 from minixnn.layers.norm import BatchNorm2d, ChannelScale
 from minixnn.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d, SumPool2d
-from minixnn.layers.shape import ChannelShuffle, Dropout, Flatten, Identity
 from minixnn.layers.upsample import Upsample
 
 if TYPE_CHECKING:

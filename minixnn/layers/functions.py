@@ -9,7 +9,7 @@ from types import ModuleType
 
 from minixnn.arrays import Array, array_module
 from minixnn.layers.base import Elementwise
-from minixnn.layers.smooth import normal_cdf, sigmoid, softplus
+from minixnn.layers.activation import normal_cdf, sigmoid, softplus
 
 FUNCTIONS: dict[str, tuple[Callable[[ModuleType, Array], Array], Callable[[ModuleType, Array, Array], Array]]] = {
     # name: f(xp, x), f'(xp, x, y)

@@ -22,16 +22,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minixnn.arrays import Array, array_module
-from minixnn.layers.activation import ReLU
-from minixnn.layers.axes import Reshape
+from minixnn.layers.activation import ReLU, Sigmoid, Tanh
+from minixnn.layers.shape import Reshape
 from minixnn.layers.base import Layer, expect_arrays, expect_count, linear_rule
 from minixnn.layers.blocks import Block, Graph
 from minixnn.layers.choices import leave_constant
 from minixnn.layers.dense import Dense, draw
 from minixnn.layers.joins import Add, Concat, Multiply, Stack
 from minixnn.layers.scale import Scale
-from minixnn.layers.smooth import Sigmoid, Tanh
-from minixnn.layers.tokens import TakeToken
+from minixnn.layers.embedding import TakeToken
 
 States: TypeAlias = tuple[int, ...]             # the numbers of the state's activations: h, or h and c
 

@@ -15,17 +15,16 @@ from functools import partial
 
 from minixnn.arrays import Array, Inputs, array_module, negative, positive, stabilize
 from minixnn.layers.attention import Hide, lose_hidden
-from minixnn.layers.axes import Pad, crop
+from minixnn.layers.shape import Pad, crop
 from minixnn.layers.base import Affine, Arrays, Layer, Rule, carry_back, pass_on
 from minixnn.layers.choices import leave_constant, stop_at_step
-from minixnn.layers.embedding import sum_over_channels
+from minixnn.layers.embedding import leave_token, sum_over_channels
 from minixnn.layers.joins import (Add, Multiply, by_contribution, cut, half_each, numerator_takes_all,
                                   signal_takes_all)
-from minixnn.layers.layer_norm import Normalization, identity, scale_held_fixed
+from minixnn.layers.norm import Normalization, identity, scale_held_fixed
 from minixnn.layers.reduce import share_of_square, winner_takes_all
 from minixnn.layers.scale import Scale, pass_scaled, share_with_constant
 from minixnn.layers.softmax import LogSoftmax, log_taylor, softmax_taylor
-from minixnn.layers.tokens import leave_token
 from minixnn.ledger.withheld import Withheld, division
 from minixnn.rules import deep_taylor, lrp
 

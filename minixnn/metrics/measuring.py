@@ -9,7 +9,7 @@ from minixnn.arrays import Array, array_module, to_numpy
 from minixnn.batching import default_batch_size, is_list, on_host, parallel_map
 from minixnn.attribution.gradients import decided
 from minixnn.logits import logits
-from minixnn.layers.smooth import sigmoid
+from minixnn.layers.activation import sigmoid
 from minixnn.network import Network, expect_network
 from minixnn.passes import Target
 from minixnn.progress import progress

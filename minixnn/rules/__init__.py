@@ -5,13 +5,12 @@ behind those of deep Taylor. Layers' own rules stand with the layers and are nam
 """
 from minixnn.layers.base import carry_back, pass_on
 from minixnn.layers.choices import leave_constant, stop_at_step
-from minixnn.layers.embedding import sum_over_channels
+from minixnn.layers.embedding import leave_token, sum_over_channels
 from minixnn.layers.joins import by_contribution, cut, half_each, numerator_takes_all, signal_takes_all
-from minixnn.layers.layer_norm import identity, scale_held_fixed
+from minixnn.layers.norm import identity, scale_held_fixed
 from minixnn.layers.reduce import share_of_square, winner_takes_all
 from minixnn.layers.scale import pass_scaled, share_with_constant
 from minixnn.layers.softmax import log_taylor, softmax_taylor
-from minixnn.layers.tokens import leave_token
 from minixnn.rules import composites, deep_taylor, lrp, reveal_cancel, root_points
 
 __all__ = ["by_contribution", "carry_back", "composites", "cut", "deep_taylor", "half_each", "identity",

@@ -11,7 +11,7 @@ from minixnn.checks import CheckFailed, check_network
 from minixnn.layers import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool
 from minixnn.layers.folding import fold_batch_norm
 from minixnn.layers.joins import half_each, signal_takes_all
-from minixnn.layers.layer_norm import identity, scale_held_fixed
+from minixnn.layers.norm import identity, scale_held_fixed
 from minixnn.rules import composites, deep_taylor, lrp
 
 EXT = pathlib.Path(__file__).parents[2] / "docs" / "_ext"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from minixnn import Network, attribution, passes
 from minixnn.layers import (AvgPool2d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Dense, Dropout, Elementwise,
-                            GlobalAvgPool, Layer, MaxPool2d, SumPool2d)
+                            GlobalAvgPool, Layer, LeakyReLU, MaxPool2d, SumPool2d)
 from minixnn.rules import pass_on
 from tests import oracles, strategies
 from tests.helpers import assert_same, gradient, on, relevance
@@ -47,6 +47,12 @@ def test_settings_tell_the_constructor_arguments_in_one_form(make, settings):
     layer = make()
     assert {name: layer.settings()[name] for name in settings} == settings
     assert type(layer)(**layer.settings(), **layer.arrays()).settings() == layer.settings()
+
+
+def test_a_setting_that_is_a_number_of_numpys_is_kept_as_pythons(tmp_path):
+    Network([LeakyReLU(np.float32(0.25)), Dropout(np.float64(0.25))]).save(tmp_path / "net.npz")
+    slope, rate = (list(layer.settings().values()) for layer in Network.load(tmp_path / "net.npz").layers)
+    assert (slope, rate) == ([0.25], [0.25]) and type(slope[0]) is float
 
 
 def test_a_layer_shows_the_settings_that_are_not_the_usual_ones():

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from minixnn.layers import Sigmoid, Softplus, Tanh, smooth
+from minixnn.layers import Sigmoid, Softplus, Tanh, activation
 from tests.helpers import assert_same
 
 
@@ -27,11 +27,11 @@ def test_smooth_activations_follow_their_formula_and_do_not_overflow(layer, f, d
 def test_the_normal_distribution_in_blocks_is_that_at_once(dtype, monkeypatch):
     x = np.random.default_rng(0).normal(size=(7, 11, 13)).astype(dtype) * 3
     x.flat[:5] = 0.0, -0.0, np.nan, 30, -30
-    at_once = smooth.normal_cdf(x)
-    monkeypatch.setattr(smooth, "BLOCK", 64)
+    at_once = activation.normal_cdf(x)
+    monkeypatch.setattr(activation, "BLOCK", 64)
     for view in (x, x[::2, :, 1:], x.transpose(2, 0, 1)):
-        found = smooth.normal_cdf(view)
+        found = activation.normal_cdf(view)
         assert found.dtype == dtype and found.shape == view.shape
-        np.testing.assert_array_equal(found, smooth.normal_cdf_at_once(view))
-    np.testing.assert_array_equal(smooth.normal_cdf(x), at_once)
+        np.testing.assert_array_equal(found, activation.normal_cdf_at_once(view))
+    np.testing.assert_array_equal(activation.normal_cdf(x), at_once)
     np.testing.assert_allclose(at_once.flat[:5], [0.5, 0.5, np.nan, 1, 0], 1e-6, 1e-12)

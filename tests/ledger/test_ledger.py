@@ -18,7 +18,7 @@ from minixnn.network import Network
 from minixnn.passes import deep_taylor as deep_taylor_pass
 from minixnn.passes import lrp as lrp_pass
 from minixnn.layers.attention import lose_hidden
-from minixnn.layers.axes import crop
+from minixnn.layers.shape import crop
 from minixnn.rules import (by_contribution, composites, deep_taylor, half_each, leave_token, log_taylor, lrp,
                            scale_held_fixed, signal_takes_all, softmax_taylor)
 from minixnn.ledger.accounts import ACCOUNTS, Withheld, account_of

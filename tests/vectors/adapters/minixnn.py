@@ -5,7 +5,7 @@ import numpy as np
 
 import minixnn
 from minixnn import layers, passes
-from minixnn.layers import joins, layer_norm, softmax
+from minixnn.layers import joins, norm, softmax
 from minixnn.rules import deep_taylor, lrp
 
 name, version, NOTES = "minixnn", minixnn.__version__, {}
@@ -16,7 +16,7 @@ RULES = {
     "add": joins.by_contribution, "cut": joins.cut, "half_each": joins.half_each,
     "signal_takes_all": joins.signal_takes_all, "matmul_half_each": joins.half_each,
     "matmul_signal_takes_all": partial(joins.signal_takes_all, signal=1), "softmax": softmax.softmax_taylor,
-    "scale_held_fixed": layer_norm.scale_held_fixed, "identity": layer_norm.identity}
+    "scale_held_fixed": norm.scale_held_fixed, "identity": norm.identity}
 SPACE = {"stride", "padding", "dilation", "output_padding", "size", "groups", "count_padding", "epsilon"}
 
 
