@@ -88,7 +88,7 @@ WALKS = {
                                [None, None, signal_takes_all]),
     "joins.signal_takes_all.matrices": ("A product of matrices: all to the signal", product_of_matrices(), FOUR,
                                         [*[None] * 4, partial(signal_takes_all, signal=1), None]),
-    "combine.numerator_takes_all": ("A quotient's rule", join(layers.Divide()), FOUR, lrp.epsilon),
+    "joins.numerator_takes_all": ("A quotient's rule", join(layers.Divide()), FOUR, lrp.epsilon),
     "base.pass_on": ("A ReLU passes relevance on", TWO, X, lrp.epsilon, {"layer": 1}),
     "base.carry_back": ("Relevance goes back the way the numbers came", only(layers.Permute((1, 0))), SEQUENCE,
                         [None, None]),

@@ -90,7 +90,7 @@ BY_HAND = [                 # page, variant, name, what it is at the end of the 
     ("joins.cut", None, "returned", ([[1, 2]], [[3, 4]])),
     ("joins.half_each", None, "returned", ([[1.5, 4]], [[1.5, 4]])),        # of 1 · 3 and 2 · 4
     ("joins.signal_takes_all", None, "returned", ([[3, 8]], [[0, 0]])),
-    ("combine.numerator_takes_all", None, "returned", ([[1 / 3, 0.5]], [[0, 0]])),
+    ("joins.numerator_takes_all", None, "returned", ([[1 / 3, 0.5]], [[0, 0]])),
     ("reduce.share_of_square", None, "returned", [[1.8, 3.2]]),             # 9 and 16 of 25, of 5
     ("softmax.softmax_taylor", "epsilon", "returned", [[0, np.log(3) * (1.5 - 0.75 * 1.75)]]),
 ]
