@@ -50,11 +50,6 @@ class NetworkCase:
         """The network whose outputs methods explain: logits, where it ends in a layer that only squashes."""
         return logits(self.sharp)
 
-    @property
-    def reference(self) -> Inputs:
-        """The images' reference (1, ...), zeros."""
-        return each(lambda a: a[:1] * 0, self.a)
-
     @cached_property
     def y(self) -> Array:
         """The outputs, in float64."""
@@ -70,8 +65,7 @@ class NetworkCase:
 
     def missed(self, R: Inputs, how: str) -> Observation:
         """The image whose contributions R miss y(x) - y(0) by most, as a share of their size."""
-        y, y_ref = (self.explained.forward(x)[range(count_of(x)), self.targets] for x in (
-            self.a, each(lambda a: a * 0, self.a)))
+        y, y_ref = (self.explained.forward(x)[range(count_of(x)), self.targets] for x in (self.a, nothing(self.a)))
         R, change = flat(R), y - y_ref
         off = np.nan_to_num(abs(R.sum(axis=1) - change) / np.maximum(abs(R).sum(axis=1), 1e-300), nan=np.inf)
         n = int(off.argmax())
@@ -81,7 +75,7 @@ class NetworkCase:
     def contributions(self, net: Network) -> Inputs:
         """Those of the inputs by DeepLIFT, in this network or the other."""
         try:
-            return passes.deeplift(net, self.a, self.reference, self.targets)[0]
+            return passes.deeplift(net, self.a, each(lambda a: a[:1], nothing(self.a)), self.targets)[0]
         except NotImplementedError as error:
             raise NotAsked(str(error)) from None
 
@@ -169,7 +163,7 @@ def check_network(net: Network, x: Inputs, target: int | Sequence[int] | Array |
     case = NetworkCase(net, sharp, x, in_type(x, np.float64), target,
                        None if expected is None else to_numpy(expected)[:IMAGES],
                        sharp if equivalent is None else equivalent.astype(np.float64))
-    A, A_ref = sharp.trace(case.a), sharp.trace(each(lambda a: a * 0, case.a))
+    A, A_ref = sharp.trace(case.a), sharp.trace(nothing(case.a))
     layers = [checked(sharp.layers[l], sharp.entering(A, l), sharp.entering(A_ref, l), str(l), device)
               for l in progress(range(len(sharp.layers)), "layers checked", quiet)]
     asked: Sequence[Rules] = (lrp.epsilon, composites.epsilon_plus) if rules is None else (rules,)
@@ -230,6 +224,11 @@ def explain(subject: str, property: Property, observation: Observation, report: 
 def each(f: Callable[[Array], Array], x: Inputs) -> Inputs:
     """f(x); of several inputs, of each."""
     return tuple(map(f, x)) if isinstance(x, tuple) else f(x)
+
+
+def nothing(x: Inputs) -> Inputs:
+    """Zeros in the place of x: the reference."""
+    return each(lambda a: a * 0, x)
 
 
 def in_type(x: Inputs, dtype: type) -> Inputs:

@@ -91,7 +91,7 @@ def sides(observation: Observation) -> dict[str, Array]:
 def of_rule(property: Property, case: Case, observation: Observation, R: Array) -> tuple[str, list[str], list[str]]:
     """What the layer is, the table of inputs, both sides of the formula, the ledger's row, and the code."""
     k = observation.output
-    name = (getattr(case.rule, "__name__", None) or name_of(case.rule or case.layer.rule)).partition(" ")[0]
+    name = (getattr(case.rule, "__name__", None) or name_of(case.rule)).partition(" ")[0]
     shown, came = columns_of(case, observation), observation.came
     lines = ["\n".join(inputs(case, observation)), "\n".join([*named("R", R), *(
         line for side, value in sides(observation).items() if side not in shown for line in named(side, value))])]
@@ -125,8 +125,7 @@ def inputs(case: Case, observation: Observation) -> list[str]:
     elif case.affine is not None:
         for row, place in list(enumerate(indices(case.y.shape[1:])))[:3]:
             columns[f"weight to y{place}"] = [text(w) if s else "" for w, s in zip(case.weights[row], case.seen[row])]
-    if case.affine is not None:
-        columns.update({name: list(map(text, column)) for name, column in shown.items()})
+    columns.update({name: list(map(text, column)) for name, column in shown.items()})
     lines = [tuple(columns)] + [tuple(column[j] for column in columns.values()) for j in rows[:ROWS]]
     lines += [(name, *(cells.get(column, "") for column in list(columns)[1:])) for name, cells in bottom.items()]
     return table(lines, "    ") + ([f"    ... and {len(rows) - ROWS} inputs more"] if len(rows) > ROWS else [])

@@ -35,6 +35,8 @@ def test_a_mistake_in_a_rule_is_caught_by_its_name_on_a_small_case(rule, claims,
     failure = caught(check_rule, rule, examples=15, **claims)       # of each kind; a check draws more by default
     assert failure.property == failure.broken[0] == wanted, failure
     assert f'{rule.__name__} fails "{wanted}".' in str(failure)
+    sides = [name for name in ("expected", "came") if getattr(failure, name) is not None]
+    assert all(f" {name} " in str(failure).replace("\n", " ") for name in sides), f"{sides} are not shown in\n{failure}"
     ends_in_a_pencil_case(failure)
 
 
