@@ -79,7 +79,12 @@ class Card:
                                  "or None")
 
     def entries(self) -> dict[str, object]:
-        """What is known, as plain values that JSON can hold; `Card(**entries)` is the card again."""
+        """What is known, as plain values that JSON can hold.
+
+        Returns
+        -------
+        A dictionary; `Card(**entries)` is the card again.
+        """
         return {name: value for name, value in asdict(self).items() if value not in (None, ())}
 
     def check(self, x: Array) -> None:
@@ -114,7 +119,20 @@ class Card:
                              "net.with_card(input_shape=(None, None, channels))" * (len(expected) == 3 and moved))
 
     def check_outputs(self, y: Array) -> Array:
-        """The outputs themselves, if the labels are as many."""
+        """The outputs themselves, if the labels are as many.
+
+        Parameters
+        ----------
+        y : outputs (N, outputs), (N,) or (N, ..., outputs).
+
+        Returns
+        -------
+        `y`.
+
+        Raises
+        ------
+        ValueError : more labels, or fewer.
+        """
         self.check_labels(y.shape[-1] if y.ndim > 1 else 1)
         return y
 
@@ -134,7 +152,16 @@ class Card:
                              f"{outputs} outputs; expected a name for each, in their order, '' where there is none")
 
     def label(self, k: int) -> str:
-        """The name of output k; its number where it has no name."""
+        """The name of an output; its number where it has no name.
+
+        Parameters
+        ----------
+        k : the number of the output.
+
+        Returns
+        -------
+        The name.
+        """
         return self.labels[k] if k < len(self.labels) and self.labels[k] else str(k)
 
     def index(self, label: str) -> int:
@@ -164,7 +191,12 @@ class Card:
                          f"got the label {label!r}, but the network has no labels; give the number of an output")
 
     def text(self) -> list[str]:
-        """A line for each thing that is known."""
+        """What is known, in words.
+
+        Returns
+        -------
+        A line for each thing.
+        """
         lines = []
         if self.input_shape is not None:
             order = ORDERS.get(len(self.input_shape), "")

@@ -79,7 +79,17 @@ class Network:
     # Which activations enter a layer, and where what it returns on the way back belongs
 
     def entering(self, A: list, l: int) -> Inputs:
-        """What enters layer l, of a list A with an entry for each activation: A[l] in a chain. To a join, a tuple."""
+        """What enters layer l: A[l] in a chain; for a join, a tuple.
+
+        Parameters
+        ----------
+        A : a list with an entry for each activation.
+        l : the number of the layer.
+
+        Returns
+        -------
+        An entry of A, or a tuple of several.
+        """
         return A[self.inputs[l][0]] if len(self.inputs[l]) == 1 else tuple(A[i] for i in self.inputs[l])
 
     def add_to_inputs(self, R: list, l: int, R_x: Inputs) -> None:
@@ -98,13 +108,36 @@ class Network:
             R[i] = plus(R[i], part)
 
     def readers(self, i: int) -> list[int]:
-        """The numbers of the layers that A[i] enters."""
+        """The layers that read an activation.
+
+        Parameters
+        ----------
+        i : the number of the activation.
+
+        Returns
+        -------
+        The numbers of the layers.
+        """
         return [l for l, sources in enumerate(self.inputs) if i in sources]
 
     # Forwards
 
     def forward(self, x: Array) -> Array:
-        """The output of the last layer. x (N, ...), output (N, outputs). Lets go of what no layer reads any more."""
+        """The output of the last layer. Activations that no layer reads any more are let go.
+
+        Parameters
+        ----------
+        x : inputs (N, ...), or a tuple of inputs.
+
+        Returns
+        -------
+        The outputs, (N, outputs) or (N, ..., outputs).
+
+        Raises
+        ------
+        ValueError : inputs that the network does not take, NaN or infinity among them; outputs that are not finite.
+        TypeError : what is no array.
+        """
         self.check(x)
         A, last = [x, *[None] * len(self.layers)], {i: l for l, sources in enumerate(self.inputs) for i in sources}
         for l, layer in enumerate(self.layers):
@@ -114,7 +147,21 @@ class Network:
         return self.card.check_outputs(check_output(A[-1]))
 
     def trace(self, x: Array) -> list[Array]:
-        """All activations, as a list: A[0] is x, A[l + 1] what layer l makes, and A[-1] the output."""
+        """All activations.
+
+        Parameters
+        ----------
+        x : inputs (N, ...), or a tuple of inputs.
+
+        Returns
+        -------
+        The list A: A[0] is x, A[l + 1] what layer l makes, and A[-1] the output.
+
+        Raises
+        ------
+        ValueError : inputs that the network does not take, NaN or infinity among them; outputs that are not finite.
+        TypeError : what is no array.
+        """
         self.check(x)
         A = [x]
         for layer, sources in zip(self.layers, self.inputs):
@@ -123,7 +170,17 @@ class Network:
         return A
 
     def check(self, x: Inputs) -> None:
-        """Refuse an input that would go wrong silently, or far from here."""
+        """Refuse an input that would go wrong silently, or far from here.
+
+        Parameters
+        ----------
+        x : inputs (N, ...), or a tuple of inputs.
+
+        Raises
+        ------
+        ValueError : whole numbers where no tokens are taken, NaN or infinity, axes in another order than the card says.
+        TypeError : what is no array.
+        """
         if isinstance(x, tuple):
             check_parts(x, self)
             return
@@ -152,17 +209,53 @@ class Network:
         return map_batches(self.forward, x, batch_size=batch_size, workers=workers)
 
     def probabilities(self, x: Array, batch_size: int | None = None, workers: int = 1) -> Array:
-        """As `predict`, with the Softmax or Sigmoid behind the outputs that an importer left out: see `net.card`."""
+        """As `predict`, with the Softmax or Sigmoid behind the outputs that an importer left out: see `net.card`.
+
+        Parameters
+        ----------
+        x, batch_size, workers : as for `predict`.
+
+        Returns
+        -------
+        Probabilities, like the outputs.
+
+        Raises
+        ------
+        ValueError : a card that names no head; and as for `predict`.
+        """
         return squash(self.card.head, self.predict(x, batch_size, workers))
 
     # Other networks made of this one
 
     def like_this(self, layers: Sequence[Layer]) -> "Network":
-        """The same connections, names and card with other layers in the same places."""
+        """The same connections, names and card with other layers in the same places.
+
+        Parameters
+        ----------
+        layers : as many as there are.
+
+        Returns
+        -------
+        The new Network.
+
+        Raises
+        ------
+        ValueError : more layers, or fewer.
+        """
         return Network(layers, self.inputs, names=self.names, card=self.card)
 
     def replaced(self, l: int, layer: Layer) -> "Network":
-        """The network with another layer in place l. Activations keep their numbers."""
+        """The network with another layer in place l. Activations keep their numbers.
+
+        Parameters
+        ----------
+        l : the number of the layer.
+        layer : the other layer.
+
+        Returns
+        -------
+        The new Network.
+        """
         layers = list(self.layers)
         layers[l] = layer
         return self.like_this(layers)
@@ -201,7 +294,16 @@ class Network:
                        names=self.names[a:b], card=card)
 
     def then(self, other: "Network") -> "Network":
-        """The network, and `other` behind it: other's input is this one's output."""
+        """The network, and another one behind it.
+
+        Parameters
+        ----------
+        other : a Network, whose input is this one's output.
+
+        Returns
+        -------
+        The new Network.
+        """
         count = len(self.layers)
         shifted = [tuple(i + count for i in sources) for sources in other.inputs]
         return Network([*self.layers, *other.layers], [*self.inputs, *shifted], names=[*self.names, *other.names],
@@ -241,15 +343,42 @@ class Network:
         return Network(net.layers, net.inputs, names=net.names, card=extended(self.card, net.layers, **known))
 
     def on(self, xp: ModuleType) -> "Network":
-        """A copy of the network whose parameters live where the array module `xp` (numpy, cupy) keeps them."""
+        """A copy of the network whose parameters live where an array module keeps them.
+
+        Parameters
+        ----------
+        xp : numpy or cupy.
+
+        Returns
+        -------
+        The new Network.
+        """
         return self.map_arrays(lambda array: xp.array(to_numpy(array)))
 
     def astype(self, dtype: DTypeLike) -> "Network":
-        """A copy of the network that computes in `dtype`, for instance numpy.float64."""
+        """A copy of the network that computes in another dtype.
+
+        Parameters
+        ----------
+        dtype : such as numpy.float64.
+
+        Returns
+        -------
+        The new Network.
+        """
         return self.map_arrays(lambda array: array.astype(dtype))
 
     def map_arrays(self, f: Callable[[Array], Array]) -> "Network":
-        """A copy of the network whose arrays are f(array). A layer that is shared stays so."""
+        """A copy of the network with other arrays. A layer that is shared stays so.
+
+        Parameters
+        ----------
+        f : a function of an array.
+
+        Returns
+        -------
+        The new Network.
+        """
         distinct = {id(layer): layer for layer in self.layers}
         copies = {key: layer.map_arrays(f) if hasattr(layer, "map_arrays") else layer
                   for key, layer in distinct.items()}
@@ -295,7 +424,16 @@ class Network:
         return "\n".join([*lines, *([""] if self.card.text() else []), *self.card.text()])
 
     def sources(self, l: int) -> str:
-        """Where layer l takes its input, in words; nothing where that is the layer before."""
+        """Where layer l takes its input, in words.
+
+        Parameters
+        ----------
+        l : the number of the layer.
+
+        Returns
+        -------
+        "x", or "A[i]"; several with commas between them; "" where that is the layer before.
+        """
         if self.inputs[l] == (l,):
             return ""
         return ", ".join("x" if i == 0 else f"A[{i}]" for i in self.inputs[l])

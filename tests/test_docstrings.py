@@ -1,10 +1,10 @@
 """Does every public name have a docstring that says what it takes, returns and raises?
 
-What a package shows in `__all__` has sections of numpydoc's form: Parameters, which names every parameter, Returns
-where something is returned, and Raises where the function or one that it calls raises. The same holds for every other
-function with more than a line to say, or with an error of its own. A helper that one line describes, a rule or an
-account, whose docstring is its formula, and the parts of the command line, whose errors are sentences for its user,
-need no sections.
+What a package shows in `__all__`, and the methods of its classes, have sections of numpydoc's form: Parameters, which
+names every parameter, Returns where something is returned, and Raises where the function or one that it calls raises.
+The same holds for every other function with more than a line to say, or with an error of its own. A helper that one line
+describes, a rule or an account, whose docstring is its formula, and the parts of the command line, whose errors are
+sentences for its user, need no sections.
 """
 import ast
 import dataclasses
@@ -105,7 +105,9 @@ def unsaid(function, docstring):
 def with_more_to_say():
     """The functions that need sections, by package."""
     for package in SECTIONS:
-        shown = public(package).values() if hasattr(importlib.import_module(f"minixnn.{package}"), "__all__") else ()
+        shown = [each for each in public(package).values() if inspect.isclass(each)
+                 or hasattr(importlib.import_module(f"minixnn.{package}"), "__all__")]
+        shown += [method for each in shown if inspect.isclass(each) for method in vars(each).values()]
         for name, function in defined(package).items():
             if list(inspect.signature(function).parameters)[:4] != RULE and (
                     function in shown or "\n" in (inspect.getdoc(function) or "") or raises(function)):

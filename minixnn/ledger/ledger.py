@@ -44,7 +44,16 @@ class Row:
     sent: dict                      # {i: what of relevance_in went to A[i]}
 
     def map(self, f: Callable) -> "Row":
-        """A row with f(number or array) in place of every number."""
+        """The row with other numbers.
+
+        Parameters
+        ----------
+        f : a function of a number or an array.
+
+        Returns
+        -------
+        A Row.
+        """
         return replace(self, **{name: f(getattr(self, name)) for name in COLUMNS},
                        sent={i: f(share) for i, share in self.sent.items()})
 
