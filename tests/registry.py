@@ -420,6 +420,36 @@ def two_inputs(seed=0):
                    [0, 0, 1, 3, 4, (5, 2), 6])
 
 
+def every_layer(dtype="float32"):
+    """Every kind of layer, with settings other than the defaults."""
+    rng = np.random.default_rng(0)
+    return Network([
+        Conv2d.random((2, 3), 2, 4, rng, stride=(1, 2), padding=((1, 0), (2, 1))),
+        BatchNorm2d(*rng.normal(size=(3, 4)), rng.random(4) + 0.5, epsilon=1e-3, momentum=0.3), ReLU(),
+        MaxPool2d((2, 3), 1, "same"), ChannelScale(rng.normal(size=4)), Softplus(),
+        AvgPool2d(3, 2, 1, count_padding=True), SumPool2d(2, 1, "same"), Conv2d.random(1, 4, 5, rng, bias=False),
+        Tanh(), Flatten(), Dropout(0.3), Dense.random(4 * 3 * 5, 12, rng), Sigmoid(), layers.Unflatten((2, 2, 3)),
+        layers.Prepare(0.5, np.array([0.5, 1, 2])),
+        Residual([Conv2d.random(3, 3, 3, rng), ReLU(), Residual([Tanh()])], [ChannelScale(rng.normal(size=3))]),
+        Branches([[Tanh()], [], [Conv2d.random(1, 3, 3, rng)]], Add(epsilon=0.5)),
+        Branches([[], [Branches([[ReLU()], [Sigmoid()]], Multiply())]]), Conv2d.random(1, 6, 3, rng),
+        Branches([[], [Tanh()]], Multiply()), layers.AdaptiveAvgPool2d((3, 1)), GlobalAvgPool(),
+        Dense.random(3, 3, rng, bias=False), *others()]).astype(dtype)
+
+
+def others():
+    """Those above, one after the other, each cut and reshaped to what it takes."""
+    found, features = [], 3
+    for layer, shape in [*EXAMPLES.values(), *MORE.values()]:
+        if type(layer) in map(type, found):
+            continue
+        W = np.random.default_rng(2).normal(size=(features, int(np.prod(shape[1:])))) / features ** 0.5
+        behind = [layers.Softmax()] if isinstance(layer, layers.Hide) else []             # its numbers are for no other
+        found += [Dense(W), layers.Unflatten(shape[1:]), layer, *behind, Flatten()]
+        features = found[-1].forward(layer.forward(np.ones((1, *shape[1:]), "float32"))).shape[1]
+    return [*found, Dense(np.eye(features, 3))]
+
+
 def numbers(*shape, seed=1):
     """From 0 to 1, as pixels are, and many of them 0."""
     rng = np.random.default_rng(seed)

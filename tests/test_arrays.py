@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.helpers import apply, gradient
 from tests.backends.record_cupy import devices
-from tests.registry import TOKENS
+from tests.registry import TOKENS, draw
 
 from minixnn import arrays, attribution, batching, datasets, ledger, metrics, passes, synthesis
 from tests.backends import standin as standin_cupy
@@ -31,10 +31,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:deep Taylor got positive biases"
 
 
 elsewhere = pytest.mark.parametrize("xp", devices(), indirect=True)      # NumPy beside itself would say nothing
-
-
-def draw(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 def assert_same(came, expected, xp, dtype="float32"):

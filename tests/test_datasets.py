@@ -59,26 +59,21 @@ def test_an_unknown_split_is_refused_with_the_known_ones():
         datasets.mnist("valid")
 
 
-@pytest.mark.parametrize("name", ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"])
-def test_a_truncated_file_is_refused_by_name_with_a_remedy(copied_data, name):
-    path = copied_data / name
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=f"{name} is truncated or damaged.*git checkout -- minixnn/data/{name}"):
-        datasets.mnist("test")
-
-
-def test_a_file_of_another_kind_is_refused_by_name(copied_data):
-    (copied_data / "t10k-labels-idx1-ubyte.gz").write_bytes(b"<html>not found</html>")
-    with pytest.raises(ValueError, match="t10k-labels-idx1-ubyte.gz is truncated or damaged"):
-        datasets.mnist("test")
-
-
-def test_one_changed_label_is_noticed(copied_data):
-    path = copied_data / "t10k-labels-idx1-ubyte.gz"
-    data = bytearray(gzip.decompress(path.read_bytes()))
+def mislabelled(data):
+    data = bytearray(gzip.decompress(data))
     data[8] = 1
-    path.write_bytes(gzip.compress(bytes(data)))
-    with pytest.raises(ValueError, match="not the published one: SHA-256 of its content is .*, expected ff7bcfd4"):
+    return gzip.compress(bytes(data))
+
+
+@pytest.mark.parametrize("kind, change, said", [
+    ("images-idx3", lambda data: data[:-100], "is truncated or damaged.*git checkout -- minixnn/data/t10k-images-idx3"),
+    ("labels-idx1", lambda data: data[:-100], "is truncated or damaged.*git checkout -- minixnn/data/t10k-labels-idx1"),
+    ("labels-idx1", lambda data: b"<html>not found</html>", "is truncated or damaged"),
+    ("labels-idx1", mislabelled, "not the published one: SHA-256 of its content is .*, expected ff7bcfd4")])
+def test_a_damaged_file_is_refused_by_name_with_a_remedy(copied_data, kind, change, said):
+    path = copied_data / f"t10k-{kind}-ubyte.gz"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ValueError, match=f"{path.name}.*{said}"):
         datasets.mnist("test")
 
 

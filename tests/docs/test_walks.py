@@ -44,4 +44,4 @@ def test_the_readme_says_how_many_lines_blind_stepping_takes():
     passes.lrp(net, digit)                                  # what is found out once is not found out again
     steps = blind_steps(lambda: passes.lrp(net, digit, rules=lrp.epsilon), lrp.epsilon)
     said = re.search(r"^\| blind F11 [^|]*\| (\d+); 1 from the loop", (ROOT / "README.md").read_text("utf-8"), re.M)
-    assert abs(int(said[1]) - steps) <= 10, f"{steps} lines; NumPy's own, which vary, are among them"
+    assert steps <= 110 and abs(int(said[1]) - steps) <= 10, f"{steps} lines; NumPy's own, which vary, are among them"

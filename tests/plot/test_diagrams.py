@@ -9,12 +9,6 @@ pytest.importorskip("matplotlib").use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
 
 
-@pytest.fixture(autouse=True)
-def no_figures_left_behind():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def small():
     W1, W2 = np.array([[1.0, -1.5, 0.0], [1.0, 2.0, 1.0]]), np.array([[1.0], [2.0], [3.0]])

@@ -13,12 +13,6 @@ matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
 
 
-@pytest.fixture(autouse=True)
-def no_figures_left_behind():
-    yield
-    plt.close("all")
-
-
 def shown(figure):
     """The panels of a figure that hold a picture: their last image, in reading order."""
     return [ax.images[-1] for ax in figure.axes if ax.images]
