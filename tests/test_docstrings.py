@@ -3,8 +3,8 @@
 What a package shows in `__all__`, and the methods of its classes, have sections of numpydoc's form: Parameters, which
 names every parameter, Returns where something is returned, and Raises where the function or one that it calls raises.
 The same holds for every other function with more than a line to say, or with an error of its own. A helper that one
-line describes, a rule or an account, whose docstring is its formula, and the parts of the command line, whose errors are
-sentences for its user, need no sections.
+line describes, a rule or an account, whose docstring is its formula, and the parts of the command line, whose errors
+are sentences for its user, need no sections.
 """
 import ast
 import dataclasses
