@@ -15,9 +15,11 @@ import pkgutil
 import re
 import textwrap
 
+import numpy as np
 import pytest
 
-from minixnn import attribution
+from minixnn import (Network, arrays, attribution, batching, card, datasets, metrics, models, passes, plot, synthesis,
+                     train)
 
 PACKAGES = ("attribution", "metrics", "synthesis", "models", "datasets", "checks", "ledger", "plot", "train", "passes",
             "interop", "layers", "rules", "rules.composites", "network", "card", "batching", "logits")
@@ -153,3 +155,31 @@ def test_what_a_docstring_lacks_is_found():
                           "Raises\n------\nValueError : always.") == []
     assert not raises(attribution.unit) and unsaid(attribution.unit, inspect.getdoc(attribution.unit).split("Raises")[0]
                                                    ) == ["Raises"], "it calls expect_network, which raises"
+
+
+NET, X = models.load("dense_no_bias"), np.zeros((2, 28, 28, 1), np.float32)
+RNG = np.random.default_rng(0)
+ERRORS = IndexError, KeyError, NotImplementedError, OSError, TypeError, ValueError
+
+
+@pytest.mark.parametrize("function, given", [
+    (attribution.gradient, (NET, X, 10)), (attribution.lrp, (NET, X + np.nan)), (attribution.grad_cam, (NET, X[:, 0])),
+    (attribution.unit, (NET, X, 10)), (attribution.unit, ("net.npz", X, 0)), (attribution.contrast, (NET, X, 0, 10)),
+    (attribution.region, (NET, X, (0, 0, 5, 5), 1)), (attribution.deep_taylor, (NET, X + 2)),
+    (attribution.deeplift, (NET, X, None, [])), (attribution.concepts, (NET, X, 99)),
+    (metrics.edges, ([1],)), (metrics.translate, (X, np.nan, 0)), (metrics.paired, (X, X[:1])),
+    (metrics.permuted, ("lrp_epsilom", RNG)), (metrics.sanity_check, ("gradient", NET, X, 0)),
+    (datasets.photo, ("nobody",)), (datasets.record, ("nothing",)), (datasets.mnist, ("all",)),
+    (models.load, ("nothing",)), (models.record, ("magika",)), (models.g2p.tokens, ("a1",)),
+    (models.magika.tokens, (b"",)), (train.fit, (NET, X, np.zeros(2, int))), (train.cross_entropy, (X[:, 0, :, 0], np.zeros(3, int))),
+    (Network.load, ("nowhere.npz",)), (NET.part, (0, 99)), (NET.check, (X.astype(int),)), (Network, ([],)),
+    (batching.count_workers, (0,)), (batching.map_batches, (len, [1])), (card.squash, (None, X)), (card.Card, ((0,),)),
+    (arrays.stabilize, (X, -1)), (arrays.array_module, ([1],)), (passes.one_hot, (X, 0)),
+    (passes.deeplift, (NET, X, X.astype(int))), (synthesis.class_means, (X, np.zeros(2, int))),
+    (synthesis.activation_maximization, (NET, [1])), (plot.heatmaps, (X,)), (plot.microscope, (NET, X.repeat(3, -1)))],
+    ids=lambda value: getattr(value, "__name__", ""))
+def test_what_a_wrong_call_raises_is_in_the_docstring(function, given):
+    with pytest.raises(ERRORS) as raised:
+        function(*given)
+    said = listed(inspect.getdoc(function), "Raises")
+    assert {kind.__name__ for kind in raised.type.__mro__} & set(said), f"{raised.type.__name__} is not among {said}"
