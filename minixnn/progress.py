@@ -1,4 +1,4 @@
-"""A progress bar on one line of the terminal; silent where the output is a file."""
+"""A progress bar on one line of the terminal; nothing is drawn where the output is a file."""
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence

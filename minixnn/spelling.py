@@ -1,10 +1,10 @@
-"""What a misspelt name may have meant."""
+"""What a misspelt name may mean."""
 import difflib
 from collections.abc import Iterable
 
 
 def meant(word: str, known: Iterable[str]) -> str:
-    """What a misspelt name may have meant, as the end of a sentence.
+    """What a misspelt name may mean, as the end of a sentence.
 
     Parameters
     ----------

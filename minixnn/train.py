@@ -4,7 +4,7 @@
     net = Network([Flatten(), Dense.random(784, 100, rng), ReLU(), Dense.random(100, 10, rng)])
     history = fit(net, images, labels, epochs=3, rng=rng)
 
-`fit` changes the arrays of the layers in place. It is the only function here that does.
+`fit`, and `update` which it calls, change the arrays of the layers in place.
 """
 import math
 from collections.abc import Callable, Hashable, Sequence

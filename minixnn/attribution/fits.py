@@ -1,10 +1,10 @@
-"""What fits a network: which rules its layers take, which methods explain it, and what the others answer.
+"""What fits a network: which rules its layers take, which methods explain it, and why the others are refused.
 
     print(fits(net, images))
 
-Nothing is looked up: every rule is tried on every layer with what enters it when `images` are shown, and every method
-on the first image. What is refused has a number in brackets, and its sentence stands below the tables. A number
-behind "yes" is that of a warning.
+Nothing is looked up in a table: every rule is tried on every layer, with the layer's input for these images, and every
+method on the first image. A refusal has a number in brackets, and its sentence stands below the tables. A number behind
+"yes" is that of a warning.
 """
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence

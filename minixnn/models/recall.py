@@ -5,9 +5,9 @@
     recall.text(x[0])                                                       # 'c5a1h7b2a'
 
 Four letters, each with a digit behind it, then one of the letters again: which digit stood behind it? "c5a1h7b2a" asks
-for a 1. No token knows alone: a digit has to learn which letter stands before it, and the question which digit has
-found its letter. Two layers of attention can do that, one cannot; what they learn is known as an induction head
-(Olsson et al. 2022).
+for a 1. No token can answer alone: that of a digit has to find out which letter stands before it, and the last one
+which digit follows its letter. Two layers of attention can do that, one cannot; what they learn is known as an
+induction head (Olsson et al. 2022).
 """
 import numpy as np
 
