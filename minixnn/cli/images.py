@@ -180,7 +180,7 @@ def expect_file(path: pathlib.Path) -> None:
 
 
 class NoPixels(ValueError):
-    """A file of a kind that is known, from which no pixels can be had. The sentence says what to do."""
+    """A file of a kind that is known and holds no pixels. The sentence says what to do."""
 
 
 def expect_pixels(path: pathlib.Path) -> None:

@@ -140,7 +140,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def stop_when_told() -> None:
-    """Make SIGTERM an exception, where signals can be had: in the first thread."""
+    """Make SIGTERM an exception; only the first thread may do that."""
     def stop(number: int, frame: object) -> NoReturn:
         raise Terminated
 
