@@ -93,8 +93,9 @@ def draw(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def close(came, expected):
-    np.testing.assert_allclose(came, expected, rtol=1e-9, atol=1e-9)
+def close(came, expected, tolerance=1e-10):
+    """Equal up to rounding, measured against the largest number expected."""
+    np.testing.assert_allclose(came, expected, rtol=tolerance, atol=tolerance * (1 + abs(np.asarray(expected)).max()))
 
 
 STEP = 1e-5

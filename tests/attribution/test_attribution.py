@@ -3,6 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from tests.helpers import close
 from tests import small_networks
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,10 +24,6 @@ NAMES = ["gradient", "sensitivity", "saliency", "gradient_times_input", "integra
 QUADRATURES = ["midpoint", "left", "right", "trapezoid"]
 # The networks here have biases of both signs and outputs of both signs, of which deep Taylor warns.
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.filterwarnings("ignore:deep Taylor got")]
-
-
-def close(a, b, tolerance=1e-10):
-    np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * (1 + abs(np.asarray(b)).max()))
 
 
 def gap_network(channels=1, seed=0):

@@ -1,6 +1,7 @@
 """Class activation maps: the papers' sums as scalar loops, and what must hold between the methods."""
 import numpy as np
 import pytest
+from tests.helpers import close
 from tests import small_networks
 from tests import strategies
 from hypothesis import assume, given
@@ -13,10 +14,6 @@ from minixnn.layers import (Attention, ClassToken, Conv2d, Dense, Flatten, Globa
 
 MAPS = [attribution.grad_cam, attribution.grad_cam_plus_plus]
 gap_networks = small_networks.conv_networks(gap=True)
-
-
-def close(a, b, tolerance=1e-11):
-    np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * (1 + abs(np.asarray(b)).max()))
 
 
 def pieces(net, x, target):

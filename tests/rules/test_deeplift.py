@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from tests.helpers import close
 from tests import small_networks
 from tests import strategies
 from hypothesis import given
@@ -21,10 +22,6 @@ PEERS = pathlib.Path(__file__).parents[1] / "peers"
 RECORDED = json.loads((PEERS / "data/deeplift_reveal_cancel.json").read_text())["cases"]
 drawn_networks = st.one_of(small_networks.dense_networks(activations=small_networks.SMOOTH),
                            small_networks.conv_networks(activations=small_networks.SMOOTH))
-
-
-def close(a, b, tolerance=1e-10):
-    np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * (1 + abs(np.asarray(b)).max()))
 
 
 @pytest.mark.parametrize("deeplift", PASSES)
