@@ -106,27 +106,24 @@ class Builder(ours.Graph):
                     return x, place
         if has_batch(group):
             raise ValueError(f"works along an axis of {x.written()} that holds images")
-        flat = [a for own in x.have for a in own]
+        pieces, flat = self.parted(x, group), [a for own in x.have for a in own]
+        start = flat.index(group[0]) if group and group[0] in flat else 0
+        if group and tuple(flat[start:start + len(group)]) == group:                    # beside each other
+            at = next(place for place, own in enumerate(pieces) if own and own[0] is group[0])
+            behind = [own for own in pieces[at + 1:] if not set(own) & set(group)]
+            return self.arranged(x, [*pieces[:at], group, *behind]), at
+        rest = self.others(x, group)
+        return self.arranged(x, [*rest, group]), len(rest)
+
+    def others(self, x: Traced, group: Group) -> list[Group]:
+        """The axes of our array without the atoms of `group`."""
         rest = [tuple(a for a in own if a not in group) for own in x.have]
-        start = next((flat.index(a) for a in group if a in flat), None)
-        if start is not None and tuple(flat[start:start + len(group)]) == group:        # beside each other
-            want: list[Group] = []
-            at = -1
-            for own in x.have:
-                if not any(a in group for a in own):
-                    want.append(own)
-                    continue
-                before = tuple(a for a in own if flat.index(a) < start)
-                behind = tuple(a for a in own if flat.index(a) >= start + len(group))
-                want += [before] if before else []
-                if at < 0:
-                    at = len(want)
-                    want.append(group)
-                want += [behind] if behind else []
-        else:
-            want = [own for own, before in zip(rest, x.have) if own or not before] + [group]
-            at = len(want) - 1
-        return self.arranged(x, want), at
+        return [own for own, before in zip(rest, x.have) if own or not before]
+
+    def parted(self, x: Traced, group: Group) -> list[Group]:
+        """The axes of our array, cut so that each is made of atoms of `group` alone, or of others alone."""
+        return [piece for own in x.have for piece in (
+            [tuple(run) for _, run in itertools.groupby(own, key=lambda a: a in group)] or [own])]
 
     def last(self, x: Traced, group: Group) -> tuple[Traced, np.ndarray | None]:
         """The value with `group` as the last axis of our array, and the order in which its atoms lie there.
@@ -141,16 +138,14 @@ class Builder(ours.Graph):
         flat = [a for own in x.have for a in own]
         tail = tuple(flat[len(flat) - len(group):])
         if set(tail) == set(group) and not has_batch(tail):
-            rest = [tuple(a for a in own if a not in group) for own in x.have]
-            x = self.arranged(x, [*(own for own, before in zip(rest, x.have) if own or not before), tail])
+            x = self.arranged(x, [*self.others(x, group), tail])
             if tail == group:
                 return x, None
             numbers = np.arange(size(group)).reshape([a.size for a in group])
             return x, numbers.transpose([group.index(a) for a in tail]).ravel()
         if has_batch(group):
             raise ValueError(f"works along an axis of {x.written()} that holds images")
-        rest = [tuple(a for a in own if a not in group) for own in x.have]
-        return self.arranged(x, [*(own for own, before in zip(rest, x.have) if own or not before), group]), None
+        return self.arranged(x, [*self.others(x, group), group]), None
 
     def whole(self, x: Traced, place: int) -> Traced:
         """The value with one axis of the program as an axis that can be cut in any other way."""
@@ -275,11 +270,7 @@ class Builder(ours.Graph):
 
     def with_own_axes(self, x: Traced, group: Group) -> Traced:
         """x in an array of which each axis is either made of atoms of `group` alone, or of others alone."""
-        have: list[Group] = []
-        for own in x.have:
-            pieces = [tuple(run) for _, run in itertools.groupby(own, key=lambda a: a in group)]
-            have += pieces or [own]
-        return self.arranged(x, have)
+        return self.arranged(x, self.parted(x, group))
 
     def widened(self, x: Traced, shape: Sequence[int]) -> Traced:
         """x with the axes that broadcasting against an array of this shape gives it, repeated, not yet in our array."""

@@ -1,14 +1,20 @@
 """Opening an ONNX file: is it one, what enters it, and which of its outputs is to be explained."""
+from __future__ import annotations
+
 import os
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 OLDEST = 11
 LABELS = ("ArgMax", "TopK", "ArrayFeatureExtractor", "LabelEncoder")          # what makes labels of numbers
 
 
-def library() -> Any:
+def library() -> ModuleType:
     """The onnx package."""
     try:
         import onnx
@@ -18,7 +24,7 @@ def library() -> Any:
         raise ImportError("reading ONNX files needs the onnx package: pip install onnx") from error
 
 
-def read(onnx: ModuleType, path: Any) -> Any:
+def read(onnx: ModuleType, path: str | PathLike) -> ModelProto:
     """The model in a file, after onnx has checked that it is one, its functions written out."""
     path = os.fspath(path)
     with open(path, "rb"):                      # a missing file is said to be missing
@@ -41,7 +47,7 @@ def read(onnx: ModuleType, path: Any) -> Any:
     return model
 
 
-def opset_of(path: str | PathLike, model: Any) -> int:
+def opset_of(path: str | PathLike, model: ModelProto) -> int:
     """The version of ONNX's operators that a model is written in, if it is not too old."""
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
     if opset < OLDEST:
@@ -50,7 +56,7 @@ def opset_of(path: str | PathLike, model: Any) -> int:
     return opset
 
 
-def output_of(path: str | PathLike, graph: Any, wanted: str | None) -> str:
+def output_of(path: str | PathLike, graph: GraphProto, wanted: str | None) -> str:
     """The name of the output to explain."""
     names = [entry.name for entry in graph.output]
     if wanted is not None:
@@ -68,14 +74,15 @@ def output_of(path: str | PathLike, graph: Any, wanted: str | None) -> str:
     return numbers[0]
 
 
-def open_sizes(path: Any) -> tuple[int | None, ...] | None:
+def open_sizes(path: str | PathLike) -> tuple[int | None, ...] | None:
     """The shape of one input as the file declares it, None for each size that it leaves open; None if it has none."""
     model = read(library(), path)
     weights = {tensor.name for tensor in model.graph.initializer}
     return declared(next(entry for entry in model.graph.input if entry.name not in weights), None)[1]
 
 
-def declared(entry: Any, given: tuple[int, ...] | None) -> Any:
+def declared(entry: ValueInfoProto, given: tuple[int, ...] | None
+             ) -> tuple[int | None, tuple[int | None, ...] | None]:
     """(batch, shape of one input) from what the file says of its input and what the caller gives; None: open."""
     kind = entry.type.tensor_type
     sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
@@ -89,7 +96,7 @@ def declared(entry: Any, given: tuple[int, ...] | None) -> Any:
     return batch, given
 
 
-def read_by(entry: Any) -> list[str]:
+def read_by(entry: NodeProto) -> list[str]:
     """The names that a node reads, those inside the branches of an If too."""
     found, left = [], [entry]
     while left:
@@ -101,20 +108,13 @@ def read_by(entry: Any) -> list[str]:
     return found
 
 
-def needed(outputs: Any, reads: Any) -> set:
-    """The outputs and all that they depend on. reads(each): what one of them reads directly."""
-    found = set(outputs)
-    left = list(found)
-    while left:
-        for each in reads(left.pop()):
-            if each not in found:
-                found.add(each)
-                left.append(each)
-    return found
-
-
-def needed_nodes(entries: Any, outputs: Any) -> tuple[list, set[str]]:
+def needed_nodes(entries: Sequence[NodeProto], outputs: Iterable[str]) -> tuple[list[NodeProto], set[str]]:
     """(the nodes that the named outputs depend on, in their order; all names that are read for it)."""
     maker = {name: entry for entry in entries for name in entry.output if name}
-    names = needed(outputs, lambda name: read_by(maker[name]) if name in maker else ())
+    names, left = set(outputs), list(outputs)
+    while left:
+        name = left.pop()
+        more = {*read_by(maker[name])} - names if name in maker else set()
+        names |= more
+        left += more
     return [entry for entry in entries if not names.isdisjoint(filter(None, entry.output))], names

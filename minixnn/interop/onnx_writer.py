@@ -12,7 +12,7 @@ import copy
 import functools
 from numpy.typing import DTypeLike
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -29,21 +29,28 @@ from minixnn.rules import composites, lrp
 from minixnn.rules.composites import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from os import PathLike
 
+    from minixnn.layers import Layer
     from minixnn.network import Network
+
+Pads: TypeAlias = "Sequence[tuple[int, int]]"           # before and behind each axis of an image
 
 OPSET = 17
 LENGTHS = 2, 3          # images of the examples on which a graph is recorded: it leaves open how many there are
 
 
 def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None, method: str | None = None,
-            rules: Any = lrp.epsilon, every_layer: bool = False, example: Any = None) -> None:
+            rules: composites.Rules = lrp.epsilon, every_layer: bool = False,
+            example: Array | tuple | None = None) -> None:
     """Write the network, or its explanation, to an ONNX file for batches of any size, in opset 17.
 
     Parameters
     ----------
+    net : Network
+    path : str or PathLike
+        Of the file, which is written whole or not at all.
     input_shape : tuple
         Of one input, (H, W, C), where neither the network's card nor `example` says it; of several, one for each.
     method : str
@@ -79,7 +86,7 @@ def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None
     example = example_of(net, input_shape, example, dtype)
     if method is not None:
         net = logits(net)
-    rules = composites.rules_for(net, rules) if method == "lrp" else None
+    rules = composites.rules_for(net, rules) if method == "lrp" else []
     graphs = []
     for length in LENGTHS:
         graph = Recording(onnx.helper, dtype, "input" if len(example) == 1 else "input0", length)
@@ -90,12 +97,12 @@ def to_onnx(net: Network, path: str | PathLike, input_shape: tuple | None = None
     save(onnx, graph, path, given, outputs)
 
 
-def recorded(graph: Recording, net: Network, example: list[Array], method: str | None, rules: Any,
-             every_layer: bool) -> tuple[dict[str, Recorded], dict[str, Any]]:
+def recorded(graph: Recording, net: Network, example: list[Array], method: str | None, rules: list,
+             every_layer: bool) -> tuple[dict[str, Recorded], dict[str, Array]]:
     """Inputs and outputs of the graph, {name: array}, after the network or the pass has been recorded on an example."""
     names = [graph.batch] if len(example) == 1 else [f"input{n}" for n in range(len(example))]
     given = {name: Recorded(part, name, graph) for name, part in zip(names, example)}
-    x: Any = tuple(given.values()) if picked(net) else given["input"]
+    x: Array = tuple(given.values()) if picked(net) else given["input"]
     net = net.like_this([stand_in(layer, (graph, f"layer {l}, {layer!r}")) for l, layer in enumerate(net.layers)])
     y = net.forward(x)
     if method is None:
@@ -119,7 +126,7 @@ def picked(net: Network) -> dict[int, list[int]]:
     return {index: net.readers(l + 1) for index, l in indices}
 
 
-def example_of(net: Network, input_shape: Any, example: Any, dtype: DTypeLike) -> list[Array]:
+def example_of(net: Network, input_shape: tuple | None, example: Array | tuple | None, dtype: DTypeLike) -> list[Array]:
     """The example's arrays, one for each input of the network; drawn if none is given."""
     readers = list(picked(net).values()) or [net.readers(0)]
     if example is not None:
@@ -148,8 +155,8 @@ def target_of(y: Recorded) -> tuple[Recorded, Recorded]:
     return target, (target[:, None] == np.arange(y.shape[1])[None]).astype(y.dtype)
 
 
-def save(onnx: ModuleType, graph: Recording, path: Any, given: dict[str, Recorded],
-         outputs: dict[str, Recorded]) -> None:
+def save(onnx: ModuleType, graph: Recording, path: str | PathLike, given: dict[str, Recorded],
+         outputs: dict[str, Array]) -> None:
     """Check the model and write it, all of it or nothing."""
     helper, code = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype
     for name, value in outputs.items():
@@ -177,17 +184,19 @@ def save(onnx: ModuleType, graph: Recording, path: Any, given: dict[str, Recorde
 
 # ---------------------------------------------------------------------------------------------- layers that record
 
-def stand_in(layer: Any, place: tuple[Recording, str]) -> Any:
+def stand_in(layer: Layer, place: tuple[Recording, str]) -> Layer:
     """A copy of a layer, of a class that differs in `forward`, `gradient` and what makes other layers."""
     layer = copy.copy(layer)
-    layer.__class__, layer.place_in_file = recording_class(layer.__class__), place
+    kind: type = type(layer)
+    layer.__class__ = recording_class(kind)
+    vars(layer)["place_in_file"] = place
     return layer
 
 
 @functools.cache
 def recording_class(kind: type) -> type:
     """A class like `kind`, to which composites and passes treat it alike, for recorded arrays."""
-    methods: dict[str, Any] = {}
+    methods: dict[str, Callable] = {}
     for name, table in (("forward", FORWARD), ("gradient", GRADIENT)):
         maker = next((each for each in kind.__mro__ if each in table or name in vars(each)), None)
         methods[name] = recording_method(getattr(kind, name), None if maker is None else table.get(maker))
@@ -219,7 +228,7 @@ def placed(net: Network, rules: list) -> list:
     return composites.Chosen(net, (at(vars(layer)["place_in_file"], rule) for layer, rule in zip(net.layers, rules)))
 
 
-def at_place(place: tuple[Recording, str], function: Callable, *arguments: Any) -> Any:
+def at_place(place: tuple[Recording, str], function: Callable, *arguments: object) -> Array:
     """function(*arguments), with the layer's place beside the nodes that it writes and in what it raises."""
     graph, outer = place[0], place[0].place
     graph.place = place[1]
@@ -250,25 +259,26 @@ def kernel(W: Array) -> Array:
     return np.asarray(W).transpose(W.ndim - 1, W.ndim - 2, *range(W.ndim - 2))
 
 
-def ends(pads: Any) -> list[int]:
+def ends(pads: Pads) -> list[int]:
     """((top, bottom), (left, right)) as ONNX lists them."""
     return [p for p, _ in pads] + [q for _, q in pads]
 
 
-def convolve(x: Recorded, W: Array, b: Array | None, pads: Any, stride: Any, dilation: Any, groups: int) -> str:
+def convolve(x: Recorded, W: Array, b: Array | None, pads: Pads, stride: Sequence[int],
+             dilation: Sequence[int], groups: int) -> str:
     return x.graph.node("Conv", first(x), kernel(W), *([] if b is None else [b]), pads=ends(pads), strides=list(stride),
                         dilations=list(dilation), group=groups)
 
 
-def scatter(dy: Recorded, W: Array, b: Array | None, shape: Any, pads: Any, stride: Any, dilation: Any,
-            groups: int) -> str:
+def scatter(dy: Recorded, W: Array, b: Array | None, shape: Sequence[int], pads: Pads,
+            stride: Sequence[int], dilation: Sequence[int], groups: int) -> str:
     """The transpose of `convolve`, of images or sequences with the sizes `shape`.
 
     With stride 1 it is a convolution again, of dy with the kernel turned by 180 degrees, which runs faster. What the
     last windows do not reach gets zeros: ONNX's output padding, which runtimes take below the stride only.
     """
     n, graph, bias = W.ndim - 2, dy.graph, [] if b is None else [b]
-    reach = span(W.shape[:n], dilation)
+    reach = span(W.shape[:n], tuple(dilation))
     around = [(k - 1 - p, k - 1 - q) for k, (p, q) in zip(reach, pads)]
     missing = [m + sum(p) - (m_y - 1) * s - k for m, p, m_y, s, k in zip(shape, pads, dy.shape[1:], stride, reach)]
     if set(stride) == {1} and min(map(min, around)) >= 0 and not any(missing):
@@ -276,16 +286,15 @@ def scatter(dy: Recorded, W: Array, b: Array | None, shape: Any, pads: Any, stri
         turned = turned.transpose(n + 1, n, n + 2, *range(n)).reshape(-1, W.shape[-1] // groups, *W.shape[:n])
         return graph.node("Conv", first(dy), turned, *bias, pads=ends(around), dilations=list(dilation), group=groups)
     pads, rest = with_more(pads, missing)
-    settings: dict[str, Any] = {"pads": ends(pads), "strides": list(stride), "dilations": list(dilation),
-                                "group": groups}
+    node = functools.partial(graph.node, "ConvTranspose", first(dy), kernel(W), pads=ends(pads), strides=list(stride),
+                             dilations=list(dilation), group=groups)
     if all(m < s for m, s in zip(rest, stride)):
-        return graph.node("ConvTranspose", first(dy), kernel(W), *bias, output_padding=rest, **settings)
-    name = graph.node("Pad", graph.node("ConvTranspose", first(dy), kernel(W), **settings),
-                      np.asarray([0] * (n + 4) + rest, np.int64))
+        return node(*bias, output_padding=rest)
+    name = graph.node("Pad", node(), np.asarray([0] * (n + 4) + rest, np.int64))
     return name if b is None else graph.node("Add", name, b.reshape(-1, *[1] * n))
 
 
-def with_more(pads: Any, missing: Any) -> tuple[list, list]:
+def with_more(pads: Pads, missing: Sequence[int]) -> tuple[list, list]:
     """Pads of a transposed convolution that gives so many pixels more at the ends, and how many it cannot give.
 
     Those that were cut off are there already; the others see no input.
@@ -294,7 +303,7 @@ def with_more(pads: Any, missing: Any) -> tuple[list, list]:
             [max(m - q, 0) for (_, q), m in zip(pads, missing)])
 
 
-def geometry(layer: Any, x: Any) -> tuple:
+def geometry(layer: ours.Conv2d, x: Recorded) -> tuple:
     """What `convolve` asks for behind the weights: pads, stride, dilation, groups."""
     return layer.place(numbers(x))[0], layer.stride, layer.dilation, layer.groups
 

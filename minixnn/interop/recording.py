@@ -12,14 +12,23 @@ Whether that is so is seen by recording twice, examples of two lengths: `same_gr
 """
 from __future__ import annotations
 
+import functools
 import hashlib
 import weakref
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from minixnn.arrays import Array
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from numpy.typing import DTypeLike
+
+Operand: TypeAlias = "Recorded | Array | float"
+Axes: TypeAlias = "int | Sequence[int] | None"
 UFUNCS = {
     "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "power": "Pow", "matmul": "MatMul",
     "maximum": "Max", "minimum": "Min", "negative": "Neg", "absolute": "Abs", "exp": "Exp", "log": "Log",
@@ -48,7 +57,7 @@ class Recording:
     batch: a tensor as long as the batch; length: how long it is in the example. place: what is being written, in words.
     """
 
-    def __init__(self, helper: Any, dtype: Any, batch: str, length: int) -> None:
+    def __init__(self, helper: ModuleType, dtype: DTypeLike, batch: str, length: int) -> None:
         self.helper, self.dtype, self.batch, self.length = helper, np.dtype(dtype), batch, length
         self.place = ""
         self.nodes: list = []
@@ -56,7 +65,7 @@ class Recording:
         self.known: dict[tuple, list[str]] = {}             # a node as it was asked for -> the names of its outputs
         self.functions = Functions(self)
 
-    def node(self, kind: str, *inputs: Any, outputs: int = 1, **settings: Any) -> Any:
+    def node(self, kind: str, *inputs: Operand | str | None, outputs: int = 1, **settings: object) -> Array:
         """The name of a node's output (a list of them for several). inputs: names, Recorded or host arrays.
 
         The same node of the same inputs is written once: a pass may run the network again, or ask for winners twice.
@@ -83,7 +92,7 @@ class Recording:
         key = (array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest())
         return self.constants.setdefault(key, (f"c{len(self.constants)}", array))[0]
 
-    def lying(self, value: Any, order: tuple[int, ...] | None) -> Any:
+    def lying(self, value: Array, order: tuple[int, ...] | None) -> Array:
         """`value` with its axes as a tensor has them that is seen in this order; numbers as they are."""
         if order is None or np.ndim(numbers(value)) == 0:
             return value
@@ -91,10 +100,11 @@ class Recording:
         value = value[(None,) * (len(order) - value.ndim)]
         return value.transpose(back)
 
-    def entrywise(self, kind: str, result: Array, *inputs: Any, **settings: Any) -> Recorded:
+    def entrywise(self, kind: str, result: Array, *inputs: Operand | None, **settings: object) -> Recorded:
         """A node that computes `result` entry by entry, from what lies as it is: an image with its channels first."""
         order = next((a.order for a in inputs if isinstance(a, Recorded) and a.shape == result.shape and a.order), None)
-        return Recorded(result, self.node(kind, *(self.lying(a, order) for a in inputs), **settings), self, order)
+        name = self.node(kind, *(self.lying(a, order) for a in inputs), outputs=1, **settings)
+        return Recorded(result, name, self, order)
 
 
 def same_graph(one: Recording, other: Recording) -> None:
@@ -108,7 +118,7 @@ def same_graph(one: Recording, other: Recording) -> None:
                                "graph is for batches of any length")
 
 
-def numbers(value: Any) -> Any:
+def numbers(value: Operand | None) -> Array:
     """The example's numbers of a Recorded array; anything else as it is."""
     return value.recorded if isinstance(value, Recorded) else value
 
@@ -120,7 +130,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     transposition only changes the order, and is written when a node needs the axes as they are seen.
     """
 
-    def __init__(self, value: Any, tensor: str, graph: Recording, order: tuple[int, ...] | None = None,
+    def __init__(self, value: Array, tensor: str, graph: Recording, order: tuple[int, ...] | None = None,
                  view: tuple | None = None, zero: bool = False) -> None:
         self.recorded, self.tensor, self.graph = value, tensor, graph
         self.order = None if order == tuple(range(len(order or ()))) else order
@@ -165,7 +175,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         result = self.computed(name, value, inputs) if same is None else same.copy()
         return result if out is None else out[0].becomes(result.astype(out[0].dtype))       # x += y
 
-    def computed(self, name: str, value: Array, inputs: Any) -> Recorded:
+    def computed(self, name: str, value: Array, inputs: Sequence[Operand]) -> Recorded:
         """The node of an operator. All of its inputs have one type; a bool counts as 0 or 1 beside numbers."""
         graph = self.graph
         common = np.result_type(*map(numbers, inputs))
@@ -197,7 +207,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     __hash__ = None                             # type: ignore[assignment]
 
     # ------------------------------------------------------------------------------------------ shapes
-    def reshape(self, *shape: Any) -> Recorded:
+    def reshape(self, *shape: int | Sequence[int]) -> Recorded:
         value = self.recorded.reshape(*shape)
         if value.shape == self.shape:
             return self.copy(view=(self, None))
@@ -205,18 +215,17 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         name = self.graph.node("Reshape", self, np.asarray([*first, *value.shape[1:]][:value.ndim], np.int64))
         return Recorded(value, name, self.graph, view=(self, None))
 
-    def transpose(self, *axes: Any) -> Recorded:
-        axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        axes = tuple(axes) or tuple(reversed(range(self.ndim)))
-        order = tuple((self.order or range(self.ndim))[axis] for axis in axes)
-        return Recorded(self.recorded.transpose(axes), self.tensor, self.graph, order, (self, None))
+    def transpose(self, *axes: int | Sequence[int]) -> Recorded:
+        wanted = np.ravel(np.asarray(axes, int)).tolist() or list(range(self.ndim))[::-1]
+        order = tuple((self.order or range(self.ndim))[axis] for axis in wanted)
+        return Recorded(self.recorded.transpose(wanted), self.tensor, self.graph, order, (self, None))
 
     def swapaxes(self, a: int, b: int) -> Recorded:
         order = list(range(self.ndim))
         order[a], order[b] = order[b], order[a]
         return self.transpose(order)
 
-    def places(self, index: Any) -> tuple:
+    def places(self, index: object) -> tuple:
         """An index with one entry for each axis, a slice, and None for new ones."""
         index = index if isinstance(index, tuple) else (index,)
         missing = self.ndim - sum(each is not None and each is not Ellipsis for each in index)
@@ -258,7 +267,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
                 value.view[1] is not index:     # else x[index] += y has written it already
             self.write(index, value)
 
-    def write(self, index: Any, value: Any, by: Recorded | None = None) -> None:
+    def write(self, index: object, value: Operand, by: Recorded | None = None) -> None:
         """x[slices] = value. by: the array that is x[slices], if the change is one of it."""
         asked, index = index, self.places(index)
         if not all(isinstance(each, (slice, int, np.ndarray)) for each in index) or index[0] != slice(None) or \
@@ -295,7 +304,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     def copy(self, view: tuple | None = None) -> Recorded:
         return Recorded(self.recorded, self.tensor, self.graph, self.order, view, self.zero)
 
-    def astype(self, dtype: Any, copy: bool = True) -> Recorded:
+    def astype(self, dtype: DTypeLike, copy: bool = True) -> Recorded:
         dtype = np.dtype(dtype)
         if dtype == self.dtype:
             return self.copy()
@@ -320,7 +329,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         wide = self.graph.functions.broadcast_to(wide, (*self.shape[:axis + 1], count, *self.shape[axis + 1:]))
         return wide.reshape(*self.shape[:axis], self.shape[axis] * count, *self.shape[axis + 1:])
 
-    def reduced(self, kind: str, function: Any, axis: Any, keepdims: bool, **settings: Any) -> Recorded:
+    def reduced(self, kind: str, function: Callable, axis: Axes = None, keepdims: bool = False) -> Recorded:
         """A node that takes axes together, which lie where the tensor has them."""
         axes = tuple(range(self.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         axes, order = tuple(each % self.ndim for each in axes), self.order or tuple(range(self.ndim))
@@ -339,28 +348,17 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
                 {"axis": lying[0]} if kind[:3] == "Arg" else {"axes": lying}))
         return Recorded(value, name, self.graph, order)
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Recorded:
-        return self.reduced("ReduceSum", np.sum, axis, keepdims)
+    sum = functools.partialmethod(reduced, "ReduceSum", np.sum)
+    mean = functools.partialmethod(reduced, "ReduceMean", np.mean)
+    max = functools.partialmethod(reduced, "ReduceMax", np.max)
+    min = functools.partialmethod(reduced, "ReduceMin", np.min)
+    argmax = functools.partialmethod(reduced, "ArgMax", np.argmax)
+    argmin = functools.partialmethod(reduced, "ArgMin", np.argmin)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Recorded:
-        return self.reduced("ReduceMean", np.mean, axis, keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Recorded:
-        return self.reduced("ReduceMax", np.max, axis, keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Recorded:
-        return self.reduced("ReduceMin", np.min, axis, keepdims)
-
-    def argmax(self, axis: int, keepdims: bool = False) -> Recorded:
-        return self.reduced("ArgMax", np.argmax, axis, keepdims)
-
-    def argmin(self, axis: int, keepdims: bool = False) -> Recorded:
-        return self.reduced("ArgMin", np.argmin, axis, keepdims)
-
-    def all(self, axis: Any = None, keepdims: bool = False) -> Recorded:
+    def all(self, axis: Axes = None, keepdims: bool = False) -> Recorded:
         return self.reduced("ReduceMin", np.min, axis, keepdims) > 0.5
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Recorded:
+    def any(self, axis: Axes = None, keepdims: bool = False) -> Recorded:
         return self.reduced("ReduceMax", np.max, axis, keepdims) > 0.5
 
 
@@ -394,14 +392,14 @@ class Functions:
         raise Unrecordable(f"a rule or layer calls {name}, for which no graph is written; it may call "
                            f"{', '.join(sorted([*HOST, *UFUNCS, *COMPOSED, *METHODS, *own]))}")
 
-    def where(self, condition: Any, a: Any, b: Any) -> Recorded:
-        value = np.where(numbers(condition), numbers(a), numbers(b))
+    def where(self, condition: Operand, a: Operand, b: Operand) -> Recorded:
+        value: Array = np.where(numbers(condition), numbers(a), numbers(b))
         dtype = next((each.dtype for each in (a, b) if isinstance(each, Recorded)), value.dtype)
         dtype = self.graph.dtype if dtype.kind == "f" else dtype
         a, b = (each if isinstance(each, Recorded) else np.asarray(each, dtype) for each in (a, b))
         return self.graph.entrywise("Where", value.astype(dtype), condition, a, b)
 
-    def full(self, shape: Any, value: float, dtype: Any = None) -> Recorded | Array:
+    def full(self, shape: int | Sequence[int], value: float, dtype: DTypeLike | None = None) -> Recorded | Array:
         """An array of one number; where its first axis is the batch, one that is as long as the batch."""
         array = np.full(shape, value, dtype or self.graph.dtype)
         if array.ndim < 2 or len(array) != self.graph.length:
@@ -411,21 +409,21 @@ class Functions:
         sizes = self.graph.node("Concat", batch, np.asarray(array.shape[1:], np.int64), axis=0)
         return Recorded(array, self.graph.node("Expand", one, sizes), self.graph, zero=value == 0)
 
-    def zeros(self, shape: Any, dtype: Any = None) -> Recorded | Array:
+    def zeros(self, shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Recorded | Array:
         return self.full(shape, 0, dtype)
 
-    def ones(self, shape: Any, dtype: Any = None) -> Recorded | Array:
+    def ones(self, shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Recorded | Array:
         return self.full(shape, 1, dtype)
 
     empty = zeros
 
-    def ones_like(self, x: Recorded | Array, dtype: Any = None) -> Recorded | Array:
+    def ones_like(self, x: Recorded | Array, dtype: DTypeLike | None = None) -> Recorded | Array:
         return self.full(x.shape, 1, x.dtype) if isinstance(x, Recorded) else np.ones_like(x)
 
-    def zeros_like(self, x: Recorded | Array, dtype: Any = None) -> Recorded | Array:
+    def zeros_like(self, x: Recorded | Array, dtype: DTypeLike | None = None) -> Recorded | Array:
         return self.full(x.shape, 0, x.dtype) if isinstance(x, Recorded) else np.zeros_like(x)
 
-    def broadcast_to(self, x: Recorded | Array, shape: tuple[int, ...]) -> Any:
+    def broadcast_to(self, x: Recorded | Array, shape: Sequence[int]) -> Array:
         if x.shape == tuple(shape):
             return x.copy()
         if not isinstance(x, Recorded):
@@ -435,7 +433,7 @@ class Functions:
         sizes = np.asarray([1 if n == 0 and m == len(x) else m for n, m in enumerate(shape)], np.int64)
         return Recorded(np.broadcast_to(x.recorded, shape), x.graph.node("Expand", x, sizes), x.graph)
 
-    def broadcast_arrays(self, *arrays: Any) -> list:
+    def broadcast_arrays(self, *arrays: Recorded | Array) -> list:
         shape = np.broadcast_shapes(*(a.shape for a in arrays))
         return [self.broadcast_to(a, shape) for a in arrays]
 
@@ -444,7 +442,7 @@ class Functions:
         order.insert(destination % x.ndim, source % x.ndim)
         return x.transpose(order)
 
-    def roll(self, x: Recorded, shift: Any, axis: Any) -> Recorded:
+    def roll(self, x: Recorded, shift: int | Sequence[int], axis: int | Sequence[int]) -> Recorded:
         for n, along in zip(*([each] if isinstance(each, int) else each for each in (shift, axis))):
             cut = [slice(None)] * (along % x.ndim)
             n = n % x.shape[along]
@@ -452,11 +450,11 @@ class Functions:
                 x = self.concatenate([x[(*cut, slice(-n, None))], x[(*cut, slice(None, -n))]], along)
         return x.copy()
 
-    def stack(self, arrays: Any, axis: int = 0) -> Recorded:
+    def stack(self, arrays: Sequence[Recorded], axis: int = 0) -> Recorded:
         before = (slice(None),) * (axis % (arrays[0].ndim + 1))
         return self.concatenate([a[(*before, None)] for a in arrays], axis)
 
-    def concatenate(self, arrays: Any, axis: int = 0) -> Recorded:
+    def concatenate(self, arrays: Sequence[Array], axis: int = 0) -> Recorded:
         axis = axis % arrays[0].ndim
         if axis == 0:
             raise Unrecordable("a rule joins arrays along the batch; a graph treats every image by itself")

@@ -13,24 +13,33 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minixnn import layers
 from minixnn.interop.axes import BATCHES, FREE
 from minixnn.interop.building import any_size, network
-from minixnn.interop.program import mapped
+from minixnn.interop.program import Argument, mapped
 from minixnn.interop.torch_program import (EXAMPLE, decomposed, evaluating, exported, program_of, quietly, shortened,
                                            unwrapped)
 from minixnn.network import Network
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from torch import Tensor
+    from torch.export import ExportedProgram
+    from torch.nn import Module
+
+    Output = int | str | tuple | None           # places and keys of an output among those that forward returns
+
 ROUNDING = 1e-3, 1e-5       # of the largest output, in single and in double precision
 
 
-def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: Any = None, layout: str | None = None,
-               mean: Any = None, std: Any = None, labels: Sequence[str] = (), *, example: Any = None,
-               fixed: Mapping[str, Any] | None = None) -> Network:
+def from_torch(module: Module | ExportedProgram, input_shape: tuple[int, ...] | None = None, output: Output = None,
+               layout: str | None = None, mean: ArrayLike | None = None, std: ArrayLike | None = None,
+               labels: Sequence[str] = (), *, example: Tensor | Sequence[Tensor] | Mapping[str, Tensor] | None = None,
+               fixed: Mapping[str, Tensor] | None = None) -> Network:
     """The Network that computes what the torch `module` computes in `eval()` mode.
 
     Parameters
@@ -79,7 +88,7 @@ def from_torch(module: Any, input_shape: tuple[int, ...] | None = None, output: 
     return net.with_card(mean, std, labels=labels)
 
 
-def opened(torch: ModuleType, module: Any) -> tuple[Any, Any]:
+def opened(torch: ModuleType, module: Module | ExportedProgram) -> tuple[Module | None, ExportedProgram | None]:
     """(module, None) or (None, exported program), out of their wrappers."""
     if isinstance(module, (str, os.PathLike)):
         raise ValueError(f"got the file {os.fspath(module)}: {remedy_for(module)}")
@@ -101,7 +110,7 @@ def opened(torch: ModuleType, module: Any) -> tuple[Any, Any]:
     return unwrapped(module), None
 
 
-def remedy_for(path: Any) -> str:
+def remedy_for(path: str | os.PathLike) -> str:
     """What to do with a file. Reading torch's files runs what they say: names of functions, pickles, expressions."""
     with open(path, "rb") as file:                          # a missing file is said to be missing
         start = file.read(2)
@@ -126,7 +135,8 @@ def remedy_for(path: Any) -> str:
             f"{os.fspath(path)!r}, weights_only=True)), and give the module")
 
 
-def inputs_of(torch: ModuleType, module: Any, input_shape: Any, example: Any) -> tuple[tuple, dict]:
+def inputs_of(torch: ModuleType, module: Module, input_shape: tuple[int, ...] | None,
+              example: Tensor | Sequence[Tensor] | Mapping[str, Tensor] | None) -> tuple[tuple, dict]:
     """The arguments of an example call, of at least two images."""
     if example is None:
         first = next((p for p in stored(module) if p.is_floating_point()), torch.zeros(1))
@@ -135,7 +145,7 @@ def inputs_of(torch: ModuleType, module: Any, input_shape: Any, example: Any) ->
         if len(required) > 1:
             raise ValueError(f"its forward takes {required[1]!r} beside its first input, expected one input; give "
                              "all of them as example=(x, ...)")
-        return (torch.rand(EXAMPLE, *input_shape, dtype=first.dtype, device=first.device,
+        return (torch.rand(EXAMPLE, *input_shape or (), dtype=first.dtype, device=first.device,
                            generator=torch.Generator(first.device).manual_seed(0)),), {}
 
     def several(value):
@@ -147,8 +157,8 @@ def inputs_of(torch: ModuleType, module: Any, input_shape: Any, example: Any) ->
     return tuple(map(several, example if isinstance(example, (tuple, list)) else (example,))), {}
 
 
-def read(torch: ModuleType, module: Any, program: Any, args: tuple, kwargs: dict, output: Any, layout: str | None,
-         fixed: Mapping[str, Any]) -> Network:
+def read(torch: ModuleType, module: Module | None, program: ExportedProgram | None, args: tuple, kwargs: dict,
+         output: Output, layout: str | None, fixed: Mapping[str, Tensor]) -> Network:
     """The Network of a module for example arguments, or of an exported program."""
     if program is None:
         program = exports(torch, module, args, kwargs)
@@ -176,7 +186,7 @@ def read(torch: ModuleType, module: Any, program: Any, args: tuple, kwargs: dict
     return net
 
 
-def exports(torch: ModuleType, module: Any, args: tuple, kwargs: dict) -> Any:
+def exports(torch: ModuleType, module: Module, args: tuple, kwargs: dict) -> ExportedProgram:
     """The exported program, for any number of images; where torch cannot leave that open, for BATCHES[0] of them.
 
     len(x) makes a constant of it. What then depends on it is refused where it meets the images, and `compare` runs
@@ -202,7 +212,7 @@ def exports(torch: ModuleType, module: Any, args: tuple, kwargs: dict) -> Any:
 
 
 @contextlib.contextmanager
-def named(module: Any, kwargs: dict) -> Iterator[None]:
+def named(module: Module, kwargs: dict) -> Iterator[None]:
     """Lets forward name what it takes by **kwargs: torch.export opens no axis of an argument without a name."""
     signature = inspect.signature(module.forward)
     unnamed = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in kwargs
@@ -226,40 +236,48 @@ def named(module: Any, kwargs: dict) -> Iterator[None]:
             module.forward = own
 
 
-def repeated(torch: ModuleType, value: Any, count: int) -> Any:
+def repeated(torch: ModuleType, value: Tensor, count: int) -> Tensor:
     """So many rows of an example."""
     return value[torch.arange(count) % len(value)] if isinstance(value, torch.Tensor) and value.ndim else value
 
 
-def output_of(torch: ModuleType, program: Any, output: Any) -> str:
+def output_of(torch: ModuleType, program: ExportedProgram, output: Output) -> str:
     """The name of the value to explain, of what forward returns."""
     from torch.utils import _pytree as tree
     names = [spec.arg.name if hasattr(spec.arg, "name") else None for spec in program.graph_signature.output_specs
              if spec.kind.name == "USER_OUTPUT"]
     found = tree.tree_unflatten(names, program.call_spec.out_spec) if program.call_spec.out_spec is not None else names
+    found = chosen(found, output)
+    if found is None:
+        raise ValueError(f"output {output!r} does not depend on the input")
+    if not isinstance(found, str):
+        raise name_one(found)
+    return found
+
+
+def chosen(found: Argument, output: Output) -> Argument:
+    """What is to be explained of the outputs of forward, by places and keys; without them, the only one."""
     for step in output if isinstance(output, tuple) and not hasattr(output, "_fields") else (output,):
         if step is None:
             break
-        places = places_of(found)
-        if step in places:
+        if step in places_of(found):
             found = found[step] if not hasattr(found, "_fields") or not isinstance(step, str) else getattr(found, step)
         elif isinstance(step, int) and isinstance(found, Mapping) and -len(found) <= step < len(found):
             found = list(found.values())[step]
         else:
-            raise ValueError(f"forward returns {type(found).__name__} with {places}; name one to explain, for instance "
-                             f"output={places[0] if places else 0!r}")
-    while isinstance(found, (list, tuple)) and len(found) == 1 or isinstance(found, Mapping) and len(found) == 1:
-        found = found[0] if not isinstance(found, Mapping) else next(iter(found.values()))
-    if found is None:
-        raise ValueError(f"output {output!r} does not depend on the input")
-    if not isinstance(found, str):
-        places = places_of(found)
-        raise ValueError(f"forward returns {type(found).__name__} with {places}; name one to explain, for instance "
-                         f"output={places[0] if places else 0!r}")
+            raise name_one(found)
+    while isinstance(found, (list, tuple, Mapping)) and len(found) == 1:
+        found = next(iter(found.values())) if isinstance(found, Mapping) else found[0]
     return found
 
 
-def places_of(found: Any) -> list:
+def name_one(found: Argument) -> ValueError:
+    places = places_of(found)
+    return ValueError(f"forward returns {type(found).__name__} with {places}; name one to explain, for instance "
+                      f"output={places[0] if places else 0!r}")
+
+
+def places_of(found: Argument) -> list:
     if isinstance(found, Mapping):
         return list(found)
     if isinstance(found, (list, tuple)):
@@ -267,7 +285,7 @@ def places_of(found: Any) -> list:
     return []
 
 
-def of_any_size(torch: ModuleType, module: Any, output: Any, layout: str | None) -> Network:
+def of_any_size(torch: ModuleType, module: Module, output: Output, layout: str | None) -> Network:
     """Read at sizes of the input that the first layer with weights can take; images of any size then."""
     shapes = sizes_to_try(module)
 
@@ -278,12 +296,12 @@ def of_any_size(torch: ModuleType, module: Any, output: Any, layout: str | None)
     return net if stored(module) else net.with_card(input_shape=None)
 
 
-def stored(module: Any) -> list:
+def stored(module: Module) -> list[Tensor]:
     """Parameters and buffers."""
     return [*module.parameters(), *module.buffers()]
 
 
-def sizes_to_try(module: Any) -> list[tuple[int, ...]]:
+def sizes_to_try(module: Module) -> list[tuple[int, ...]]:
     """Shapes of inputs that the first layer with weights can take; of images, where there are no weights."""
     for part in module.modules():
         names = [each.__name__ for each in type(part).__mro__]
@@ -304,8 +322,8 @@ def sizes_to_try(module: Any) -> list[tuple[int, ...]]:
                      "height, width), the shape of one input as torch sees it")
 
 
-def compare(torch: ModuleType, module: Any, net: Network, args: tuple, kwargs: dict, output: Any,
-            fixed: Mapping[str, Any], names: list[str], orders: list[tuple[int, ...]], count: int = 3) -> None:
+def compare(torch: ModuleType, module: Module, net: Network, args: tuple, kwargs: dict, output: Output,
+            fixed: Mapping[str, Tensor], names: list[str], orders: list[tuple[int, ...]], count: int = 3) -> None:
     """Run both on inputs drawn at random: what an export did not see, such as a hook of a parent, is seen here.
 
     In single precision a deep network may be off by percents; where the two are, double precision decides.
@@ -332,8 +350,9 @@ def compare(torch: ModuleType, module: Any, net: Network, args: tuple, kwargs: d
                              "images there are (len(x)), cannot be traced")
 
 
-def apart(torch: ModuleType, module: Any, net: Network, args: tuple, kwargs: dict, output: Any,
-          fixed: Mapping[str, Any], names: list[str], orders: list[tuple[int, ...]], count: int) -> tuple[float, float]:
+def apart(torch: ModuleType, module: Module, net: Network, args: tuple, kwargs: dict, output: Output,
+          fixed: Mapping[str, Tensor], names: list[str], orders: list[tuple[int, ...]], count: int
+          ) -> tuple[float, float]:
     """(the largest difference between the outputs of both for so many inputs, the largest output)"""
     generator = torch.Generator().manual_seed(0)
 
@@ -356,12 +375,7 @@ def apart(torch: ModuleType, module: Any, net: Network, args: tuple, kwargs: dic
         except IndexError:                                  # numbers that choose rows: the example's are right ones
             args, kwargs = mapped(example, lambda v: repeated(torch, v, count))
             theirs = module(*args, **kwargs)
-    for step in output if isinstance(output, tuple) else (output,):
-        if step is not None and not isinstance(theirs, torch.Tensor):
-            theirs = getattr(theirs, step) if isinstance(step, str) and hasattr(theirs, step) else \
-                list(theirs.values())[step] if isinstance(step, int) and isinstance(theirs, Mapping) else theirs[step]
-    while not isinstance(theirs, torch.Tensor):
-        theirs = next(iter(theirs.values())) if isinstance(theirs, Mapping) else theirs[0]
+    theirs = chosen(theirs, output)
     theirs = theirs.detach().cpu().numpy()
     pieces = [v for name, v in [*zip(names, args), *kwargs.items()] if isinstance(v, torch.Tensor) and v.ndim
               and name not in fixed]

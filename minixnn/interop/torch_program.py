@@ -9,23 +9,29 @@ import operator
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minixnn.interop.axes import BATCHES
-from minixnn.interop.program import Input, Operation, Pair, Program, Ref
+from minixnn.interop.program import Argument, Input, Operation, Pair, Program, Ref
 from minixnn.interop.operations.arithmetic import DRAWS, HIDDEN
 from minixnn.interop.table import DRAWN, TORCH
+
+if TYPE_CHECKING:
+    from torch import SymInt, Tensor
+    from torch.export import ExportedProgram
+    from torch.fx import Node
+    from torch.nn import Module
 
 OLDEST = (2, 6)             # of torch: the first whose export leaves no in-place operations and opens the batch so
 EXAMPLE = 2                 # images in the example: one would be taken for a constant
 
 
 @contextlib.contextmanager
-def evaluating(torch: ModuleType, module: Any) -> Iterator:
+def evaluating(torch: ModuleType, module: Module) -> Iterator:
     """The module in eval mode, without gradients, and without a cache of earlier tokens, as decoders have one.
 
     Every part of it is in its own mode again afterwards.
@@ -60,7 +66,7 @@ def quietly() -> Iterator:
         logging.disable(level)
 
 
-def unwrapped(module: Any) -> Any:
+def unwrapped(module: Module) -> Module:
     """The module within torch.compile's wrapper and within nn.DataParallel, wherever they stand."""
     found = getattr(module, "_orig_mod", module)
     while type(found).__name__ in ("DataParallel", "DistributedDataParallel"):
@@ -74,7 +80,7 @@ def unwrapped(module: Any) -> Any:
     return found
 
 
-def exported(torch: ModuleType, module: Any, args: tuple, kwargs: dict, shapes: Any) -> Any:
+def exported(torch: ModuleType, module: Module, args: tuple, kwargs: dict, shapes: object) -> ExportedProgram:
     """The program of torch for any number of images."""
     name = type(module).__name__
     if tuple(int(n) for n in torch.__version__.split(".")[:2]) < OLDEST:
@@ -116,7 +122,7 @@ def place_in(error: Exception) -> str:
     return f" ({os.path.basename(found[-1][0])}, line {found[-1][1]}, in {found[-1][2]})" if found else ""
 
 
-def hidden_from_gradient(program: Any) -> str:
+def hidden_from_gradient(program: ExportedProgram) -> str:
     """The place of what is computed from the input within torch.no_grad(); "" if there is none."""
     reached = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"}
     for node in program.graph.nodes:
@@ -128,13 +134,13 @@ def hidden_from_gradient(program: Any) -> str:
     return ""
 
 
-def place_of(node: Any, what: str) -> str:
+def place_of(node: Node, what: str) -> str:
     """An operation and the module that calls it, for sentences."""
     stack = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
     return f"{stack[-1]}: {what}" if stack and stack[-1] else what
 
 
-def decomposed(torch: ModuleType, program: Any) -> Any:
+def decomposed(torch: ModuleType, program: ExportedProgram) -> ExportedProgram:
     """The program without operations in place, in those of the table as far as torch can say others by them."""
     table = torch.export.default_decompositions()
     return program.run_decompositions({each: write for each, write in table.items() if str(
@@ -148,10 +154,9 @@ def shortened(error: Exception) -> str:
     return f"{type(error).__name__}: {said[:300]}".rstrip(".: ")
 
 
-def program_of(torch: ModuleType, exported_program: Any, output: Any, fixed: dict[str, Any] | None = None) -> Program:
+def program_of(torch: ModuleType, program: ExportedProgram, output: str, fixed: dict[str, Tensor]) -> Program:
     """The Program in what `exported` returns; output: the name of the value to explain."""
-    program, signature = exported_program, exported_program.graph_signature
-    fixed, values, inputs, operations, sizes = fixed or {}, {}, [], [], {}
+    signature, values, inputs, operations, sizes = program.graph_signature, {}, [], [], {}
     stored = {**program.state_dict, **program.constants}
     users = {spec.arg.name: spec for spec in signature.input_specs}
     batches = BATCHES
@@ -184,7 +189,7 @@ def program_of(torch: ModuleType, exported_program: Any, output: Any, fixed: dic
                    dtype_of(stored.values()), sizes=sizes)
 
 
-def held(name: str, value: Any, example: Any) -> Any:
+def held(name: str, value: Tensor, example: Tensor) -> Tensor | Pair:
     """An input that is the same for each image, for both sizes of the batch."""
     if not hasattr(value, "expand") or not value.ndim or getattr(example, "ndim", 0) != value.ndim or isinstance(
             example.shape[0], int):
@@ -194,7 +199,7 @@ def held(name: str, value: Any, example: Any) -> Any:
     return Pair(*(value[:1].expand(n, *value.shape[1:]) for n in BATCHES))
 
 
-def sized(shape: Sequence[Any], batch: int) -> tuple[int, ...]:
+def sized(shape: Sequence[int | SymInt], batch: int) -> tuple[int, ...]:
     """A shape with a number in place of the symbol for the number of images."""
     found = []
     for n in shape:
@@ -206,22 +211,22 @@ def sized(shape: Sequence[Any], batch: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def found_at_run_time(n: Any) -> bool:
+def found_at_run_time(n: int | SymInt) -> bool:
     """Whether a size comes from values, such as how many entries of a mask are true: torch leaves it open."""
     return not isinstance(n, int) and any(str(symbol).startswith("u") for symbol in n.node.expr.free_symbols)
 
 
-def kind_of(tensor: Any) -> str:
+def kind_of(tensor: Tensor) -> str:
     return "f" if tensor.is_floating_point() else "b" if "bool" in str(tensor.dtype) else "i"
 
 
-def dtype_of(tensors: Any) -> Any:
+def dtype_of(tensors: Iterable[Tensor]) -> type:
     """float64 if the first floating tensor has it, else float32."""
     first = next((str(each.dtype) for each in tensors if getattr(each, "is_floating_point", lambda: False)()), "")
     return np.float64 if "float64" in first else np.float32
 
 
-def operation_of(torch: ModuleType, node: Any) -> Operation:
+def operation_of(torch: ModuleType, node: Node) -> Operation:
     """An entry of torch's graph."""
     target = node.target
     name = target.__name__ if target is operator.getitem else \
@@ -242,7 +247,7 @@ def operation_of(torch: ModuleType, node: Any) -> Operation:
                      TORCH.get(name), module)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Argument) -> Argument:
     """torch's immutable lists as lists of Python."""
     if isinstance(value, Ref):
         return value
@@ -251,7 +256,7 @@ def plain(value: Any) -> Any:
     return {key: plain(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
-def to_numpy(value: Any) -> Any:
+def to_numpy(value: Argument) -> Argument:
     """A tensor as an array; other values as they are."""
     if not hasattr(value, "detach"):
         return value
