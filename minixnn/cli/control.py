@@ -34,16 +34,15 @@ class Control(NamedTuple):
 
 def controls(explain: Explanation, net: Network, forgotten: Network, x: Array, y: Array, R: Array) -> list[Control]:
     """A Control for each of the images x with outputs y (N, classes) and maps R; `forgotten`: `shuffled(net)`."""
-    targets, found = explain.targets(y, x), []
+    targets = explain.targets(y, x)
     if y.shape[1] == 1:
         same = explain(forgotten, x, y if explain.plain else outputs(forgotten.forward(x)))
         return [Control([], [], alike(R[n], same[n])) for n in range(len(x))]
     others = np.array([other_classes(net.card, y.shape[1], int(k)) for k in targets])            # (N, OTHERS)
     maps = [explain.method(net, x, others[:, j], **explain.settings) for j in range(others.shape[1])]
     same = explain.method(forgotten, x, targets, **explain.settings)
-    for n in range(len(x)):
-        found.append(Control(others[n].tolist(), [alike(R[n], each[n]) for each in maps], alike(R[n], same[n])))
-    return found
+    return [Control(others[n].tolist(), [alike(R[n], each[n]) for each in maps], alike(R[n], same[n]))
+            for n in range(len(x))]
 
 
 def shuffled(net: Network) -> Network:

@@ -127,17 +127,15 @@ def not_done(files: list[pathlib.Path], names: Names, made_by: dict[str, object]
     """
     left = []
     for path in files:
-        if not names(path, "relevance.npy").exists():
-            left.append(path)
-            continue
-        there = names(path, "relevance.json")
-        different = differences(there, made_by, path)
-        if different:
-            raise CannotGoOn(f"{names(path, 'relevance.npy')} was made otherwise: {different}. Give another "
-                             "folder, or leave out --resume to explain all again")
-        drawn = path.suffix.lower() != ".npy" and not tables.is_table(path)
-        if drawn and not all(names(path, what).exists() for what in figures):
-            left.append(path)
+        if names(path, "relevance.npy").exists():
+            different = differences(names(path, "relevance.json"), made_by, path)
+            if different:
+                raise CannotGoOn(f"{names(path, 'relevance.npy')} was made otherwise: {different}. Give another "
+                                 "folder, or leave out --resume to explain all again")
+            drawn = path.suffix.lower() != ".npy" and not tables.is_table(path)
+            if not drawn or all(names(path, what).exists() for what in figures):
+                continue
+        left.append(path)
     return left
 
 
