@@ -17,6 +17,7 @@ import numpy as np
 from minixnn.interop import onnx_file
 from minixnn.interop.axes import BATCHES, FREE
 from minixnn.interop.building import any_size, network
+from minixnn.interop.operations.arithmetic import DRAWS
 from minixnn.interop.operations.whole import FLOATS
 from minixnn.interop.program import Input, Operation, Program, Ref
 from minixnn.interop.table import ONNX
@@ -24,7 +25,7 @@ from minixnn.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-    from onnx import ModelProto, NodeProto, TensorProto
+    from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 FREE_STEPS = (11, 14, 16)                       # of an only one, such as the length of a sequence
@@ -106,6 +107,8 @@ def program_of(onnx: ModuleType, path: str | PathLike, model: ModelProto, input_
     limit = 4 * sum(math.prod(tensor.dims) for tensor in weights.values()) + 2 ** 20
     reader = Reader(onnx, {entry.domain: entry.version for entry in model.opset_import} | {"": opset}, limit)
     values = {name: reader.array(tensor, name) for name, tensor in weights.items() if name in wanted}
+    values |= {sparse.values.name: reader.dense(sparse) for sparse in model.graph.sparse_initializer
+               if sparse.values.name in wanted}
     operations = [operation for node in nodes for operation in reader.operations(node, values)]
     double = onnx.TensorProto.DOUBLE in types or any(v.dtype == np.float64 and v.ndim > 1 for v in values.values())
     return Program(inputs, values, operations, chosen, lambda value: value, lambda value: value, batches,
@@ -126,6 +129,18 @@ class Reader:
         except KeyError as error:
             raise ValueError(f"the constant {name!r} has numbers of type {tensor.data_type}, which onnx does not know"
                              ) from error
+
+    def dense(self, sparse: SparseTensorProto) -> np.ndarray:
+        """A constant of which the file has the numbers that are not 0, and their places."""
+        name, dims = sparse.values.name, list(sparse.dims)
+        if math.prod(dims) > self.limit or min(dims, default=1) < 0:
+            raise ValueError(f"the constant {name!r} has {tuple(dims)} numbers, expected {self.limit:,} at most in a "
+                             "file of this size")
+        numbers, places = self.array(sparse.values, name), self.array(sparse.indices, name)
+        flat = places if places.ndim == 1 else np.ravel_multi_index(tuple(places.T), dims)
+        found = np.zeros(math.prod(dims), numbers.dtype)
+        found[flat] = numbers
+        return found.reshape(dims)
 
     def operations(self, node: NodeProto, values: dict[str, np.ndarray]) -> list[Operation]:
         """A node as an operation, but for a constant, which is put among the values."""
@@ -168,6 +183,9 @@ class Reader:
 
     def computed(self, node: NodeProto, args: tuple, kwargs: dict) -> list:
         """What a node makes of constants."""
+        if node.op_type in ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli",
+                            "Multinomial"):
+            raise ValueError(DRAWS)
         from onnx.reference import ReferenceEvaluator
         arrays = {name: np.asarray(a) for name, a in zip(node.input, args) if a is not None}
         if node.op_type in ("Div", "Mod") and arrays[node.input[1]].dtype.kind in "iu" and not \

@@ -17,7 +17,7 @@ from minixnn.interop.operations.values import (LOWEST, Constant, Value, Varying,
                                                traced, weights)
 
 FLOATS = (1, 10, 11, 16)        # of onnx.TensorProto.DataType: float32, float16, double, bfloat16
-WHOLE, TRUTH = (2, 3, 4, 5, 6, 7, 12, 13), (9,)
+WHOLE, SMALL, TRUTH = (2, 3, 4, 5, 6, 7, 12, 13), (2, 3, 4, 5), (9,)
 STEPS = {"greater": "less", "less": "greater", "greater_equal": "less_equal", "less_equal": "greater_equal"}
 
 
@@ -48,6 +48,9 @@ def cast_to(b: Builder, x: Traced, to: int) -> Traced:
     """to: a type of onnx.TensorProto"""
     if to not in FLOATS + WHOLE + TRUTH:
         raise ValueError(f"casts to numbers of type {to} of onnx.TensorProto")
+    if to in SMALL and x.kind in ("i", "w", "c"):
+        raise ValueError("casts whole numbers to some of 8 or 16 bits, where large ones become others; expected int32 "
+                         "or int64")
     return cast(b, x, "f" if to in FLOATS else "b" if to in TRUTH else "i")
 
 

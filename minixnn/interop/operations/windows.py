@@ -125,7 +125,7 @@ def conv_transpose(b: Builder, x: Value, W: Value, bias: Value | None = None, st
             x.shape[2:], w.stride, extra, w.kernel, w.dilation, integers(output_shape)[-n:])]
         extra = [e + max(-t, 0) for e, t in zip(extra, total)]
         halves = [(max(t, 0) // 2, max(t, 0) - max(t, 0) // 2) for t in total]
-        pads = [half[::-1] if auto_pad == "SAME_LOWER" else half for half in halves]
+        pads = [half if auto_pad == "SAME_UPPER" else half[::-1] for half in halves]
     sizes = [(m - 1) * s + d * (k - 1) + 1 - sum(p) + e for m, s, k, p, e, d in
              zip(x.shape[2:], w.stride, w.kernel, pads, extra, w.dilation)]
     if min(sizes) < 1:
