@@ -11,6 +11,7 @@ from minixnn import layers as ours
 from minixnn.card import LAYOUTS, Card, largest_pixel
 from minixnn.interop.axes import Traced, has_batch, is_batch
 from minixnn.interop.builder import Builder
+from minixnn.interop.operations.whole import FLOATS
 from minixnn.interop.program import Follower, Input, Program
 from minixnn.interop.simplify import Plan, drop_head, simplify
 from minixnn.network import Network
@@ -35,12 +36,11 @@ def network(program: Program, layout: str | None = None) -> tuple[Network, list[
     And in which order each of the inputs has the program's axes. Channels are last; where the program has them is seen
     from what its first layers do, so that it is followed again where that is not what was taken for granted.
     """
-    readings = [first_reading(entry, layout) for entry in program.inputs]
+    readings = [first_reading(replace(entry, kind="f") if entry.kind == "i" and len(entry.shape) == 4 and
+                              made_float(program, entry.name) else entry, layout) for entry in program.inputs]
     builder, entries, output = followed(program, readings)
-    for _ in range(2):
-        better = [second_reading(builder, *each, layout) for each in zip(entries, program.inputs, readings)]
-        if better == readings:
-            break
+    better = [second_reading(builder, at, reading, layout) for at, reading in zip(entries, readings)]
+    if better != readings:
         readings = better
         builder, entries, output = followed(program, readings)
     orders, several = [reading.order for reading in readings], len(readings) > 1
@@ -88,14 +88,18 @@ def first_reading(entry: Input, layout: str | None) -> Reading:
     return Reading("f", last_is({FIRST: 1, LAST: rank - 1}.get(layout or "", rank - 1 if last else 1), rank))
 
 
-def second_reading(b: Builder, at: int, entry: Input, reading: Reading, layout: str | None) -> Reading:
-    """An image of whole numbers that is made one of floats first, as floats; channels where the first layers want them.
+def made_float(program: Program, name: str) -> bool:
+    """Whether an image of whole numbers is made one of floats before anything else is done with it."""
+    readers = [each for each in program.needed() if name in each.reads]
+    kinds = [each.kwargs.get("to", each.kwargs.get("dtype")) for each in readers]
+    return all(made_float(program, each.outputs[0]) if each.name in ("permute", "transpose", "Transpose") else
+               each.name in ("Cast", "_to_copy") and (kind in FLOATS or str(kind).startswith("torch.float"))
+               for each, kind in zip(readers, kinds))
 
-    Those put them last by a Permute, or take the mean over all other axes of the image.
-    """
+
+def second_reading(b: Builder, at: int, reading: Reading, layout: str | None) -> Reading:
+    """The channels where the first layers want them: put last by a Permute, or what is left by a mean over the rest."""
     rank, left = len(reading.order), [(at, reading.order)]
-    if rank == 4 and reading.kind == "i" and made_float(b, at):
-        return first_reading(replace(entry, kind="f"), layout)
     if rank < 3 or reading.kind != "f" or layout is not None:
         return reading
     while left:
@@ -114,13 +118,6 @@ def second_reading(b: Builder, at: int, entry: Input, reading: Reading, layout: 
             if found != order and found in (last_is(1, rank), last_is(rank - 1, rank)):
                 return Reading("f", found)
     return reading
-
-
-def made_float(b: Builder, at: int) -> bool:
-    """Whether all that reads an activation, in any order of its axes, are layers that make floats of it."""
-    readers = [l for l, sources in enumerate(b.inputs) if at in sources]
-    return bool(readers) and all(isinstance(b.layers[l], ours.ToFloat) or isinstance(b.layers[l], ours.Permute) and
-                                 made_float(b, l + 1) for l in readers)
 
 
 def in_our_order(b: Builder, x: Traced, first: tuple[int, ...]) -> Traced:

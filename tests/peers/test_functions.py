@@ -114,6 +114,11 @@ IMAGES = {
     "interpolate, bicubic": lambda m, x: F.interpolate(x, scale_factor=1.5, mode="bicubic"),
     "max_pool2d, dilated": lambda m, x: F.max_pool2d(x, 2, dilation=2),
     "flip": lambda m, x: x.flip(2),
+    "rot90": lambda m, x: x.rot90(1, (2, 3)),
+    "a threshold": lambda m, x: F.threshold(x, 0.1, 20.0),
+    "cosine_similarity": lambda m, x: F.cosine_similarity(x, 2 * x + x.flip(1), dim=1),
+    "pairwise_distance": lambda m, x: F.pairwise_distance(x, x.flip(3)),
+    "a triangle": lambda m, x: x.tril() + x.triu(1),
     "any power": lambda m, x: x.sigmoid() ** 0.3 + 2 ** x,
     "roll": lambda m, x: x.roll((1, -2), (2, 3)),
     "where": lambda m, x: torch.where(x > x.mean(1, keepdim=True), x, x / 3),
@@ -134,7 +139,7 @@ SEQUENCES = {
     "adaptive_avg_pool1d": lambda m, x: F.adaptive_avg_pool1d(x, 1),
     "gates of a sequence": lambda m, x: x * x.mean(2, keepdim=True).sigmoid(),
 }
-ONLY_TORCH = {"max over an axis", "unfold and fold"}        # the exporter of files fails
+ONLY_TORCH = {"rot90", "a threshold", "max over an axis", "unfold and fold"}        # the exporter of files fails
 
 
 def agrees(net, module, x, bound=1e-8):                 # torch's hardsigmoid has its sixth in single precision

@@ -10,7 +10,7 @@ import numpy as np
 from minixnn import layers as ours
 from minixnn.interop.axes import Traced, has_batch, laid_out, new, size
 from minixnn.interop.builder import Builder
-from minixnn.interop.operations.values import (LOWEST, Value, Varying, both, both_of, numbers, plain,
+from minixnn.interop.operations.values import (LOWEST, Value, Varying, both, both_of, number, numbers, plain,
                                                traced, weights)
 
 DRAWS = "draws at random whenever it runs, expected numbers that are the same each time; leave the noise out"
@@ -86,7 +86,7 @@ def clip(b: Builder, x: Traced, min: Value | None = None, max: Value | None = No
     if any(isinstance(bound, (Traced, Varying)) or bound is not None and np.size(bound) != 1 for bound in (min, max)):
         x = x if min is None else extreme(b, x, min)
         return x if max is None else extreme(b, x, max, smallest=True)
-    low, high = (None if bound is None else float(both_of(bound)[0].reshape(())) for bound in (min, max))
+    low, high = (None if bound is None else number(bound) for bound in (min, max))
     low, high = (None if bound is not None and abs(bound) >= np.finfo("f").max else bound for bound in (low, high))
     if (low, high) == (None, None):
         return x
@@ -273,7 +273,7 @@ def item(b: Builder, values: Sequence[Value], place: int) -> Value:
 
 
 def dropout(b: Builder, x: Value, ratio: Value = 0.5, training: Value = False, seed: int = 0) -> Traced:
-    p = float(np.reshape(plain(ratio), ()))
+    p = number(ratio)
     if np.any(plain(training)) and p:
         raise ValueError("training_mode=True is not supported: it draws at random whenever it runs, expected "
                          "nn.Dropout, or training=self.training")

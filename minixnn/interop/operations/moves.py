@@ -11,7 +11,7 @@ from minixnn.interop.axes import Group, Mixes, Traced, has_batch, is_batch, laid
 from minixnn.interop.builder import Builder
 from minixnn.interop.operations.arithmetic import constant
 from minixnn.interop.operations.values import (Constant, Sizes, Value, Varying, both, both_of, finite, integers,
-                                               numbers, plain, traced, weights)
+                                               number, numbers, plain, traced, weights)
 
 
 def reshape(b: Builder, x: Traced, shape: Sizes, allowzero: int = 1) -> Traced:
@@ -426,7 +426,7 @@ def pad_axes(b: Builder, x: Traced, pads: Sizes, value: Constant | None = None, 
     found = [(0, 0)] * x.rank
     for axis, first, last in zip(places, ends[:len(places)], ends[len(places):]):
         found[axis] = (first, last)
-    return padded(b, x, found, mode, 0.0 if value is None else float(np.reshape(plain(value), ())))
+    return padded(b, x, found, mode, 0.0 if value is None else number(value))
 
 
 def padded(b: Builder, x: Value, pads: Sequence[tuple[int, int]], mode: str, value: float) -> Traced:

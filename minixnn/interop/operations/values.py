@@ -83,6 +83,13 @@ def integers(value: Sizes | Value | None) -> list[int]:
     return [n if isinstance(n, Size) else int(n) for n in several]
 
 
+def number(value: Value) -> float:
+    """The only number in a constant."""
+    if isinstance(value, Traced):
+        raise ValueError("reads a number that is computed from the input, expected a constant")
+    return float(np.asarray(value).reshape(()))
+
+
 def finite(value: float) -> float:
     """A number in place of an infinite one."""
     return float(np.clip(value, LOWEST, -LOWEST))
