@@ -33,7 +33,7 @@ from minixnn.checks.worked import described, explain
 from minixnn.layers import Affine, Dense, Input, Layer
 from minixnn.layers.base import Rule
 from minixnn.layers.blocks import Block
-from minixnn.network import check_methods
+from minixnn.refusals import check_methods
 from minixnn.rules.composites import check_arguments, name_of
 
 SEARCHING = 6.0                 # seconds of the processor after which the cases so far have to do
