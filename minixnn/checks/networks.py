@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from types import ModuleType
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from minixnn.batching import rows as count_of
 from minixnn.checks.as_layer import SideBySide, Written, reloaded
 from minixnn.checks.cases import images_apart, on_device, prepare, same_on_device
 from minixnn.checks.layer_properties import properties_of_layer
-from minixnn.checks.properties import CheckFailed, NotAsked, Observation, Property, Row, compare, short, states, table
+from minixnn.checks.properties import Checked, CheckFailed, NetworkReport, NotAsked, Observation, Property, Row, \
+    compare, states
 from minixnn.checks.worked import heading, paragraph, two
 from minixnn.layers import Layer, Reshape
 from minixnn.layers.base import Rule
@@ -27,7 +28,6 @@ from minixnn.progress import progress
 from minixnn.rules import composites, lrp
 
 IMAGES = 4                      # so many are looked at; more take longer and find little
-SHOWN = ("derivative", "adjoint", "parameter gradients", "DeepLIFT", "images apart")        # columns of the table
 STEPS = 50                      # of the path of integrated gradients, or fewer where one step takes long
 SECONDS = 10
 Rules: TypeAlias = "Rule | Sequence[Rule | None]"       # what passes.lrp takes
@@ -78,43 +78,6 @@ class NetworkCase:
             return passes.deeplift(net, self.a, each(lambda a: a[:1], nothing(self.a)), self.targets)[0]
         except NotImplementedError as error:
             raise NotAsked(str(error)) from None
-
-
-class Checked(NamedTuple):
-    """A layer of the network, with the row of each property, and what was observed where it does not hold."""
-    place: str
-    layer: Layer
-    rows: list[Row]
-    failures: list[Observation | None]
-
-
-class NetworkReport:
-    """`layers`: [(place, layer, rows, observations), ...]; `whole`: rows of the whole network."""
-
-    def __init__(self, layers: list[Checked], whole: list[Row], images: int) -> None:
-        self.layers, self.whole, self.images = layers, whole, images
-
-    @property
-    def broken(self) -> list[tuple[str, str]]:
-        """What does not hold: (place, property), the layers first; the place of the whole network is ""."""
-        rows = [(layer.place, row) for layer in self.layers for row in layer.rows] + [("", row) for row in self.whole]
-        return [(place, row.property.name) for place, row in rows if row.broken]
-
-    def __str__(self):
-        lines = [(" l  layer", *SHOWN, "other properties")]
-        for place, layer, rows, _ in self.layers:
-            named = {row.property.name: row for row in rows if row.cases}
-            others = [row for name, row in named.items() if name not in SHOWN]
-            bad = [row.property.name for row in others if row.broken]
-            lines.append((f"{place:>2}  {layer!r}", *(f"{short(named[name].largest)}{' NO' * named[name].broken}"
-                                                      if name in named else "" for name in SHOWN),
-                          f"NO: {', '.join(bad)}" if bad else f"{len(others)} hold"))
-        whole = [("the whole network", "holds", "distance", "must be below")]
-        for row in self.whole:
-            numbers = (short(row.largest), short(row.property.limit)) if row.cases else ("", row.note)
-            whole.append((row.property.name, "NO" if row.broken else "yes" if row.cases else "-", *numbers))
-        return "\n".join([f"{len(self.layers)} layers at the activations of {self.images} images: the largest distance "
-                          "between both sides of each formula", *table(lines), "", *table(whole)])
 
 
 def check_network(net: Network, x: Inputs, target: int | Sequence[int] | Array | None = None,

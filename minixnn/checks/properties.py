@@ -11,19 +11,41 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from minixnn.arrays import Array
-
-if TYPE_CHECKING:
-    from minixnn.checks.cases import Case
-    from minixnn.checks.networks import NetworkCase, NetworkReport
+from minixnn.layers.base import Layer
 
 Side: TypeAlias = "np.ndarray | float | str | None"                 # one side of a formula
 Test: TypeAlias = "Callable[..., Observation | None]"               # of a case
+SHOWN = ("derivative", "adjoint", "parameter gradients", "DeepLIFT", "images apart")        # columns of the table
 FIRST = "answers", "shape", "purity"                                # asked of a case that no other can be asked of
+
+
+class Usable(Protocol):
+    """What a property is asked of: a `Case`, or a `NetworkCase`."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether more than the properties FIRST can be asked of it."""
+
+
+class Failing(Usable, Protocol):
+    """What a check of a layer or a rule failed on."""
+
+    @property
+    def layer(self) -> Layer:
+        """The layer."""
+
+    @property
+    def x(self) -> Array:
+        """Its input."""
+
+    @property
+    def R(self) -> Array:
+        """The relevance of its output, if a rule was asked."""
 
 
 class NotAsked(Exception):
@@ -99,7 +121,7 @@ class Row:
     broken: bool = False
     note: str = ""              # why it was not asked
 
-    def ask(self, case: Case | NetworkCase) -> Observation | None:
+    def ask(self, case: Usable) -> Observation | None:
         """Ask the property of one case more; the Observation if it does not hold. What raises is far off."""
         if not case.usable and self.property.name not in FIRST:
             return None
@@ -148,6 +170,43 @@ class Report:
         return "\n".join([f"{self.subject}, {self.cases} cases", *table(lines), *self.notes])
 
 
+class Checked(NamedTuple):
+    """A layer of the network, with the row of each property, and what was observed where it does not hold."""
+    place: str
+    layer: Layer
+    rows: list[Row]
+    failures: list[Observation | None]
+
+
+class NetworkReport:
+    """`layers`: [(place, layer, rows, observations), ...]; `whole`: rows of the whole network."""
+
+    def __init__(self, layers: list[Checked], whole: list[Row], images: int) -> None:
+        self.layers, self.whole, self.images = layers, whole, images
+
+    @property
+    def broken(self) -> list[tuple[str, str]]:
+        """What does not hold: (place, property), the layers first; the place of the whole network is ""."""
+        rows = [(layer.place, row) for layer in self.layers for row in layer.rows] + [("", row) for row in self.whole]
+        return [(place, row.property.name) for place, row in rows if row.broken]
+
+    def __str__(self):
+        lines = [(" l  layer", *SHOWN, "other properties")]
+        for place, layer, rows, _ in self.layers:
+            named = {row.property.name: row for row in rows if row.cases}
+            others = [row for name, row in named.items() if name not in SHOWN]
+            bad = [row.property.name for row in others if row.broken]
+            lines.append((f"{place:>2}  {layer!r}", *(f"{short(named[name].largest)}{' NO' * named[name].broken}"
+                                                      if name in named else "" for name in SHOWN),
+                          f"NO: {', '.join(bad)}" if bad else f"{len(others)} hold"))
+        whole = [("the whole network", "holds", "distance", "must be below")]
+        for row in self.whole:
+            numbers = (short(row.largest), short(row.property.limit)) if row.cases else ("", row.note)
+            whole.append((row.property.name, "NO" if row.broken else "yes" if row.cases else "-", *numbers))
+        return "\n".join([f"{len(self.layers)} layers at the activations of {self.images} images: the largest distance "
+                          "between both sides of each formula", *table(lines), "", *table(whole)])
+
+
 class CheckFailed(AssertionError):
     """A property does not hold. The message works the smallest case out by hand.
 
@@ -155,7 +214,7 @@ class CheckFailed(AssertionError):
     case: what it failed on, with `layer`, `x` and, of a rule, `R`.  expected, came: both sides of the formula.
     """
 
-    def __init__(self, message: str, property: str, report: Report | NetworkReport, case: Case | None = None,
+    def __init__(self, message: str, property: str, report: Report | NetworkReport, case: Failing | None = None,
                  observation: Observation | None = None) -> None:
         super().__init__(message)
         self.property, self.report, self.case = property, report, case

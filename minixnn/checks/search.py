@@ -332,9 +332,8 @@ def smaller_layers(layer: Layer, x: Array) -> Iterator[tuple[Layer, Array]]:
     """(layer, x) with a unit, a channel, a part of the kernel, a row of pixels or an input less."""
     if isinstance(layer, Affine) and type(layer).__module__.startswith("minixnn."):         # one's own may be wrong
         W, b, groups = layer.W, layer.b, getattr(layer, "groups", 1)
-        if type(layer) is not Dense or x.ndim > 2:              # one output alone
-            case = Case(layer, x, x, x, y=layer.forward(x))
-            yield from (neuron(case, row) for row, seen in enumerate(case.seen) if seen.any())
+        if type(layer) is not Dense or x.ndim > 2:
+            yield from outputs_alone(layer, x)
         for axis, end in product(range(-W.ndim, 0), (-1, 0)):   # of outputs, inputs, and then the kernel
             if W.shape[axis] > 1 and (groups == 1 or axis < -2):
                 fewer = b if axis < -1 or b is None else np.delete(b, end)
@@ -364,6 +363,15 @@ def smaller_layers(layer: Layer, x: Array) -> Iterator[tuple[Layer, Array]]:
             smaller = SideBySide(layer.layer, tuple(a.shape[1:] for a in some))
             if smaller.shapes != layer.shapes:
                 yield smaller, smaller.whole(some)
+
+
+def outputs_alone(layer: Affine, x: Array) -> list[tuple[Layer, Array]]:
+    """Each output as a dense layer of its own; none of a layer that cannot be asked, which is what is to be shown."""
+    try:
+        case = Case(layer, x, x, x, y=layer.forward(x))
+        return [neuron(case, row) for row, seen in enumerate(case.seen) if seen.any()]
+    except Exception:
+        return []
 
 
 def changed(layer: Layer, name: str, value: Array | str | int | tuple[int, int]) -> Layer:

@@ -68,7 +68,8 @@ def scatter_by_windows(dy: Array, W: Array, stride: tuple[int, ...], dx: Array, 
             N, Ho, Wo, C, m = dy.shape
             framed = pad(dy.reshape(N, Ho, Wo, C * m), tuple(frame))
             framed = framed.reshape(*framed.shape[:3], C, m)
-            sum_over_windows("nhwijcm,ijcm->nhwc", framed, met, (1, 1), dilation, dx[tuple(where)])
+            if dx[tuple(where)].size:           # of an image narrower than the stride no pixel may begin here
+                sum_over_windows("nhwijcm,ijcm->nhwc", framed, met, (1, 1), dilation, dx[tuple(where)])
 
 
 def weight_gradient(x: Array, dy: Array, kernel: tuple[int, ...], stride: tuple[int, ...],

@@ -16,7 +16,8 @@ def layers(draw):
     C, m = draw(st.integers(2, 4)), draw(st.integers(1, 3))
     padding = draw(st.one_of(st.sampled_from(["same", "valid"]), st.tuples(*[st.tuples(*[st.integers(0, 3)] * 2)] * 2)))
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
-    H, W = (n + draw(st.integers(0, 5)) for n in reach)
+    pads = {"same": reach, "valid": (0, 0)}.get(padding) if isinstance(padding, str) else map(sum, padding)
+    H, W = (max(1, n - p) + draw(st.integers(0, 5)) for n, p in zip(reach, pads))      # also narrower than the stride
     rng = np.random.default_rng(draw(st.integers(0, 2 ** 32 - 1)))
     weights = rng.standard_normal((*kernel, 1, C * m))
     layer = Conv2d(weights, rng.standard_normal(C * m), stride, padding, dilation, groups=C)
