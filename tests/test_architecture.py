@@ -61,7 +61,11 @@ def test_the_core_imports_downwards_only():
 def test_files_rules_and_layers_are_short():
     for path in (ROOT / "minixnn").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        assert len(text.splitlines()) <= 600, f"{path.name} has {len(text.splitlines())} lines"
+        documented = [node for node in ast.walk(ast.parse(text))
+                      if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module))]
+        docs = sum(len((ast.get_docstring(node, clean=False) or "").splitlines()) for node in documented)
+        count = len(text.splitlines()) - docs
+        assert count <= 600, f"{path.name} has {count} lines beside its docstrings"
         for node in ast.parse(text).body:
             length = sum(bool(line.strip()) for line in text.splitlines()[node.lineno - 1:node.end_lineno])
             doc = ast.get_docstring(node, clean=False) if isinstance(node, (ast.ClassDef, ast.FunctionDef)) else None

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -64,7 +65,7 @@ def explain(asked: Namespace) -> int:
 
 class Run(Reader):
     """All that one call explains."""
-    names: results.Names
+    names: Callable                                             # results.Names, once the files are known
     explanation: Explanation                                    # as soon as the first outputs are known
 
     def __init__(self, asked: Namespace) -> None:
@@ -80,7 +81,7 @@ class Run(Reader):
                         "fit": asked.fit or "as the card says", "header": asked.header, "place": asked.place,
                         "tokens": [text for text in asked.images if tokens.is_list(text)]}
         self.photographs = of_photographs(net, asked.size)
-        self.figures = () if not asked.figures else \
+        self.figures: tuple[str, ...] = () if not asked.figures else \
             (text.PAGE,) if self.bytes or self.expected.tokens else FIGURES if can_draw() else ()
 
     def explain(self, group: list[Item]) -> None:
@@ -149,7 +150,7 @@ class Run(Reader):
             if beside is not None:
                 said["control"] = control.as_record(beside[n][3], self.net.card.label)
             if picture.data is not None:
-                text.write(self, picture, R[n], said)
+                text.write(self, picture.path, picture.data, R[n], said)
             elif self.figures:
                 draw(self, picture, R[n], said, None if beside is None else beside[n])
             self.save(picture.path, R[n], said)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import html
 import os
 import sys
+from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -17,10 +19,6 @@ from minixnn.arrays import Array
 from minixnn.attribution import NAMES
 from minixnn.cli import drawing, errors, results
 from minixnn.models import magika
-
-if TYPE_CHECKING:
-    from minixnn.cli.explain import Run
-    from minixnn.cli.reading import Item
 
 Line: TypeAlias = list[tuple[str, float | None]]    # pieces of text, and the relevance of each, if any
 
@@ -33,10 +31,17 @@ pre { font: 14px/1.45 monospace; white-space: pre-wrap; word-break: break-all; b
 i { color: #888 } s { text-decoration: none; color: #888 }"""
 
 
-def write(run: Run, picture: Item, R: Array, said: dict) -> None:
+class Run(Protocol):
+    """What is read of the run that explains: what was asked for, which figures are written, and how files are named."""
+    asked: Namespace
+    figures: tuple[str, ...]
+    names: Callable
+
+
+def write(run: Run, path: Path, data: bytes, R: Array, said: dict) -> None:
     """The page, and the text in the terminal, of a file of bytes."""
-    lines, limit = coloured(picture.data or b"", R)
-    show(run, picture.path, said["saw"], f"{NAMES[run.asked.method]}, {said['explained']}", lines, limit, NOTE)
+    lines, limit = coloured(data, R)
+    show(run, path, said["saw"], f"{NAMES[run.asked.method]}, {said['explained']}", lines, limit, NOTE)
 
 
 def write_tokens(run: Run, path: Path, lines: list[Line], told: list[str]) -> None:
