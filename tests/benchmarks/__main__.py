@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks                  # all of it, half an hour; writes docs/speed.json and docs/speed.md
     python -m tests.benchmarks --quick          # small batches, fewer repeats; prints only
+    python -m tests.benchmarks epsilon z+       # the lines of this work with one thread again, in the first table
 
 Each contender runs in its own process. All of them do a piece of work in turns, one repeat each, so that what else the
 machine does hits them alike; the ratio is that of their medians. What is short is done until 0.05 s have passed, and
@@ -65,8 +66,8 @@ def ask(process, **request):
 
 
 def race(works, threads, environment):
-    """[{"work", "batch", "repeats", "floor", "seconds": {contender: median}, "absent": {contender: why}}]"""
-    peak, processes, results = None, {name: start(name, threads, environment) for name in CONTENDERS}, []
+    """Yield {"work", "batch", "repeats", "floor", "seconds": {contender: median}, "absent": {contender: why}}"""
+    peak, processes = None, {name: start(name, threads, environment) for name in CONTENDERS}
     for process in processes.values():                      # until all have imported what they need
         ask(process, peak=True)
     for work, batch, repeats in works:
@@ -88,13 +89,13 @@ def race(works, threads, environment):
             print(f"floor: {peak / 1e9:.0f} billion multiply-adds a second")
             continue
         least = floor(work, batch)
-        results.append({"work": work, "batch": batch, "absent": absent, "repeats": repeats, "seconds": medians,
-                        "floor": least and least / peak})
-        print(row(results[-1]), flush=True)
+        result = {"work": work, "batch": batch, "absent": absent, "repeats": repeats, "seconds": medians,
+                  "floor": least and least / peak}
+        print(row(result), flush=True)
+        yield result
     for process in processes.values():
         process.stdin.close()
         process.wait()
-    return results
 
 
 def takes_part(name, work, batch):
@@ -211,7 +212,10 @@ def page(record):
         text += [f"## {table['threads']} thread{'s' if table['threads'] > 1 else ''}, BLAS kernels: {table['kernels']}"
                  f"{' (' + table['pin'] + ')' if table['pin'] else ''}", "", HEAD]
         text += [row(result) for result in table["results"]]
-        text += [""]
+        newer = {result["date"] for result in table["results"] if "date" in result}
+        text += ["", *(f"Measured on {date}: " + ", ".join(
+            f"{each['work']} ({each['batch']})" for each in table["results"] if each.get("date") == date) + ".\n"
+            for date in sorted(newer))]
     peaks = {int(k): v for k, v in record["memory"].items()}
     text += ["## Memory", "", "Peak memory of a process that explains so many digits by LRP-epsilon, over that of",
              "one that explains a single one; and how much of it the images and their heatmaps are.", "",
@@ -224,12 +228,32 @@ def page(record):
     return "\n".join(text) + "\n"
 
 
+def again(works, environment):
+    """Measure some lines of the first table again; each then has a date of its own, and is kept at once."""
+    wanted = [each for each in plan(False) if each[0] in (FLOOR, *works)]
+    for result in race(wanted, 1, environment):
+        record = json.loads((DOCS / "speed.json").read_text())
+        lines = record["tables"][0]["results"]
+        place = next(i for i, old in enumerate(lines) if all(old[k] == result[k] for k in ("work", "batch")))
+        lines[place] = {**result, "date": datetime.date.today().isoformat()}
+        keep(record)
+
+
+def keep(record):
+    (DOCS / "speed.json").write_text(json.dumps(record, indent=1) + "\n")
+    (DOCS / "speed.md").write_text(page(record))
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few lines, printed only")
+    parser.add_argument("works", nargs="*", help="lines of the first table to measure again; by default everything")
     asked = parser.parse_args()
     cores, here = os.cpu_count(), dict(os.environ)
+    if asked.works:
+        again(asked.works, here)
+        return
     settings = [(1, here, "")]
     if not asked.quick and cores > 1:
         settings.append((cores, here, ""))
@@ -241,10 +265,9 @@ def main():
     for threads, environment, note in settings:
         print(f"\n{threads} thread(s), BLAS kernels: {kernels(environment)} {note}\n{HEAD}", flush=True)
         record["tables"].append({"threads": threads, "kernels": kernels(environment), "pin": note,
-                                 "results": race(plan(asked.quick), threads, environment)})
+                                 "results": list(race(plan(asked.quick), threads, environment))})
         if not asked.quick:                                 # after each table: a run that is broken off has them too
-            (DOCS / "speed.json").write_text(json.dumps(record, indent=1) + "\n")
-            (DOCS / "speed.md").write_text(page(record))
+            keep(record)
             print(f"written: {DOCS / 'speed.json'}, {DOCS / 'speed.md'}", flush=True)
 
 

@@ -1,7 +1,7 @@
 """Eight public architectures beside zennit, captum and LXT: time and peak memory of one explanation.
 
-    python -m tests.benchmarks.deep                         # all; writes docs/deep.json and the table in docs/speed.md
-    python -m tests.benchmarks.deep ResNet-18 GPT-2         # some, printed only
+    python -m tests.benchmarks.deep                         # writes docs/deep.json and the table in docs/speed.md
+    python -m tests.benchmarks.deep ResNet-18 GPT-2         # some of them again
 
 Weights are random. Each library explains the same module, in a process of its own with one thread; minixnn explains
 the file that it has made of it, as one would who needs no torch any more. All take turns, one explanation each in an
@@ -30,6 +30,7 @@ PICTURES = {"ResNet-18": "resnet18", "ResNet-50": "resnet50", "DenseNet-121": "d
             "ConvNeXt-T": "convnext_tiny", "Swin-T": "swin_t"}              # name: torchvision's
 TRANSFORMERS = ("ViT-B/16", "BERT-base", "GPT-2")
 TOKENS, WIDTH, REPEATS = 128, 768, 7
+OTHERS = ("zennit", "captum", "LXT")
 
 
 def module_of(name):
@@ -92,8 +93,6 @@ def by_torch(explained):
 
 def zennit(name, module, x):
     from tests.peers import libraries
-    if name in TRANSFORMERS:
-        raise ValueError("it has no AttnLRP")
     start = libraries.torch.eye(1000)[[0]]
     attributor = libraries.zennit.attribution.Gradient(module, libraries.zennit.composites.EpsilonPlusFlat())
 
@@ -105,8 +104,6 @@ def zennit(name, module, x):
 
 def captum(name, module, x):
     from tests.peers import libraries
-    if name in TRANSFORMERS:
-        raise ValueError("it has no AttnLRP")
     rules = libraries.captum.attr._utils.lrp_rules
 
     def explain():
@@ -120,8 +117,6 @@ def captum(name, module, x):
 
 def lxt(name, module, x):
     from tests.peers import beside, libraries
-    if name in PICTURES:
-        raise ValueError("it is for transformers")
     beside.patch(module)
     module.model.set_attn_implementation("eager")
 
@@ -163,11 +158,14 @@ def measure(name, folder):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
                    "HF_HUB_OFFLINE": "1"}
     subprocess.run([*program, "--convert", name, path], env=environment, check=True, stderr=subprocess.DEVNULL)
-    for library in CONTENDERS:                              # one after the other, so that each has all the memory
+    for library in ("minixnn", *(("zennit", "captum") if name in PICTURES else ("LXT",))):      # one after the other
         process = subprocess.Popen([*program, "--serve", library, name, path], stdin=subprocess.PIPE, text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
         found[library] = json.loads(process.stdout.readline() or '{"absent": "its process ended"}')
-        if "absent" not in found[library]:
+        if "absent" in found[library]:
+            process.stdin.close()
+            process.wait()
+        else:
             processes[library] = process
     outputs = {library: found[library].pop("outputs") for library in processes}
     for library in processes:
@@ -189,9 +187,9 @@ def row(name, found):
     """A line of the table: seconds and MiB of ours, and how many times as much the others take."""
     ours = found["minixnn"]
     cells = [f"{ours['seconds']:.2f}", *(
-        f"{found[library]['seconds'] / ours['seconds']:.2f}" if "seconds" in found[library] else "-"
-        for library in ("zennit", "captum", "LXT")), f"{ours['mib']:.0f}", *(
-        f"{found[library]['mib']:.0f}" if "mib" in found[library] else "-" for library in ("zennit", "captum", "LXT"))]
+        f"{found[library]['seconds'] / ours['seconds']:.2f}" if "seconds" in found.get(library, ()) else "-"
+        for library in OTHERS), f"{ours['mib']:.0f}", *(
+        f"{found[library]['mib']:.0f}" if "mib" in found.get(library, ()) else "-" for library in OTHERS)]
     return f"| {name} | {' | '.join(cells)} |"
 
 
@@ -201,8 +199,8 @@ HEAD = """| network | minixnn, s | zennit | captum | LXT | minixnn, MiB | zennit
 
 def section(record):
     """The part of docs/speed.md on these networks."""
-    absent = {(library, found[library]["absent"]) for found in record["networks"].values() for library in found
-              if "absent" in found[library] and not found[library]["absent"].startswith("ValueError: it ")}
+    absent = {f"- {library} on {name}: {each['absent']}" for name, found in record["networks"].items()
+              for library, each in found.items() if "absent" in each}
     return ["## Deep networks", "", "Written by `python -m tests.benchmarks.deep`. One explanation of one image of "
             "224 x 224 pixels, or of 128", "tokens: the median of the processor's time, and for the other libraries "
             "how many times as long they take; then the", "peak memory of a process that has read the network and "
@@ -210,22 +208,20 @@ def section(record):
             "(zennit: `EpsilonPlusFlat()`), ViT, BERT and GPT-2 by AttnLRP.", "",
             f"{record['date']}, {record['machine']}; " + ", ".join(f"{k} {v}" for k, v in record["versions"].items()),
             "", HEAD, *(row(name, found) for name, found in record["networks"].items()), "",
-            *(f"{library} where there is a dash: {why}." for library, why in sorted(absent))]
+            *sorted(absent), *([""] if absent else [])]
 
 
 def main(names):
     from tests.benchmarks.__main__ import page, processor, versions
-    record = {"date": datetime.date.today().isoformat(), "machine": processor(), "versions": versions(), "networks": {}}
+    record = json.loads(RECORD.read_text()) if names else {"networks": {}}
+    record.update(date=datetime.date.today().isoformat(), machine=processor(), versions=versions())
     print(HEAD, flush=True)
     for name in names or (*PICTURES, *TRANSFORMERS):
         with tempfile.TemporaryDirectory() as folder:
             record["networks"][name] = measure(name, folder)
         print(row(name, record["networks"][name]), flush=True)
-        print(*(f"    {library}: {found['absent']}" for library, found in record["networks"][name].items()
-                if "absent" in found), sep="\n", flush=True)
-    if not names:
-        RECORD.write_text(json.dumps(record, indent=1) + "\n")
-        (DOCS / "speed.md").write_text(page(json.loads((DOCS / "speed.json").read_text())))
+        RECORD.write_text(json.dumps(record, indent=1) + "\n")      # after each: a run that is broken off has them too
+    (DOCS / "speed.md").write_text(page(json.loads((DOCS / "speed.json").read_text())))
 
 
 if __name__ == "__main__":

@@ -56,15 +56,36 @@ def to_lxt(net, module, name, value, output):
     patch(module)
     module.set_attn_implementation("eager")                 # masks are written out, too
     tensor = value.detach().clone().requires_grad_()
-    y = module(**{name: tensor})
+    with Wide():
+        y = module(**{name: tensor})
     y = y[output] if output is not None else y[0]
     expected = (tensor * torch.autograd.grad(y.sum(), tensor)[0]).detach().numpy()
     x = value.detach().numpy()
+    if net.card.layout == "channels first":
+        x, expected = (np.ascontiguousarray(np.moveaxis(a, 1, -1)) for a in (x, expected))
     start = net.forward(x)
     if not np.allclose(start, y.detach().numpy(), rtol=1e-4, atol=1e-6):
         raise ValueError("LXT's functions compute something else than the module")
     R = passes.lrp(net, x, rules=functools.partial(composites.attn_lrp, epsilon=1e-15), start=start)[0]
     return float(abs(R - expected).max() / abs(expected).max())
+
+
+class Wide(torch.overrides.TorchFunctionMode if torch else object):
+    """Inside, what a gradient runs through stays in float64, where norms and softmaxes are cast to float32.
+
+    The cast is the module's, in its own norms and in LXT's; it would hide all differences below 1e-7. Constants, such
+    as the angles of rotary positions, stay as the module computes them, for so does minixnn.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if args and getattr(args[0], "dtype", None) == torch.float64 and args[0].requires_grad and not isinstance(
+                args[0], torch.nn.Parameter):
+            if function is torch.Tensor.float:
+                return args[0]
+            args = tuple(torch.float64 if a is torch.float32 else a for a in args)
+            kwargs = {key: torch.float64 if a is torch.float32 else a for key, a in kwargs.items()}
+        return function(*args, **kwargs)
 
 
 def lxt_patches():
@@ -89,6 +110,8 @@ def patch(module):
             own[source] = patched_attention
         if isinstance(part, torch.nn.LayerNorm):
             own[kind] = functools.partial(patches.patch_method, patches.layer_norm_forward)
+        elif hasattr(part, "_norm") and hasattr(part, "eps"):       # Gemma's, of which LXT changes one line
+            own[kind] = functools.partial(patches.patch_method, gemma_norm, method_name="_norm")
         elif "RMSNorm" in name or name == "T5LayerNorm":
             if not hasattr(part, "variance_epsilon"):
                 raise ValueError(f"LXT has no {name}")
@@ -103,6 +126,11 @@ def patch(module):
         raise ValueError("LXT does not know its attention")
     for kind, change in own.items():
         change(kind)
+
+
+def gemma_norm(self, x):
+    """What LXT's module for Gemma 3, which does not import without it, makes of its norm: the scale is held fixed."""
+    return x * (x.pow(2).mean(-1, keepdim=True) + self.eps).rsqrt().detach()
 
 
 def patched_attention(source):

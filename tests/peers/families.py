@@ -238,8 +238,9 @@ def beside_others(net, module, args, kwargs, output):
     try:
         if args and libraries.zennit is not None:
             return {"zennit": float(f"{beside.to_zennit(net, ours(net, args)):.1e}")}
-        if list(kwargs) == ["inputs_embeds"] and libraries.lxt is not None:
-            return {"lxt": float(f"{beside.to_lxt(net, module, 'inputs_embeds', kwargs['inputs_embeds'], output):.1e}")}
+        if list(kwargs) in (["inputs_embeds"], ["pixel_values"]) and libraries.lxt is not None:
+            (name, value), = kwargs.items()
+            return {"lxt": float(f"{beside.to_lxt(net, module, name, value, output):.1e}")}
     except ValueError as error:
         return {"unknown": str(error)[:100]}
     except Exception as error:

@@ -36,7 +36,8 @@ files: their constants are float32. The **ledger** column is the largest residua
 (LRP-epsilon for whatever has weights), as a part of the relevance that the layer moved. **Beside** is how far the
 relevance is from zennit's (EpsilonPlusFlat), or from LXT's (AttnLRP), as a part of the largest, where these know all
 that the network is made of. A dash: not measured. Files are those of `torch.onnx.export(dynamo=True)`; where that
-fails, of its **older** exporter (`dynamo=False`).
+fails, of its **older** exporter (`dynamo=False`). Time and memory beside these libraries, of eight networks in the
+sizes that people use, are on the page on [speed](speed.md#deep-networks).
 
 The libraries are installed beside those of [the comparison](agreement.md), and some families are run by
 
