@@ -426,7 +426,7 @@ def pad_axes(b: Builder, x: Traced, pads: Sizes, value: Constant | None = None, 
     found = [(0, 0)] * x.rank
     for axis, first, last in zip(places, ends[:len(places)], ends[len(places):]):
         found[axis] = (first, last)
-    return padded(b, x, found, mode, 0.0 if value is None else float(np.reshape(plain(value), ())))
+    return padded(b, x, found, mode, 0.0 if value is None else float(both_of(value)[0].reshape(())))
 
 
 def padded(b: Builder, x: Value, pads: Sequence[tuple[int, int]], mode: str, value: float) -> Traced:
