@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 OLDEST = 11
+NODES = 10 ** 6         # of a graph with its functions written out: a few functions that call each other could make any
 LABELS = ("ArgMax", "TopK", "ArrayFeatureExtractor", "LabelEncoder")          # what makes labels of numbers
 
 
@@ -31,6 +32,9 @@ def read(onnx: ModuleType, path: str | PathLike) -> ModelProto:
         pass
     try:
         model = onnx.load(path)
+        count = written_out(model)
+        if count > NODES:
+            raise ValueError(f"its functions call each other so often that they are {count:,} nodes")
         model = onnx.inliner.inline_local_functions(model) if model.functions else model
     except Exception as error:                  # a damaged file can make the readers of it raise anything at all
         raise ValueError(f"{path} is not an ONNX model, or is damaged: {error}") from error
@@ -45,6 +49,24 @@ def read(onnx: ModuleType, path: str | PathLike) -> ModelProto:
     except Exception as error:
         raise ValueError(f"{path} is not a valid ONNX model: {error}") from error
     return model
+
+
+def written_out(model: ModelProto) -> int:
+    """How many nodes a graph has once its functions are written out."""
+    functions = {(each.domain, each.name): each for each in model.functions}
+    counts: dict[tuple[str, str], int] = {}
+
+    def count(nodes: Iterable[NodeProto]) -> int:
+        return sum(of_function((node.domain, node.op_type)) for node in nodes)
+
+    def of_function(name: tuple[str, str]) -> int:
+        if name not in functions:
+            return 1
+        if name not in counts:
+            counts[name] = NODES                # of one that calls itself, until it is known
+            counts[name] = count(functions[name].node)
+        return counts[name]
+    return count(model.graph.node) if functions else 0
 
 
 def opset_of(path: str | PathLike, model: ModelProto) -> int:

@@ -43,3 +43,21 @@ def test_noise_and_whole_numbers_that_wrap_are_refused(tmp_path):
              node("Gather", "W v", "y")]
     said = refused(tmp_path / "b.onnx", casts, weights(W=(300, 3)), ["N", 6])
     assert "Cast): cuts off what is behind the point" in said or "large ones become others" in said
+
+
+def test_functions_that_would_fill_the_memory_are_refused(tmp_path):
+    """Each of 25 functions calls the next one twice; and one calls itself."""
+    def function(name, *calls):
+        names = ["u", *(f"w{n}" for n in range(1, len(calls))), "v"]
+        nodes = [onnx.helper.make_node(call, [a], [b], domain="" if call == "Relu" else "own")
+                 for call, a, b in zip(calls, names, names[1:])]
+        return onnx.helper.make_function("own", name, ["u"], ["v"], nodes, [onnx.helper.make_opsetid("", 17),
+                                                                            onnx.helper.make_opsetid("own", 1)])
+    many = [function(f"F{n}", *([f"F{n + 1}"] * 2 if n < 24 else ["Relu"])) for n in range(25)]
+    for functions, said in ((many, "they are 16,777,216 nodes"), ([function("F0", "F0", "F0")], "they are 2,000,000")):
+        model = onnx.load(saved(tmp_path / "net.onnx", [onnx.helper.make_node("F0", ["x"], ["y"], domain="own")], {},
+                                ["N", 6], others={"own": 1}))
+        model.functions.extend(functions)
+        onnx.save(model, tmp_path / "net.onnx")
+        with pytest.raises(ValueError, match=said):
+            from_onnx(tmp_path / "net.onnx")
