@@ -15,7 +15,7 @@ from minixnn.interop.operations.arithmetic import add, constant, elementwise, mu
 from minixnn.interop.operations.moves import (diagonal, expand, flatten, repeat_interleave, replaced, reshape, select,
                                               sizes_of, swap, transpose, unsqueeze, widened_rank)
 from minixnn.interop.operations.norms import reduce, softmax
-from minixnn.interop.operations.values import (LOWEST, Places, Value, Varying, both, both_of, integers,
+from minixnn.interop.operations.values import (LOWEST, Complex, Places, Sizes, Value, Varying, both, both_of, integers,
                                                numbers, optional, traced, weights)
 
 
@@ -184,7 +184,7 @@ def hidden(b: Builder, S: Traced, mask: Value) -> Traced:
 def einsum(b: Builder, equation: str, operands: Sequence[Value], path: object = None) -> Traced:
     """A product of two, as a matrix product; of several, one after the other; or the axes of one in another order."""
     terms, out = letters_of(equation, operands)
-    pairs = [without_pairs(b, term, value) for term, value in zip(terms, operands)]
+    pairs = [without_images(*without_pairs(b, term, value)) for term, value in zip(terms, operands)]
     while len(pairs) > 2:
         (s, x), (t, y), *others = pairs
         kept = "".join(dict.fromkeys(c for c in s + t if c in out or any(c in term for term, _ in others)))
@@ -193,9 +193,7 @@ def einsum(b: Builder, equation: str, operands: Sequence[Value], path: object = 
                   both(lambda p, q, step=step: np.einsum(step, p, q), x, y)), *others]
     terms, operands = [term for term, _ in pairs], [value for _, value in pairs]
     values = []
-    factors = [of_each_image(t, v) if isinstance(v, Varying) else (t, v) for t, v in zip(terms, operands)]
-    terms = [term for term, _ in factors]
-    for term, value in factors:                             # letters of one term alone that are summed
+    for term, value in zip(terms, operands):                # letters of one term alone that are summed
         gone = [n for n, c in enumerate(term) if c not in out and sum(c in t for t in terms) == 1]
         if gone:
             value = reduce(b, value, gone, kind="sum") if isinstance(value, Traced) else \
@@ -239,13 +237,15 @@ def letters_of(equation: str, operands: Sequence[Value]) -> tuple[list[str], str
     return terms, out.replace("...", free)
 
 
-def of_each_image(term: str, value: Varying) -> tuple[str, np.ndarray]:
-    """A factor that is the same for each image, without its axis of the images."""
-    places = [n for n, (size, other) in enumerate(zip(value.shape, value.other.shape)) if size != other]
+def without_images(term: str, value: Value) -> tuple[str, Value]:
+    """A factor, without its axis of the images if it is a constant that is repeated for each of them."""
+    if not isinstance(value, Varying):
+        return term, value
+    places = tuple(n for n, (size, other) in enumerate(zip(value.shape, value.other.shape)) if size != other)
     array = value.array[tuple(slice(0, 1) if n in places else slice(None) for n in range(value.ndim))]
     if not all(np.array_equal(np.broadcast_to(array, each.shape), each) for each in (value.array, value.other)):
         raise ValueError("a factor depends on the number of images in a batch")
-    return "".join(c for n, c in enumerate(term) if n not in places), array.squeeze(tuple(places))
+    return "".join(c for n, c in enumerate(term) if n not in places), array.squeeze(places)
 
 
 def without_pairs(b: Builder, term: str, value: Value) -> tuple[str, Value]:
@@ -304,6 +304,24 @@ def cumsum(b: Builder, x: Traced, axis: Value, dtype: object = None, exclusive: 
     along = integers(axis)[0]
     W = np.tri(x.shape[along], k=-1 if exclusive else 0, dtype=b.dtype)
     return swap(b, dense(b, swap(b, x, along, -1), W if reverse else W.T), along, -1)
+
+
+def fourier(b: Builder, x: Traced | Complex, size: Sizes | None = None, axes: Sizes | None = None,
+            norm: str | None = None, *, usual: Sizes | None = None) -> Complex:
+    """Products with cosines and sines, axis by axis: the usual ones, where none are named."""
+    if size is not None:
+        raise ValueError("pads or cuts what it transforms, expected its own size")
+    parts = x if isinstance(x, Complex) else Complex([x])
+    axes = usual if axes is None else axes
+    for axis in integers(tuple(range(parts[0].rank)) if axes is None else axes):
+        n = parts[0].shape[axis]
+        W = np.exp(-2j * np.pi / n * np.outer(np.arange(n), np.arange(n)))
+        W *= {"ortho": n ** -0.5, "forward": 1 / n}.get(norm or "", 1)
+        cosines, sines = ([swap(b, dense(b, swap(b, part, axis, -1), half.astype(b.dtype)), axis, -1)
+                           for part in parts] for half in (W.real, W.imag))
+        parts = Complex([*cosines, *sines] if len(parts) == 1 else
+                        [subtract(b, cosines[0], sines[1]), add(b, sines[0], cosines[1])])
+    return parts
 
 
 def triangle(b: Builder, x: Traced, k: Value = 0, upper: int = 1) -> Traced:

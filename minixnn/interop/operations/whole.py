@@ -68,16 +68,15 @@ def cast_like(b: Builder, x: Value, like: Value) -> Value:
 
 
 def convert(b: Builder, x: Value, *more: object, **named: object) -> Value:
-    """torch's to(dtype), among other arguments; and a constant as what comes from the input."""
-    if not isinstance(x, Traced):
-        kind = {"f": b.dtype, "b": bool}.get(more[0].kind if isinstance(more[0], Traced) else "", np.int64)
-        return both(lambda a: a.astype(kind), x)
+    """torch's to(dtype), among other arguments; or as what is computed from the input has it."""
     if more and isinstance(more[0], Traced):
-        return cast(b, x, more[0].kind)
+        kind = more[0].kind
+        return cast(b, x, kind) if isinstance(x, Traced) else both(
+            lambda a: a.astype({"f": b.dtype, "b": bool}.get(kind, np.int64)), x)
     for each in map(str, (*more, *named.values())):
         for kind, words in (("f", ("float", "double", "half")), ("b", ("bool",)), ("i", ("int", "long"))):
             if each.startswith("torch.") and any(word in each for word in words):
-                return cast(b, x, kind)
+                return cast(b, traced(x), kind)
     return x
 
 
