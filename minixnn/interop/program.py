@@ -15,7 +15,7 @@ import numpy as np
 
 from minixnn.interop.axes import Size, Traced
 from minixnn.interop.builder import Builder
-from minixnn.interop.operations.values import Places, Varying
+from minixnn.interop.operations.values import Complex, Places, Varying
 
 Argument: TypeAlias = Any       # of an operation: a Ref, a constant of the framework, a setting, or a list of them
 Compute: TypeAlias = "Callable[[tuple, dict], list]"
@@ -100,7 +100,7 @@ def flat(value: Argument) -> Iterator[Argument]:
         value = list(value.values())
     if isinstance(value, slice):
         value = [value.start, value.stop, value.step]
-    if type(value) in (list, tuple):
+    if type(value) in (list, tuple, Complex):
         for each in value:
             yield from flat(each)
     else:
@@ -109,7 +109,7 @@ def flat(value: Argument) -> Iterator[Argument]:
 
 def mapped(value: Argument, f: Callable[[Argument], Argument]) -> Argument:
     """Nested arguments with f of what is no list."""
-    if type(value) in (list, tuple):
+    if type(value) in (list, tuple, Complex):
         return type(value)(mapped(each, f) for each in value)
     return {key: mapped(each, f) for key, each in value.items()} if isinstance(value, dict) else f(value)
 
@@ -125,6 +125,8 @@ class Follower:
         """What the output becomes."""
         self.follow(self.program.needed())
         output = self.value(Ref(self.program.output))
+        if isinstance(output, Complex):
+            raise ValueError("the output is complex, expected its real or its imaginary part")
         if not isinstance(output, Traced):
             raise ValueError("the output does not depend on the input")
         return output
@@ -183,6 +185,8 @@ class Follower:
         """Layers for an operation on what depends on the input."""
         if operation.becomes is None:
             raise ValueError(f"{operation.name.rpartition('.')[2]} is not supported. {REMEDY}")
+        if any(isinstance(each, Complex) for each in args) and operation.name not in OF_COMPLEX:
+            raise ValueError(f"computes with complex numbers, expected their real or imaginary part. {REMEDY}")
         args, kwargs = mapped((args, kwargs), self.handed)
         found = operation.becomes(self.builder, *args, **kwargs)
         found = list(found) if isinstance(found, (list, tuple)) and len(operation.outputs) > 1 else [found]
@@ -216,6 +220,7 @@ class Follower:
         return value if isinstance(value, Traced) else self.program.to_numpy(value)
 
 
+OF_COMPLEX = {"fft_fft", "fft_fft2", "fft_fftn", "view_as_real"}
 STAY_WHOLE = {"add", "sub", "rsub", "mul", "neg", "sum", "cumsum", "maximum", "minimum", "abs", "where", "Add", "Sub",
               "Mul", "Neg", "ReduceSum", "CumSum", "Max", "Min", "Abs", "Where"}
 

@@ -189,6 +189,9 @@ ROWS = [
     Row(products.linear, "linear"), Row(products.matmul, "matmul mm bmm", "MatMul"), Row(products.gemm, "", "Gemm"),
     Row(products.addmm, "addmm baddbmm"), Row(products.einsum, "einsum", "Einsum", "*operands"),
     Row(products.attention, "scaled_dot_product_attention"), Row(products.attention_of_heads, "", "Attention"),
+    *(Row(partial(products.fourier, usual=axes), f"fft_{name}") for name, axes in (
+        ("fft", -1), ("fft2", (-2, -1)), ("fftn", None))),
+    Row(partial(moves.stack, axis=-1), "view_as_real"),
     Row(products.cumsum, "cumsum", "CumSum"), Row(products.triangle, "", "Trilu"),
     Row(products.scaler, "", "Scaler"), Row(products.classifier, "", "LinearClassifier"),
     Row(products.regressor, "", "LinearRegressor"), Row(products.normalizer, "", "Normalizer"),

@@ -1,6 +1,6 @@
 """A torch module becomes a Network: any that `torch.export` can read.
 
-    ValueError: layer4.0: fft_fft2 of what is computed from the input is not supported
+    ValueError: layer4.0: fft_rfft2 of what is computed from the input is not supported
 """
 from __future__ import annotations
 

@@ -35,12 +35,15 @@ def to_zennit(net, x):
         raise ValueError("no output is above zero")
     known, rules = zennit.types, zennit.rules
     small = {"stabilizer": 1e-6}
-    composite = zennit.composites.SpecialFirstLayerMapComposite(
-        layer_map=[(known.Activation, rules.Pass()), (known.AvgPool, rules.Norm(**small)),
-                   (zennit.layer.Sum, rules.Norm(**small)), (known.BatchNorm, rules.Epsilon(epsilon=1e-6)),
-                   (known.Convolution, rules.ZPlus(stabilizer=ours_to_zero)),
-                   (torch.nn.Linear, rules.Epsilon(epsilon=1e-6))],
-        first_map=[(known.Linear, rules.Flat(stabilizer=ours_to_zero))])
+    first = {f"steps.{l}" for l, sources in enumerate(net.inputs) if sources == (0,)}      # or several, side by side
+    layer_map = [(known.Activation, rules.Pass()), (known.AvgPool, rules.Norm(**small)),
+                 (zennit.layer.Sum, rules.Norm(**small)), (known.BatchNorm, rules.Epsilon(epsilon=1e-6)),
+                 (known.Convolution, rules.ZPlus(stabilizer=ours_to_zero)),
+                 (torch.nn.Linear, rules.Epsilon(epsilon=1e-6))]
+    first_map = [(known.Linear, rules.Flat(stabilizer=ours_to_zero))]
+    composite = zennit.composites.SpecialFirstLayerMapComposite(layer_map=layer_map, first_map=first_map) \
+        if len(first) == 1 else zennit.core.Composite(lambda ctx, name, part: next((rule for kind, rule in [
+            *(first_map if {name, name.removesuffix(".1")} & first else []), *layer_map] if isinstance(part, kind)), None))
     tensor = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2))).requires_grad_()
     with composite.context(theirs) as hooked:
         expected, = torch.autograd.grad(hooked(tensor), tensor, torch.from_numpy(R[-1]))

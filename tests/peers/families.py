@@ -152,6 +152,7 @@ def exported(module, args, kwargs, path):
                               external_data=False, input_names=names if not kwargs else None,
                               dynamic_shapes={k: {0: torch.export.Dim("batch")} for k in kwargs} if kwargs else
                               tuple({0: torch.export.Dim("batch")} for _ in args))
+            onnx.checker.check_model(path)
             exporter = "newer"
         except Exception as error:
             try:

@@ -1,4 +1,7 @@
-"""Functions that no table names are taken apart by torch, and read so; constants stand where the input is usual."""
+"""Functions that no table names are taken apart by torch, and read so; constants stand where the input is usual.
+
+Fourier transforms are products with cosines and sines.
+"""
 import pytest
 
 from tests.peers import libraries
@@ -9,6 +12,12 @@ if torch is None:
 from tests.peers import families                            # noqa: E402  it needs torch
 
 F = torch.nn.functional
+FOURIER = {
+    "fft": lambda m, x: torch.fft.fft(x, dim=1).imag,
+    "fft of fft": lambda m, x: torch.fft.fft(torch.fft.fft(x, dim=-1), dim=-2).real,
+    "fft2": lambda m, x: torch.fft.fft2(x, norm="ortho").real,
+    "fftn": lambda m, x: torch.view_as_real(torch.fft.fftn(x, dim=(1, 2), norm="forward")),
+}
 TAKEN_APART = {
     "cosine_similarity": lambda m, x: F.cosine_similarity(x, m.rows, dim=-1),
     "tensordot": lambda m, x: torch.tensordot(x, m.rows, dims=([1], [0])),
@@ -52,10 +61,22 @@ class Calls(torch.nn.Module):
         return self.f(self, self.dense(x))
 
 
-@pytest.mark.parametrize("f", [*TAKEN_APART.values(), *CONSTANTS.values()], ids=[*TAKEN_APART, *CONSTANTS])
+@pytest.mark.parametrize("f", [*FOURIER.values(), *TAKEN_APART.values(), *CONSTANTS.values()],
+                         ids=[*FOURIER, *TAKEN_APART, *CONSTANTS])
 def test_it_computes_what_torch_does(f):
     found, _ = families.compared(lambda: {"module": Calls(f), "args": (torch.randn(2, 4, 6),)})
     assert found["result"] == "right" and max(found["outputs"], found["gradients"]) < 1e-12, found
+
+
+@pytest.mark.parametrize("f, sentence", [
+    (lambda m, x: torch.fft.fft(x, n=8).real, "pads or cuts what it transforms"),
+    (lambda m, x: torch.fft.fftn(x).real, "holds images"),
+    (lambda m, x: torch.fft.fft(x) * 2, "complex"),
+    (lambda m, x: torch.fft.fft(x), "complex"),
+])
+def test_what_else_is_complex_is_refused_in_a_sentence(f, sentence):
+    found, _ = families.compared(lambda: {"module": Calls(f), "args": (torch.randn(2, 4, 6),)})
+    assert found["result"] == "refused" and sentence in found["said"], found
 
 
 def test_a_factor_that_differs_between_images_is_refused():

@@ -15,7 +15,7 @@ from minixnn.interop.operations.arithmetic import add, constant, elementwise, mu
 from minixnn.interop.operations.moves import (diagonal, expand, flatten, repeat_interleave, replaced, reshape, select,
                                               sizes_of, swap, transpose, unsqueeze, widened_rank)
 from minixnn.interop.operations.norms import reduce, softmax
-from minixnn.interop.operations.values import (LOWEST, Places, Value, Varying, both, both_of, integers,
+from minixnn.interop.operations.values import (LOWEST, Complex, Places, Sizes, Value, Varying, both, both_of, integers,
                                                numbers, optional, traced, weights)
 
 
@@ -304,6 +304,24 @@ def cumsum(b: Builder, x: Traced, axis: Value, dtype: object = None, exclusive: 
     along = integers(axis)[0]
     W = np.tri(x.shape[along], k=-1 if exclusive else 0, dtype=b.dtype)
     return swap(b, dense(b, swap(b, x, along, -1), W if reverse else W.T), along, -1)
+
+
+def fourier(b: Builder, x: Traced | Complex, size: Sizes | None = None, axes: Sizes | None = None,
+            norm: str | None = None, *, usual: Sizes | None = None) -> Complex:
+    """Products with cosines and sines, axis by axis: the usual ones, where none are named."""
+    if size is not None:
+        raise ValueError("pads or cuts what it transforms, expected its own size")
+    parts = x if isinstance(x, Complex) else Complex([x])
+    axes = usual if axes is None else axes
+    for axis in integers(tuple(range(parts[0].rank)) if axes is None else axes):
+        n = parts[0].shape[axis]
+        W = np.exp(-2j * np.pi / n * np.outer(np.arange(n), np.arange(n)))
+        W *= {"ortho": n ** -0.5, "forward": 1 / n}.get(norm or "", 1)
+        cosines, sines = ([swap(b, dense(b, swap(b, part, axis, -1), half.astype(b.dtype)), axis, -1)
+                           for part in parts] for half in (W.real, W.imag))
+        parts = Complex([*cosines, *sines] if len(parts) == 1 else
+                        [subtract(b, cosines[0], sines[1]), add(b, sines[0], cosines[1])])
+    return parts
 
 
 def triangle(b: Builder, x: Traced, k: Value = 0, upper: int = 1) -> Traced:

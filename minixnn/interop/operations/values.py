@@ -27,6 +27,10 @@ class Varying:
         return self.array, self.other
 
 
+class Complex(list):
+    """Complex numbers, as [their real part, their imaginary part]; or real ones, as [these]."""
+
+
 class Places:
     """Where the largest numbers are, or which class has the best score: refused where it is read."""
 
