@@ -41,9 +41,12 @@ def to_zennit(net, x):
                  (known.Convolution, rules.ZPlus(stabilizer=ours_to_zero)),
                  (torch.nn.Linear, rules.Epsilon(epsilon=1e-6))]
     first_map = [(known.Linear, rules.Flat(stabilizer=ours_to_zero))]
+
+    def rule_of(_, name, part):
+        found = [*(first_map if {name, name.removesuffix(".1")} & first else []), *layer_map]
+        return next((rule for kind, rule in found if isinstance(part, kind)), None)
     composite = zennit.composites.SpecialFirstLayerMapComposite(layer_map=layer_map, first_map=first_map) \
-        if len(first) == 1 else zennit.core.Composite(lambda ctx, name, part: next((rule for kind, rule in [
-            *(first_map if {name, name.removesuffix(".1")} & first else []), *layer_map] if isinstance(part, kind)), None))
+        if len(first) == 1 else zennit.core.Composite(rule_of)
     tensor = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2))).requires_grad_()
     with composite.context(theirs) as hooked:
         expected, = torch.autograd.grad(hooked(tensor), tensor, torch.from_numpy(R[-1]))
