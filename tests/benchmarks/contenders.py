@@ -229,10 +229,11 @@ def zennit(work, batch, whole=False):
         attributor = Gradient(net, composite)
         return lambda: attributor(x, start)
     if work == PHOTOGRAPH:
-        from tests.peers import efficientnet
+        from tests.peers import twins
         net, x = photograph(batch)
         prepared = th.from_numpy(net.layers[0].forward(x).transpose(0, 3, 1, 2).copy())
-        attributor, start = Gradient(efficientnet.build(net), EpsilonPlusFlat()), th.eye(1000)[[285] * batch]
+        behind = twins.twin(net.part(1, len(net.layers)), x.shape[1:])
+        attributor, start = Gradient(behind, EpsilonPlusFlat()), th.eye(1000)[[285] * batch]
         return lambda: attributor(prepared, start)
     rule = {"epsilon": Epsilon, "z+": ZPlus, "alpha2-beta1": partial(AlphaBeta, 2, 1)}.get(work)
     if rule:

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import warnings
+from importlib import metadata
 
 import numpy as np
 
@@ -199,8 +200,8 @@ HEAD = """| network | minixnn, s | zennit | captum | LXT | minixnn, MiB | zennit
 
 def section(record):
     """The part of docs/speed.md on these networks."""
-    absent = {f"- {library} on {name}: {each['absent']}" for name, found in record["networks"].items()
-              for library, each in found.items() if "absent" in each}
+    absent = {f"- {library} on {name}: {each['absent'].partition('. ')[0]}"
+              for name, found in record["networks"].items() for library, each in found.items() if "absent" in each}
     return ["## Deep networks", "", "Written by `python -m tests.benchmarks.deep`. One explanation of one image of "
             "224 x 224 pixels, or of 128", "tokens: the median of the processor's time, and for the other libraries "
             "how many times as long they take; then the", "peak memory of a process that has read the network and "
@@ -208,13 +209,14 @@ def section(record):
             "(zennit: `EpsilonPlusFlat()`), ViT, BERT and GPT-2 by AttnLRP.", "",
             f"{record['date']}, {record['machine']}; " + ", ".join(f"{k} {v}" for k, v in record["versions"].items()),
             "", HEAD, *(row(name, found) for name, found in record["networks"].items()), "",
-            *sorted(absent), *([""] if absent else [])]
+            *sorted(absent)]
 
 
 def main(names):
     from tests.benchmarks.__main__ import page, processor, versions
     record = json.loads(RECORD.read_text()) if names else {"networks": {}}
-    record.update(date=datetime.date.today().isoformat(), machine=processor(), versions=versions())
+    also = {library: metadata.version(library) for library in ("lxt", "torchvision", "transformers")}
+    record.update(date=datetime.date.today().isoformat(), machine=processor(), versions={**versions(), **also})
     print(HEAD, flush=True)
     for name in names or (*PICTURES, *TRANSFORMERS):
         with tempfile.TemporaryDirectory() as folder:
