@@ -42,8 +42,9 @@ def to_zennit(net, x):
                  (torch.nn.Linear, rules.Epsilon(epsilon=1e-6))]
     first_map = [(known.Linear, rules.Flat(stabilizer=ours_to_zero))]
     composite = zennit.composites.SpecialFirstLayerMapComposite(layer_map=layer_map, first_map=first_map) \
-        if len(first) == 1 else zennit.core.Composite(lambda ctx, name, part: next((rule for kind, rule in [
-            *(first_map if {name, name.removesuffix(".1")} & first else []), *layer_map] if isinstance(part, kind)), None))
+        if len(first) == 1 else zennit.core.Composite(lambda ctx, name, part: next((
+            rule for kind, rule in [*(first_map if {name, name.removesuffix(".1")} & first else []), *layer_map]
+            if isinstance(part, kind)), None))
     tensor = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2))).requires_grad_()
     with composite.context(theirs) as hooked:
         expected, = torch.autograd.grad(hooked(tensor), tensor, torch.from_numpy(R[-1]))
