@@ -234,7 +234,7 @@ def rebuilt(kind: str, arrays: dict[str, Array], settings: Settings) -> Layer:
     ValueError : an unknown kind.
     """
     if kind not in kinds.__all__:
-        raise ValueError(f"a layer is a {kind!r}, which this minixnn does not know")
+        raise ValueError(f"a layer is a {str(kind)[:40]!r}, which this minixnn does not know")
     return getattr(kinds, kind)(**arrays, **settings)
 
 

@@ -36,14 +36,16 @@ class Plan:
         self.layers = [self.layers[at - 1] for at in kept]
         self.inputs = [tuple(numbers[source] for source in self.inputs[at - 1]) for at in kept]
         self.names = [self.names[at - 1] for at in kept]
+        self.known_users: list[list[int]] | None = None
 
     def users(self) -> list[list[int]]:
-        """users[i]: the layers that activation i enters."""
-        found: list[list[int]] = [[] for _ in range(len(self.layers) + 1)]
-        for l, sources in enumerate(self.inputs):
-            for source in dict.fromkeys(sources):
-                found[source].append(l)
-        return found
+        """users[i]: the layers that activation i enters. Every change ends in `keep`, so they are asked for once."""
+        if self.known_users is None:
+            self.known_users = [[] for _ in range(len(self.layers) + 1)]
+            for l, sources in enumerate(self.inputs):
+                for source in dict.fromkeys(sources):
+                    self.known_users[source].append(l)
+        return self.known_users
 
     def without(self, l: int) -> None:
         """Take a layer of one input away: those behind it read what it read."""
@@ -207,10 +209,8 @@ def norm(plan: Plan, region: list[int], x: int) -> Layer | None:
 def merged(plan: Plan, l: int) -> bool:
     """Whether layer l was merged into the one before it, which nobody else reads."""
     layer, source = plan.layers[l], plan.inputs[l][0]
-    if len(plan.inputs[l]) > 1 or source == 0 or sum(entry.count(source) for entry in plan.inputs) > 1:
-        return False
-    together = pair(plan.layers[source - 1], layer)
-    if together is None:
+    together = None if len(plan.inputs[l]) > 1 or source == 0 else pair(plan.layers[source - 1], layer)
+    if together is None or sum(entry.count(source) for entry in plan.inputs) > 1:
         return False
     plan.layers[source - 1] = together
     plan.without(l)
