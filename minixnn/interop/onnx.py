@@ -25,7 +25,7 @@ from minixnn.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-    from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 FREE_STEPS = (11, 14, 16)                       # of an only one, such as the length of a sequence
@@ -169,7 +169,7 @@ class Reader:
 
     def settings(self, node: NodeProto) -> tuple[dict[str, object], dict[str, object]]:
         """The attributes of a node and the defaults of others as plain values: text as text, tensors as arrays."""
-        def plain(attribute):
+        def plain(attribute: AttributeProto) -> object:
             value = self.onnx.helper.get_attribute_value(attribute)
             return value.decode(errors="replace") if isinstance(value, bytes) else \
                 self.array(value, attribute.name) if isinstance(value, self.onnx.TensorProto) else value
@@ -207,7 +207,7 @@ class Reader:
             found = evaluator.run(None, arrays)
         return [np.asarray(a) if not isinstance(a, list) else a for a in found]
 
-    def graph_of(self, node, arrays):
+    def graph_of(self, node: NodeProto, arrays: dict[str, np.ndarray]) -> GraphProto:
         """A graph of one node, in which those of its inputs are constants that may be a shape, or places."""
         value, code = self.onnx.helper.make_tensor_value_info, self.onnx.helper.np_dtype_to_tensor_dtype
         return self.onnx.helper.make_graph(
@@ -215,7 +215,7 @@ class Reader:
             [value(name, 0, None) for name in node.output if name],
             [self.onnx.numpy_helper.from_array(a, name) for name, a in arrays.items() if a.size <= SHAPES])
 
-    def size_of_result(self, graph) -> int:
+    def size_of_result(self, graph: GraphProto) -> int:
         """How many numbers a node makes of constants, as far as onnx infers it: few numbers could make many."""
         model = self.onnx.helper.make_model(graph, opset_imports=[
             self.onnx.helper.make_opsetid(domain, version) for domain, version in self.opsets.items()])
