@@ -25,7 +25,7 @@ from minixnn.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-    from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 FREE_STEPS = (11, 14, 16)                       # of an only one, such as the length of a sequence
@@ -169,7 +169,7 @@ class Reader:
 
     def settings(self, node: NodeProto) -> tuple[dict[str, object], dict[str, object]]:
         """The attributes of a node and the defaults of others as plain values: text as text, tensors as arrays."""
-        def plain(attribute):
+        def plain(attribute: AttributeProto) -> object:
             value = self.onnx.helper.get_attribute_value(attribute)
             return value.decode(errors="replace") if isinstance(value, bytes) else \
                 self.array(value, attribute.name) if isinstance(value, self.onnx.TensorProto) else value

@@ -20,6 +20,17 @@ def test_a_constant_with_equal_rows_is_read(path):
     assert compare(path, images(2, 4))
 
 
+@pytest.mark.parametrize("shape, axis", [([3], 1), ([2, 3], 1), ([3, 5], 2)])
+def test_a_constant_of_the_number_of_images_is_refused_where_it_is_joined(shape, axis, path):
+    """Behind the numbers of each image, and as a row in front of a sequence, there stands how many images there are."""
+    part = [*shape[:axis - 1], 1, *shape[axis:]]
+    nodes = [node("Shape", "x", "all"), node("Slice", "all zero one", "n"), node("Cast", "n", "f", to=1),
+             node("Concat", "n part", "s", axis=0), node("Expand", "f s", "c"),
+             node("Concat", "c x", "y", axis=axis)]
+    arrays = {"zero": np.array([0]), "one": np.array([1]), "part": np.array(part)}
+    assert "depends on the number of images" in refused(path, nodes, arrays, ["n", *shape])
+
+
 @pytest.mark.parametrize("kind", ["ReduceMean", "ReduceMax", "ReduceSum", "ReduceL2", "ReduceLogSumExp"])
 def test_a_reduction_without_axes_takes_the_images_too_and_is_refused(kind, path):
     said = refused(path, [node(kind, "x", "m", keepdims=1), node("Sub", "x m", "y")], {}, ["n", 3, 4])

@@ -8,7 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop.axes import Traced, has_batch, laid_out, new, size
+from minixnn.interop.axes import Group, Traced, has_batch, laid_out, new, size
 from minixnn.interop.builder import Builder
 from minixnn.interop.operations.values import (LOWEST, Value, Varying, both, both_of, number, numbers, plain,
                                                traced, weights)
@@ -252,9 +252,7 @@ def constant(b: Builder, c: Value, like: Traced) -> Traced:
     axes = [group if n != 1 and size(group) == n else new(n)
             for n, group in zip(array.shape, like.axes[like.rank - array.ndim:])]
     have = [(b.batch,), *((a,) for group in axes for a in group if not a.is_batch)]
-    array = laid_out(array, axes, have)
-    if isinstance(c, Varying) and not np.array_equal(array, laid_out(np.atleast_1d(c.other), axes, have, other=True)):
-        raise ValueError("a constant depends on the number of images in a batch")
+    array = laid_out_alike(c, axes, have)
     array = array.astype(b.dtype) if array.dtype.kind in "fiub" else array
     if not any(has_batch(group) for group in axes):
         axes = [()] * (like.rank - len(axes)) + axes
@@ -278,6 +276,15 @@ def dropout(b: Builder, x: Value, ratio: Value = 0.5, training: Value = False, s
         raise ValueError("training_mode=True is not supported: it draws at random whenever it runs, expected "
                          "nn.Dropout, or training=self.training")
     return b.through(traced(x), ours.Dropout(p)) if 0 <= p < 1 else traced(x)
+
+
+def laid_out_alike(c: Value, axes: Sequence[Group], have: Sequence[Group]) -> np.ndarray:
+    """A constant as `laid_out` has it, which must be the same for any number of images."""
+    first, second = map(np.atleast_1d, both_of(c))
+    array = laid_out(first, axes, have)
+    if isinstance(c, Varying) and not np.array_equal(array, laid_out(second, axes, have, other=True)):
+        raise ValueError("a constant depends on the number of images in a batch")
+    return array
 
 
 def no_gradient(b: Builder, *args: Value, **kwargs: Value) -> NoReturn:

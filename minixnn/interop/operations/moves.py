@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from minixnn import layers as ours
-from minixnn.interop.axes import Group, Mixes, Traced, has_batch, is_batch, laid_out, new, size, sized
+from minixnn.interop.axes import Group, Mixes, Traced, has_batch, is_batch, new, size, sized
 from minixnn.interop.builder import Builder
-from minixnn.interop.operations.arithmetic import constant
+from minixnn.interop.operations.arithmetic import constant, laid_out_alike
 from minixnn.interop.operations.values import (Constant, Sizes, Value, Varying, both, both_of, finite, integers,
                                                number, numbers, plain, traced, weights)
 
@@ -392,7 +392,7 @@ def class_token(b: Builder, values: Sequence[Value], axis: int) -> Traced | None
     token, x = both_of(values[0])[0], values[1]
     if x.rank != 3 or token.ndim != 3 or token.shape[1] != 1 or not is_batch(x.axes[0]) or not x.axes[2]:
         return None
-    row = laid_out(token, [x.axes[0], (), x.axes[2]], [x.axes[0], x.axes[2]])
+    row = laid_out_alike(values[0], [x.axes[0], (), x.axes[2]], [x.axes[0], x.axes[2]])
     x = b.arranged(x, x.axes)
     tokens = new(x.shape[1] + 1)
     return Traced(b.put(x.at, ours.ClassToken(weights(row))), [x.have[0], tokens, x.have[2]],
