@@ -12,6 +12,7 @@ HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")
 MOST_PARTS = 12             # layers of an activation or a norm that is written out
 PARTS = ("Add", "Multiply", "Divide", "Maximum", "Minimum", "Choose", "CompareTo", "ToFloat", "Scale", "Shift",
          "MeanOver")
+MOVES = (ours.Reshape, ours.Permute)
 POINTS = np.concatenate([np.linspace(-12, 12, 97), [-1e-3, 1e-3, -25, 25, -40, 40]])[:, None]
 
 
@@ -56,6 +57,7 @@ class Plan:
 
 def simplify(plan: Plan, dtype: DTypeLike, channels: int) -> None:
     """Find what is written out, then merge neighbours until nothing changes. channels: of the input's last axis"""
+    move_once(plan)
     l = 0
     while l < len(plan.layers):
         before = len(plan.layers)
@@ -102,6 +104,32 @@ def two_classes(plan: Plan) -> int | None:
     for layer in reversed(chain):
         y = layer.forward(y)
     return plan.inputs[p - 1][0] if np.allclose(y, 1 - x) else None
+
+
+def move_once(plan: Plan) -> None:
+    """Move numbers that are moved twice in the same way, once as they are and once behind a function, before both.
+
+    A norm of each head reads x / sqrt(mean x^2) where x^2 and x were moved apart, into one row for each head.
+    """
+    e = -1
+    while (e := e + 1) < len(plan.layers):
+        layer, users = plan.layers[e], plan.users()
+        if not isinstance(layer, Elementwise) or len(users[e + 1]) != 1 or any(
+                a is not None and a.size != 1 for a in layer.arrays().values()):
+            continue
+        m = users[e + 1][0]
+        move = plan.layers[m]
+        twin = next((k for k in users[plan.inputs[e][0]] if isinstance(move, MOVES) and type(plan.layers[k]) is type(
+            move) and plan.layers[k].settings() == move.settings()), None)
+        if twin is None:
+            continue
+        if twin < e:
+            plan.inputs[e] = (twin + 1,)
+            plan.without(m)
+        else:
+            plan.layers[e], plan.layers[m] = move, layer
+            plan.inputs = [tuple(e + 1 if i == twin + 1 else i for i in entry) for entry in plan.inputs]
+            plan.keep(len(plan.layers))
 
 
 # Known by their values

@@ -252,3 +252,22 @@ def test_an_input_that_decides_nothing_is_named(rng):
 def test_an_input_that_forward_does_not_take_is_named(rng):
     with pytest.raises(ValueError, match="Linear: its forward does not take this example: .*'z'"):
         from_torch(torch.nn.Linear(3, 2), example={"input": torch.zeros(2, 3), "z": torch.zeros(2, 3)})
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_norm_of_each_head_that_is_written_out_is_a_norm(centred, rng):
+    class Heads(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.queries, self.gamma = torch.nn.Linear(6, 8).double(), torch.nn.Parameter(torch.rand(4).double())
+
+        def forward(self, x):
+            q = self.queries(x).view(len(x), -1, 2, 4)
+            q = q - q.mean(-1, keepdim=True) if centred else q
+            return (q * torch.rsqrt(q.pow(2).mean(-1, keepdim=True) + 1e-6) * self.gamma).flatten(2)
+    network, x = Heads(), rng.normal(size=(3, 5, 6))
+    net = from_torch(network, example=torch.from_numpy(x))
+    np.testing.assert_allclose(net.forward(x), network(torch.from_numpy(x)).detach().numpy(), rtol=1e-12)
+    kind = layers.LayerNorm if centred else layers.RMSNorm
+    assert [type(layer) for layer in net.layers if isinstance(layer, layers.LayerNorm)] == [kind], net.describe()
+    assert not any(isinstance(layer, layers.Multiply) for layer in net.layers), net.describe()
