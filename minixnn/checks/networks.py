@@ -13,13 +13,13 @@ import numpy as np
 from minixnn import passes
 from minixnn.arrays import Array, Inputs, to_numpy
 from minixnn.batching import rows as count_of
-from minixnn.checks.as_layer import SideBySide, Written, reloaded
+from minixnn.checks.as_layer import SideBySide, Written, mapped, reloaded
 from minixnn.checks.cases import images_apart, on_device, prepare, same_on_device
 from minixnn.checks.layer_properties import properties_of_layer
 from minixnn.checks.properties import Checked, CheckFailed, NetworkReport, NotAsked, Observation, Property, Row, \
     compare, states
 from minixnn.checks.worked import heading, paragraph, two
-from minixnn.layers import Layer, Reshape
+from minixnn.layers import Layer, Reshape, Shift
 from minixnn.layers.base import Rule
 from minixnn.ledger import ledger as keep_ledger
 from minixnn.logits import logits
@@ -28,6 +28,7 @@ from minixnn.progress import progress
 from minixnn.rules import composites, lrp
 
 IMAGES = 4                      # so many are looked at; more take longer and find little
+VISIBLE = 1e20                  # scores beyond hide tokens
 STEPS = 50                      # of the path of integrated gradients, or fewer where one step takes long
 SECONDS = 10
 Rules: TypeAlias = "Rule | Sequence[Rule | None]"       # what passes.lrp takes
@@ -143,8 +144,13 @@ def check_network(net: Network, x: Inputs, target: int | Sequence[int] | Array |
 
 
 def checked(layer: Layer, x: Inputs, x_ref: Inputs, place: str, device: ModuleType | None) -> Checked:
-    """A layer, and what its properties are where x and x_ref enter it."""
+    """A layer, and what its properties are where x and x_ref enter it.
+
+    What a mask adds to hide tokens is left out: no difference of outputs is left beside numbers as large as that.
+    """
     name = layer
+    if type(layer) is Shift and layer.b is not None and np.any(layer.b <= -VISIBLE):
+        layer = mapped(layer, lambda array: array * (array > -VISIBLE))
     if isinstance(x, tuple):
         layer = SideBySide(layer, tuple(part.shape[1:] for part in x))
         x, x_ref = layer.whole(x), layer.whole(x_ref)
@@ -165,7 +171,7 @@ def off_the_kinks(x: Array) -> Array:
     Behind a ReLU many are 0 and equal, where nothing has a derivative. What is added is positive, for layers that take
     no other numbers. Scores of tokens that are hidden, far below all others, stay so.
     """
-    visible = abs(x) < 1e100
+    visible = abs(x) < VISIBLE
     size = float(abs(x[visible]).mean() if visible.any() else 0) or 1.0
     return x + visible * 0.1 * size * np.random.default_rng(1).random(x.shape)
 
@@ -190,8 +196,8 @@ def each(f: Callable[[Array], Array], x: Inputs) -> Inputs:
 
 
 def nothing(x: Inputs) -> Inputs:
-    """Zeros in the place of x: the reference."""
-    return each(lambda a: a * 0, x)
+    """The reference: zeros in the place of x; for whole numbers, such as tokens and masks, those of the last."""
+    return each(lambda a: a * 0 if a.dtype.kind == "f" else np.repeat(a[-1:], len(a), axis=0), x)
 
 
 def in_type(x: Inputs, dtype: type) -> Inputs:

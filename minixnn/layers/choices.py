@@ -52,7 +52,7 @@ class CompareTo(Elementwise):
         return getattr(array_module(x), self.function)(x, self.c).astype(x.dtype)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return array_module(x).zeros(x.shape, dtype=x.dtype)
+        return array_module(x).zeros(x.shape, dtype=bool)   # 0, and dy keeps its type where x holds whole numbers
 
     def deeplift(self, x: Array, y: Array, x_ref: Array, y_ref: Array, m: Array) -> Array:
         """Rescale rule; of whole numbers, such as tokens, nothing."""

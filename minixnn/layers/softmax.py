@@ -8,7 +8,9 @@ Everything is written with l, so that nothing overflows and nothing is divided b
 from minixnn.arrays import Array, array_module, stabilize
 from minixnn.layers.base import Layer, Rule, expect_axis, quotient_or
 
-HIDDEN = -1e30              # the score of what is not to be seen: its weight is 0, no rule meets 0 times infinity
+# The score of what is not to be seen: its weight is 0, and no rule meets 0 times infinity. A power of two, since
+# a mask of 0 and 1 becomes scores by * -HIDDEN and + HIDDEN, which must cancel in float64, too, after float32.
+HIDDEN = -2.0 ** 100
 
 
 def softmax(x: Array, axis: int = -1) -> Array:
@@ -82,7 +84,7 @@ class LogSoftmax(Layer):
 class Softmax(LogSoftmax):
     """y = exp(x) / sum exp x, along an axis: numbers above 0 that sum to 1. Bridle 1990. x and y of any shape
 
-    masked: where all scores are hidden (x about -1e30, `HIDDEN`) y is 0, as in torch's attention, which then sees
+    masked: where all scores are hidden (x about `HIDDEN`) y is 0, as in torch's attention, which then sees
     nothing; else y is the same for all of them.
     """
     rule, nonnegative = staticmethod(softmax_taylor), True

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from minixnn import passes
+from minixnn.checks import check_network
 from minixnn.interop import from_onnx, from_torch
 from minixnn.rules import composites
 from tests.peers import libraries
@@ -99,3 +100,21 @@ def test_a_file_of_the_older_exporter_asks_where_softmax_is_no_number(name, tmp_
         torch.onnx.export(module, tensors, tmp_path / "net.onnx", dynamo=False, input_names=names,
                           dynamic_axes={each: {0: "n"} for each in names})
     agrees(from_onnx(tmp_path / "net.onnx"), module, arrays, 1e-6)
+
+
+@pytest.mark.parametrize("name", ["truth values", "turned round", "a constant"])
+def test_what_hides_tokens_is_no_fault_to_the_checks(name):
+    module, arrays = Looks(MASKS[name]), given(name)
+    seen = np.array(SEEN[:1] * 3, bool)
+    arrays = (arrays[0], seen) if len(arrays) > 1 else arrays
+    net = from_torch(module, example=tuple(map(torch.tensor, arrays)))
+    check_network(net, arrays if len(arrays) > 1 else arrays[0])
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_a_mask_hides_the_same_after_a_change_of_precision(name):
+    arrays = given(name)
+    arrays = (arrays[0].astype(np.float32), *arrays[1:])
+    net = from_torch(Looks(MASKS[name]).float(), example=tuple(map(torch.tensor, arrays)))
+    inputs = arrays if len(arrays) > 1 else arrays[0]
+    np.testing.assert_allclose(net.astype(np.float64).forward(inputs), net.forward(inputs), atol=1e-5)
