@@ -114,7 +114,7 @@ class Card:
             return
         moved = None not in expected and sorted(actual) == sorted(expected)
         if moved or expected[-1] not in (None, actual[-1]):
-            raise ValueError(f"got inputs of shape {actual}, expected {ORDERS[len(expected)]} = {written(expected)}"
+            raise ValueError(f"got inputs of shape {actual}, expected {ordered(expected)}"
                              + advice(actual, expected) + ". If the network takes other sizes, too, say so: "
                              "net.with_card(input_shape=(None, None, channels))" * (len(expected) == 3 and moved))
 
@@ -199,8 +199,7 @@ class Card:
         """
         lines = []
         if self.input_shape is not None:
-            order = ORDERS.get(len(self.input_shape), "")
-            lines.append(f"input    {order} = {written(self.input_shape)}"
+            lines.append(f"input    {ordered(self.input_shape)}"
                          + (f", in the file {self.layout}" if self.layout == LAYOUTS[0] else ""))
         if self.source is not None:
             lines.append(f"from     {MADE_OF[self.source]}")
@@ -279,12 +278,17 @@ def written(shape: tuple[int | None, ...]) -> str:
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
+def ordered(shape: tuple[int | None, ...]) -> str:
+    """A shape and what its axes are. Of four axes and more that depends: volumes have a depth, films have frames."""
+    return f"{ORDERS[len(shape)]} = {written(shape)}" if len(shape) in ORDERS else written(shape)
+
+
 def advice(actual: tuple, expected: tuple) -> str:
     """How to bring the axes into order, if that would help."""
     if matches((*actual[1:], actual[0]), expected):
-        axes = (0, *range(2, len(actual) + 1), 1)
-        return f"; if the channels come first, write x.transpose{axes}"
-    turned = matches((actual[1], actual[0], *actual[2:]), expected)
+        axes, known = (0, *range(2, len(actual) + 1), 1), len(actual) in ORDERS
+        return f"; if {'the channels come first' if known else 'axis 1 belongs at the end'}, write x.transpose{axes}"
+    turned = len(actual) == 3 and matches((actual[1], actual[0], actual[2]), expected)
     return "; height and width may have changed places" if turned else ""
 
 

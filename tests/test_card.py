@@ -1,5 +1,7 @@
 """Does a network know what it expects, keep it in its file, and refuse what is in another order?"""
+import ast
 import json
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -157,6 +159,20 @@ def test_images_in_another_order_are_refused(shape, what):
         net.forward(np.zeros((2, *shape), "f4"))
     with pytest.raises(ValueError, match=what):
         passes.gradient(net, np.zeros((2, *shape), "f4"), 0)
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (7, 5, 4), (3, 7, 5, 4), (2, 3, 7, 5, 4)])
+def test_inputs_with_channels_in_front_are_refused_at_any_rank(shape):
+    """The sentence has the shape, and a transpose after which the network takes them."""
+    net = Network([Flatten(), Dense.random(int(np.prod(shape)), 2, np.random.default_rng(0))], card=Card(shape))
+    x = np.zeros((2, shape[-1], *shape[:-1]), "f4")
+    with pytest.raises(ValueError, match=r"expected .*" + re.escape(str(shape)) + r"; if .* write x.transpose") as said:
+        net.forward(x)
+    axes = re.search(r"transpose(\(.*?\))", str(said.value))[1]
+    assert net.forward(x.transpose(ast.literal_eval(axes))).shape == (2, 2)
+    with pytest.raises(ValueError, match=r"expected .*" + re.escape(str(shape))):
+        net.forward(np.zeros((2, *shape[:-1], 9), "f4"))
+    assert any(str(shape) in line and "  =" not in line for line in net.card.text())
 
 
 def test_other_sizes_pass_where_the_layers_take_them():

@@ -257,16 +257,16 @@ class Builder(ours.Graph):
 
         `have` says already what the array is once the next layer has met the constant.
         """
-        flat = [a for own in x.have for a in own]
+        flat, have, room = [a for own in x.have for a in own], list(x.have), list(x.have)
         for place, n in enumerate(array.shape, start=x.rank - array.ndim):
             for atom in x.axes[place] if n != 1 else ():
                 if atom in flat:
                     continue
                 before = {a for own in x.axes[:place] for a in own}
-                at = max(i for i, own in enumerate(x.have) if i == 0 or before & set(own)) + 1
-                x = self.arranged(x, [*x.have[:at], (), *x.have[at:]])
-                x = Traced(x.at, [*x.have[:at], (atom,), *x.have[at + 1:]], x.axes, x.kind)
-        return x
+                at = max(i for i, own in enumerate(have) if i == 0 or before & set(own)) + 1
+                have.insert(at, (atom,))
+                room.insert(at, ())
+        return Traced(self.arranged(x, room).at, have, x.axes, x.kind)
 
     def with_own_axes(self, x: Traced, group: Group) -> Traced:
         """x in an array of which each axis is either made of atoms of `group` alone, or of others alone."""

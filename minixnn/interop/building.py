@@ -39,8 +39,10 @@ def network(program: Program, layout: str | None = None) -> tuple[Network, list[
     readings = [first_reading(replace(entry, kind="f") if entry.kind == "i" and len(entry.shape) == 4 and
                               made_float(program, entry.name) else entry, layout) for entry in program.inputs]
     builder, entries, output = followed(program, readings)
-    better = [second_reading(builder, at, reading, layout) for at, reading in zip(entries, readings)]
-    if better != readings:
+    for _ in range(2):          # twice: where x is read in both orders, as x @ x.T is, the second turns it back
+        better = [second_reading(builder, at, reading, layout) for at, reading in zip(entries, readings)]
+        if better == readings:
+            break
         readings = better
         builder, entries, output = followed(program, readings)
     orders, several = [reading.order for reading in readings], len(readings) > 1

@@ -124,7 +124,8 @@ ROWS = [
     Row(moves.repeat, "repeat tile", "Tile"), Row(moves.repeat_interleave, "repeat_interleave"),
     Row(moves.slice_, "slice"), Row(moves.slices, "", "Slice"), Row(moves.select, "select"),
     Row(moves.split, "split split_with_sizes", "Split"), Row(moves.unbind, "unbind"), Row(moves.flip, "flip"),
-    Row(moves.roll, "roll"), Row(moves.unfold, "unfold"), Row(moves.from_patches, "col2im"),
+    Row(moves.roll, "roll"), Row(moves.unfold, "unfold"),
+    Row(moves.from_patches, "col2im", "Col2Im", dilations="dilation", strides="stride"),
     Row(moves.cat, "cat concat", "Concat", "*values"), Row(moves.stack, "stack"), Row(moves.pad, "pad constant_pad_nd"),
     *(Row(partial(moves.pad, mode=mode), " ".join(f"{name}_pad{n}d" for n in (1, 2, 3)))
       for name, mode in (("reflection", "reflect"), ("replication", "replicate"))),

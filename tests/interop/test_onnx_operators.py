@@ -50,6 +50,12 @@ OPERATORS = {
     "DepthToSpace, DCR": ([node("DepthToSpace", "x", "y", blocksize=2, mode="DCR")], {}, 17),
     "Max of three": ([node("Max", "x zero low", "y")], {"zero": f32(0), "low": f32(-1)}, 17),
     "a matrix times x": ([node("MatMul", "A x", "y")], weights(A=(3, 6)), 17),
+    "Col2Im": ([node("Reshape", "x to", "a"), node("Col2Im", "a image window", "y", pads=[0, 1, 2, 0], strides=[2, 1],
+                                                   dilations=[1, 2])],
+               {"to": np.array([0, 12, 12]), "image": np.array([5, 7]), "window": np.array([2, 3])}, 18),
+    "Col2Im of volumes": ([node("Reshape", "x to", "a"), node("Col2Im", "a image window", "y")],
+                          {"to": np.array([0, 8, 18]), "image": np.array([4, 4, 2]), "window": np.array([2, 2, 1])},
+                          18),
     "max pool of sequences": ([node("Reshape", "x to", "a"), node("MaxPool", "a", "y", kernel_shape=[3], strides=[2],
                                                                   pads=[1, 1])], {"to": np.array([0, 4, 36])}, 17),
 }
@@ -194,11 +200,15 @@ def test_what_is_done_to_flattened_images(name, network, tmp_path):
     ([node("BatchNormalization", "x b5 b5 b5 v5", "y")], "expects 5 channels, but the input's shape leads to 4"),
     ([node("Neg", "one", "y")], "does not depend on the input"),
     ([node("Resize", "x r s", "y", mode="linear", coordinate_transformation_mode="tf_crop_and_resize")], "is not supp"),
+    ([node("Reshape", "x twelve", "a"), node("Col2Im", "a image window", "y")],
+     r"Col2Im.*sums up windows \(N, 12, 12\) to \(5, 6\), expected \(N, channels times 6, 16\)"),
+    ([node("Col2Im", "x image window", "y")], r"sums up windows \(N, 4, 6, 6\)|not a valid"),
     ([node("Resize", "x r s", "y", antialias=1)], "antialias and keep_aspect_ratio_policy are not supported"),
 ])
 def test_what_cannot_be_done_is_refused_by_the_node(nodes, said, tmp_path):
     arrays = {"from": np.array([0]), "to": np.array([9]), "one": np.array([1]), "two": np.array([0, 8, 36]),
-              "mixed": np.array([3, -1]), "more": np.array([2, 1, 4, 6, 6]), "r": np.zeros(0, f32),
+              "mixed": np.array([3, -1]), "more": np.array([2, 1, 4, 6, 6]), "twelve": np.array([0, 12, 12]),
+              "image": np.array([5, 6]), "window": np.array([2, 3]), "r": np.zeros(0, f32),
               "s": np.array([1, 1, 2, 2], f32),
               **weights(B=(9, 2), V=(2, 4, 6, 6), U=(5, 4, 3, 3), b5=(5,), x3=(3, 1, 5), x5=(2, 4, 5, 6)),
               "v5": np.ones(5, f32)}

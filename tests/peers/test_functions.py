@@ -139,7 +139,7 @@ SEQUENCES = {
     "adaptive_avg_pool1d": lambda m, x: F.adaptive_avg_pool1d(x, 1),
     "gates of a sequence": lambda m, x: x * x.mean(2, keepdim=True).sigmoid(),
 }
-ONLY_TORCH = {"rot90", "a threshold", "max over an axis", "unfold and fold"}        # the exporter of files fails
+ONLY_TORCH = {"rot90", "a threshold", "max over an axis"}                           # the exporter of files fails
 
 
 def agrees(net, module, x, bound=1e-8):                 # torch's hardsigmoid has its sixth in single precision

@@ -39,6 +39,9 @@ CONSTANTS = {
     "type_as whole numbers": lambda m, x: m.rows.type_as(m.truths.long()) + x,
     "each number times a vector": lambda m, x: x[:, 0, :, None] * m.rows[0],
     "each number plus a vector": lambda m, x: x[:, 0, :, None] + m.rows[0],
+    "each number times a matrix": lambda m, x: x[:, 0, :, None, None] * m.rows,
+    "each number of several rows times a matrix": lambda m, x: x[..., None, None] * m.rows[:2],
+    "each number plus a matrix": lambda m, x: x[:, 0, :, None, None] + m.rows,
     "max of a number": lambda m, x: torch.max(x, torch.tensor(0.1, dtype=x.dtype)),
     "min of a constant": lambda m, x: torch.min(x, m.rows),
     "baddbmm of a constant for each image": lambda m, x: torch.baddbmm(

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from minixnn import layers
+from minixnn import layers, passes
 from minixnn.interop import from_torch
 from tests.peers import libraries
 
@@ -200,6 +200,33 @@ def test_an_image_with_its_axes_in_another_order_is_refused(rng):
     with pytest.raises(ValueError, match=r"got inputs of shape \(3, 4, 5\), expected .*= \(4, 5, 3\); if the channels "
                                          r"come first, write x.transpose\(0, 2, 3, 1\)"):
         net.forward(rng.normal(size=(2, 3, 4, 5)))
+
+
+class OfFilms(torch.nn.Module if torch is not None else object):
+    """(N, frames, channels, height, width), as VideoMAE and ViViT of transformers take them."""
+
+    def __init__(self):
+        super().__init__()
+        self.tubes, self.score = torch.nn.Conv3d(3, 5, (2, 4, 4), stride=(2, 4, 4)), torch.nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.score(self.tubes(x.permute(0, 2, 1, 3, 4)).flatten(2).transpose(1, 2).tanh().mean(1))
+
+
+def test_films_are_read_and_refused_with_their_axes_in_another_order(rng):
+    network, x = OfFilms().double(), rng.normal(size=(3, 4, 3, 8, 8))
+    net, moved = from_torch(network, (4, 3, 8, 8)), np.ascontiguousarray(x.transpose(0, 2, 3, 4, 1))
+    films, start = torch.tensor(x, requires_grad=True), rng.normal(size=(3, 2))
+    expected = network(films)
+    np.testing.assert_allclose(net.forward(moved), expected.detach().numpy(), rtol=1e-12)
+    gradient, = torch.autograd.grad(expected, films, torch.from_numpy(start))
+    np.testing.assert_allclose(passes.gradient(net, moved, start=start)[0].transpose(0, 4, 1, 2, 3), gradient.numpy(),
+                               rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match=r"got inputs of shape \(4, 3, 8, 8\), expected \(3, 8, 8, 4\); if axis 1 "
+                                         r"belongs at the end, write x.transpose\(0, 2, 3, 4, 1\)"):
+        net.forward(x)
+    with pytest.raises(ValueError, match=r"got inputs of shape \(4, 8, 8, 3\), expected \(3, 8, 8, 4\)"):
+        net.forward(x.transpose(0, 1, 3, 4, 2))
 
 
 def test_where_the_size_of_the_images_is_needed_it_is_asked_for(rng):

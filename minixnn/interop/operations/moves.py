@@ -308,21 +308,33 @@ def unfold(b: Builder, x: Traced, axis: int, window: int, step: int) -> Traced:
     return transpose(b, y, [n for n in range(y.rank) if n != axis + 1] + [axis + 1])
 
 
-def from_patches(b: Builder, x: Traced, sizes: Sequence[int], kernel: Sequence[int], dilation: Sequence[int],
-                 pads: Sequence[int], stride: Sequence[int]) -> Traced:
-    """(N, C kh kw, windows) -> (N, C, H, W), overlapping windows summed up: torch's Fold"""
-    (kh, kw), whole = kernel, [n + 2 * p for n, p in zip(sizes, pads)]
-    C = x.shape[1] // (kh * kw)
-    rows, columns = (np.arange(k)[:, None] * d + np.arange((n - d * (k - 1) - 1) // s + 1) * s
-                     for k, d, n, s in zip(kernel, dilation, whole, stride))
-    places = (rows[:, None, :, None] * whole[1] + columns[None, :, None]).reshape(kh * kw, -1)      # (kh kw, windows)
-    places = (places * C + np.arange(C)[:, None, None]).reshape(C * kh * kw, -1)
-    x = b.arranged(numbers(b, x), x.axes)
-    groups = [new(n) for n in (*whole, C)]
-    y = Traced(b.put(x.at, ours.Scatter(places, (*whole, C))), [x.have[0], *groups],
-               [x.axes[0], groups[2], *groups[:2]])
-    for axis, (n, p) in enumerate(zip(sizes, pads), start=2):
-        y = traced(slice_(b, y, axis, p, p + n))
+def from_patches(b: Builder, x: Value, sizes: Sizes, kernel: Sizes, dilation: Sizes | None = None,
+                 pads: Sizes | None = None, stride: Sizes | None = None) -> Traced:
+    """(N, C K, windows) -> (N, C, sizes...), overlapping windows of K numbers summed up: torch's Fold
+
+    pads: one for each axis, or as ONNX has them, before each and then behind each
+    """
+    x, sizes, kernel = numbers(b, x), integers(sizes), integers(kernel)
+    n, K = len(sizes), math.prod(kernel)
+    dilation, stride = ([1] * n if given is None else integers(given) for given in (dilation, stride))
+    ends = [0] * n if pads is None else integers(pads)
+    before, behind = ends[:n], ends[-n:]
+    whole = [sum(each) for each in zip(sizes, before, behind)]
+    places = np.zeros((1, 1), np.int64)                     # (K, windows), grown axis by axis
+    for k, d, m, s in zip(kernel, dilation, whole, stride, strict=True):
+        along = np.arange(k)[:, None] * d + np.arange((m - d * (k - 1) - 1) // s + 1) * s
+        places = (places[:, None, :, None] * m + along[:, None]).reshape(len(places) * k, -1)
+    if x.rank != 3 or x.shape[1] % K or x.shape[2] != places.shape[1]:
+        raise ValueError(f"sums up windows {x.written()} to {tuple(map(int, sizes))}, expected (N, channels times {K}, "
+                         f"{places.shape[1]}): rows of {K} numbers each, and as many windows as fit")
+    C = x.shape[1] // K
+    x = b.arranged(x, x.axes)
+    groups = [new(m) for m in (*whole, C)]
+    index = (places * C + np.arange(C)[:, None, None]).reshape(x.shape[1], -1)
+    layer = ours.Scatter(index, (*whole, C))
+    y = Traced(b.put(x.at, layer), [x.have[0], *groups], [x.axes[0], groups[-1], *groups[:-1]])
+    for axis, (m, p) in enumerate(zip(sizes, before), start=2):
+        y = traced(slice_(b, y, axis, p, p + m))
     return y
 
 
