@@ -33,6 +33,7 @@ REFUSED = {
     "noise in a softmax": (lambda x: F.gumbel_softmax(x), "1: exponential: draws at random"),
     "a forward that decides": (lambda x: x if x.sum() > 0 else -x, r"refusals.py, line \d+, .* decides by the"),
     "sizes by values": (lambda x: x[x[:, 0] > 0].sum(0, True), "takes places that are computed from the input"),
+    "half precision": (lambda x: x.half().float() * 2, "1: .*copy: rounds to torch.float16 what is computed"),
     "the best": (lambda x: x.topk(2).values, "1: topk: chooses or counts by the values of its input"),
     "a spectrum": (lambda x: torch.fft.rfft(x).abs(), "1: fft_rfft: _fft_r2c is not supported"),
     "the number of images": (lambda x: x * len(x), r"a number that depends on how many images there are \(len\(x\)\)"),

@@ -76,6 +76,9 @@ def convert(b: Builder, x: Value, *more: object, **named: object) -> Value:
     for each in map(str, (*more, *named.values())):
         for kind, words in (("f", ("float", "double", "half")), ("b", ("bool",)), ("i", ("int", "long"))):
             if each.startswith("torch.") and any(word in each for word in words):
+                if kind == traced(x).kind == "f" and ("16" in each or "half" in each):
+                    raise ValueError(f"rounds to {each} what is computed from the input, which a Network does not; "
+                                     "leave the cast out, or give module.float()")
                 return cast(b, traced(x), kind)
     return x
 
