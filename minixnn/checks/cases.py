@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from minixnn.arrays import Array, array_module, to_numpy
 from minixnn.checks.as_layer import SideBySide, applied, mapped
 from minixnn.checks.properties import Observation, Property, compare, furthest, is_so, raised, states
-from minixnn.layers import Affine, Layer
+from minixnn.layers import Affine, Embedding, Layer
 from minixnn.layers.base import Rule
 from minixnn.ledger.accounts import account_of
 from minixnn.ledger.ledger import Row, balance
@@ -56,7 +56,7 @@ class Case:
     @property
     def whole_numbers(self) -> bool:
         """Whether x holds tokens, by which nothing has a derivative."""
-        return self.x.dtype.kind in "iub"
+        return self.x.dtype.kind in "iub" or isinstance(self.layer, Embedding)
 
     @property
     def R(self) -> Array:
