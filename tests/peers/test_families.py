@@ -1,6 +1,7 @@
 """Odd modules of our own are read rightly, and explained; `families.py` does so with public collections."""
 import pytest
 
+from minixnn.checks import check_network
 from tests.peers import libraries
 
 torch = libraries.torch
@@ -16,7 +17,9 @@ def test_an_odd_module_computes_and_explains_what_torch_does(name):
     print(name, found)
     assert found["result"] == "right", found
     net, _, args, _, _ = right
-    assert families.explained(net, families.ours(net, args))["lrp"] == "right"
+    x = families.ours(net, args)
+    assert families.explained(net, x)["lrp"] == "right"
+    check_network(net, x)
 
 
 def test_a_wrong_network_is_seen_to_be_wrong(monkeypatch):
