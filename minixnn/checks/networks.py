@@ -19,8 +19,9 @@ from minixnn.checks.layer_properties import properties_of_layer
 from minixnn.checks.properties import Checked, CheckFailed, NetworkReport, NotAsked, Observation, Property, Row, \
     compare, states
 from minixnn.checks.worked import heading, paragraph, two
-from minixnn.layers import Compare, CompareTo, Layer, Reshape, Shift
+from minixnn.layers import Layer, Reshape, Shift
 from minixnn.layers.base import Rule
+from minixnn.layers.choices import stop_at_step
 from minixnn.ledger import ledger as keep_ledger
 from minixnn.logits import logits
 from minixnn.network import Network
@@ -267,7 +268,7 @@ def ledger(case: NetworkCase, rules: Rules) -> Observation:
 def path_integral(case: NetworkCase) -> Observation:
     if any(part.dtype.kind != "f" for part in (case.a if isinstance(case.a, tuple) else (case.a,))):
         raise NotAsked("there is no path from 0 to whole numbers")
-    if any(isinstance(layer, (Compare, CompareTo)) for layer in case.net.layers):
+    if any(getattr(layer, "rule", None) is stop_at_step for layer in case.net.layers):
         raise NotAsked("it may jump where a comparison changes, and no derivative knows of a jump")
     net, begun = case.explained, time.perf_counter()
     G = flat(passes.gradient(net, case.a, case.targets)[0]) * 0
