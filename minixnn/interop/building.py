@@ -110,8 +110,6 @@ def second_reading(b: Builder, at: int, reading: Reading, layout: str | None) ->
             layer, found = b.layers[l], order
             if place not in sources:
                 continue
-            if isinstance(layer, (ours.Dense, ours.LayerNorm)) and rank == 3:       # as their channels are by now
-                return reading
             if isinstance(layer, ours.Permute):
                 found = (0, *(order[axis + 1] for axis in layer.axes))
             elif isinstance(layer, (ours.MeanOver, ours.MaxOver)) and layer.axes and len(layer.axes) == rank - 2:

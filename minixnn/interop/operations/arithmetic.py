@@ -163,7 +163,7 @@ def shifted(b: Builder, x: Value, c: Value) -> Traced:
     x, array = constant_beside(b, numbers(b, x), c)
     if isinstance(array, float):
         return x if array == 0 else b.through(x, ours.Shift(np.full(1, array, b.dtype)))
-    array = np.clip(array, array.dtype.type(LOWEST), array.dtype.type(-LOWEST))      # no rule overflows on what hides
+    array = np.clip(array, LOWEST, -LOWEST)     # no rule overflows on what hides
     if not np.isfinite(array).all():
         raise ValueError("adds a constant that holds NaN, expected finite numbers")
     return b.through(x, ours.Shift(short(array)))

@@ -70,9 +70,7 @@ def cast_like(b: Builder, x: Value, like: Value) -> Value:
 def convert(b: Builder, x: Value, *more: object, **named: object) -> Value:
     """torch's to(dtype), among other arguments; or as what is computed from the input has it."""
     if more and isinstance(more[0], Traced):
-        kind = more[0].kind
-        return cast(b, x, kind) if isinstance(x, Traced) else both(
-            lambda a: a.astype({"f": b.dtype, "b": bool}.get(kind, np.int64)), x)
+        return cast_like(b, x, more[0])
     for each in map(str, (*more, *named.values())):
         for kind, words in (("f", ("float", "double", "half")), ("b", ("bool",)), ("i", ("int", "long"))):
             if each.startswith("torch.") and any(word in each for word in words):
